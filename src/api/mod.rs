@@ -1,0 +1,1 @@
+//! The `RuntimeTenant` resource: spec, status, conditions. No logic.

@@ -1,0 +1,134 @@
+//! Phone numbers as the runtime knows them: E.164 with a leading plus.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// A direct inward dialling number in normalised E.164, as in `+15551234567`.
+///
+/// Shape: `^\+[1-9]\d{1,14}$` (contract v1, after ITU-T E.164). Ordered by its text.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Did(Box<str>);
+
+/// Why a text is not a number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum DidError {
+    /// Nothing but white space.
+    #[error("must not be empty")]
+    Empty,
+    /// Anything else that is not E.164 after normalisation.
+    #[error("must be an E.164 number: a plus sign, then 2 to 15 digits of which the first is not 0")]
+    NotE164,
+}
+
+impl Did {
+    /// Normalises as the runtime does (every white space removed), then checks E.164.
+    pub fn parse(text: &str) -> Result<Self, DidError> {
+        let number: String = text.chars().filter(|c| !is_white_space(*c)).collect();
+        if number.is_empty() {
+            return Err(DidError::Empty);
+        }
+        Self::parse_exact(&number)
+    }
+
+    /// Checks E.164 and removes nothing: what a stored document must already look like.
+    pub fn parse_exact(number: &str) -> Result<Self, DidError> {
+        let digits = number.strip_prefix('+').ok_or(DidError::NotE164)?.as_bytes();
+        let shaped = (2..=15).contains(&digits.len())
+            && digits.iter().all(u8::is_ascii_digit)
+            && digits.first() != Some(&b'0');
+        if shaped { Ok(Self(number.into())) } else { Err(DidError::NotE164) }
+    }
+
+    /// The number's text, as in `+15551234567`.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for Did {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl TryFrom<String> for Did {
+    type Error = DidError;
+
+    fn try_from(text: String) -> Result<Self, DidError> {
+        Self::parse(&text)
+    }
+}
+
+impl From<Did> for String {
+    fn from(did: Did) -> Self {
+        did.0.into()
+    }
+}
+
+/// What a JavaScript `\s` matches: the runtime's idea of white space (ECMA-262, `WhiteSpace` and `LineTerminator`).
+#[must_use]
+pub const fn is_white_space(c: char) -> bool {
+    matches!(
+        c,
+        '\u{9}'..='\u{d}'
+            | ' '
+            | '\u{a0}'
+            | '\u{1680}'
+            | '\u{2000}'..='\u{200a}'
+            | '\u{2028}'
+            | '\u{2029}'
+            | '\u{202f}'
+            | '\u{205f}'
+            | '\u{3000}'
+            | '\u{feff}'
+    )
+}
+
+/// `text` without the white space at its ends, as JavaScript's `trim` has it.
+#[must_use]
+pub fn trim(text: &str) -> &str {
+    text.trim_matches(is_white_space)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_number_is_normalised_as_the_runtime_does() {
+        for text in
+            ["+15551234567", " +1 555 123 4567 ", "+1\u{a0}555\t123\u{2009}45 67", "\u{feff}+15551234567"]
+        {
+            assert_eq!(Did::parse(text).unwrap().as_str(), "+15551234567", "{text:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_e164_is_refused() {
+        for text in [
+            "15551234567",
+            "+0555",
+            "+1",
+            "+1234567890123456",
+            "+1-555-123",
+            "+1555x",
+            "++1555",
+            "+１５５５",
+            "+1\u{85}555",
+        ] {
+            assert_eq!(Did::parse(text), Err(DidError::NotE164), "{text:?}");
+        }
+        for text in ["", "  ", "\u{a0}\t"] {
+            assert_eq!(Did::parse(text), Err(DidError::Empty), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn the_shortest_and_the_longest_number_pass() {
+        assert!(Did::parse("+12").is_ok());
+        assert!(Did::parse("+123456789012345").is_ok());
+    }
+}

@@ -1,0 +1,74 @@
+//! The two keys that the runtime reads on every call. Their prefixes are fixed by the contract.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use super::{Did, trim};
+
+/// A tenant's id: what `tenantmap:did:<E164>` holds and what names `tenantcfg:<tenantId>`.
+///
+/// At least one character. The contract leaves its form open; a resource's is narrower (see [`crate::api`]).
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct TenantId(Box<str>);
+
+/// A tenant id that is empty.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("must not be empty")]
+pub struct TenantIdError;
+
+impl TenantId {
+    /// Takes the text as it is: the publisher normalises no tenant id.
+    pub fn parse(text: &str) -> Result<Self, TenantIdError> {
+        if text.is_empty() { Err(TenantIdError) } else { Ok(Self(text.into())) }
+    }
+
+    /// Trims first, as the admin routes do.
+    pub fn parse_trimmed(text: &str) -> Result<Self, TenantIdError> {
+        Self::parse(trim(text))
+    }
+
+    /// The id's text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for TenantId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl TryFrom<String> for TenantId {
+    type Error = TenantIdError;
+
+    fn try_from(text: String) -> Result<Self, TenantIdError> {
+        Self::parse(&text)
+    }
+}
+
+impl From<TenantId> for String {
+    fn from(tenant: TenantId) -> Self {
+        tenant.0.into()
+    }
+}
+
+/// What every number's key begins with; the rest is the number.
+pub const DID_PREFIX: &str = "tenantmap:did:";
+/// What every config's key begins with; the rest is the tenant id.
+pub const CONFIG_PREFIX: &str = "tenantcfg:";
+
+/// The key that maps a number to its tenant id.
+#[must_use]
+pub fn did_key(did: &Did) -> String {
+    format!("{DID_PREFIX}{did}")
+}
+
+/// The key that holds a tenant's config.
+#[must_use]
+pub fn config_key(tenant: &TenantId) -> String {
+    format!("{CONFIG_PREFIX}{tenant}")
+}

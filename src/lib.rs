@@ -1,0 +1,18 @@
+//! runtime-operator keeps the Redis keys that a voice runtime reads on every call exactly equal to
+//! `RuntimeTenant` resources.
+//!
+//! Data goes one way: watch -> claims -> compile -> publish -> status.
+//!
+//! | room | what it knows |
+//! | --- | --- |
+//! | [`cli`] | the command line: one file a subcommand |
+//! | [`settings`] | flags and environment, typed and checked at start |
+//! | [`api`] | the resource: spec, status, conditions. No logic |
+//! | [`contract`] | E.164, keys, the tenant's config, the report. Pure |
+//! | [`domain`] | claims, compile, status. Pure: no client, no clock |
+//! | [`store`] | Redis: connection, scripts, publish, lookup |
+//! | [`controller`] | Kubernetes: watches, reconcile, secrets, finalizer, events |
+//! | [`telemetry`] | metrics, logs, probes |
+
+pub mod api;
+pub mod contract;
