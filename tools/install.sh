@@ -47,14 +47,15 @@ built() {
   local name=$1 folder=$2 package=$3 minutes=$4 path key
   path=$(found "$name")
   if [ -z "$path" ]; then
-    key=$(cat "$folder/go.mod" "$folder/go.sum" "$0" | sha256sum | cut -c1-12)
+    key=$(cat "$folder/go.mod" "$folder/go.sum" | sha256sum | cut -c1-12)
     path=$cache/$key/$name
     if [ ! -x "$path" ]; then
       command -v go >/dev/null || die "$name is not on the PATH and can't be built: install Go 1.25 or newer, or set KUBEBUILDER_ASSETS"
       say "building $name from $package (once, about $minutes on two cores) ..."
-      local start=$SECONDS
+      local start=$SECONDS flags
+      flags=$(linker_flags)
       mkdir -p "$cache/$key"
-      (cd "$folder" && CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags "$(cd "$OLDPWD" && linker_flags)" -o "$path.new" "$package")
+      (cd "$folder" && CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags "$flags" -o "$path.new" "$package")
       mv "$path.new" "$path"
       say "built $name in $((SECONDS - start)) s"
     fi
