@@ -17,3 +17,4 @@
 pub mod api;
 pub mod contract;
 pub mod domain;
+pub mod settings;
