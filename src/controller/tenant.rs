@@ -67,6 +67,13 @@ impl Tenant {
         self.metadata.creation_timestamp.as_ref().map_or(0, |time| time.0.as_second())
     }
 
+    /// `metadata.resourceVersion`, which orders the versions of one object (Kubernetes 1.35; a number in every
+    /// release before).
+    #[must_use]
+    pub fn resource_version(&self) -> Option<u64> {
+        self.metadata.resource_version.as_deref().and_then(|version| version.parse().ok())
+    }
+
     /// Whether somebody deleted it and finalizers hold it.
     #[must_use]
     pub fn is_deleting(&self) -> bool {

@@ -2,6 +2,10 @@
 //! Pure: no kube client, no Redis, no tokio, no tracing, no clock (`now` is an argument).
 
 pub mod claims;
+pub mod compile;
 mod names;
+pub mod reason;
+pub mod status;
+pub mod verdict;
 
 pub use names::{ResourceName, Uid};

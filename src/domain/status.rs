@@ -51,7 +51,7 @@ pub fn next(
         observed_generation: Some(verdict.generation),
         conditions,
         published_dids: live.map(|live| live.dids.iter().map(ToString::to_string).collect()).unwrap_or_default(),
-        published_did_count: live.map_or(0, |live| i32::try_from(live.dids.len()).unwrap_or(i32::MAX)),
+        published_did_count: Some(live.map_or(0, |live| u32::try_from(live.dids.len()).unwrap_or(u32::MAX))),
         published_hash: live.map(|live| live.hash.clone()),
         last_published_time: if wrote && live.is_some() { Some(Time(now)) } else { last },
     }
@@ -180,7 +180,7 @@ mod tests {
             [("Ready", "True"), ("SecretResolved", "True"), ("DidsClaimed", "True"), ("Published", "True")]
         );
         assert!(status.conditions.iter().all(|c| c.observed_generation == Some(3)));
-        assert_eq!(status.published_did_count, 1);
+        assert_eq!(status.published_did_count, Some(1));
         assert_eq!(status.last_published_time, Some(Time(at(10))));
     }
 
