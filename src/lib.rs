@@ -16,3 +16,4 @@
 
 pub mod api;
 pub mod contract;
+pub mod store;
