@@ -18,3 +18,4 @@ pub mod api;
 pub mod contract;
 pub mod domain;
 pub mod settings;
+pub mod store;
