@@ -16,3 +16,6 @@
 
 pub mod api;
 pub mod contract;
+pub mod domain;
+pub mod settings;
+pub mod store;

@@ -42,6 +42,38 @@ linker_flags() {
   done
 }
 
+# go_ready FOLDER: ends with one line unless a Go that the folder's module asks for is there. A newer toolchain that Go
+# fetches by itself counts, so it is asked inside the folder.
+go_ready() {
+  local wanted has
+  wanted=$(sed -n 's|^go \([0-9.]*\).*|\1|p' "$1/go.mod")
+  command -v go >/dev/null || die "Go is missing: install Go $wanted or newer (https://go.dev/dl), or set KUBEBUILDER_ASSETS"
+  has=$(cd "$1" && go env GOVERSION 2>/dev/null || true)
+  has=${has#go}
+  [ -n "$has" ] && [ "$(printf '%s\n' "$wanted" "$has" | sort -V | head -n 1)" = "$wanted" ] ||
+    die "Go is too old: install Go $wanted or newer (https://go.dev/dl), or set KUBEBUILDER_ASSETS"
+}
+
+# patiently NAME COMMAND...: runs it, and says every 30 s that it still runs.
+patiently() {
+  local name=$1 start=$SECONDS
+  shift
+  "$@" &
+  local pid=$!
+  # A build that this script leaves behind would go on for minutes.
+  trap 'kill "$pid" 2>/dev/null || true' EXIT
+  while kill -0 "$pid" 2>/dev/null; do
+    sleep 1
+    local passed=$((SECONDS - start))
+    if [ "$passed" -gt 0 ] && [ $((passed % 30)) = 0 ]; then say "  still building $name, $passed s"; fi
+  done
+  trap - EXIT
+  wait "$pid"
+}
+
+# compile FOLDER PACKAGE FLAGS OUTPUT
+compile() { cd "$1" && CGO_ENABLED=0 exec go build -trimpath -buildvcs=false -ldflags "$3" -o "$4" "$2"; }
+
 # built NAME MODULE-FOLDER PACKAGE MINUTES: links NAME, found or built; MINUTES is what a build takes on two cores.
 built() {
   local name=$1 folder=$2 package=$3 minutes=$4 path key
@@ -50,13 +82,13 @@ built() {
     key=$(cat "$folder/go.mod" "$folder/go.sum" | sha256sum | cut -c1-12)
     path=$cache/$key/$name
     if [ ! -x "$path" ]; then
-      command -v go >/dev/null || die "$name is not on the PATH and can't be built: install Go 1.25 or newer, or set KUBEBUILDER_ASSETS"
+      go_ready "$folder"
       say "building $name from $package (once, about $minutes on two cores) ..."
       local start=$SECONDS flags
       flags=$(linker_flags)
       mkdir -p "$cache/$key"
-      (cd "$folder" && CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags "$flags" -o "$path.new" "$package")
-      mv "$path.new" "$path"
+      patiently "$name" compile "$folder" "$package" "$flags" "$path.$$" || die "could not build $name"
+      mv "$path.$$" "$path"
       say "built $name in $((SECONDS - start)) s"
     fi
   fi
@@ -80,9 +112,31 @@ packaged() {
   link "$name" "$path"
 }
 
+# at_least NAME MAJOR: ends with one line when the version that NAME tells is older.
+at_least() {
+  local version
+  version=$("$bin/$1" --version | sed 's|.*v=||; s|[^0-9]*\([0-9]*\).*|\1|' | head -n 1)
+  [ "${version:-0}" -ge "$2" ] || die "$1 is too old: install version $2 or newer"
+}
+
+# like_pinned NAME: says so when NAME is of another minor version than the one that the tests are made for.
+like_pinned() {
+  local version pinned
+  version=$("$bin/$1" --version)
+  pinned=$(kubernetes_version)
+  case $version in
+    *" ${pinned%.*}."*) ;;
+    *) say "$1 is $version; the tests are made for ${pinned%.*}" ;;
+  esac
+}
+
+command -v setpriv >/dev/null || die "setpriv is missing: install util-linux 2.32 or newer (Linux only)"
 packaged redis-server redis-server
 packaged redis-cli redis-tools
+at_least redis-server 7
 built etcd . go.etcd.io/etcd/server/v3 "1 minute"
 built kube-apiserver . k8s.io/kubernetes/cmd/kube-apiserver "6 minutes"
 built kube-controller-manager . k8s.io/kubernetes/cmd/kube-controller-manager "2 minutes"
 built kubectl . k8s.io/kubernetes/cmd/kubectl "1 minute"
+like_pinned kube-apiserver
+like_pinned kube-controller-manager

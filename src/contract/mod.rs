@@ -1,8 +1,23 @@
 //! The runtime contract (v1): what the voice runtime reads from Redis.
 //! Pure: nothing here does I/O or knows Kubernetes.
 
+mod config;
 mod e164;
+mod fault;
+mod json;
 mod keys;
+mod report;
+pub mod routes;
+mod rule;
+mod schema;
 
+pub use config::{ParseConfigError, RuntimeTenantConfig};
 pub use e164::{Did, DidError, is_white_space, trim};
+pub use fault::{Fault, InvalidConfig, MAX_FAULTS};
+pub use json::{MAX_DEPTH, NotJson};
 pub use keys::{CONFIG_PREFIX, DID_PREFIX, TenantId, TenantIdError, config_key, did_key};
+pub use report::report;
+pub use schema::{
+    CONTRACT_VERSION, KNOWN_MEMBERS, SttMode, TtsMode, WEBHOOK_SECRET, WEBHOOK_SECRET_REF, stt_members,
+    tts_members,
+};

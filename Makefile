@@ -1,0 +1,26 @@
+# What a person does with this repository; `make` lists it.
+.DEFAULT_GOAL := help
+.PHONY: help tools cluster demo test fmt lint
+
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+tools: ## Find or build etcd, kube-apiserver, kubectl, Redis, ... and link them into tools/bin
+	@tools/install.sh
+
+cluster: tools ## Keep a local cluster with the CRD and a Redis until Ctrl-C
+	@cargo build --quiet --locked --package local-cluster
+	@exec target/debug/local-cluster $(wildcard crds/runtimetenants.yaml)
+
+demo: tools ## See the operator at work on a local cluster; KEEP=1 leaves it up
+	@KEEP=$(KEEP) scripts/demo.sh
+
+test: ## Run everything: tools, format, lints, all tests
+	@scripts/test.sh
+
+fmt: ## Format the code
+	@cargo fmt --all
+
+lint: ## Check format and lints
+	@cargo fmt --all --check
+	@cargo clippy --workspace --all-targets --locked -- -D warnings

@@ -1,0 +1,289 @@
+//! What the controller knows between two events: an index, never the only copy of anything.
+
+use std::collections::{BTreeSet, HashMap, HashSet};
+
+use super::secrets::{SecretIndex, SecretKey, Version};
+use super::tenant::Tenant;
+use crate::api::{RuntimeTenantSpec, RuntimeTenantStatus};
+use crate::contract::{Did, TenantId};
+use crate::domain::claims::{Claim, Claims, Holdings, Live, Touched};
+use crate::domain::compile::Claimed;
+use crate::domain::verdict::Verdict;
+use crate::domain::{ResourceName, Uid};
+use crate::store::Record;
+
+/// Everything that is known, kept by increments.
+#[derive(Debug, Default)]
+pub struct State {
+    /// Who holds what.
+    pub claims: Claims,
+    /// Which Secrets there are.
+    pub secrets: SecretIndex,
+    entries: HashMap<Uid, Entry>,
+}
+
+/// What is known of one resource beside its claims.
+#[derive(Debug)]
+pub struct Entry {
+    /// What a person calls it.
+    pub name: ResourceName,
+    /// What its ownership record says, as last written or read.
+    pub record: Option<Fingerprint>,
+    /// Whether Redis was seen to hold exactly what the record says since the last sign that it might not.
+    pub verified: bool,
+    /// How often there was such a sign.
+    pub doubts: u64,
+    /// What is to be told of it.
+    pub outcome: Option<Outcome>,
+    /// What happened that a person would want to know, not told yet.
+    pub notes: Vec<Note>,
+    /// Whether Redis was written to since its status was.
+    pub wrote: bool,
+    /// The resourceVersion of our own last write to it: what the watch shows from before is out of date.
+    pub written: Option<u64>,
+    /// How often in a row it could not be dealt with.
+    pub failures: u32,
+    /// Whether its keys outlive it.
+    pub retain: bool,
+    /// Whether it vanished and only its keys are left.
+    pub gone: bool,
+}
+
+/// What an ownership record says of what is published: equal ones mean that nothing is to be written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fingerprint {
+    /// The resource's generation.
+    pub generation: i64,
+    /// The Secret's version, and whether its value was published.
+    pub secret: String,
+    /// The hash of the config without the secret; it covers the numbers too.
+    pub hash: String,
+}
+
+/// What came of the last look.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// It stays: this is how it is.
+    Seen(Verdict),
+    /// It is being deleted, and its keys are as its policy wants them: the finalizer can go.
+    Released,
+}
+
+/// Something that happened once, for an event.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Note {
+    /// Whether a person should do something.
+    pub warning: bool,
+    /// `CamelCase`.
+    pub reason: &'static str,
+    /// For a person to read.
+    pub message: String,
+}
+
+/// What one look at a resource starts from: one consistent reading of the state.
+#[derive(Debug)]
+pub struct View {
+    /// What it holds; none while it is deleted or claims nothing.
+    pub holdings: Option<Holdings>,
+    /// Names of the holders of what it lost.
+    pub names: HashMap<Uid, ResourceName>,
+    /// Owners that yield to it.
+    pub predecessors: BTreeSet<Uid>,
+    /// What is live by record.
+    pub live: Option<Live>,
+    /// What the record says.
+    pub record: Option<Fingerprint>,
+    /// Whether Redis was seen to hold it.
+    pub verified: bool,
+    /// How often there was a sign that it might not.
+    pub doubts: u64,
+    /// Whether its keys outlive it.
+    pub retain: bool,
+}
+
+impl State {
+    /// A resource was seen, asking for this. Says whose holdings are others now.
+    pub fn see(&mut self, tenant: &Tenant, claimed: Claimed) -> Touched {
+        let (uid, name) = (tenant.uid(), tenant.name());
+        let secret = claimed.secret.map(|secret| ResourceName::new(&name.namespace, &secret));
+        self.secrets.refer(&uid, secret);
+        let entry = self.entries.entry(uid.clone()).or_insert_with(|| Entry::new(name.clone()));
+        entry.retain = claimed.retain;
+        entry.gone = false;
+        let seen = tenant.resource_version();
+        entry.written = entry.written.filter(|written| seen.is_some_and(|seen| seen < *written));
+        // A spec that can't be read claims the tenant id under which it is live, if any.
+        let live = self.claims.live(&uid).map(|live| live.tenant.clone());
+        match claimed.tenant.or(live).filter(|_| !tenant.is_deleting()) {
+            Some(tenant_id) => self.claims.upsert(Claim {
+                uid,
+                name,
+                created: tenant.created(),
+                tenant: tenant_id,
+                dids: claimed.dids,
+                standing: claimed.standing,
+                told: told(tenant.status()),
+            }),
+            None => self.claims.remove(&uid),
+        }
+    }
+
+    /// A resource is gone. What is known of it stays until its keys are gone too. Says whose holdings are others now.
+    pub fn forget(&mut self, uid: &Uid) -> Touched {
+        self.secrets.refer(uid, None);
+        if self.claims.live(uid).is_none() {
+            self.entries.remove(uid);
+        } else if let Some(entry) = self.entries.get_mut(uid) {
+            entry.gone = true;
+        }
+        self.claims.remove(uid)
+    }
+
+    /// What is known of a resource.
+    #[must_use]
+    pub fn entry(&self, uid: &Uid) -> Option<&Entry> {
+        self.entries.get(uid)
+    }
+
+    /// What is known of a resource, to be changed.
+    pub fn entry_mut(&mut self, uid: &Uid) -> Option<&mut Entry> {
+        self.entries.get_mut(uid)
+    }
+
+    /// Every resource that is known.
+    pub fn entries(&self) -> impl Iterator<Item = (&Uid, &Entry)> {
+        self.entries.iter()
+    }
+
+    /// What a look at `uid` starts from.
+    #[must_use]
+    pub fn view(&self, uid: &Uid) -> View {
+        let holdings = self.claims.holdings(uid);
+        let holders = holdings.iter().flat_map(|holdings| {
+            holdings.lost.iter().map(|(_, holder)| holder).chain(&holdings.tenant_lost_to)
+        });
+        let names = holders.filter_map(|uid| Some((uid.clone(), self.claims.get(uid)?.name.clone()))).collect();
+        let entry = self.entries.get(uid);
+        View {
+            names,
+            holdings,
+            predecessors: self.claims.predecessors(uid),
+            live: self.claims.live(uid).cloned(),
+            record: entry.and_then(|entry| entry.record.clone()),
+            verified: entry.is_some_and(|entry| entry.verified),
+            doubts: entry.map_or(0, |entry| entry.doubts),
+            retain: entry.is_some_and(|entry| entry.retain),
+        }
+    }
+
+    /// All ownership records of this cluster were read. `intact` are those of whose keys Redis was seen to hold
+    /// exactly what they say. Says who is concerned.
+    pub fn load(&mut self, records: Vec<(Record, bool)>) -> Touched {
+        let mut touched = Touched::new();
+        let present: HashSet<&Uid> = records.iter().map(|(record, _)| &record.owner.uid).collect();
+        let known = self.entries.keys().chain(self.claims.orphans().map(|(uid, _)| uid));
+        let lost: Vec<Uid> = known.filter(|uid| !present.contains(*uid)).cloned().collect();
+        for uid in lost {
+            touched.extend(self.record(&uid, None, false));
+        }
+        for (record, intact) in records {
+            let live = Live { tenant: record.tenant.clone(), dids: record.dids.clone() };
+            let uid = record.owner.uid.clone();
+            touched.extend(self.record(&uid, Some((live, Fingerprint::of(&record))), intact));
+        }
+        touched
+    }
+
+    /// A resource's ownership record is this from now on; `intact` says that Redis holds what it says. Says whose
+    /// holdings are others now.
+    pub fn record(&mut self, uid: &Uid, record: Option<(Live, Fingerprint)>, intact: bool) -> Touched {
+        let (live, fingerprint) = record.unzip();
+        if let Some(entry) = self.entries.get_mut(uid) {
+            entry.record = fingerprint;
+            entry.verified = intact;
+            if entry.gone && live.is_none() {
+                self.entries.remove(uid);
+            }
+        }
+        self.claims.set_live(uid, live)
+    }
+
+    /// Somebody touched a key of this resource: what Redis holds for it is not known until it is looked at.
+    pub fn doubt(&mut self, uid: &Uid) {
+        if let Some(entry) = self.entries.get_mut(uid) {
+            entry.verified = false;
+            entry.doubts += 1;
+        }
+    }
+
+    /// Who is concerned when a number's mapping changes in Redis.
+    #[must_use]
+    pub fn concerned_by_did(&self, did: &Did) -> Option<Uid> {
+        self.claims.holder(did).cloned()
+    }
+
+    /// Who is concerned when a tenant's config changes in Redis.
+    #[must_use]
+    pub fn concerned_by_tenant(&self, tenant: &TenantId) -> Option<Uid> {
+        self.claims.tenant_holder(tenant).cloned()
+    }
+
+    /// The Secret's version, if it exists.
+    #[must_use]
+    pub fn secret_version(&self, wanted: &SecretKey) -> Option<Version> {
+        self.secrets.version(&wanted.secret).cloned()
+    }
+}
+
+impl Entry {
+    fn new(name: ResourceName) -> Self {
+        Self {
+            name,
+            record: None,
+            verified: false,
+            doubts: 0,
+            outcome: None,
+            notes: Vec::new(),
+            wrote: false,
+            written: None,
+            failures: 0,
+            retain: false,
+            gone: false,
+        }
+    }
+}
+
+impl Fingerprint {
+    /// What a record says.
+    #[must_use]
+    pub fn of(record: &Record) -> Self {
+        Self { generation: record.generation, secret: record.secret.clone(), hash: record.hash.clone() }
+    }
+}
+
+impl Note {
+    /// Something good to know.
+    #[must_use]
+    pub fn normal(reason: &'static str, message: impl Into<String>) -> Self {
+        Self { warning: false, reason, message: message.into() }
+    }
+
+    /// Something that a person should see to.
+    #[must_use]
+    pub fn warning(reason: &'static str, message: impl Into<String>) -> Self {
+        Self { warning: true, reason, message: message.into() }
+    }
+}
+
+/// The Secret that a spec refers to.
+#[must_use]
+pub fn secret_key(name: &ResourceName, spec: &RuntimeTenantSpec) -> SecretKey {
+    let reference = &spec.webhook_secret_ref;
+    SecretKey { secret: ResourceName::new(&name.namespace, &reference.name), key: reference.key.clone() }
+}
+
+/// The numbers that a status says are live.
+#[must_use]
+pub fn told(status: Option<&RuntimeTenantStatus>) -> Vec<Did> {
+    status.iter().flat_map(|status| &status.published_dids).filter_map(|did| Did::parse(did).ok()).collect()
+}

@@ -1,0 +1,219 @@
+//! One connection that every caller shares, made again when it breaks. Credentials and certificates are read on
+//! every connect.
+
+use std::future::Future;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use futures::FutureExt;
+use futures::future::{BoxFuture, Shared};
+use redis::aio::MultiplexedConnection;
+use redis::{AsyncConnectionConfig, Client, RedisError, Value};
+
+use super::settings::Endpoint;
+use super::{StoreError, sentinel};
+
+/// How long a connect may take, with TLS and login.
+pub(super) const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
+/// How long an answer may take.
+pub(super) const RESPONSE_TIMEOUT: Duration = Duration::from_secs(5);
+/// For how long a failed connect answers for the next ones too, so that many callers don't storm Redis.
+const FAILURE_HOLDS: Duration = Duration::from_millis(100);
+/// How many commands may wait to be sent before callers wait.
+const QUEUE: usize = 1024;
+
+/// A connection as a caller has it: which one it is, to say later that it broke.
+#[derive(Clone)]
+pub(super) struct Lease {
+    pub(super) connection: MultiplexedConnection,
+    pub(super) address: Arc<str>,
+    number: u64,
+    fresh: bool,
+}
+
+type Connecting = Shared<BoxFuture<'static, Result<(MultiplexedConnection, Arc<str>), StoreError>>>;
+
+enum State {
+    Idle,
+    Connecting(u64, Connecting),
+    Connected(Lease),
+    Failed(Instant, StoreError),
+}
+
+/// Holds the one connection.
+pub(super) struct Connections {
+    endpoint: Arc<Endpoint>,
+    state: Mutex<(u64, State)>,
+}
+
+impl Connections {
+    pub(super) fn new(endpoint: Arc<Endpoint>) -> Self {
+        Self { endpoint, state: Mutex::new((0, State::Idle)) }
+    }
+
+    /// Runs `ask` on the shared connection. Where a connection that has served before turns out to be dead, `ask`
+    /// runs once more on a new one: all that the store asks may be asked twice.
+    pub(super) async fn run<T, F, Fut>(&self, ask: F) -> Result<T, StoreError>
+    where
+        F: Fn(MultiplexedConnection) -> Fut,
+        Fut: Future<Output = Result<T, Fault>>,
+    {
+        loop {
+            let lease = self.lease().await?;
+            let fault = match ask(lease.connection.clone()).await {
+                Ok(answer) => return Ok(answer),
+                Err(fault) => fault,
+            };
+            let dropped = matches!(&fault, Fault::Redis(error) if error.is_connection_dropped());
+            let error = fault.named(&lease.address);
+            if error.spoils_connection() {
+                self.discard(&lease);
+            }
+            if !dropped || lease.fresh {
+                return Err(error);
+            }
+        }
+    }
+
+    /// The shared connection; callers that come while it is being made wait for the same attempt.
+    async fn lease(&self) -> Result<Lease, StoreError> {
+        let (number, connecting) = {
+            let mut guard = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+            match &guard.1 {
+                State::Connected(lease) => return Ok(lease.clone()),
+                State::Failed(when, error) if when.elapsed() < FAILURE_HOLDS => return Err(error.clone()),
+                State::Connecting(number, connecting) => (*number, connecting.clone()),
+                State::Idle | State::Failed(..) => {
+                    let endpoint = Arc::clone(&self.endpoint);
+                    let connecting = async move { connect(&endpoint, None).await }.boxed().shared();
+                    let number = guard.0 + 1;
+                    *guard = (number, State::Connecting(number, connecting.clone()));
+                    (number, connecting)
+                }
+            }
+        };
+        let outcome = connecting.await;
+        let mut guard = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let current = matches!(&guard.1, State::Connecting(of, _) if *of == number);
+        match outcome {
+            Ok((connection, address)) => {
+                let lease = Lease { connection, address, number, fresh: true };
+                if current {
+                    guard.1 = State::Connected(Lease { fresh: false, ..lease.clone() });
+                }
+                Ok(lease)
+            }
+            Err(error) => {
+                if current {
+                    guard.1 = State::Failed(Instant::now(), error.clone());
+                }
+                Err(error)
+            }
+        }
+    }
+
+    fn discard(&self, lease: &Lease) {
+        let mut guard = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        if matches!(&guard.1, State::Connected(held) if held.number == lease.number) {
+            guard.1 = State::Idle;
+        }
+    }
+}
+
+/// What went wrong while asking, before it has a name.
+pub(super) enum Fault {
+    Redis(RedisError),
+    Named(StoreError),
+}
+
+impl Fault {
+    fn named(self, address: &str) -> StoreError {
+        match self {
+            Self::Redis(error) => StoreError::from_redis(&error, address),
+            Self::Named(error) => error,
+        }
+    }
+}
+
+impl From<RedisError> for Fault {
+    fn from(error: RedisError) -> Self {
+        Self::Redis(error)
+    }
+}
+
+impl From<StoreError> for Fault {
+    fn from(error: StoreError) -> Self {
+        Self::Named(error)
+    }
+}
+
+/// Receives what Redis pushes.
+pub(super) type PushSender = tokio::sync::mpsc::UnboundedSender<redis::PushInfo>;
+
+/// A new connection of its own to the primary, logged in and known not to be in cluster mode; and its address.
+pub(super) async fn connect(
+    endpoint: &Endpoint,
+    pushes: Option<PushSender>,
+) -> Result<(MultiplexedConnection, Arc<str>), StoreError> {
+    let (client, address) = if let Some(service) = endpoint.sentinel_service() {
+        let (host, port) = sentinel::primary(endpoint, service).await?;
+        (endpoint.client_at(&host, port)?, format!("{host}:{port}"))
+    } else {
+        (endpoint.client()?, endpoint.address())
+    };
+    let mut connection =
+        open(&client, pushes).await.map_err(|error| StoreError::from_redis(&error, &address))?;
+    greet(&mut connection, endpoint).await.map_err(|fault| fault.named(&address))?;
+    Ok((connection, address.into()))
+}
+
+/// Opens a connection within the limits of time.
+pub(super) async fn open(
+    client: &Client,
+    pushes: Option<PushSender>,
+) -> Result<MultiplexedConnection, RedisError> {
+    let mut config = AsyncConnectionConfig::new()
+        .set_connection_timeout(Some(CONNECT_TIMEOUT))
+        .set_response_timeout(Some(RESPONSE_TIMEOUT))
+        .set_pipeline_buffer_size(QUEUE);
+    if let Some(pushes) = pushes {
+        config = config.set_push_sender(pushes);
+    }
+    client.get_multiplexed_async_connection_with_config(&config).await
+}
+
+/// Names the connection (`CLIENT LIST` shows it) and asks what kind of server this is.
+async fn greet(connection: &mut MultiplexedConnection, endpoint: &Endpoint) -> Result<(), Fault> {
+    let mut pipe = redis::pipe();
+    pipe.cmd("CLIENT").arg("SETNAME").arg("runtime-operator").ignore();
+    pipe.cmd("INFO").arg("cluster");
+    pipe.cmd("INFO").arg("replication");
+    let answers: Vec<Value> = pipe.ignore_errors().query_async(connection).await?;
+    let mut infos = answers.into_iter().map(info_text);
+    let (Some(cluster), Some(replication)) = (infos.next(), infos.next()) else {
+        return Err(StoreError::Unexpected("too few answers".to_owned()).into());
+    };
+    if info_field(&cluster?, "cluster_enabled") == Some("1") {
+        return Err(StoreError::ClusterMode.into());
+    }
+    // Sentinels may lag behind a failover; without them, a write names the replica.
+    if endpoint.sentinel_service().is_some() && info_field(&replication?, "role") != Some("master") {
+        return Err(StoreError::ReadOnly.into());
+    }
+    Ok(())
+}
+
+/// The text of an answer to `INFO`.
+pub(super) fn info_text(answer: Value) -> Result<String, RedisError> {
+    let answer = match answer {
+        Value::ServerError(error) => return Err(error.into()),
+        other => other,
+    };
+    Ok(redis::from_redis_value(answer)?)
+}
+
+/// One field of an answer to `INFO`.
+pub(super) fn info_field<'a>(info: &'a str, name: &str) -> Option<&'a str> {
+    info.lines()
+        .find_map(|line| line.split_once(':').filter(|(field, _)| *field == name).map(|(_, value)| value))
+}

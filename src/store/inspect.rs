@@ -1,0 +1,91 @@
+//! What the records say, and whether Redis still holds it.
+
+use redis::{Cmd, Value};
+
+use super::connection::Fault;
+use super::wire::{RECORD_FIELDS, decode_record};
+use super::{ClusterId, DIDS_KEY, Inspection, Record, Store, StoreError, record_key, script, tenants_key};
+use crate::contract::TenantId;
+
+/// How many tenants one script call looks at: enough to be fast, few enough that calls of the voice runtime get in
+/// between.
+const TENANTS_A_CALL: usize = 32;
+/// How many records one round trip reads.
+const RECORDS_A_TRIP: usize = 1000;
+
+impl Store {
+    /// Compares what is stored with the records, in one round trip; one answer for each tenant, in their order.
+    /// Nothing of a config leaves Redis.
+    pub async fn inspect(&self, tenants: &[TenantId]) -> Result<Vec<Inspection>, StoreError> {
+        let calls: Vec<Cmd> = tenants.chunks(TENANTS_A_CALL).map(inspect_call).collect();
+        if calls.is_empty() {
+            return Ok(Vec::new());
+        }
+        let answers = self.run(&script::INSPECT, &calls).await?;
+        let mut rows = Vec::with_capacity(tenants.len());
+        for answer in answers {
+            rows.extend(
+                redis::from_redis_value::<Vec<Value>>(answer).map_err(|_| super::unexpected_answer())?,
+            );
+        }
+        if rows.len() != tenants.len() {
+            return Err(super::unexpected_answer());
+        }
+        Ok(tenants.iter().zip(rows).map(|(tenant, row)| decode_inspection(tenant, row)).collect())
+    }
+
+    /// The records of a cluster's tenants, by their index; in no order.
+    pub async fn records(&self, cluster: &ClusterId) -> Result<Vec<Record>, StoreError> {
+        let tenants: Vec<Vec<u8>> = self.query(redis::cmd("SMEMBERS").arg(tenants_key(cluster))).await?;
+        let tenants: Vec<TenantId> =
+            tenants.iter().filter_map(|id| TenantId::parse(std::str::from_utf8(id).ok()?).ok()).collect();
+        let mut records = Vec::with_capacity(tenants.len());
+        for some in tenants.chunks(RECORDS_A_TRIP) {
+            let found = self.read_records(some).await?;
+            records.extend(found.into_iter().flatten().filter(|record| record.cluster == *cluster));
+        }
+        Ok(records)
+    }
+
+    async fn read_records(&self, tenants: &[TenantId]) -> Result<Vec<Option<Record>>, StoreError> {
+        let mut pipe = redis::Pipeline::with_capacity(tenants.len());
+        for tenant in tenants {
+            pipe.cmd("HMGET").arg(record_key(tenant.as_str())).arg(&RECORD_FIELDS);
+        }
+        pipe.ignore_errors();
+        let pipe = &pipe;
+        let rows: Vec<Value> = self
+            .connections
+            .run(|mut connection| async move {
+                let rows: Vec<Value> = pipe.query_async(&mut connection).await?;
+                let rows: Result<_, redis::RedisError> = rows.into_iter().map(Value::extract_error).collect();
+                rows.map_err(Fault::from)
+            })
+            .await?;
+        Ok(tenants.iter().zip(rows).map(|(tenant, row)| decode_row(tenant, row)).collect())
+    }
+}
+
+fn inspect_call(tenants: &[TenantId]) -> Cmd {
+    let mut call = script::call(&script::INSPECT);
+    call.arg(tenants.len() + 1).arg(DIDS_KEY);
+    for tenant in tenants {
+        call.arg(record_key(tenant.as_str()));
+    }
+    for tenant in tenants {
+        call.arg(tenant.as_str());
+    }
+    call
+}
+
+fn decode_inspection(tenant: &TenantId, row: Value) -> Inspection {
+    let Value::Array(mut row) = row else { return Inspection { record: None, intact: false } };
+    let intact = !row.is_empty() && matches!(row.remove(0), Value::Int(1));
+    let record = decode_row(tenant, Value::Array(row));
+    Inspection { intact: intact && record.is_some(), record }
+}
+
+fn decode_row(tenant: &TenantId, row: Value) -> Option<Record> {
+    let fields: Vec<String> = redis::from_redis_value(row).ok()?;
+    decode_record(tenant, fields.try_into().ok()?)
+}

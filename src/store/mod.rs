@@ -1,0 +1,187 @@
+//! Redis: the keys that the voice runtime reads, written by scripts that compare first, each step together with its
+//! record of who owns it. The only room that imports `redis`.
+//!
+//! | key of our own | what |
+//! | --- | --- |
+//! | `runtime-operator:epoch` | the number of the current writer |
+//! | `runtime-operator:tenant:<tenantId>` | the ownership record, a hash |
+//! | `runtime-operator:tenants:<clusterId>` | the set of a cluster's tenant ids: the index of its records |
+//! | `runtime-operator:dids` | a hash, number to the tenant id that owns it: known even when its mapping is lost |
+//!
+//! What a user in Redis' ACL needs: `~tenantmap:did:* ~tenantcfg:* ~runtime-operator:*` and `+hello +auth +ping +info
+//! +select +client|setname +client|tracking +script|load +evalsha +get +mget +set +del +incr +hget +hmget +hset +hdel
+//! +sadd +srem +sismember +smembers`.
+
+mod connection;
+mod error;
+mod inspect;
+mod plan;
+mod script;
+mod sentinel;
+mod settings;
+mod wire;
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use redis::Cmd;
+use secrecy::{ExposeSecret, SecretSlice};
+
+use crate::contract::{Did, TenantId, config_key, did_key};
+use connection::{Connections, Fault};
+use settings::Endpoint;
+
+pub use error::StoreError;
+pub use plan::{
+    Applied, ClusterId, Epoch, Inspection, Owner, Publication, Record, Refusal, Removal, Step, TakenOver, Uid,
+};
+pub use settings::{RedisSettings, SettingsError};
+
+const EPOCH_KEY: &str = "runtime-operator:epoch";
+const DIDS_KEY: &str = "runtime-operator:dids";
+
+fn record_key(tenant: &str) -> String {
+    format!("runtime-operator:tenant:{tenant}")
+}
+
+fn tenants_key(cluster: &ClusterId) -> String {
+    format!("runtime-operator:tenants:{cluster}")
+}
+
+/// Redis, reached when it is first asked for something. Cheap to clone; clones share one connection.
+#[derive(Clone)]
+pub struct Store {
+    connections: Arc<Connections>,
+    seen: Arc<SeenEpoch>,
+}
+
+impl fmt::Debug for Store {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Store").finish_non_exhaustive()
+    }
+}
+
+impl Store {
+    /// Checks the settings and the files that they name; connects to nothing.
+    pub fn new(settings: RedisSettings) -> Result<Self, SettingsError> {
+        // Without a default, rustls panics where the crates of a build enable more than one provider. Whoever was
+        // first wins, which is as good.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let endpoint = Arc::new(Endpoint::check(settings)?);
+        let connections = Arc::new(Connections::new(endpoint));
+        Ok(Self { connections, seen: Arc::default() })
+    }
+
+    /// How long Redis takes to answer. Connects when there is no connection, which counts.
+    pub async fn ping(&self) -> Result<Duration, StoreError> {
+        let asked = Instant::now();
+        self.query::<String>(&redis::cmd("PING")).await?;
+        Ok(asked.elapsed())
+    }
+
+    /// Takes the next number of the epoch: from now on, writes that carry an earlier one are refused.
+    ///
+    /// It is above every number that this process has seen, even when the counter was lost in between.
+    pub async fn next_epoch(&self) -> Result<Epoch, StoreError> {
+        let mut call = script::call(&script::NEXT_EPOCH);
+        call.arg(1).arg(EPOCH_KEY).arg(self.seen.get());
+        let answers = self.run(&script::NEXT_EPOCH, &[call]).await?;
+        let number =
+            answers.into_iter().next().and_then(|answer| redis::from_redis_value::<u64>(answer).ok());
+        let epoch = Epoch(number.ok_or_else(unexpected_answer)?);
+        self.seen.note(epoch);
+        Ok(epoch)
+    }
+
+    /// Takes all steps, or none when one is refused, in one atomic script; answers one for each step.
+    ///
+    /// Later steps see what earlier ones did: two tenants can swap numbers. May be repeated at will.
+    /// `Fenced` when `epoch` is not the current one: then nothing was written, nor will be.
+    pub async fn apply(
+        &self,
+        epoch: Epoch,
+        cluster: &ClusterId,
+        steps: &[Step],
+    ) -> Result<Vec<Applied>, StoreError> {
+        if steps.is_empty() {
+            return Ok(Vec::new());
+        }
+        let call = apply_call(epoch, cluster, steps)?;
+        let answers = self.run(&script::APPLY, &[call]).await?;
+        let answer = answers.into_iter().next().ok_or_else(unexpected_answer)?;
+        let answer: Vec<u8> = redis::from_redis_value(answer).map_err(|_| unexpected_answer())?;
+        let applied = wire::decode_answer(&answer, steps.len());
+        if let Err(StoreError::Fenced { current: Some(current) }) = applied {
+            self.seen.note(current);
+        }
+        applied
+    }
+
+    /// The bytes stored as a tenant's config, which may hold its webhook secret.
+    pub async fn config(&self, tenant: &TenantId) -> Result<Option<SecretSlice<u8>>, StoreError> {
+        let bytes: Option<Vec<u8>> = self.query(redis::cmd("GET").arg(config_key(tenant))).await?;
+        Ok(bytes.map(SecretSlice::from))
+    }
+
+    /// The tenant id that a number maps to, as it is stored.
+    pub async fn lookup(&self, did: &Did) -> Result<Option<String>, StoreError> {
+        let bytes: Option<Vec<u8>> = self.query(redis::cmd("GET").arg(did_key(did))).await?;
+        Ok(bytes.map(|bytes| String::from_utf8_lossy(&bytes).into_owned()))
+    }
+
+    async fn query<T: redis::FromRedisValue>(&self, cmd: &Cmd) -> Result<T, StoreError> {
+        self.connections
+            .run(|mut connection| async move { Ok(cmd.query_async(&mut connection).await?) })
+            .await
+    }
+
+    async fn run(&self, script: &redis::Script, calls: &[Cmd]) -> Result<Vec<redis::Value>, StoreError> {
+        self.connections
+            .run(|mut connection| async move {
+                script::run(&mut connection, script, calls).await.map_err(Fault::from)
+            })
+            .await
+    }
+}
+
+fn apply_call(epoch: Epoch, cluster: &ClusterId, steps: &[Step]) -> Result<Cmd, StoreError> {
+    let mut keys = vec![EPOCH_KEY.to_owned(), DIDS_KEY.to_owned(), tenants_key(cluster)];
+    for step in steps {
+        keys.push(record_key(step.tenant().as_str()));
+        keys.push(config_key(step.tenant()));
+        let (dids, known): (&[Did], &[Did]) = match step {
+            Step::Publish(publication) => (&publication.dids, &publication.known),
+            Step::Remove(removal) => (&[], &removal.known),
+        };
+        keys.extend(dids.iter().chain(known).map(did_key));
+    }
+    let mut call = script::call(&script::APPLY);
+    call.arg(keys.len()).arg(&keys).arg(epoch.0).arg(wire::encode_plan(cluster, steps)?);
+    for step in steps {
+        match step {
+            Step::Publish(publication) => call.arg(publication.config.expose_secret()),
+            Step::Remove(_) => call.arg(""),
+        };
+    }
+    Ok(call)
+}
+
+fn unexpected_answer() -> StoreError {
+    StoreError::Unexpected("a script's answer has another shape".to_owned())
+}
+
+/// The highest epoch that this process has seen, its own or another's.
+#[derive(Default)]
+struct SeenEpoch(AtomicU64);
+
+impl SeenEpoch {
+    fn get(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    fn note(&self, epoch: Epoch) {
+        self.0.fetch_max(epoch.0, Ordering::Relaxed);
+    }
+}

@@ -1,0 +1,244 @@
+//! What one call of the store is asked to do, and what it answers: plain values, no Redis types.
+
+use std::fmt;
+
+use secrecy::SecretString;
+use serde::{Deserialize, Serialize};
+
+use crate::contract::{Did, TenantId};
+
+macro_rules! text_newtype {
+    ($(#[$doc:meta])* $name:ident) => {
+        $(#[$doc])*
+        #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[serde(transparent)]
+        pub struct $name(String);
+
+        impl $name {
+            /// Takes the text as it is.
+            #[must_use]
+            pub fn new(text: impl Into<String>) -> Self {
+                Self(text.into())
+            }
+
+            /// The text.
+            #[must_use]
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+    };
+}
+
+text_newtype! {
+    /// Names the Kubernetes cluster whose resources a record belongs to: what `--cluster-id` says, else the UID
+    /// of its namespace `kube-system`.
+    ClusterId
+}
+
+text_newtype! {
+    /// A Kubernetes object's `metadata.uid`: unique over time, so that a resource deleted and made again is
+    /// another owner.
+    Uid
+}
+
+/// The number that fences writers: each new leader takes the next one, and a write that carries any but the
+/// current one is refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Epoch(pub u64);
+
+impl fmt::Display for Epoch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.0)
+    }
+}
+
+/// The resource that a record says owns a tenant.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Owner {
+    /// `metadata.namespace`.
+    pub namespace: String,
+    /// `metadata.name`.
+    pub name: String,
+    /// `metadata.uid`.
+    pub uid: Uid,
+}
+
+impl fmt::Display for Owner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.namespace, self.name)
+    }
+}
+
+/// The ownership record of a tenant, written in the same step as its config and its numbers' mappings.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Record {
+    /// The tenant.
+    pub tenant: TenantId,
+    /// The cluster of the owner.
+    pub cluster: ClusterId,
+    /// The resource.
+    pub owner: Owner,
+    /// The resource's `metadata.generation` that was published.
+    pub generation: i64,
+    /// Which secret was published: `<secret uid>/<resourceVersion>`, or `reference` when none was. Never a value.
+    pub secret: String,
+    /// The numbers that this tenant holds, in the order of its config.
+    pub dids: Vec<Did>,
+    /// The hash of the published config without its secret.
+    pub hash: String,
+    /// The SHA-1 of the published bytes, in lower-case hexadecimal.
+    pub sha1: String,
+}
+
+/// One thing to do to one tenant.
+#[derive(Clone, Debug)]
+pub enum Step {
+    /// Make the tenant live.
+    Publish(Publication),
+    /// Take the tenant away.
+    Remove(Removal),
+}
+
+impl Step {
+    /// The tenant that the step is about.
+    #[must_use]
+    pub fn tenant(&self) -> &TenantId {
+        match self {
+            Self::Publish(publication) => &publication.tenant,
+            Self::Remove(removal) => &removal.tenant,
+        }
+    }
+}
+
+/// A tenant as it is to be.
+#[derive(Clone, Debug)]
+pub struct Publication {
+    /// The tenant.
+    pub tenant: TenantId,
+    /// The resource that says so.
+    pub owner: Owner,
+    /// Its `metadata.generation`.
+    pub generation: i64,
+    /// Which secret the config carries: `<secret uid>/<resourceVersion>`, or `reference`.
+    pub secret: String,
+    /// The hash of the config without its secret.
+    pub hash: String,
+    /// The numbers to map to the tenant; the config lists the same.
+    pub dids: Vec<Did>,
+    /// The numbers that the resource's status lists as live: ours even when the record is lost.
+    pub known: Vec<Did>,
+    /// Owners of this cluster that yield the tenant id or numbers to this one.
+    pub predecessors: Vec<Uid>,
+    /// Take what another cluster or an older publisher holds.
+    pub take_over: bool,
+    /// The exact JSON to store.
+    pub config: SecretString,
+}
+
+/// A tenant that is to be no more.
+#[derive(Clone, Debug)]
+pub struct Removal {
+    /// The tenant.
+    pub tenant: TenantId,
+    /// The resource that owned it.
+    pub uid: Uid,
+    /// The numbers that the resource's status lists as live: removed even when the record is lost.
+    pub known: Vec<Did>,
+    /// Leave config and mappings, and give up only the ownership record.
+    pub retain: bool,
+}
+
+/// What came of one step.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Applied {
+    /// Redis holds this already: nothing was written.
+    Unchanged,
+    /// Redis now holds the publication.
+    Published {
+        /// The tenant's config was there already, from a publisher that keeps no records.
+        adopted: bool,
+        /// What was taken because the publication says `take_over`.
+        taken_over: Vec<TakenOver>,
+        /// The numbers that this tenant held and that now map to no tenant.
+        removed: Vec<Did>,
+    },
+    /// The tenant's record is gone.
+    Removed {
+        /// Whether a mapping or the config was removed too.
+        keys: bool,
+    },
+    /// The tenant to remove belongs to another resource or cluster: nothing was written for it.
+    NotOwned,
+    /// The step can't be done, so that nothing of the call was written.
+    Refused(Refusal),
+    /// The step could be done, but another of the same call was refused: nothing was written.
+    Withheld,
+}
+
+/// Something taken from its holder.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TakenOver {
+    /// The number; `None` for the tenant id itself.
+    pub did: Option<Did>,
+    /// From whom, for a person to read: `voice/acme of cluster 4f0c…` or `tenant old-acme`.
+    pub from: String,
+}
+
+impl fmt::Display for TakenOver {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.did {
+            Some(did) => write!(f, "{did} from {}", self.from),
+            None => write!(f, "the tenant id from {}", self.from),
+        }
+    }
+}
+
+/// Why a publication was refused. Where several reasons hold, the first in this order is given; it names every
+/// number that it concerns.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// The tenant's record carries a later generation of the same resource.
+    Stale {
+        /// The recorded generation.
+        generation: i64,
+    },
+    /// Recorded as owned by a resource of another cluster.
+    OwnedElsewhere {
+        /// That cluster.
+        cluster: ClusterId,
+        /// `namespace/name` there; several are separated by a comma.
+        owner: String,
+        /// The numbers; empty when it is the tenant id itself.
+        dids: Vec<Did>,
+    },
+    /// Recorded as owned by another resource of this cluster, which does not yield it.
+    HeldBy {
+        /// The uid of that resource.
+        uid: Uid,
+        /// Its `namespace/name`.
+        owner: String,
+        /// The numbers of that holder; empty when it is the tenant id itself.
+        dids: Vec<Did>,
+    },
+    /// Mapped to a tenant id that no resource owns.
+    NumbersInUse(Vec<(Did, String)>),
+    /// The config of an older publisher lists these live numbers, and the publication does not.
+    WouldUnmap(Vec<Did>),
+}
+
+/// A tenant's record as it was found, and whether Redis still holds what it says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Inspection {
+    /// The record, if there is one.
+    pub record: Option<Record>,
+    /// The stored config's SHA-1 is the record's, each of its numbers maps to the tenant, and the indexes of
+    /// records and numbers agree. Always `false` without a record.
+    pub intact: bool,
+}

@@ -1,0 +1,52 @@
+//! Scripts that Redis runs by their SHA-1, and is given again when it has forgotten them.
+
+use std::sync::LazyLock;
+
+use redis::aio::MultiplexedConnection;
+use redis::{Cmd, ErrorKind, RedisError, Script, ServerErrorKind, Value};
+
+/// Publishes and removes tenants.
+pub(super) static APPLY: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("scripts/apply.lua")));
+/// Reads records and compares.
+pub(super) static INSPECT: LazyLock<Script> =
+    LazyLock::new(|| Script::new(include_str!("scripts/inspect.lua")));
+/// Takes the next epoch.
+pub(super) static NEXT_EPOCH: LazyLock<Script> =
+    LazyLock::new(|| Script::new(include_str!("scripts/next_epoch.lua")));
+
+/// A call of a script: the caller adds the number of keys, the keys and the arguments.
+///
+/// Not [`Script::prepare_invoke`], which copies every argument twice more.
+pub(super) fn call(script: &Script) -> Cmd {
+    let mut cmd = redis::cmd("EVALSHA");
+    cmd.arg(script.get_hash());
+    cmd
+}
+
+/// Sends the calls in one round trip and gives an answer for each.
+pub(super) async fn run(
+    connection: &mut MultiplexedConnection,
+    script: &Script,
+    calls: &[Cmd],
+) -> Result<Vec<Value>, RedisError> {
+    match send(connection, calls).await {
+        Err(error) if error.kind() == ErrorKind::Server(ServerErrorKind::NoScript) => {
+            script.load_async(connection).await?;
+            send(connection, calls).await
+        }
+        outcome => outcome,
+    }
+}
+
+async fn send(connection: &mut MultiplexedConnection, calls: &[Cmd]) -> Result<Vec<Value>, RedisError> {
+    if let [call] = calls {
+        return Ok(vec![call.query_async(connection).await?]);
+    }
+    let mut pipe = redis::Pipeline::with_capacity(calls.len());
+    for call in calls {
+        pipe.add_command(call.clone());
+    }
+    let answers: Vec<Value> = pipe.ignore_errors().query_async(connection).await?;
+    // The first error as it is: a pipeline's own error has lost its code.
+    answers.into_iter().map(Value::extract_error).collect()
+}

@@ -1,0 +1,147 @@
+//! The contract: a document is taken exactly when the voice runtime takes it, and is handed on as it was given.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)] // a test fails by panicking
+
+mod documents;
+mod members;
+mod properties;
+mod report;
+mod secrets;
+
+use runtime_operator::contract::{
+    Did, KNOWN_MEMBERS, MAX_DEPTH, MAX_FAULTS, RuntimeTenantConfig, TtsMode, tts_members,
+};
+use secrecy::ExposeSecret;
+use serde_json::{Map, Value, json};
+
+use documents::{CHATTERBOX, KOKORO, check, every_place, every_tts, faults, full, paths};
+
+#[test]
+fn the_runtimes_own_documents_pass_through_unchanged() {
+    for text in [KOKORO, CHATTERBOX] {
+        let config = RuntimeTenantConfig::parse(text).unwrap();
+        let given: Value = serde_json::from_str(text).unwrap();
+        assert_eq!(config.to_json().expose_secret(), given.to_string());
+        assert_eq!(Value::Object(config.document().clone()), given);
+    }
+    let config = RuntimeTenantConfig::parse(KOKORO.as_bytes()).unwrap();
+    assert_eq!(config.tenant_id().as_str(), "acme-dental");
+    assert_eq!(config.dids(), ["+15551234567", "+442079460958"].map(|number| Did::parse(number).unwrap()));
+}
+
+#[test]
+fn every_member_of_the_contract_is_accepted_in_every_mode() {
+    for tts in every_tts() {
+        assert_eq!(faults(&full(&tts)), []);
+    }
+    assert!(full(&json!({})).as_object().unwrap().keys().eq(KNOWN_MEMBERS));
+    for (mode, tts) in TtsMode::ALL.into_iter().zip(every_tts()) {
+        assert!(tts.as_object().unwrap().keys().eq(tts_members(mode)), "{}", mode.as_str());
+    }
+}
+
+#[test]
+fn one_of_the_two_webhook_members_must_be_there() {
+    let mut document: Value = serde_json::from_str(KOKORO).unwrap();
+    document.as_object_mut().unwrap().shift_remove("webhookSecret");
+    assert_eq!(
+        check(&document).unwrap_err().to_string(),
+        "webhookSecretRef must be given, or webhookSecret must be"
+    );
+    document["webhookSecretRef"] = json!("env:SECRET");
+    assert_eq!(faults(&document), []);
+    document["webhookSecret"] = json!("");
+    assert_eq!(paths(&document), ["webhookSecret"]);
+}
+
+#[test]
+fn a_number_in_a_document_is_not_normalised() {
+    let mut document = full(&every_tts()[0]);
+    document["dids"] = json!(["+15551234567", "+1 555 123 4568", "15551234569", 5]);
+    let found = faults(&document);
+    assert_eq!(paths(&document), ["dids[1]", "dids[2]", "dids[3]"]);
+    assert!(found.iter().all(|fault| fault.must.starts_with("must be an E.164 number: a plus sign")));
+}
+
+#[test]
+fn all_faults_are_told_at_once_in_the_order_of_the_tables() {
+    let document = json!({
+        "quickReplies": [{"match": ["four", "abc"], "reply": ""}, 7],
+        "assistantContext": {"opening hours": "", "fine": "text", "a.b": 1},
+        "tts": {"mode": "kokoro_http", "rate": 9},
+        "dids": ["+15551234567", "x"],
+        "tenantId": null,
+    });
+    assert_eq!(
+        paths(&document),
+        [
+            "contractVersion",
+            "tenantId",
+            "dids[1]",
+            "caps",
+            "stt",
+            "tts.kokoroUrl",
+            "tts.rate",
+            "audio",
+            "assistantContext[\"opening hours\"]",
+            "assistantContext[\"a.b\"]",
+            "quickReplies[0].match[1]",
+            "quickReplies[0].reply",
+            "quickReplies[1]",
+            "webhookSecretRef",
+        ]
+    );
+    let told = check(&document).unwrap_err().to_string();
+    assert!(told.starts_with(
+        "contractVersion must be given, and be \"v1\"; tenantId must be a string of at least 1 character; dids[1] must"
+    ));
+    assert_eq!(
+        serde_json::to_value(&faults(&document)[6]).unwrap(),
+        json!({"path": "tts.rate", "must": "must be a number from 0.5 to 1.5"})
+    );
+}
+
+#[test]
+fn an_answer_is_bounded_however_many_faults_there_are() {
+    let mut document = full(&every_tts()[0]);
+    document["dids"] = json!(vec!["x"; MAX_FAULTS + 5]);
+    let invalid = check(&document).unwrap_err();
+    assert_eq!((invalid.faults.len(), invalid.omitted), (MAX_FAULTS, 5));
+    assert!(invalid.to_string().ends_with("; and 5 more"));
+}
+
+#[test]
+fn what_is_no_object_is_a_fault_of_the_whole_document() {
+    for document in [json!([]), json!("text"), json!(null), json!(1)] {
+        let told = check(&document).unwrap_err();
+        assert_eq!(
+            (told.faults[0].path.as_str(), told.to_string().as_str()),
+            ("", "the document must be an object")
+        );
+    }
+}
+
+#[test]
+fn a_document_in_memory_that_nests_too_deep_to_be_read_again_is_refused() {
+    let document = |levels| {
+        let mut document: Map<String, Value> = serde_json::from_str(KOKORO).unwrap();
+        document.insert("newer".into(), (0..levels).fold(json!(1), |inner, _| json!([inner])));
+        RuntimeTenantConfig::from_document(document)
+    };
+    let deepest = document(MAX_DEPTH - 1).unwrap();
+    assert_eq!(RuntimeTenantConfig::parse(deepest.to_json().expose_secret()).unwrap(), deepest);
+    assert_eq!(document(MAX_DEPTH).unwrap_err().to_string(), "newer must nest at most 126 levels deep");
+}
+
+#[test]
+fn what_the_contract_does_not_know_is_kept_at_every_level() {
+    for (document, pointer) in every_place() {
+        let mut document = document;
+        let place = document.pointer_mut(&pointer).unwrap();
+        // In the map of sections every member is known.
+        if !place.is_object() || pointer == "/assistantContext" {
+            continue;
+        }
+        place["newer"] = json!({"a": [1, 2.50, null, {"z": 1e21, "b": -0.0}]});
+        assert_eq!(check(&document).unwrap().to_json().expose_secret(), document.to_string());
+    }
+}

@@ -1,0 +1,251 @@
+//! etcd, kube-apiserver and kube-controller-manager.
+
+use std::path::{Path, PathBuf};
+
+use k8s_openapi::api::authentication::v1::{TokenRequest, TokenRequestSpec};
+use k8s_openapi::api::core::v1::{ConfigMap, ServiceAccount};
+use kube::api::{Api, ObjectMeta, PostParams};
+use kube::{Client, ResourceExt};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+use crate::api_server::Shared;
+use crate::kubeconfig::{self, Credentials};
+use crate::pki::Authority;
+use crate::{ApiServer, Folder, Launch, Port, Process, Result, TlsFiles, apply, tools};
+
+/// What a namespace, an owner reference, a `ServiceAccount` and an aggregated role need to work; nothing schedules pods.
+const CONTROLLERS: &str = "namespace-controller,garbage-collector-controller,serviceaccount-controller,\
+    root-ca-certificate-publisher-controller,clusterrole-aggregation-controller";
+
+/// A Kubernetes cluster without nodes. On drop its processes are killed and its folder goes.
+pub struct Cluster {
+    // Dropped in this order: who asks before who answers, the folder last.
+    controller_manager: Process,
+    api_server: ApiServer,
+    etcd: Process,
+    etcd_url: String,
+    serving: TlsFiles,
+    admin: TlsFiles,
+    account_key: PathBuf,
+    authority: Authority,
+    _ports: [Port; 2],
+    folder: Folder,
+}
+
+impl Cluster {
+    /// Starts one; on return its API server is ready and its controllers work.
+    pub async fn start() -> Result<Self> {
+        let folder = Folder::new("cluster")?;
+        let authority = Authority::new("local-cluster")?;
+        let names = ["kubernetes", "kubernetes.default", "kubernetes.default.svc"];
+        let serving = authority.server(&folder, "kube-apiserver", &names)?;
+        let admin = authority.client(&folder, "admin", Some("system:masters"))?;
+        // One file for both: the API server signs with the private key and verifies with the public one.
+        let key = rcgen::KeyPair::generate()?;
+        let account_key =
+            folder.write("service-accounts.pem", &(key.serialize_pem() + &key.public_key_pem()))?;
+
+        let ports = [Port::reserve()?, Port::reserve()?];
+        let etcd = start_etcd(&folder, &ports).await?;
+        let etcd_url = format!("http://{}", ports[0].address());
+        let shared = Shared {
+            folder: &folder,
+            etcd: etcd_url.clone(),
+            serving: &serving,
+            admin: &admin,
+            account_key: &account_key,
+        };
+        let api_server = ApiServer::start("kube-apiserver", &shared).await?;
+        let controller_manager = start_controller_manager(&folder, &api_server, &serving).await?;
+        Ok(Self {
+            controller_manager,
+            api_server,
+            etcd,
+            etcd_url,
+            serving,
+            admin,
+            account_key,
+            authority,
+            _ports: ports,
+            folder,
+        })
+    }
+
+    /// The first API server.
+    #[must_use]
+    pub fn api_server(&self) -> &ApiServer {
+        &self.api_server
+    }
+
+    /// The store behind all API servers.
+    #[must_use]
+    pub fn etcd(&self) -> &Process {
+        &self.etcd
+    }
+
+    /// What makes `ServiceAccounts` and empties namespaces.
+    #[must_use]
+    pub fn controller_manager(&self) -> &Process {
+        &self.controller_manager
+    }
+
+    /// Starts one more API server on the same etcd, with a port and a kubeconfig of its own; `name` is also its log's.
+    pub async fn add_api_server(&self, name: &str) -> Result<ApiServer> {
+        let shared = Shared {
+            folder: &self.folder,
+            etcd: self.etcd_url.clone(),
+            serving: &self.serving,
+            admin: &self.admin,
+            account_key: &self.account_key,
+        };
+        ApiServer::start(name, &shared).await
+    }
+
+    /// The kubeconfig of an administrator (group `system:masters`) at the first API server.
+    #[must_use]
+    pub fn kubeconfig(&self) -> &Path {
+        self.api_server.kubeconfig()
+    }
+
+    /// A client with an administrator's rights, bound to the runtime in which this is called.
+    pub async fn client(&self) -> Result<Client> {
+        self.api_server.client().await
+    }
+
+    /// A token of a `ServiceAccount`, which is made when it is not there. No audience means the API server's own. Valid
+    /// for an hour.
+    pub async fn service_account_token(
+        &self,
+        namespace: &str,
+        name: &str,
+        audiences: &[&str],
+    ) -> Result<String> {
+        let accounts: Api<ServiceAccount> = Api::namespaced(self.client().await?, namespace);
+        if accounts.get_opt(name).await?.is_none() {
+            let metadata = ObjectMeta { name: Some(name.into()), ..Default::default() };
+            let account = ServiceAccount { metadata, ..Default::default() };
+            accounts.create(&PostParams::default(), &account).await?;
+        }
+        let audiences = audiences.iter().map(ToString::to_string).collect();
+        let spec = TokenRequestSpec { audiences, ..Default::default() };
+        let request = TokenRequest { spec, ..Default::default() };
+        let answer = accounts.create_token_request(name, &PostParams::default(), &request).await?;
+        Ok(answer.status.map(|status| status.token).unwrap_or_default())
+    }
+
+    /// A kubeconfig with the rights that RBAC gives a `ServiceAccount`, which is made when it is not there.
+    pub async fn service_account_kubeconfig(&self, namespace: &str, name: &str) -> Result<PathBuf> {
+        let token = self.service_account_token(namespace, name, &[]).await?;
+        let file = format!("{namespace}-{name}.kubeconfig");
+        let credentials = Credentials::Token(&token);
+        kubeconfig::write(&self.folder, &file, self.api_server.url(), &self.serving.ca, &credentials)
+    }
+
+    /// A kubeconfig with the rights that RBAC gives a person.
+    pub fn user_kubeconfig(&self, user: &str, group: Option<&str>) -> Result<PathBuf> {
+        let files = self.authority.client(&self.folder, user, group)?;
+        let credentials = Credentials::Certificate(&files);
+        let file = format!("user-{user}.kubeconfig");
+        kubeconfig::write(&self.folder, &file, self.api_server.url(), &self.serving.ca, &credentials)
+    }
+
+    /// A client for any kubeconfig, bound to the runtime in which this is called.
+    pub async fn client_for(&self, kubeconfig: &Path) -> Result<Client> {
+        kubeconfig::client(kubeconfig).await
+    }
+
+    /// Applies every document of a YAML text (server-side apply, forced, field manager `local-cluster`), in its order.
+    /// A custom resource definition is served on return.
+    pub async fn apply_yaml(&self, text: &str) -> Result<()> {
+        apply::yaml(&self.client().await?, text).await
+    }
+
+    /// The same for a file.
+    pub async fn apply_file(&self, path: impl AsRef<Path>) -> Result<()> {
+        use crate::error::Context;
+        let path = path.as_ref();
+        let text = std::fs::read_to_string(path).context(|| format!("read {}", path.display()))?;
+        self.apply_yaml(&text).await
+    }
+
+    /// Stops all processes, in order and cleanly.
+    pub async fn stop(self) -> Result<()> {
+        for process in [&self.controller_manager, &self.api_server, &self.etcd] {
+            if process.is_running() {
+                process.thaw()?;
+                process.stop().await?;
+            }
+        }
+        Ok(())
+    }
+}
+
+async fn start_etcd(folder: &Folder, ports: &[Port; 2]) -> Result<Process> {
+    let [client, peer] = ports.each_ref().map(|port| format!("http://{}", port.address()));
+    let address = ports[0].address();
+    let launch = Launch::new("etcd", tools::find("etcd")?, folder.file("etcd.log"))
+        .args([
+            format!("--data-dir={}", folder.file("etcd").display()),
+            format!("--listen-client-urls={client}"),
+            format!("--advertise-client-urls={client}"),
+            format!("--listen-peer-urls={peer}"),
+            format!("--initial-advertise-peer-urls={peer}"),
+            format!("--initial-cluster=default={peer}"),
+            // What is written survives a killed process, not a lost machine; nobody needs that here.
+            "--unsafe-no-fsync".into(),
+        ])
+        .ready(move || etcd_ready(address.clone()));
+    Process::start(launch).await
+}
+
+async fn etcd_ready(address: String) -> Result<(), String> {
+    let ask = async {
+        let mut stream = TcpStream::connect(address).await?;
+        stream.write_all(b"GET /readyz HTTP/1.0\r\n\r\n").await?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await?;
+        std::io::Result::Ok(answer)
+    };
+    match ask.await {
+        Ok(answer) if answer.contains(" 200 ") => Ok(()),
+        Ok(answer) => Err(answer),
+        Err(error) => Err(error.to_string()),
+    }
+}
+
+async fn start_controller_manager(
+    folder: &Folder,
+    api_server: &ApiServer,
+    serving: &TlsFiles,
+) -> Result<Process> {
+    let kubeconfig = api_server.kubeconfig().to_owned();
+    let log = folder.file("kube-controller-manager.log");
+    let launch = Launch::new("kube-controller-manager", tools::find("kube-controller-manager")?, log)
+        .args([
+            format!("--kubeconfig={}", kubeconfig.display()),
+            format!("--root-ca-file={}", serving.ca.display()),
+            format!("--controllers={CONTROLLERS}"),
+            "--leader-elect=false".into(),
+            // It is watched by what it does, see `controllers_work`.
+            "--secure-port=0".into(),
+        ])
+        .ready(move || controllers_work(kubeconfig.clone()));
+    Process::start(launch).await
+}
+
+/// The controllers have begun once the namespace `default` has what they put into every namespace.
+async fn controllers_work(kubeconfig: PathBuf) -> Result<(), String> {
+    let look = async {
+        let client = kubeconfig::client(&kubeconfig).await?;
+        let accounts: Api<ServiceAccount> = Api::namespaced(client.clone(), "default");
+        let roots: Api<ConfigMap> = Api::namespaced(client, "default");
+        let (account, root) = (accounts.get_opt("default").await?, roots.get_opt("kube-root-ca.crt").await?);
+        Result::<_>::Ok(account.map(|account| account.name_any()).and(root))
+    };
+    match look.await {
+        Ok(Some(_)) => Ok(()),
+        Ok(None) => Err("the namespace default lacks its ServiceAccount or its root certificate".into()),
+        Err(error) => Err(error.to_string()),
+    }
+}
