@@ -35,7 +35,7 @@ use settings::Endpoint;
 
 pub use error::StoreError;
 pub use plan::{
-    Applied, ClusterId, Epoch, Inspection, Owner, Publication, Record, Refusal, Removal, Step, TakenOver, Uid,
+    Applied, ClusterId, Epoch, Inspection, Owner, Publication, Record, Refusal, Removal, Step, TakenOver,
 };
 pub use settings::{RedisSettings, SettingsError};
 
