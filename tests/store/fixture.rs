@@ -246,3 +246,20 @@ impl From<Tenant> for Step {
 pub fn published() -> Applied {
     Applied::Published { adopted: false, taken_over: Vec::new(), removed: Vec::new() }
 }
+
+/// Waits until it holds; panics when it does not within half a minute.
+pub async fn eventually(holds: impl AsyncFn() -> bool) {
+    eventually_some(async || holds().await.then_some(())).await;
+}
+
+/// Waits until there is one; panics when there is none within half a minute.
+pub async fn eventually_some<T>(look: impl AsyncFn() -> Option<T>) -> T {
+    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(30);
+    loop {
+        if let Some(found) = look().await {
+            return found;
+        }
+        assert!(std::time::Instant::now() < deadline, "it never came about");
+        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+    }
+}

@@ -11,3 +11,4 @@ mod ownership;
 mod property;
 mod publishing;
 mod removing;
+mod tracking;
