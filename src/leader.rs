@@ -28,8 +28,10 @@ const RETRY: Duration = Duration::from_secs(1);
 /// Whether this replica leads, and with which number.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Leadership {
-    /// Another does, or none yet: why.
-    Following(String),
+    /// Another does, or none yet.
+    Following,
+    /// This one would, but Redis gives it no number: why.
+    Waiting(String),
     /// This one does.
     Leading(Epoch),
 }
@@ -63,7 +65,7 @@ impl Leader {
 /// A leader to be, and the channel through which it is told.
 #[must_use]
 pub fn channel() -> (watch::Sender<Leadership>, Leader) {
-    let (sender, state) = watch::channel(Leadership::Following("no leader yet".to_owned()));
+    let (sender, state) = watch::channel(Leadership::Following);
     (sender, Leader { state, fenced: Arc::new(Notify::new()) })
 }
 
@@ -146,7 +148,7 @@ async fn lead(leases: &Api<Lease>, identity: &str, store: &Store, sender: &watch
             sender.send_replace(Leadership::Leading(epoch));
             return;
         }
-        sender.send_replace(Leadership::Following("the Lease went to another".to_owned()));
+        sender.send_replace(Leadership::Following);
         sleep(RETRY).await;
     }
 }
@@ -168,7 +170,7 @@ async fn next_epoch(store: &Store, sender: &watch::Sender<Leadership>) -> Epoch 
                     warn!(%error, "no number can be taken in Redis, so nothing is written yet");
                     told.clone_from(&why);
                 }
-                sender.send_replace(Leadership::Following(why));
+                sender.send_replace(Leadership::Waiting(why));
                 sleep(RETRY).await;
             }
         }

@@ -14,8 +14,14 @@ use crate::store::RedisSettings;
 /// counts as not given. [`Settings::check`] makes sense of them.
 #[derive(Args, Clone, Debug, Default)]
 pub struct RunArgs {
-    /// Redis to publish to: redis://host:6379/0, or rediss:// for TLS
-    #[arg(long, env = "REDIS_URL", value_name = "URL", hide_env_values = true, help_heading = "Redis")]
+    #[arg(
+        help = "Redis to publish to: redis://host:6379/0, or rediss:// for TLS",
+        long,
+        env = "REDIS_URL",
+        value_name = "URL",
+        hide_env_values = true,
+        help_heading = "Redis"
+    )]
     redis_url: Option<SecretText>,
     /// File with the ACL user's name; read again on every connect
     #[arg(long, env, value_name = "FILE", help_heading = "Redis")]
@@ -154,7 +160,7 @@ pub enum LogFormat {
 
 /// Everything that is wrong with the settings, one line each, every line naming its flag and variable.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
-#[error("{} of the settings can't be used:{}", .0.len(), .0.iter().map(|line| format!("\n  {line}")).collect::<String>())]
+#[error("{} of the settings can't be used:\n  {}", .0.len(), .0.join("\n  "))]
 pub struct InvalidSettings(pub Vec<String>);
 
 impl Settings {
@@ -169,7 +175,7 @@ impl Settings {
             ca_file: given(args.redis_ca_file).map(PathBuf::from),
             cert_file: given(args.redis_cert_file).map(PathBuf::from),
             key_file: given(args.redis_key_file).map(PathBuf::from),
-            sentinels: list(args.redis_sentinel),
+            sentinels: list(args.redis_sentinel.as_deref()),
             sentinel_service: given(args.redis_sentinel_service),
         };
         check.redis(&redis);
@@ -201,7 +207,7 @@ impl Settings {
         }
         let settings = Self {
             redis,
-            watch_namespaces: check.namespaces(list(args.watch_namespaces)),
+            watch_namespaces: check.namespaces(list(args.watch_namespaces.as_deref())),
             cluster_id: check.cluster_id(given(args.cluster_id)),
             leader_elect: check.boolean("--leader-elect", args.leader_elect, true),
             publish_webhook_secret: check.boolean(
@@ -291,7 +297,7 @@ impl Check {
         // A wrong URL is not repeated: it may hold a password.
         match Url::parse(&url) {
             Err(error) => {
-                self.fault("--redis-url", &format!("must be a URL ({error}), as in redis://redis:6379/0"))
+                self.fault("--redis-url", &format!("must be a URL ({error}), as in redis://redis:6379/0"));
             }
             Ok(parsed) if !matches!(parsed.scheme(), "redis" | "rediss") => {
                 self.fault("--redis-url", "must begin with redis:// or rediss://");
@@ -382,7 +388,7 @@ fn given(text: Option<String>) -> Option<String> {
     text.map(|text| text.trim().to_owned()).filter(|text| !text.is_empty())
 }
 
-fn list(text: Option<String>) -> Vec<String> {
+fn list(text: Option<&str>) -> Vec<String> {
     text.iter()
         .flat_map(|text| text.split(','))
         .map(str::trim)

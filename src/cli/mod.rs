@@ -25,7 +25,7 @@ enum Command {
                            Example:\n  runtime-operator run --redis-url redis://localhost:6379/0 --leader-elect=false"
     )]
     Run(Box<crate::settings::RunArgs>),
-    /// Print the CustomResourceDefinition, as YAML for kubectl apply -f -
+    /// Print the CRD, as YAML for kubectl apply -f -
     Crd,
     /// What the voice runtime and its tooling rely on
     Contract {

@@ -13,7 +13,7 @@ use tracing::{error, info};
 
 use super::Failure;
 use crate::admin::probes;
-use crate::controller::Controller;
+use crate::controller::{Controller, Hold};
 use crate::leader;
 use crate::settings::{RunArgs, Settings};
 use crate::store::{ClusterId, Store, StoreError};
@@ -46,7 +46,7 @@ async fn run(settings: Settings, store: Store) -> Result<(), Failure> {
     let cluster = cluster_id(&client, settings.cluster_id.as_deref()).await?;
     let identity = identity();
     let metrics = Metrics::default();
-    let (ready, readiness) = watch::channel(Err("it has just started".to_owned()));
+    let (ready, readiness) = watch::channel(Err(Hold::Starting));
     let telemetry = TcpListener::bind(settings.telemetry_addr)
         .await
         .map_err(|error| format!("--telemetry-addr {}: {error}", settings.telemetry_addr))?;

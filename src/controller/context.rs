@@ -8,7 +8,7 @@ use kube::runtime::events::Recorder;
 use kube::runtime::reflector::{self, ObjectRef};
 use tokio::sync::{RwLock, watch};
 
-use super::error::Error;
+use super::error::{Error, Hold};
 use super::state::State;
 use super::tenant::{Tenant, reference};
 use crate::domain::claims::Touched;
@@ -30,7 +30,7 @@ pub struct Context {
     /// The namespaces that are watched; empty: all.
     pub namespaces: Vec<String>,
     /// The number that writes carry; none: nothing may be written yet, and why.
-    pub epoch: watch::Receiver<Result<Epoch, String>>,
+    pub epoch: watch::Receiver<Result<Epoch, Hold>>,
     /// The resources as the watch shows them.
     pub tenants: reflector::Store<Tenant>,
     /// Writes events.
@@ -60,7 +60,7 @@ impl Context {
 
     /// The number that a write must carry.
     pub fn epoch(&self) -> Result<Epoch, Error> {
-        self.epoch.borrow().clone().map_err(Error::NotLeading)
+        self.epoch.borrow().clone().map_err(Error::from)
     }
 
     /// Reports a write that Redis refused for its number.

@@ -5,9 +5,12 @@ use crate::store::StoreError;
 /// What could not be done. What can't succeed before somebody changes something is no error but a verdict.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// This replica has not begun to write, or no longer does.
-    #[error("not leading: {0}")]
-    NotLeading(String),
+    /// Another replica leads.
+    #[error("another replica leads")]
+    NotLeading,
+    /// Nothing may be written before what Redis holds is known.
+    #[error("Redis: {0}")]
+    Waiting(String),
     /// Redis could not be asked or told.
     #[error("Redis: {0}")]
     Store(#[from] StoreError),
@@ -27,11 +30,33 @@ impl Error {
     #[must_use]
     pub fn reason(&self) -> &'static str {
         match self {
-            Self::NotLeading(_) => "NotLeading",
+            Self::NotLeading => "NotLeading",
+            Self::Waiting(_) => "RedisUnavailable",
             Self::Store(error) => error.reason(),
             Self::ReadSecret(..) => "SecretReadFailed",
             Self::Write(..) => "StatusWriteFailed",
             Self::Unsettled => "Unsettled",
+        }
+    }
+}
+
+/// Why this replica writes nothing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Hold {
+    /// Not every watch has listed.
+    Starting,
+    /// Another replica leads.
+    Following,
+    /// Redis can't be asked or told.
+    Redis(String),
+}
+
+impl From<Hold> for Error {
+    fn from(hold: Hold) -> Self {
+        match hold {
+            Hold::Starting => Self::Waiting("not every watch has listed yet".to_owned()),
+            Hold::Following => Self::NotLeading,
+            Hold::Redis(why) => Self::Waiting(why),
         }
     }
 }

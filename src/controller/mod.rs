@@ -37,10 +37,11 @@ use tracing::{debug, info, warn};
 
 use crate::domain::Uid;
 use crate::leader::{Leader, Leadership};
-use crate::store::{ClusterId, Epoch, Store, StoreError};
+use crate::store::{Cause, ClusterId, Epoch, Signal, Store, StoreError, TouchedKey, Tracking};
 use crate::telemetry::Metrics;
 use context::Context;
 use error::Error;
+pub use error::Hold;
 use state::State;
 use tenant::Tenant;
 
@@ -81,13 +82,13 @@ struct Queues {
 }
 
 /// Whether the controller does its work, for the readiness probe.
-pub type Readiness = channel::Receiver<Result<Epoch, String>>;
+pub type Readiness = channel::Receiver<Result<Epoch, Hold>>;
 
 impl Controller {
     /// Works until `stop` is done, then finishes what runs. Gives its readiness to `ready` at once.
     pub async fn run(
         self,
-        ready: channel::Sender<Result<Epoch, String>>,
+        ready: channel::Sender<Result<Epoch, Hold>>,
         stop: impl Future<Output = ()> + Send + 'static,
     ) {
         let (ctx, queues, writer) = self.context(ready.subscribe());
@@ -108,7 +109,9 @@ impl Controller {
         };
         let leading = async {
             if all_listed.await.is_ok() {
-                lead(&ctx, &self.leader, &ready).await;
+                let tracking = ctx.store.track(&ctx.cluster);
+                let leader = self.leader.clone();
+                Lead { ctx: &ctx, ready: &ready, leader, tracking, again: false }.run().await;
             }
         };
         let working = work(&ctx, queues, stop.clone());
@@ -181,58 +184,117 @@ async fn work(ctx: &Arc<Context>, queues: Queues, stop: impl Future<Output = ()>
     );
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "the signature that the applier calls")]
 fn tell_again(tenant: Arc<Tenant>, error: &Error, ctx: Arc<Context>) -> Action {
     ctx.metrics.reconcile_failed(error.reason());
     debug!(resource = %tenant.name(), %error, "not told, tried again later");
     Action::requeue(reconcile::jittered(2 * RETRY))
 }
 
-type Ready = channel::Sender<Result<Epoch, String>>;
-
-/// Begins to write with each number that this replica leads with, once everything that Redis holds is known.
-async fn lead(ctx: &Context, leader: &Leader, ready: &Ready) {
-    let mut state = leader.state.clone();
-    loop {
-        let leadership = state.borrow_and_update().clone();
-        match leadership {
-            Leadership::Following(why) => {
-                set(ctx, ready, Err(why));
-                // Resources that were never seen before say that they wait.
-                ctx.look_at_all();
-            }
-            Leadership::Leading(epoch) => begin(ctx, ready, epoch).await,
-        }
-        if state.changed().await.is_err() {
-            return;
-        }
-    }
+/// Begins to write with each number that this replica leads with, once everything that Redis holds is known; and has
+/// looked at whatever Redis says that somebody else did.
+struct Lead<'a> {
+    ctx: &'a Context,
+    ready: &'a channel::Sender<Result<Epoch, Hold>>,
+    leader: Leader,
+    tracking: Tracking,
+    /// Redis is to be read; it failed before.
+    again: bool,
 }
 
-async fn begin(ctx: &Context, ready: &Ready, epoch: Epoch) {
-    loop {
-        match load(ctx).await {
+impl Lead<'_> {
+    async fn run(mut self) {
+        let mut leadership = self.leader.state.clone();
+        leadership.mark_changed();
+        loop {
+            tokio::select! {
+                changed = leadership.changed() => match changed {
+                    Ok(()) => {
+                        let now = leadership.borrow_and_update().clone();
+                        self.follow(now).await;
+                    }
+                    Err(_) => return,
+                },
+                signal = self.tracking.next() => match signal {
+                    Some(signal) => self.hear(signal).await,
+                    None => return,
+                },
+                () = sleep(RETRY), if self.again => self.begin().await,
+            }
+        }
+    }
+
+    async fn follow(&mut self, leadership: Leadership) {
+        match leadership {
+            Leadership::Following => self.hold(Hold::Following),
+            Leadership::Waiting(why) => self.hold(Hold::Redis(why)),
+            Leadership::Leading(_) => self.begin().await,
+        }
+    }
+
+    async fn hear(&mut self, signal: Signal) {
+        match signal {
+            Signal::Touched(key) => self.doubt(&key),
+            Signal::CheckEverything(cause) => {
+                info!(cause = cause.as_str(), "everything in Redis is checked");
+                if matches!(cause, Cause::EpochChanged | Cause::Flushed) {
+                    self.leader.fenced();
+                }
+                self.begin().await;
+            }
+        }
+    }
+
+    /// Somebody wrote a key that is not as its record has it, or is no record's.
+    fn doubt(&self, key: &TouchedKey) {
+        debug!(?key, "touched from outside");
+        let concerned = {
+            let mut state = self.ctx.state();
+            let concerned = match key {
+                TouchedKey::Did(did) => state.concerned_by_did(did),
+                TouchedKey::Config(tenant) => state.concerned_by_tenant(tenant),
+            };
+            if let Some(uid) = &concerned {
+                state.doubt(uid);
+            }
+            concerned
+        };
+        self.ctx.look_at(&concerned);
+    }
+
+    /// Reads what Redis holds, and has everything looked at.
+    async fn begin(&mut self) {
+        let Leadership::Leading(epoch) = *self.leader.state.borrow() else { return };
+        match load(self.ctx).await {
             Ok(()) => {
-                set(ctx, ready, Ok(epoch));
-                ctx.look_at_all();
-                return;
+                self.again = false;
+                self.set(Ok(epoch));
+                self.ctx.look_at_all();
             }
             Err(error) => {
-                warn!(%error, "what Redis holds can't be read, so nothing is written yet");
-                set(ctx, ready, Err(error.to_string()));
-                ctx.look_at_all();
-                sleep(RETRY).await;
+                self.again = true;
+                self.hold(Hold::Redis(error.to_string()));
             }
         }
     }
-}
 
-fn set(ctx: &Context, ready: &Ready, value: Result<Epoch, String>) {
-    ctx.metrics.leading.set(i64::from(value.is_ok()));
-    ready.send_if_modified(|before| {
-        let changed = *before != value;
-        *before = value;
-        changed
-    });
+    fn hold(&self, hold: Hold) {
+        let tell = matches!(hold, Hold::Redis(_));
+        if self.set(Err(hold)) && tell {
+            warn!("Redis can't be read, so nothing is written");
+            // Resources that wait for a change say that they do.
+            self.ctx.look_at_all();
+        }
+    }
+
+    fn set(&self, value: Result<Epoch, Hold>) -> bool {
+        self.ctx.metrics.leading.set(i64::from(value.is_ok()));
+        self.ready.send_if_modified(|before| {
+            let changed = *before != value;
+            *before = value;
+            changed
+        })
+    }
 }
 
 /// Reads every ownership record of this cluster, and whether Redis still holds what it says.

@@ -32,7 +32,9 @@ pub async fn reconcile(tenant: Arc<Tenant>, ctx: Arc<Context>) -> Result<Action,
     ctx.metrics.reconciles.inc();
     match settle(&ctx, &uid).await {
         Ok(()) => {}
-        Err(Error::Store(error)) if tenant.is_deleting() && tenant.is_annotated(api::FORCE_DELETE) => {
+        Err(error @ (Error::Store(_) | Error::Waiting(_)))
+            if tenant.is_deleting() && tenant.is_annotated(api::FORCE_DELETE) =>
+        {
             warn!(resource = %tenant.name(), %error, "let go by force: its keys wait for the orphan sweep");
             force(&ctx, &uid, &error.to_string());
         }
@@ -64,8 +66,12 @@ pub async fn settle(ctx: &Context, uid: &Uid) -> Result<(), Error> {
 }
 
 /// What is wrong passes by itself, or not: either way the others go on.
+#[expect(clippy::needless_pass_by_value, reason = "the signature that the applier calls")]
 pub fn error_policy(tenant: Arc<Tenant>, error: &Error, ctx: Arc<Context>) -> Action {
     let uid = tenant.uid();
+    if matches!(error, Error::NotLeading) {
+        return Action::await_change();
+    }
     ctx.metrics.reconcile_failed(error.reason());
     let failures = fail(&ctx, &tenant, error);
     let wait = FIRST_WAIT.saturating_mul(1 << failures.min(10)).min(LONGEST_WAIT);
@@ -102,7 +108,7 @@ fn fail(ctx: &Context, tenant: &Tenant, error: &Error) -> u32 {
     entry.failures = failures.saturating_add(1);
     let waiting = entry.record.as_ref().map(|record| record.generation) != Some(tenant.generation())
         || tenant.is_deleting();
-    if failures == 0 && waiting && !matches!(error, Error::NotLeading(_)) {
+    if failures == 0 && waiting {
         let reason = if tenant.is_deleting() { "DeletionWaits" } else { "PublishWaits" };
         entry.notes.push(Note::warning(reason, format!("tried again until it works: {error}")));
     }

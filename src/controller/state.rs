@@ -23,6 +23,7 @@ pub struct State {
 }
 
 /// What is known of one resource beside its claims.
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own, and all go together")]
 #[derive(Debug)]
 pub struct Entry {
     /// What a person calls it.

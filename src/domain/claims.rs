@@ -94,7 +94,7 @@ type Holders = HashMap<Did, Option<Uid>>;
 /// The index of all claims.
 #[derive(Debug, Default)]
 pub struct Claims {
-    claims: HashMap<Uid, Claim>,
+    known: HashMap<Uid, Claim>,
     live: HashMap<Uid, Live>,
     live_dids: HashMap<Did, Uid>,
     live_tenants: HashMap<TenantId, Uid>,
@@ -106,7 +106,7 @@ impl Claims {
     /// What is claimed by `uid`, if it is known.
     #[must_use]
     pub fn get(&self, uid: &Uid) -> Option<&Claim> {
-        self.claims.get(uid)
+        self.known.get(uid)
     }
 
     /// What is live for `uid` by its ownership record.
@@ -117,7 +117,7 @@ impl Claims {
 
     /// Every resource of which an ownership record is known but no claim, with what is live for it.
     pub fn orphans(&self) -> impl Iterator<Item = (&Uid, &Live)> {
-        self.live.iter().filter(|(uid, _)| !self.claims.contains_key(*uid))
+        self.live.iter().filter(|(uid, _)| !self.known.contains_key(*uid))
     }
 
     /// How many ownership records there are.
@@ -128,22 +128,22 @@ impl Claims {
 
     /// A resource was seen, new or changed.
     pub fn upsert(&mut self, claim: Claim) -> Touched {
-        if self.claims.get(&claim.uid) == Some(&claim) {
+        if self.known.get(&claim.uid) == Some(&claim) {
             return Touched::new();
         }
         let uid = claim.uid.clone();
         self.alter(&uid, |claims| {
-            claims.claims.insert(claim.uid.clone(), claim);
+            claims.known.insert(claim.uid.clone(), claim);
         })
     }
 
     /// A resource lets everything go: it is being deleted, or is gone.
     pub fn remove(&mut self, uid: &Uid) -> Touched {
-        if !self.claims.contains_key(uid) {
+        if !self.known.contains_key(uid) {
             return Touched::new();
         }
         let mut touched = self.alter(uid, |claims| {
-            claims.claims.remove(uid);
+            claims.known.remove(uid);
         });
         touched.remove(uid);
         touched
@@ -199,7 +199,7 @@ impl Claims {
     /// What `uid` has of what it claims. None for one that is not known.
     #[must_use]
     pub fn holdings(&self, uid: &Uid) -> Option<Holdings> {
-        let claim = self.claims.get(uid)?;
+        let claim = self.known.get(uid)?;
         let tenant_lost_to = self.tenant_holder(&claim.tenant).filter(|holder| *holder != uid).cloned();
         let mut holdings = Holdings { tenant_lost_to, dids: Vec::new(), lost: Vec::new() };
         for did in self.wanted(claim) {
@@ -215,7 +215,7 @@ impl Claims {
     /// The owners, by record, of what `uid` holds by now: those who yield to it.
     #[must_use]
     pub fn predecessors(&self, uid: &Uid) -> BTreeSet<Uid> {
-        let Some(claim) = self.claims.get(uid) else { return BTreeSet::new() };
+        let Some(claim) = self.known.get(uid) else { return BTreeSet::new() };
         let tenant =
             self.live_tenants.get(&claim.tenant).filter(|_| self.tenant_holder(&claim.tenant) == Some(uid));
         let dids = claim.dids.iter().filter(|did| self.holder(did) == Some(uid));
@@ -313,14 +313,14 @@ impl Claims {
 
     /// Takes `uid` out of its tenant id's contest; says which, and who held it until now.
     fn leave_tenant(&mut self, uid: &Uid) -> Option<(TenantId, Option<Uid>)> {
-        let tenant = self.claims.get(uid)?.tenant.clone();
+        let tenant = self.known.get(uid)?.tenant.clone();
         let holder = self.tenant_holder(&tenant).cloned();
         leave(&mut self.tenants, &tenant, uid);
         Some((tenant, holder))
     }
 
     fn enter_tenant(&mut self, uid: &Uid) -> Option<(TenantId, Option<Uid>)> {
-        let claim = self.claims.get(uid)?;
+        let claim = self.known.get(uid)?;
         let right = match self.live.get(uid) {
             Some(live) if live.tenant == claim.tenant => Right::LiveByRecord,
             None if !claim.told.is_empty() => Right::LiveByStatus,
@@ -333,7 +333,7 @@ impl Claims {
     }
 
     fn leave_dids(&mut self, uid: &Uid, before: &mut Holders) {
-        let Some(claim) = self.claims.get(uid) else { return };
+        let Some(claim) = self.known.get(uid) else { return };
         for did in self.wanted(claim) {
             before.entry(did.clone()).or_insert_with(|| self.holder(&did).cloned());
             leave(&mut self.dids, &did, uid);
@@ -341,7 +341,7 @@ impl Claims {
     }
 
     fn enter_dids(&mut self, uid: &Uid, before: &mut Holders) {
-        let Some(claim) = self.claims.get(uid).cloned() else { return };
+        let Some(claim) = self.known.get(uid).cloned() else { return };
         if self.tenant_holder(&claim.tenant) != Some(uid) {
             return;
         }

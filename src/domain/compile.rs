@@ -35,8 +35,8 @@ pub fn read(json: &str) -> Result<RuntimeTenantSpec, String> {
 /// What a spec claims.
 #[must_use]
 pub fn claimed(json: &str) -> Claimed {
-    match read(json) {
-        Ok(spec) => Claimed {
+    if let Ok(spec) = read(json) {
+        Claimed {
             tenant: TenantId::parse(&spec.tenant_id).ok(),
             dids: numbers(spec.dids.iter().map(String::as_str)),
             standing: match (check(&spec).is_empty(), spec.suspend) {
@@ -46,17 +46,16 @@ pub fn claimed(json: &str) -> Claimed {
             },
             secret: Some(spec.webhook_secret_ref.name),
             retain: spec.deletion_policy == DeletionPolicy::Retain,
-        },
-        Err(_) => {
-            let spec: Value = serde_json::from_str(json).unwrap_or_default();
-            let dids = spec["dids"].as_array().into_iter().flatten().filter_map(Value::as_str);
-            Claimed {
-                tenant: spec["tenantId"].as_str().and_then(|tenant| TenantId::parse(tenant).ok()),
-                dids: numbers(dids),
-                standing: Standing::Unreadable,
-                secret: spec["webhookSecretRef"]["name"].as_str().map(str::to_owned),
-                retain: spec["deletionPolicy"] == "Retain",
-            }
+        }
+    } else {
+        let spec: Value = serde_json::from_str(json).unwrap_or_default();
+        let dids = spec["dids"].as_array().into_iter().flatten().filter_map(Value::as_str);
+        Claimed {
+            tenant: spec["tenantId"].as_str().and_then(|tenant| TenantId::parse(tenant).ok()),
+            dids: numbers(dids),
+            standing: Standing::Unreadable,
+            secret: spec["webhookSecretRef"]["name"].as_str().map(str::to_owned),
+            retain: spec["deletionPolicy"] == "Retain",
         }
     }
 }

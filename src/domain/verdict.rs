@@ -244,11 +244,7 @@ fn numbers(count: usize) -> String {
 pub(super) fn join<T: ToString>(items: impl IntoIterator<Item = T>, separator: &str) -> String {
     const SHOWN: usize = 10;
     let mut items = items.into_iter();
-    let mut text =
-        items.by_ref().take(SHOWN).map(|item| item.to_string()).collect::<Vec<_>>().join(separator);
+    let text = items.by_ref().take(SHOWN).map(|item| item.to_string()).collect::<Vec<_>>().join(separator);
     let rest = items.count();
-    if rest > 0 {
-        text.push_str(&format!(" and {rest} more"));
-    }
-    text
+    if rest == 0 { text } else { format!("{text} and {rest} more") }
 }

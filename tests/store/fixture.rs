@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use local_cluster::{Redis, RedisOptions};
 use redis::aio::MultiplexedConnection;
 use runtime_operator::contract::{Did, TenantId};
+use runtime_operator::domain::Uid;
 use runtime_operator::store::{
     Applied, ClusterId, Epoch, Owner, Publication, RedisSettings, Refusal, Removal, Step, Store, StoreError,
-    Uid,
 };
 use secrecy::ExposeSecret;
 

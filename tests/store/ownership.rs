@@ -1,6 +1,7 @@
 //! Who owns a tenant id or a number, by what Redis holds.
 
-use runtime_operator::store::{Applied, ClusterId, Refusal, TakenOver, Uid};
+use runtime_operator::domain::Uid;
+use runtime_operator::store::{Applied, ClusterId, Refusal, TakenOver};
 
 use crate::fixture::*;
 
