@@ -12,10 +12,17 @@
 //! | [`domain`] | claims, compile, status. Pure: no client, no clock |
 //! | [`store`] | Redis: connection, scripts, publish, lookup |
 //! | [`controller`] | Kubernetes: watches, reconcile, secrets, finalizer, events |
-//! | [`telemetry`] | metrics, logs, probes |
+//! | [`leader`] | who writes: the Lease, and the number that fences in Redis |
+//! | [`admin`] | HTTP: probes and metrics |
+//! | [`telemetry`] | metrics and logs |
 
+pub mod admin;
 pub mod api;
+pub mod cli;
 pub mod contract;
+pub mod controller;
 pub mod domain;
+pub mod leader;
 pub mod settings;
 pub mod store;
+pub mod telemetry;

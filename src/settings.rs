@@ -8,6 +8,8 @@ use clap::Args;
 use secrecy::{ExposeSecret, SecretString};
 use url::Url;
 
+use crate::store::RedisSettings;
+
 /// The flags of `runtime-operator run`, as given. Every one can be an environment variable instead; an empty one
 /// counts as not given. [`Settings::check`] makes sense of them.
 #[derive(Args, Clone, Debug, Default)]
@@ -115,27 +117,6 @@ pub struct Settings {
     pub telemetry_addr: SocketAddr,
     /// How log lines look; none: as fits the output.
     pub log_format: Option<LogFormat>,
-}
-
-/// How Redis is reached. Files are read again on every connect.
-#[derive(Clone, Debug)]
-pub struct RedisSettings {
-    /// `redis://` or `rediss://`; may hold a password.
-    pub url: SecretString,
-    /// The ACL user.
-    pub username_file: Option<PathBuf>,
-    /// Its password.
-    pub password_file: Option<PathBuf>,
-    /// The CA of Redis's certificate.
-    pub ca_file: Option<PathBuf>,
-    /// The client certificate.
-    pub cert_file: Option<PathBuf>,
-    /// The client certificate's key.
-    pub key_file: Option<PathBuf>,
-    /// Sentinels, `host:port`; empty: the URL names the server.
-    pub sentinels: Vec<String>,
-    /// The primary's name among the Sentinels.
-    pub sentinel_service: Option<String>,
 }
 
 /// The admin routes.

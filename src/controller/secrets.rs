@@ -49,16 +49,6 @@ impl SecretIndex {
         self.users.get(secret).into_iter().flatten().cloned().collect()
     }
 
-    /// All Secrets of a namespace that are known.
-    pub fn within<'a>(&'a self, namespace: &'a str) -> impl Iterator<Item = &'a ResourceName> {
-        self.versions.keys().filter(move |name| &*name.namespace == namespace)
-    }
-
-    /// All Secrets that are known.
-    pub fn all(&self) -> impl Iterator<Item = &ResourceName> {
-        self.versions.keys()
-    }
-
     /// A resource refers to this Secret from now on, or to none.
     pub fn refer(&mut self, uid: &Uid, secret: Option<ResourceName>) {
         if self.uses.get(uid) == secret.as_ref() {

@@ -162,7 +162,8 @@ impl State {
         let holders = holdings.iter().flat_map(|holdings| {
             holdings.lost.iter().map(|(_, holder)| holder).chain(&holdings.tenant_lost_to)
         });
-        let names = holders.filter_map(|uid| Some((uid.clone(), self.claims.get(uid)?.name.clone()))).collect();
+        let names =
+            holders.filter_map(|uid| Some((uid.clone(), self.claims.get(uid)?.name.clone()))).collect();
         let entry = self.entries.get(uid);
         View {
             names,
@@ -187,11 +188,16 @@ impl State {
             touched.extend(self.record(&uid, None, false));
         }
         for (record, intact) in records {
-            let live = Live { tenant: record.tenant.clone(), dids: record.dids.clone() };
-            let uid = record.owner.uid.clone();
-            touched.extend(self.record(&uid, Some((live, Fingerprint::of(&record))), intact));
+            touched.extend(self.record(&record.owner.uid, Some(Self::of_record(&record)), intact));
         }
         touched
+    }
+
+    /// What a record says, as [`Self::record`] takes it.
+    #[must_use]
+    pub fn of_record(record: &Record) -> (Live, Fingerprint) {
+        let live = Live { tenant: record.tenant.clone(), dids: record.dids.clone() };
+        (live, Fingerprint::of(record))
     }
 
     /// A resource's ownership record is this from now on; `intact` says that Redis holds what it says. Says whose

@@ -52,7 +52,10 @@ impl Tenant {
     #[must_use]
     pub fn name(&self) -> ResourceName {
         let meta = &self.metadata;
-        ResourceName::new(meta.namespace.as_deref().unwrap_or_default(), meta.name.as_deref().unwrap_or_default())
+        ResourceName::new(
+            meta.namespace.as_deref().unwrap_or_default(),
+            meta.name.as_deref().unwrap_or_default(),
+        )
     }
 
     /// `metadata.generation`.

@@ -120,9 +120,10 @@ impl Claims {
         self.live.iter().filter(|(uid, _)| !self.claims.contains_key(*uid))
     }
 
-    /// Every resource that claims something.
-    pub fn uids(&self) -> impl Iterator<Item = &Uid> {
-        self.claims.keys()
+    /// How many ownership records there are.
+    #[must_use]
+    pub fn records(&self) -> usize {
+        self.live.len()
     }
 
     /// A resource was seen, new or changed.

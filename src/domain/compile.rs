@@ -163,7 +163,9 @@ fn dids(spec: &RuntimeTenantSpec, faults: &mut Vec<String>) {
         match Did::parse(text) {
             Err(error) => faults.push(format!("spec.dids[{place}] {error}")),
             Ok(did) if seen.contains(&did) => {
-                faults.push(format!("spec.dids[{place}] must not be listed twice (as {did}, without white space)"));
+                faults.push(format!(
+                    "spec.dids[{place}] must not be listed twice (as {did}, without white space)"
+                ));
             }
             Ok(did) => seen.push(did),
         }

@@ -3,11 +3,20 @@
 use std::fmt;
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 /// A resource's uid as the API server gave it: never used again, unlike a name. Cheap to clone.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(from = "String", into = "String")]
 pub struct Uid(Arc<str>);
 
 impl Uid {
+    /// Takes the text as it is.
+    #[must_use]
+    pub fn new(text: impl Into<Arc<str>>) -> Self {
+        Self(text.into())
+    }
+
     /// The uid's text.
     #[must_use]
     pub fn as_str(&self) -> &str {
@@ -18,6 +27,18 @@ impl Uid {
 impl From<&str> for Uid {
     fn from(text: &str) -> Self {
         Self(text.into())
+    }
+}
+
+impl From<String> for Uid {
+    fn from(text: String) -> Self {
+        Self(text.into())
+    }
+}
+
+impl From<Uid> for String {
+    fn from(uid: Uid) -> Self {
+        uid.as_str().to_owned()
     }
 }
 

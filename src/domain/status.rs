@@ -50,7 +50,9 @@ pub fn next(
     RuntimeTenantStatus {
         observed_generation: Some(verdict.generation),
         conditions,
-        published_dids: live.map(|live| live.dids.iter().map(ToString::to_string).collect()).unwrap_or_default(),
+        published_dids: live
+            .map(|live| live.dids.iter().map(ToString::to_string).collect())
+            .unwrap_or_default(),
         published_did_count: Some(live.map_or(0, |live| u32::try_from(live.dids.len()).unwrap_or(u32::MAX))),
         published_hash: live.map(|live| live.hash.clone()),
         last_published_time: if wrote && live.is_some() { Some(Time(now)) } else { last },
@@ -94,7 +96,9 @@ fn secret_resolved(verdict: &Verdict) -> Row {
     match &verdict.blocker {
         None => (SECRET_RESOLVED, "True", Reason::Resolved, "the webhook secret was read".to_owned()),
         Some(Blocker::Secret(_)) => (SECRET_RESOLVED, "False", verdict.reason(), verdict.message()),
-        Some(_) => (SECRET_RESOLVED, "Unknown", verdict.reason(), "the webhook secret was not looked at".to_owned()),
+        Some(_) => {
+            (SECRET_RESOLVED, "Unknown", verdict.reason(), "the webhook secret was not looked at".to_owned())
+        }
     }
 }
 
@@ -214,7 +218,11 @@ mod tests {
         assert!(condition(&status, RECONCILING).is_none() && condition(&status, STALLED).is_some());
         let ready = condition(&status, READY).unwrap();
         assert_eq!((ready.status.as_str(), ready.reason.as_str()), ("False", "DidConflict"));
-        assert!(ready.message.contains("+15550000000") && ready.message.contains("other/acme"), "{}", ready.message);
+        assert!(
+            ready.message.contains("+15550000000") && ready.message.contains("other/acme"),
+            "{}",
+            ready.message
+        );
     }
 
     #[test]

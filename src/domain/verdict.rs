@@ -111,6 +111,12 @@ impl Lacking {
 }
 
 impl SecretFault {
+    /// Whether the watch of Secrets will say when it passes.
+    #[must_use]
+    pub fn is_absence(&self) -> bool {
+        !matches!(self.what, SecretFaultKind::Unreadable(_))
+    }
+
     fn reason(&self) -> Reason {
         match self.what {
             SecretFaultKind::NotFound => Reason::SecretNotFound,
@@ -238,7 +244,8 @@ fn numbers(count: usize) -> String {
 pub(super) fn join<T: ToString>(items: impl IntoIterator<Item = T>, separator: &str) -> String {
     const SHOWN: usize = 10;
     let mut items = items.into_iter();
-    let mut text = items.by_ref().take(SHOWN).map(|item| item.to_string()).collect::<Vec<_>>().join(separator);
+    let mut text =
+        items.by_ref().take(SHOWN).map(|item| item.to_string()).collect::<Vec<_>>().join(separator);
     let rest = items.count();
     if rest > 0 {
         text.push_str(&format!(" and {rest} more"));

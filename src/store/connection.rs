@@ -2,13 +2,15 @@
 //! every connect.
 
 use std::future::Future;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use futures::FutureExt;
 use futures::future::{BoxFuture, Shared};
-use redis::aio::MultiplexedConnection;
-use redis::{AsyncConnectionConfig, Client, RedisError, Value};
+use redis::aio::{MultiplexedConnection, SendError};
+use redis::{AsyncConnectionConfig, Client, PushInfo, RedisError, Value};
+use tokio::sync::mpsc;
 
 use super::settings::Endpoint;
 use super::{StoreError, sentinel};
@@ -49,6 +51,10 @@ pub(super) struct Connections {
 impl Connections {
     pub(super) fn new(endpoint: Arc<Endpoint>) -> Self {
         Self { endpoint, state: Mutex::new((0, State::Idle)) }
+    }
+
+    pub(super) fn endpoint(&self) -> &Arc<Endpoint> {
+        &self.endpoint
     }
 
     /// Runs `ask` on the shared connection. Where a connection that has served before turns out to be dead, `ask`
@@ -112,6 +118,14 @@ impl Connections {
         }
     }
 
+    /// Another connection has just found the primary here: one to elsewhere leads to where the primary was.
+    pub(super) fn primary_is_at(&self, address: &str) {
+        let mut guard = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        if matches!(&guard.1, State::Connected(held) if *held.address != *address) {
+            guard.1 = State::Idle;
+        }
+    }
+
     fn discard(&self, lease: &Lease) {
         let mut guard = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         if matches!(&guard.1, State::Connected(held) if held.number == lease.number) {
@@ -147,13 +161,54 @@ impl From<StoreError> for Fault {
     }
 }
 
-/// Receives what Redis pushes.
-pub(super) type PushSender = tokio::sync::mpsc::UnboundedSender<redis::PushInfo>;
+/// How many pushes may wait to be taken: more than a bulk of ten thousand tenants causes.
+const PUSHES: usize = 65_536;
+
+/// What Redis pushes on a connection, in its order; what does not fit is dropped, and that is noted.
+pub(super) struct Pushes {
+    sender: mpsc::Sender<PushInfo>,
+    receiver: mpsc::Receiver<PushInfo>,
+    overflow: Arc<AtomicBool>,
+}
+
+impl Default for Pushes {
+    fn default() -> Self {
+        let (sender, receiver) = mpsc::channel(PUSHES);
+        Self { sender, receiver, overflow: Arc::default() }
+    }
+}
+
+impl Pushes {
+    /// Waits for the next push.
+    pub(super) async fn next(&mut self) -> Option<PushInfo> {
+        self.receiver.recv().await
+    }
+
+    /// The next push, if it is there already.
+    pub(super) fn try_next(&mut self) -> Option<PushInfo> {
+        self.receiver.try_recv().ok()
+    }
+
+    /// Whether pushes were dropped since this was last asked.
+    pub(super) fn overflowed(&self) -> bool {
+        self.overflow.swap(false, Ordering::Relaxed)
+    }
+
+    fn receive(&self) -> impl Fn(PushInfo) -> Result<(), SendError> + Send + Sync + 'static {
+        let (sender, overflow) = (self.sender.clone(), Arc::clone(&self.overflow));
+        move |push| {
+            sender.try_send(push).map_err(|_| {
+                overflow.store(true, Ordering::Relaxed);
+                SendError
+            })
+        }
+    }
+}
 
 /// A new connection of its own to the primary, logged in and known not to be in cluster mode; and its address.
 pub(super) async fn connect(
     endpoint: &Endpoint,
-    pushes: Option<PushSender>,
+    pushes: Option<&Pushes>,
 ) -> Result<(MultiplexedConnection, Arc<str>), StoreError> {
     let (client, address) = if let Some(service) = endpoint.sentinel_service() {
         let (host, port) = sentinel::primary(endpoint, service).await?;
@@ -170,14 +225,14 @@ pub(super) async fn connect(
 /// Opens a connection within the limits of time.
 pub(super) async fn open(
     client: &Client,
-    pushes: Option<PushSender>,
+    pushes: Option<&Pushes>,
 ) -> Result<MultiplexedConnection, RedisError> {
     let mut config = AsyncConnectionConfig::new()
         .set_connection_timeout(Some(CONNECT_TIMEOUT))
         .set_response_timeout(Some(RESPONSE_TIMEOUT))
         .set_pipeline_buffer_size(QUEUE);
     if let Some(pushes) = pushes {
-        config = config.set_push_sender(pushes);
+        config = config.set_push_sender(pushes.receive());
     }
     client.get_multiplexed_async_connection_with_config(&config).await
 }

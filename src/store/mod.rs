@@ -9,7 +9,8 @@
 //! | `runtime-operator:dids` | a hash, number to the tenant id that owns it: known even when its mapping is lost |
 //!
 //! What a user in Redis' ACL needs: `~tenantmap:did:* ~tenantcfg:* ~runtime-operator:*` and `+hello +auth +ping +info
-//! +select +client|setname +client|tracking +script|load +evalsha +get +mget +set +del +incr +hget +hmget +hset +hdel
+//! +select +client|setname +client|tracking
+//! +client|trackinginfo +script|load +evalsha +get +mget +set +del +incr +hget +hmget +hset +hdel
 //! +sadd +srem +sismember +smembers`.
 
 mod connection;
@@ -19,6 +20,7 @@ mod plan;
 mod script;
 mod sentinel;
 mod settings;
+mod tracking;
 mod wire;
 
 use std::fmt;
@@ -35,9 +37,10 @@ use settings::Endpoint;
 
 pub use error::StoreError;
 pub use plan::{
-    Applied, ClusterId, Epoch, Inspection, Owner, Publication, Record, Refusal, Removal, Step, TakenOver, Uid,
+    Applied, ClusterId, Epoch, Inspection, Owner, Publication, Record, Refusal, Removal, Step, TakenOver,
 };
 pub use settings::{RedisSettings, SettingsError};
+pub use tracking::{Cause, Signal, TouchedKey, Tracking};
 
 const EPOCH_KEY: &str = "runtime-operator:epoch";
 const DIDS_KEY: &str = "runtime-operator:dids";
@@ -86,12 +89,12 @@ impl Store {
     /// It is above every number that this process has seen, even when the counter was lost in between.
     pub async fn next_epoch(&self) -> Result<Epoch, StoreError> {
         let mut call = script::call(&script::NEXT_EPOCH);
-        call.arg(1).arg(EPOCH_KEY).arg(self.seen.get());
+        call.arg(1).arg(EPOCH_KEY).arg(self.seen.highest());
         let answers = self.run(&script::NEXT_EPOCH, &[call]).await?;
         let number =
             answers.into_iter().next().and_then(|answer| redis::from_redis_value::<u64>(answer).ok());
         let epoch = Epoch(number.ok_or_else(unexpected_answer)?);
-        self.seen.note(epoch);
+        self.seen.note_taken(epoch);
         Ok(epoch)
     }
 
@@ -172,16 +175,30 @@ fn unexpected_answer() -> StoreError {
     StoreError::Unexpected("a script's answer has another shape".to_owned())
 }
 
-/// The highest epoch that this process has seen, its own or another's.
+/// The epochs that this process knows of; 0 is none.
 #[derive(Default)]
-struct SeenEpoch(AtomicU64);
+struct SeenEpoch {
+    highest: AtomicU64,
+    taken: AtomicU64,
+}
 
 impl SeenEpoch {
-    fn get(&self) -> u64 {
-        self.0.load(Ordering::Relaxed)
+    /// The highest, its own or another's.
+    fn highest(&self) -> u64 {
+        self.highest.load(Ordering::Relaxed)
+    }
+
+    /// The last that it took itself.
+    fn taken(&self) -> u64 {
+        self.taken.load(Ordering::Relaxed)
     }
 
     fn note(&self, epoch: Epoch) {
-        self.0.fetch_max(epoch.0, Ordering::Relaxed);
+        self.highest.fetch_max(epoch.0, Ordering::Relaxed);
+    }
+
+    fn note_taken(&self, epoch: Epoch) {
+        self.note(epoch);
+        self.taken.store(epoch.0, Ordering::Relaxed);
     }
 }

@@ -6,6 +6,7 @@ use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 
 use crate::contract::{Did, TenantId};
+use crate::domain::Uid;
 
 macro_rules! text_newtype {
     ($(#[$doc:meta])* $name:ident) => {
@@ -40,12 +41,6 @@ text_newtype! {
     /// Names the Kubernetes cluster whose resources a record belongs to: what `--cluster-id` says, else the UID
     /// of its namespace `kube-system`.
     ClusterId
-}
-
-text_newtype! {
-    /// A Kubernetes object's `metadata.uid`: unique over time, so that a resource deleted and made again is
-    /// another owner.
-    Uid
 }
 
 /// The number that fences writers: each new leader takes the next one, and a write that carries any but the

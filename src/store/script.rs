@@ -10,6 +10,9 @@ pub(super) static APPLY: LazyLock<Script> = LazyLock::new(|| Script::new(include
 /// Reads records and compares.
 pub(super) static INSPECT: LazyLock<Script> =
     LazyLock::new(|| Script::new(include_str!("scripts/inspect.lua")));
+/// Tells foreign writes from this cluster's own.
+pub(super) static TOUCHED: LazyLock<Script> =
+    LazyLock::new(|| Script::new(include_str!("scripts/touched.lua")));
 /// Takes the next epoch.
 pub(super) static NEXT_EPOCH: LazyLock<Script> =
     LazyLock::new(|| Script::new(include_str!("scripts/next_epoch.lua")));

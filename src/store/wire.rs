@@ -5,9 +5,10 @@ use serde::{Deserialize, Serialize};
 use sha1::{Digest, Sha1};
 
 use super::{
-    Applied, ClusterId, Epoch, Owner, Publication, Record, Refusal, Removal, Step, StoreError, TakenOver, Uid,
+    Applied, ClusterId, Epoch, Owner, Publication, Record, Refusal, Removal, Step, StoreError, TakenOver,
 };
 use crate::contract::{Did, TenantId};
+use crate::domain::Uid;
 
 #[derive(Serialize)]
 struct WirePlan<'a> {

@@ -7,7 +7,7 @@ use kube::Client;
 use kube::api::GetParams;
 use kube::core::Request;
 
-use crate::kubeconfig::{self, Credentials};
+use crate::kubeconfig::{self, Context, Credentials};
 use crate::{Folder, Launch, Port, Process, Result, TlsFiles, tools};
 
 /// What API servers of one cluster share.
@@ -32,13 +32,9 @@ impl ApiServer {
         let port = Port::reserve()?;
         let url = format!("https://{}", port.address());
         let credentials = Credentials::Certificate(shared.admin);
-        let kubeconfig = kubeconfig::write(
-            shared.folder,
-            &format!("{name}.kubeconfig"),
-            &url,
-            &shared.serving.ca,
-            &credentials,
-        )?;
+        let context = Context { server: &url, ca: &shared.serving.ca, namespace: "default" };
+        let kubeconfig =
+            kubeconfig::write(shared.folder, &format!("{name}.kubeconfig"), &context, &credentials)?;
         let log = shared.folder.file(&format!("{name}.log"));
         let probed = kubeconfig.clone();
         let launch = Launch::new(name, tools::find("kube-apiserver")?, log)

@@ -10,7 +10,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use crate::api_server::Shared;
-use crate::kubeconfig::{self, Credentials};
+use crate::kubeconfig::{self, Context, Credentials};
 use crate::pki::Authority;
 use crate::{ApiServer, Folder, Launch, Port, Process, Result, TlsFiles, apply, tools};
 
@@ -138,16 +138,29 @@ impl Cluster {
     pub async fn service_account_kubeconfig(&self, namespace: &str, name: &str) -> Result<PathBuf> {
         let token = self.service_account_token(namespace, name, &[]).await?;
         let file = format!("{namespace}-{name}.kubeconfig");
-        let credentials = Credentials::Token(&token);
-        kubeconfig::write(&self.folder, &file, self.api_server.url(), &self.serving.ca, &credentials)
+        kubeconfig::write(&self.folder, &file, &self.context(namespace), &Credentials::Token(&token))
     }
 
     /// A kubeconfig with the rights that RBAC gives a person.
     pub fn user_kubeconfig(&self, user: &str, group: Option<&str>) -> Result<PathBuf> {
         let files = self.authority.client(&self.folder, user, group)?;
-        let credentials = Credentials::Certificate(&files);
         let file = format!("user-{user}.kubeconfig");
-        kubeconfig::write(&self.folder, &file, self.api_server.url(), &self.serving.ca, &credentials)
+        kubeconfig::write(&self.folder, &file, &self.context("default"), &Credentials::Certificate(&files))
+    }
+
+    /// An administrator's kubeconfig whose namespace is another than `default`: that of an operator's Lease.
+    pub fn kubeconfig_in(&self, namespace: &str) -> Result<PathBuf> {
+        let file = format!("admin-{namespace}.kubeconfig");
+        kubeconfig::write(
+            &self.folder,
+            &file,
+            &self.context(namespace),
+            &Credentials::Certificate(&self.admin),
+        )
+    }
+
+    fn context<'a>(&'a self, namespace: &'a str) -> Context<'a> {
+        Context { server: self.api_server.url(), ca: &self.serving.ca, namespace }
     }
 
     /// A client for any kubeconfig, bound to the runtime in which this is called.

@@ -1,6 +1,6 @@
 //! Kubeconfigs that kubectl and kube alike can use.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use kube::Client;
 use kube::config::{Config, KubeConfigOptions, Kubeconfig};
@@ -14,14 +14,22 @@ pub(crate) enum Credentials<'a> {
     Token(&'a str),
 }
 
+/// Where a kubeconfig leads.
+pub(crate) struct Context<'a> {
+    pub(crate) server: &'a str,
+    pub(crate) ca: &'a Path,
+    /// The one that is meant where none is named; a Lease is kept there too.
+    pub(crate) namespace: &'a str,
+}
+
 /// Writes a kubeconfig; JSON is YAML, so every reader takes it.
 pub(crate) fn write(
     folder: &Folder,
     name: &str,
-    server: &str,
-    ca: &std::path::Path,
+    context: &Context<'_>,
     credentials: &Credentials<'_>,
 ) -> Result<PathBuf> {
+    let Context { server, ca, namespace } = context;
     let user = match credentials {
         Credentials::Certificate(files) => {
             json!({ "client-certificate": files.cert, "client-key": files.key })
@@ -32,7 +40,7 @@ pub(crate) fn write(
         "apiVersion": "v1",
         "kind": "Config",
         "current-context": "local",
-        "contexts": [{ "name": "local", "context": { "cluster": "local", "user": "local", "namespace": "default" } }],
+        "contexts": [{ "name": "local", "context": { "cluster": "local", "user": "local", "namespace": namespace } }],
         "clusters": [{ "name": "local", "cluster": { "server": server, "certificate-authority": ca } }],
         "users": [{ "name": "local", "user": user }],
     });
@@ -40,7 +48,7 @@ pub(crate) fn write(
 }
 
 /// A client for a kubeconfig, bound to the runtime in which this is called. No proxy of the environment is between.
-pub(crate) async fn client(path: &std::path::Path) -> Result<Client> {
+pub(crate) async fn client(path: &Path) -> Result<Client> {
     let kubeconfig = Kubeconfig::read_from(path).map_err(Box::new)?;
     let options = KubeConfigOptions::default();
     let mut config = Config::from_custom_kubeconfig(kubeconfig, &options).await.map_err(Box::new)?;

@@ -207,6 +207,16 @@ impl Process {
         Ok(())
     }
 
+    /// SIGKILL if it runs, and waits for the end without a runtime, as drop does.
+    pub fn end(&self) {
+        let mut state = self.state();
+        if let Some(mut child) = state.child.take() {
+            // Neither can fail for a child that is not yet waited for.
+            let _ = child.kill();
+            state.ended = child.wait().ok();
+        }
+    }
+
     /// SIGSTOP; on return no thread of it runs any more. Its sockets stay open.
     pub async fn freeze(&self) -> Result<()> {
         self.signal(Signal::STOP)?;
@@ -311,11 +321,7 @@ impl Process {
 
 impl Drop for Process {
     fn drop(&mut self) {
-        if let Some(mut child) = self.state().child.take() {
-            // Neither can fail for a child that is not yet waited for.
-            let _ = child.kill();
-            let _ = child.wait();
-        }
+        self.end();
     }
 }
 

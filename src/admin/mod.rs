@@ -1,0 +1,3 @@
+//! HTTP. The only room that imports `warp`.
+
+pub mod probes;

@@ -1,0 +1,150 @@
+//! `runtime-operator run`: the controller and the HTTP servers in one process.
+
+use std::pin::pin;
+use std::process;
+use std::time::Duration;
+
+use k8s_openapi::api::core::v1::Namespace;
+use kube::{Api, Client, Config};
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
+use tracing::{error, info};
+
+use super::Failure;
+use crate::admin::probes;
+use crate::controller::Controller;
+use crate::leader;
+use crate::settings::{RunArgs, Settings};
+use crate::store::{ClusterId, Store, StoreError};
+use crate::telemetry::{self, Metrics};
+
+pub(super) fn call(args: RunArgs) -> Result<(), Failure> {
+    let settings = Settings::check(args)?;
+    let store = Store::new(settings.redis.clone())?;
+    telemetry::init_logs(settings.log_format);
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let outcome = runtime.block_on(run(settings, store));
+    // A look-up of a name that hangs must not hold the process.
+    runtime.shutdown_timeout(Duration::from_millis(100));
+    outcome.inspect_err(|error| error!(%error, "ends"))
+}
+
+async fn run(settings: Settings, store: Store) -> Result<(), Failure> {
+    info!(version = env!("CARGO_PKG_VERSION"), "runtime-operator starts");
+    if let Err(error @ StoreError::ClusterMode) = store.ping().await {
+        return Err(error.into());
+    }
+    let config = Config::infer().await.map_err(|error| {
+        format!(
+            "no cluster: neither in one, nor is there a kubeconfig that can be used (set KUBECONFIG): {error}"
+        )
+    })?;
+    let client = Client::try_from(config.clone())?;
+    // Leases go their own way, so that a storm of status writes can't starve them.
+    let lease_client = Client::try_from(config)?;
+    let cluster = cluster_id(&client, settings.cluster_id.as_deref()).await?;
+    let identity = identity();
+    let metrics = Metrics::default();
+    let (ready, readiness) = watch::channel(Err("it has just started".to_owned()));
+    let telemetry = TcpListener::bind(settings.telemetry_addr)
+        .await
+        .map_err(|error| format!("--telemetry-addr {}: {error}", settings.telemetry_addr))?;
+    let (stop, stopped) = watch::channel(false);
+    let stopping = || {
+        let mut stopped = stopped.clone();
+        async move {
+            // A sender that is gone stops too.
+            let _ = stopped.wait_for(|stopped| *stopped).await;
+        }
+    };
+    let probes = tokio::spawn(probes::serve(telemetry, metrics.clone(), readiness, stopping()));
+    let (leadership, leader) = leader::channel();
+    let controller = Controller {
+        client,
+        store: store.clone(),
+        cluster,
+        publish_secret: settings.publish_webhook_secret,
+        namespaces: settings.watch_namespaces,
+        identity: identity.clone(),
+        leader: leader.clone(),
+        metrics,
+    };
+    let mut controlling = tokio::spawn(controller.run(ready, stopping()));
+    // The Lease is given back after the controller has finished what runs, never before.
+    let (finish, finished) = watch::channel(false);
+    let leading = async {
+        let finished = async {
+            let _ = finished.clone().wait_for(|finished| *finished).await;
+        };
+        if settings.leader_elect {
+            leader::elected(lease_client, &identity, &store, &leadership, &leader, finished).await
+        } else {
+            tokio::select! {
+                () = leader::alone(&store, &leadership, &leader) => {}
+                () = finished => {}
+            }
+            Ok(())
+        }
+    };
+    let mut leading = pin!(leading);
+    let outcome = tokio::select! {
+        signal = stop_signal() => {
+            info!(signal = signal?, "stops");
+            Ok(())
+        }
+        ended = &mut controlling => Err(format!("the controller ended by itself: {ended:?}").into()),
+        lost = &mut leading => lost.map_err(Failure::from).and_then(|()| Err("the election ended by itself".into())),
+    };
+    stop.send_replace(true);
+    if outcome.is_ok() {
+        controlling.await?;
+        finish.send_replace(true);
+        leading.await?;
+    }
+    probes.await?;
+    info!("ended");
+    outcome
+}
+
+async fn stop_signal() -> Result<&'static str, std::io::Error> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    Ok(tokio::select! {
+        _ = terminate.recv() => "SIGTERM",
+        _ = interrupt.recv() => "SIGINT",
+    })
+}
+
+/// This cluster's name in ownership records.
+async fn cluster_id(client: &Client, given: Option<&str>) -> Result<ClusterId, Failure> {
+    if let Some(id) = given {
+        return Ok(ClusterId::new(id));
+    }
+    let namespaces: Api<Namespace> = Api::all(client.clone());
+    let mut waited = Duration::ZERO;
+    loop {
+        match namespaces.get("kube-system").await {
+            Ok(namespace) => {
+                return Ok(ClusterId::new(namespace.metadata.uid.unwrap_or_default()));
+            }
+            Err(kube::Error::Api(status)) if matches!(status.code, 401 | 403 | 404) => {
+                let why = "the namespace kube-system can't be read to name this cluster: set --cluster-id (CLUSTER_ID)";
+                return Err(format!("{why}: {}", status.message).into());
+            }
+            Err(error) if waited < Duration::from_secs(60) => {
+                tracing::warn!(%error, "the API server does not answer yet");
+                tokio::time::sleep(Duration::from_secs(1)).await;
+                waited += Duration::from_secs(1);
+            }
+            Err(error) => return Err(format!("the API server does not answer: {error}").into()),
+        }
+    }
+}
+
+/// This replica's name: unique among those that may run at the same time.
+fn identity() -> String {
+    let host = std::env::var("POD_NAME").or_else(|_| std::env::var("HOSTNAME")).unwrap_or_default();
+    let host = if host.is_empty() { "runtime-operator".to_owned() } else { host };
+    format!("{host}_{}_{:08x}", process::id(), rand::random::<u32>())
+}

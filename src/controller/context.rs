@@ -1,0 +1,115 @@
+//! What every look at a resource shares.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use futures::channel::mpsc::UnboundedSender;
+use kube::Client;
+use kube::runtime::events::Recorder;
+use kube::runtime::reflector::{self, ObjectRef};
+use tokio::sync::{RwLock, watch};
+
+use super::error::Error;
+use super::state::State;
+use super::tenant::{Tenant, reference};
+use crate::domain::claims::Touched;
+use crate::domain::{ResourceName, Uid};
+use crate::leader::Leader;
+use crate::store::{ClusterId, Epoch, Store, StoreError};
+use crate::telemetry::Metrics;
+
+/// What every look at a resource shares.
+pub struct Context {
+    /// The API server.
+    pub client: Client,
+    /// Redis.
+    pub store: Store,
+    /// This cluster's name in ownership records.
+    pub cluster: ClusterId,
+    /// Whether the webhook secret's value is published.
+    pub publish_secret: bool,
+    /// The namespaces that are watched; empty: all.
+    pub namespaces: Vec<String>,
+    /// The number that writes carry; none: nothing may be written yet, and why.
+    pub epoch: watch::Receiver<Result<Epoch, String>>,
+    /// The resources as the watch shows them.
+    pub tenants: reflector::Store<Tenant>,
+    /// Writes events.
+    pub recorder: Recorder,
+    /// What is counted.
+    pub metrics: Metrics,
+    /// Who leads: told when Redis refuses a write.
+    pub leader: Leader,
+    /// Held by all who publish one tenant, and alone by who publishes several in one step: none of those may be
+    /// published from an older reading in between.
+    pub steps: RwLock<()>,
+    /// Resources to look at.
+    pub looks: UnboundedSender<ObjectRef<Tenant>>,
+    /// Resources to write the status of, after and never before.
+    pub tellings: UnboundedSender<ObjectRef<Tenant>>,
+    /// Resources that vanished, of which keys may be left.
+    pub gone: UnboundedSender<Uid>,
+    pub(super) state: Mutex<State>,
+}
+
+impl Context {
+    /// The index. Never held over an await.
+    pub fn state(&self) -> MutexGuard<'_, State> {
+        // A panic in a plain method call leaves the index as it was or half-way; what follows finds and mends that.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The number that a write must carry.
+    pub fn epoch(&self) -> Result<Epoch, Error> {
+        self.epoch.borrow().clone().map_err(Error::NotLeading)
+    }
+
+    /// Reports a write that Redis refused for its number.
+    pub fn fenced(&self, error: &StoreError) {
+        if matches!(error, StoreError::Fenced { .. }) {
+            self.leader.fenced();
+        }
+    }
+
+    /// The resource as last seen, unless another has its name by now.
+    pub fn tenant(&self, uid: &Uid, name: &ResourceName) -> Option<Arc<Tenant>> {
+        self.tenants.get(&reference(name)).filter(|tenant| tenant.uid() == *uid)
+    }
+
+    /// Whether resources of this namespace are watched.
+    pub fn watches(&self, namespace: &str) -> bool {
+        self.namespaces.is_empty() || self.namespaces.iter().any(|watched| watched == namespace)
+    }
+
+    /// Has these looked at.
+    pub fn look_at<'a>(&self, uids: impl IntoIterator<Item = &'a Uid>) {
+        let state = self.state();
+        for uid in uids {
+            match state.entry(uid) {
+                Some(entry) if entry.gone => self.send_gone(uid),
+                // The queue is closed only when the process is about to end.
+                Some(entry) => drop(self.looks.unbounded_send(reference(&entry.name))),
+                None => {}
+            }
+        }
+    }
+
+    /// Has those looked at whom a change of the index concerns, but for `but`.
+    pub fn look_at_touched(&self, touched: &Touched, but: &[Uid]) {
+        self.look_at(touched.iter().filter(|uid| !but.contains(uid)));
+    }
+
+    /// Has everything looked at.
+    pub fn look_at_all(&self) {
+        let uids: Vec<Uid> = self.state().entries().map(|(uid, _)| uid.clone()).collect();
+        self.look_at(&uids);
+    }
+
+    /// Has the status of this one written, where it is not what it should be.
+    pub fn tell(&self, name: &ResourceName) {
+        drop(self.tellings.unbounded_send(reference(name)));
+    }
+
+    fn send_gone(&self, uid: &Uid) {
+        drop(self.gone.unbounded_send(uid.clone()));
+    }
+}

@@ -1,0 +1,261 @@
+//! Kubernetes: watches, reconcile, secrets, finalizer, events.
+//!
+//! | file | what it does |
+//! | --- | --- |
+//! | `watch` | takes in what Kubernetes says, at once and in order |
+//! | `state` | what is known: claims, Secrets' versions, ownership records |
+//! | `prepare` | what one resource calls for, as a value |
+//! | `reconcile` | has it done in Redis, and notes what came of it |
+//! | `tell` | finalizer, status, events, after the publish |
+//! | `orphans` | what is left of resources that are gone |
+
+mod context;
+mod error;
+mod orphans;
+mod prepare;
+mod reconcile;
+mod secrets;
+mod state;
+mod tell;
+mod tenant;
+mod watch;
+
+use std::convert::Infallible;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use futures::channel::mpsc::{UnboundedReceiver, unbounded};
+use futures::{FutureExt, StreamExt};
+use kube::Client;
+use kube::runtime::applier;
+use kube::runtime::controller::{Action, Config};
+use kube::runtime::events::{Recorder, Reporter};
+use kube::runtime::reflector::{ObjectRef, store::Writer};
+use tokio::sync::{RwLock, watch as channel};
+use tokio::time::sleep;
+use tracing::{debug, info, warn};
+
+use crate::domain::Uid;
+use crate::leader::{Leader, Leadership};
+use crate::store::{ClusterId, Epoch, Store, StoreError};
+use crate::telemetry::Metrics;
+use context::Context;
+use error::Error;
+use state::State;
+use tenant::Tenant;
+
+/// How many resources are looked at, at once.
+const LOOKS: u16 = 64;
+/// How many resources are written to, at once.
+const TELLINGS: u16 = 16;
+/// How long a clean stop waits for what runs.
+const STOP_WITHIN: Duration = Duration::from_secs(4);
+/// How often it is tried again where Redis fails.
+const RETRY: Duration = Duration::from_secs(1);
+
+/// What a controller is made of.
+pub struct Controller {
+    /// The API server.
+    pub client: Client,
+    /// Redis.
+    pub store: Store,
+    /// This cluster's name in ownership records.
+    pub cluster: ClusterId,
+    /// Whether the webhook secret's value is published.
+    pub publish_secret: bool,
+    /// The namespaces to watch; empty: all.
+    pub namespaces: Vec<String>,
+    /// Who events are from: the replica's name.
+    pub identity: String,
+    /// Who leads.
+    pub leader: Leader,
+    /// What is counted.
+    pub metrics: Metrics,
+}
+
+/// The receiving ends of a context's queues.
+struct Queues {
+    looks: UnboundedReceiver<ObjectRef<Tenant>>,
+    tellings: UnboundedReceiver<ObjectRef<Tenant>>,
+    gone: UnboundedReceiver<Uid>,
+}
+
+/// Whether the controller does its work, for the readiness probe.
+pub type Readiness = channel::Receiver<Result<Epoch, String>>;
+
+impl Controller {
+    /// Works until `stop` is done, then finishes what runs. Gives its readiness to `ready` at once.
+    pub async fn run(
+        self,
+        ready: channel::Sender<Result<Epoch, String>>,
+        stop: impl Future<Output = ()> + Send + 'static,
+    ) {
+        let (ctx, queues, writer) = self.context(ready.subscribe());
+        let stop = stop.shared();
+        let mut streams = watch::streams(&ctx.client, &ctx.namespaces);
+        let mut intake = watch::Intake::new(&ctx, writer);
+        let (listed, all_listed) = tokio::sync::oneshot::channel();
+        let mut listed = Some(listed);
+        let taking_in = async {
+            while let Some(seen) = streams.next().await {
+                if intake.take(seen)
+                    && let Some(listed) = listed.take()
+                {
+                    watch::announce(&ctx);
+                    let _ = listed.send(());
+                }
+            }
+        };
+        let leading = async {
+            if all_listed.await.is_ok() {
+                lead(&ctx, &self.leader, &ready).await;
+            }
+        };
+        let working = work(&ctx, queues, stop.clone());
+        tokio::pin!(working);
+        tokio::select! {
+            () = &mut working => {}
+            () = taking_in => {}
+            () = leading => {}
+            () = orphans::sweep(&ctx) => {}
+            () = stop => {
+                info!("stopping: finishing what runs");
+                if tokio::time::timeout(STOP_WITHIN, working).await.is_err() {
+                    warn!("stopped with work under way: the next start finishes it");
+                }
+            }
+        }
+    }
+
+    fn context(&self, epoch: Readiness) -> (Arc<Context>, Queues, Writer<Tenant>) {
+        let writer = Writer::default();
+        let (looks, looks_out) = unbounded();
+        let (tellings, tellings_out) = unbounded();
+        let (gone, gone_out) = unbounded();
+        let reporter =
+            Reporter { controller: "runtime-operator".into(), instance: Some(self.identity.clone()) };
+        let ctx = Context {
+            client: self.client.clone(),
+            store: self.store.clone(),
+            cluster: self.cluster.clone(),
+            publish_secret: self.publish_secret,
+            namespaces: self.namespaces.clone(),
+            epoch,
+            tenants: writer.as_reader(),
+            recorder: Recorder::new(self.client.clone(), reporter),
+            metrics: self.metrics.clone(),
+            leader: self.leader.clone(),
+            steps: RwLock::new(()),
+            looks,
+            tellings,
+            gone,
+            state: Mutex::new(State::default()),
+        };
+        (Arc::new(ctx), Queues { looks: looks_out, tellings: tellings_out, gone: gone_out }, writer)
+    }
+}
+
+/// Looks at what the queues hold until `stop` is done, then finishes what runs.
+async fn work(ctx: &Arc<Context>, queues: Queues, stop: impl Future<Output = ()> + Clone + Send + 'static) {
+    let looks = applier(
+        |tenant, ctx| reconcile::reconcile(tenant, ctx).boxed(),
+        reconcile::error_policy,
+        ctx.clone(),
+        ctx.tenants.clone(),
+        queues.looks.map(Ok::<_, Infallible>).take_until(stop.clone()),
+        Config::default().concurrency(LOOKS),
+    );
+    let tellings = applier(
+        |tenant, ctx| tell::tell(tenant, ctx).boxed(),
+        tell_again,
+        ctx.clone(),
+        ctx.tenants.clone(),
+        queues.tellings.map(Ok::<_, Infallible>).take_until(stop.clone()),
+        Config::default().concurrency(TELLINGS),
+    );
+    // What fails is counted and tried again by the error policies; an object that is gone needs neither.
+    futures::join!(
+        looks.for_each(|_| std::future::ready(())),
+        tellings.for_each(|_| std::future::ready(())),
+        orphans::remove_gone(ctx, queues.gone.take_until(stop)),
+    );
+}
+
+fn tell_again(tenant: Arc<Tenant>, error: &Error, ctx: Arc<Context>) -> Action {
+    ctx.metrics.reconcile_failed(error.reason());
+    debug!(resource = %tenant.name(), %error, "not told, tried again later");
+    Action::requeue(reconcile::jittered(2 * RETRY))
+}
+
+type Ready = channel::Sender<Result<Epoch, String>>;
+
+/// Begins to write with each number that this replica leads with, once everything that Redis holds is known.
+async fn lead(ctx: &Context, leader: &Leader, ready: &Ready) {
+    let mut state = leader.state.clone();
+    loop {
+        let leadership = state.borrow_and_update().clone();
+        match leadership {
+            Leadership::Following(why) => {
+                set(ctx, ready, Err(why));
+                // Resources that were never seen before say that they wait.
+                ctx.look_at_all();
+            }
+            Leadership::Leading(epoch) => begin(ctx, ready, epoch).await,
+        }
+        if state.changed().await.is_err() {
+            return;
+        }
+    }
+}
+
+async fn begin(ctx: &Context, ready: &Ready, epoch: Epoch) {
+    loop {
+        match load(ctx).await {
+            Ok(()) => {
+                set(ctx, ready, Ok(epoch));
+                ctx.look_at_all();
+                return;
+            }
+            Err(error) => {
+                warn!(%error, "what Redis holds can't be read, so nothing is written yet");
+                set(ctx, ready, Err(error.to_string()));
+                ctx.look_at_all();
+                sleep(RETRY).await;
+            }
+        }
+    }
+}
+
+fn set(ctx: &Context, ready: &Ready, value: Result<Epoch, String>) {
+    ctx.metrics.leading.set(i64::from(value.is_ok()));
+    ready.send_if_modified(|before| {
+        let changed = *before != value;
+        *before = value;
+        changed
+    });
+}
+
+/// Reads every ownership record of this cluster, and whether Redis still holds what it says.
+async fn load(ctx: &Context) -> Result<(), StoreError> {
+    let mut records = ctx.store.records(&ctx.cluster).await?;
+    // Another operator of this cluster, which watches other namespaces, has its own.
+    records.retain(|record| ctx.watches(&record.owner.namespace));
+    let tenants: Vec<_> = records.iter().map(|record| record.tenant.clone()).collect();
+    let found = ctx.store.inspect(&tenants).await?;
+    let records: Vec<_> = records
+        .into_iter()
+        .zip(found)
+        .map(|(record, found)| {
+            let intact = found.intact && found.record.as_ref() == Some(&record);
+            (record, intact)
+        })
+        .collect();
+    info!(
+        records = records.len(),
+        broken = records.iter().filter(|(_, intact)| !intact).count(),
+        "Redis was read"
+    );
+    let touched = ctx.state().load(records);
+    ctx.look_at_touched(&touched, &[]);
+    Ok(())
+}

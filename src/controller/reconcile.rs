@@ -1,0 +1,289 @@
+//! A look at one resource, from what it calls for to what came of it.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::future::try_join_all;
+use kube::runtime::controller::Action;
+use rand::Rng;
+use tracing::{debug, info, warn};
+
+use super::context::Context;
+use super::error::Error;
+use super::prepare::{Findings, Prepared, Todo, prepare};
+use super::state::{Note, Outcome, State};
+use super::tenant::Tenant;
+use crate::api;
+use crate::contract::Did;
+use crate::domain::verdict::{Blocker, Holder, Lacking};
+use crate::domain::{ResourceName, Uid};
+use crate::store::{Applied, Epoch, Refusal, Step};
+
+/// How often a look starts again after Redis showed that somebody else owns something.
+const ATTEMPTS: usize = 5;
+/// The first wait after a failure; it doubles up to [`LONGEST_WAIT`].
+const FIRST_WAIT: Duration = Duration::from_millis(200);
+const LONGEST_WAIT: Duration = Duration::from_secs(30);
+
+/// Looks at one resource, and publishes it with all those that take numbers from it.
+pub async fn reconcile(tenant: Arc<Tenant>, ctx: Arc<Context>) -> Result<Action, Error> {
+    let uid = tenant.uid();
+    ctx.metrics.reconciles.inc();
+    match settle(&ctx, &uid).await {
+        Ok(()) => {}
+        Err(Error::Store(error)) if tenant.is_deleting() && tenant.is_annotated(api::FORCE_DELETE) => {
+            warn!(resource = %tenant.name(), %error, "let go by force: its keys wait for the orphan sweep");
+            force(&ctx, &uid, &error.to_string());
+        }
+        Err(error) => return Err(error),
+    }
+    let outside = succeed(&ctx, &uid);
+    ctx.tell(&tenant.name());
+    // Nothing in Kubernetes will say that somebody outside let go of what he holds.
+    Ok(if outside { Action::requeue(jittered(LONGEST_WAIT)) } else { Action::await_change() })
+}
+
+/// Looks at `uid`, and publishes it with all those that take numbers from it, takers first.
+pub async fn settle(ctx: &Context, uid: &Uid) -> Result<(), Error> {
+    let epoch = ctx.epoch()?;
+    let alone = ctx.state().claims.handover(uid);
+    if let [members] = &alone[..]
+        && members.len() == 1
+    {
+        let _shared = ctx.steps.read().await;
+        return together(ctx, epoch, members).await;
+    }
+    let _exclusive = ctx.steps.write().await;
+    let order = ctx.state().claims.handover(uid);
+    for members in order {
+        debug!(?members, "published in one step, since numbers move between them");
+        together(ctx, epoch, &members).await?;
+    }
+    Ok(())
+}
+
+/// What is wrong passes by itself, or not: either way the others go on.
+pub fn error_policy(tenant: Arc<Tenant>, error: &Error, ctx: Arc<Context>) -> Action {
+    let uid = tenant.uid();
+    ctx.metrics.reconcile_failed(error.reason());
+    let failures = fail(&ctx, &tenant, error);
+    let wait = FIRST_WAIT.saturating_mul(1 << failures.min(10)).min(LONGEST_WAIT);
+    debug!(resource = %tenant.name(), %uid, %error, failures, "not done, tried again later");
+    ctx.tell(&tenant.name());
+    Action::requeue(jittered(wait))
+}
+
+/// Between half and one and a half of `wait`, so that what failed together does not come back together.
+pub fn jittered(wait: Duration) -> Duration {
+    wait.mul_f64(rand::rng().random_range(0.5..1.5))
+}
+
+fn succeed(ctx: &Context, uid: &Uid) -> bool {
+    let mut state = ctx.state();
+    let Some(entry) = state.entry_mut(uid) else { return false };
+    entry.failures = 0;
+    let Some(Outcome::Seen(verdict)) = &entry.outcome else { return false };
+    let held_outside = |holder: &Holder| !matches!(holder, Holder::Resource(_));
+    verdict.lacking.iter().any(|lacking| held_outside(&lacking.holder))
+        || match &verdict.blocker {
+            Some(Blocker::Tenant(holder)) => held_outside(holder),
+            Some(Blocker::WouldUnmap(_)) => true,
+            Some(Blocker::Secret(fault)) => !fault.is_absence(),
+            _ => false,
+        }
+}
+
+/// Notes a failure, and on the first one tells the resource, if it was waiting for something to change.
+fn fail(ctx: &Context, tenant: &Tenant, error: &Error) -> u32 {
+    let mut state = ctx.state();
+    let Some(entry) = state.entry_mut(&tenant.uid()) else { return 0 };
+    let failures = entry.failures;
+    entry.failures = failures.saturating_add(1);
+    let waiting = entry.record.as_ref().map(|record| record.generation) != Some(tenant.generation())
+        || tenant.is_deleting();
+    if failures == 0 && waiting && !matches!(error, Error::NotLeading(_)) {
+        let reason = if tenant.is_deleting() { "DeletionWaits" } else { "PublishWaits" };
+        entry.notes.push(Note::warning(reason, format!("tried again until it works: {error}")));
+    }
+    failures
+}
+
+fn force(ctx: &Context, uid: &Uid, why: &str) {
+    if let Some(entry) = ctx.state().entry_mut(uid) {
+        entry.outcome = Some(Outcome::Released);
+        entry.notes.push(Note::warning("ForceDeleted", format!("let go with its keys left in Redis: {why}")));
+    }
+}
+
+/// Publishes these in one step, or none of them while one is refused.
+async fn together(ctx: &Context, epoch: Epoch, members: &[Uid]) -> Result<(), Error> {
+    let mut findings: HashMap<Uid, Findings> = HashMap::new();
+    for _ in 0..ATTEMPTS {
+        let nothing = Findings::default();
+        let looks = members.iter().map(|uid| prepare(ctx, uid, findings.get(uid).unwrap_or(&nothing)));
+        let mut todos: Vec<(&Uid, Box<Todo>)> = Vec::new();
+        let mut settled: Vec<(&Uid, Outcome)> = Vec::new();
+        for (uid, prepared) in members.iter().zip(try_join_all(looks).await?) {
+            match prepared {
+                Prepared::Settled(outcome) => settled.push((uid, outcome)),
+                Prepared::Todo(todo) => todos.push((uid, todo)),
+            }
+        }
+        let steps: Vec<Step> = todos.iter().map(|(_, todo)| todo.step.clone()).collect();
+        let applied = if steps.is_empty() {
+            Vec::new()
+        } else {
+            ctx.store.apply(epoch, &ctx.cluster, &steps).await.inspect_err(|error| ctx.fenced(error))?
+        };
+        let refused = applied.iter().any(|applied| matches!(applied, Applied::Refused(_)));
+        if !refused {
+            conclude(ctx, members, todos, applied, settled);
+            return Ok(());
+        }
+        for ((uid, _), applied) in todos.iter().zip(applied) {
+            if let Applied::Refused(refusal) = applied {
+                debug!(%uid, ?refusal, "refused");
+                learn(ctx, refusal, findings.entry((*uid).clone()).or_default()).await?;
+            }
+        }
+    }
+    Err(Error::Unsettled)
+}
+
+/// What Redis knew better.
+async fn learn(ctx: &Context, refusal: Refusal, findings: &mut Findings) -> Result<(), Error> {
+    match refusal {
+        Refusal::OwnedElsewhere { cluster, owner, dids } => {
+            let holder = Holder::Elsewhere { cluster: cluster.to_string(), owner };
+            learn_lost(holder, dids, findings);
+        }
+        Refusal::NumbersInUse(numbers) => {
+            let lacking =
+                numbers.into_iter().map(|(did, tenant)| Lacking { did, holder: Holder::Unmanaged(tenant) });
+            findings.lacking.extend(lacking);
+        }
+        Refusal::WouldUnmap(dids) => findings.blocker = Some(Blocker::WouldUnmap(dids)),
+        Refusal::HeldBy { uid, owner, dids } => return learn_holder(ctx, uid, &owner, dids, findings).await,
+        // The watch is behind, or another leader was ahead: the newer version of the resource is on its way.
+        Refusal::Stale { .. } => return Err(Error::Unsettled),
+    }
+    Ok(())
+}
+
+/// Somebody whom no resource decides about has these numbers, or the tenant id where there are none.
+fn learn_lost(holder: Holder, dids: Vec<Did>, findings: &mut Findings) {
+    if dids.is_empty() {
+        findings.blocker = Some(Blocker::Tenant(holder));
+    } else {
+        findings.lacking.extend(dids.into_iter().map(|did| Lacking { did, holder: holder.clone() }));
+    }
+}
+
+/// The index was behind: somebody of this cluster holds it by his record.
+async fn learn_holder(
+    ctx: &Context,
+    uid: Uid,
+    owner: &str,
+    dids: Vec<Did>,
+    findings: &mut Findings,
+) -> Result<(), Error> {
+    let (namespace, name) = owner.split_once('/').unwrap_or_default();
+    let tenant = ctx.state().claims.get(&uid).map(|claim| claim.tenant.clone());
+    match tenant {
+        Some(tenant) => {
+            let found = ctx.store.inspect(&[tenant]).await?.into_iter().next();
+            let record = found.as_ref().and_then(|found| found.record.as_ref());
+            let record = record.filter(|record| record.owner.uid == uid).map(State::of_record);
+            let touched = ctx.state().record(&uid, record, false);
+            ctx.look_at_touched(&touched, &[]);
+        }
+        // Another operator's, of the same cluster, which watches other namespaces.
+        None if !ctx.watches(namespace) => {
+            learn_lost(Holder::Resource(ResourceName::new(namespace, name)), dids, findings);
+        }
+        // No such resource is left, or it is on its way out: its record yields.
+        None => drop(findings.predecessors.insert(uid)),
+    }
+    Ok(())
+}
+
+/// Notes what came of it, and has those looked at for whom it changes something.
+fn conclude(
+    ctx: &Context,
+    members: &[Uid],
+    todos: Vec<(&Uid, Box<Todo>)>,
+    applied: Vec<Applied>,
+    settled: Vec<(&Uid, Outcome)>,
+) {
+    for (uid, outcome) in settled {
+        if let Some(entry) = ctx.state().entry_mut(uid) {
+            entry.outcome = Some(outcome);
+        }
+    }
+    for ((uid, todo), applied) in todos.into_iter().zip(applied) {
+        ctx.metrics.applied(&applied);
+        log(uid, &todo, &applied);
+        let mut state = ctx.state();
+        let name = state.entry(uid).map(|entry| entry.name.clone());
+        let intact = state.entry(uid).is_some_and(|entry| entry.doubts == todo.doubts);
+        if let Some(entry) = state.entry_mut(uid) {
+            entry.notes.extend(notes(&todo, &applied));
+            entry.wrote |= matches!(applied, Applied::Published { .. });
+            entry.outcome = todo.outcome;
+        }
+        let touched = state.record(uid, todo.after, intact);
+        drop(state);
+        ctx.look_at_touched(&touched, members);
+        if let Some(name) = name {
+            ctx.tell(&name);
+        }
+    }
+}
+
+fn log(uid: &Uid, todo: &Todo, applied: &Applied) {
+    let tenant = todo.step.tenant();
+    match applied {
+        Applied::Published { .. } => info!(%uid, tenant_id = %tenant, "published"),
+        Applied::Removed { .. } => info!(%uid, tenant_id = %tenant, "removed"),
+        other => debug!(%uid, tenant_id = %tenant, ?other, "nothing to write"),
+    }
+}
+
+/// What of it a person would want to know.
+fn notes(todo: &Todo, applied: &Applied) -> Vec<Note> {
+    let mut notes = Vec::new();
+    match (&todo.step, applied) {
+        (Step::Publish(publication), Applied::Published { adopted, taken_over, removed }) => {
+            if *adopted {
+                notes.push(Note::normal("Adopted", "took over the config of an older publisher"));
+            }
+            if !taken_over.is_empty() {
+                let what: Vec<String> = taken_over.iter().map(ToString::to_string).collect();
+                notes.push(Note::normal("TakenOver", format!("took {}", what.join(", "))));
+            }
+            let message = match (todo.rotation, removed.is_empty()) {
+                (true, _) => "the webhook secret's new version is live".to_owned(),
+                (false, true) => format!("{} numbers are live", publication.dids.len()),
+                (false, false) => {
+                    let gone: Vec<&str> = removed.iter().map(Did::as_str).collect();
+                    format!("{} numbers are live; unmapped {}", publication.dids.len(), gone.join(", "))
+                }
+            };
+            let reason = if todo.rotation { "SecretRotated" } else { "Published" };
+            notes.push(Note::normal(reason, message));
+        }
+        (Step::Remove(removal), Applied::Removed { keys }) => {
+            let message = if removal.retain {
+                "its keys stay in Redis, as spec.deletionPolicy says, and are owned by nobody"
+            } else if *keys {
+                "its keys are gone from Redis"
+            } else {
+                "Redis held no key of it"
+            };
+            notes.push(Note::normal(if removal.retain { "Retained" } else { "Unpublished" }, message));
+        }
+        _ => {}
+    }
+    notes
+}

@@ -1,0 +1,241 @@
+//! Telling what came of a look: finalizer, status, events. After the publish and never before it, in a queue of its
+//! own, so that no publish waits for a status.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use k8s_openapi::api::core::v1::ObjectReference;
+use kube::api::{Patch, PatchParams};
+use kube::runtime::controller::Action;
+use kube::runtime::events::{Event, EventType};
+use kube::{Api, Resource, ResourceExt};
+use serde_json::{Map, Value, json};
+use tracing::{debug, warn};
+
+use super::context::Context;
+use super::error::Error;
+use super::state::{Note, Outcome};
+use super::tenant::Tenant;
+use crate::api::{FINALIZER, RuntimeTenantStatus};
+use crate::domain::reason::Reason;
+use crate::domain::status::{self, DIDS_CLAIMED, READY, bounded};
+use crate::domain::verdict::{Blocker, Verdict};
+
+const FIELD_MANAGER: &str = "runtime-operator";
+/// The longest note that the events API takes.
+const LONGEST_NOTE: usize = 1000;
+
+/// Writes what is to be told of one resource, where it is not told yet.
+pub async fn tell(tenant: Arc<Tenant>, ctx: Arc<Context>) -> Result<Action, Error> {
+    let uid = tenant.uid();
+    let (outcome, notes, wrote, failing) = {
+        let mut state = ctx.state();
+        let Some(entry) = state.entry_mut(&uid) else { return Ok(Action::await_change()) };
+        // Our own last write is not back from the watch; when it is, this is looked at again.
+        if entry.written.is_some() {
+            return Ok(Action::await_change());
+        }
+        (entry.outcome.clone(), std::mem::take(&mut entry.notes), entry.wrote, entry.failures > 0)
+    };
+    let teller =
+        Teller { ctx: &ctx, api: Api::namespaced(ctx.client.clone(), &tenant.name().namespace), tenant };
+    teller.publish_notes(&notes).await;
+    match outcome {
+        Some(Outcome::Released) => teller.release().await?,
+        Some(Outcome::Seen(verdict)) => teller.tell(&verdict, wrote).await?,
+        None if failing => teller.first_sight().await?,
+        None => {}
+    }
+    Ok(Action::await_change())
+}
+
+struct Teller<'a> {
+    ctx: &'a Context,
+    api: Api<Tenant>,
+    tenant: Arc<Tenant>,
+}
+
+impl Teller<'_> {
+    async fn tell(&self, verdict: &Verdict, wrote: bool) -> Result<(), Error> {
+        let previous = self.tenant.status();
+        // The API server would refuse whatever is written to an object that it can't read either, for good.
+        if let Some(Blocker::Unreadable(why)) = &verdict.blocker {
+            warn!(resource = %self.tenant.name(), why, "can't be read: it gets neither finalizer nor status");
+            self.ctx.metrics.unreadable.inc();
+            let note = Note::warning(Reason::Unreadable.as_str(), verdict.message());
+            self.publish_notes(&[note]).await;
+            return Ok(());
+        }
+        let version = if self.tenant.is_deleting() || self.tenant.has_finalizer() {
+            self.tenant.meta().resource_version.clone()
+        } else {
+            self.add_finalizer().await?
+        };
+        let Some(version) = version else { return Ok(()) };
+        let next = status::next(previous, verdict, wrote, Timestamp::now());
+        if previous != Some(&next) {
+            self.write_status(&next, &version).await?;
+            self.publish_notes(&changes(previous, &next, verdict)).await;
+        }
+        if let Some(entry) = self.ctx.state().entry_mut(&self.tenant.uid()) {
+            entry.wrote = false;
+        }
+        Ok(())
+    }
+
+    /// A resource that never had a status and can't be dealt with yet says so: one without would pass for done.
+    async fn first_sight(&self) -> Result<(), Error> {
+        let known = self.tenant.status().is_some_and(|status| !status.conditions.is_empty());
+        if known || self.tenant.is_deleting() {
+            return Ok(());
+        }
+        let why = "it is tried again until it works";
+        let next = status::first_sight(self.tenant.generation(), why, Timestamp::now());
+        let version = self.tenant.resource_version().map(|version| version.to_string()).unwrap_or_default();
+        self.write_status(&next, &version).await
+    }
+
+    /// Answers with the new resourceVersion; none where the resource changed in between and is looked at again.
+    async fn add_finalizer(&self) -> Result<Option<String>, Error> {
+        let mut finalizers = self.tenant.finalizers().to_vec();
+        finalizers.push(FINALIZER.to_owned());
+        self.write_finalizers(&finalizers).await
+    }
+
+    async fn release(&self) -> Result<(), Error> {
+        if self.tenant.has_finalizer() {
+            let mut finalizers = self.tenant.finalizers().to_vec();
+            finalizers.retain(|finalizer| finalizer != FINALIZER);
+            self.write_finalizers(&finalizers).await?;
+        }
+        Ok(())
+    }
+
+    /// With uid and resourceVersion tested: never on another object of the same name, never over somebody's change.
+    async fn write_finalizers(&self, finalizers: &[String]) -> Result<Option<String>, Error> {
+        let meta = self.tenant.meta();
+        let patch = json!({"metadata": {
+            "uid": meta.uid,
+            "resourceVersion": meta.resource_version,
+            "finalizers": finalizers,
+        }});
+        let name = self.tenant.name_any();
+        let params = PatchParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PatchParams::default() };
+        self.wrote(self.api.patch(&name, &params, &Patch::Merge(patch)).await, "a finalizer")
+    }
+
+    async fn write_status(&self, next: &RuntimeTenantStatus, version: &str) -> Result<(), Error> {
+        let patch = json!({
+            "metadata": { "uid": self.tenant.meta().uid, "resourceVersion": version },
+            "status": replacing(self.tenant.status(), next),
+        });
+        let name = self.tenant.name_any();
+        let params = PatchParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PatchParams::default() };
+        self.ctx.metrics.status_writes.inc();
+        self.wrote(self.api.patch_status(&name, &params, &Patch::Merge(patch)).await, "the status").map(drop)
+    }
+
+    /// Remembers our own write until the watch shows it. A conflict or a missing object is no error: the watch will
+    /// show, or has shown, what is there instead.
+    fn wrote(
+        &self,
+        answer: Result<Tenant, kube::Error>,
+        what: &'static str,
+    ) -> Result<Option<String>, Error> {
+        match answer {
+            Ok(written) => {
+                if let Some(entry) = self.ctx.state().entry_mut(&self.tenant.uid()) {
+                    entry.written = written.resource_version();
+                }
+                Ok(written.meta().resource_version.clone())
+            }
+            Err(kube::Error::Api(status)) if matches!(status.code, 404 | 409) => {
+                debug!(resource = %self.tenant.name(), code = status.code, what, "not written: it has changed");
+                Ok(None)
+            }
+            Err(kube::Error::Api(status)) if status.code == 422 => {
+                warn!(resource = %self.tenant.name(), what, message = status.message, "the API server refuses it");
+                Ok(None)
+            }
+            Err(error) => Err(Error::Write(what, error)),
+        }
+    }
+
+    async fn publish_notes(&self, notes: &[Note]) {
+        let name = self.tenant.name();
+        let reference = ObjectReference {
+            api_version: Some(Tenant::api_version(&()).into_owned()),
+            kind: Some(Tenant::kind(&()).into_owned()),
+            namespace: Some(name.namespace.to_string()),
+            name: Some(name.name.to_string()),
+            uid: self.tenant.meta().uid.clone(),
+            resource_version: self.tenant.meta().resource_version.clone(),
+            ..ObjectReference::default()
+        };
+        for note in notes {
+            let event = Event {
+                type_: if note.warning { EventType::Warning } else { EventType::Normal },
+                reason: note.reason.to_owned(),
+                note: Some(bounded(note.message.clone(), LONGEST_NOTE)),
+                action: "Reconcile".to_owned(),
+                secondary: None,
+            };
+            if let Err(error) = self.ctx.recorder.publish(&event, &reference).await {
+                // An event is for a person who may never look; nothing else hangs on it.
+                debug!(resource = %name, reason = note.reason, %error, "event not written");
+            }
+        }
+    }
+}
+
+/// A merge patch that makes a status exactly `next`: what it no longer has is set to null.
+fn replacing(previous: Option<&RuntimeTenantStatus>, next: &RuntimeTenantStatus) -> Value {
+    let object = |status: &RuntimeTenantStatus| match serde_json::to_value(status) {
+        Ok(Value::Object(members)) => members,
+        _ => Map::new(),
+    };
+    let mut patch = object(next);
+    for name in previous.map(object).unwrap_or_default().into_iter().map(|(name, _)| name) {
+        patch.entry(name).or_insert(Value::Null);
+    }
+    Value::Object(patch)
+}
+
+/// What has changed from one status to the next that a person would want to know.
+fn changes(
+    previous: Option<&RuntimeTenantStatus>,
+    next: &RuntimeTenantStatus,
+    verdict: &Verdict,
+) -> Vec<Note> {
+    let of = |status: Option<&RuntimeTenantStatus>, type_: &str| {
+        status?.conditions.iter().find(|condition| condition.type_ == type_).cloned()
+    };
+    let (before, after) = (of(previous, READY), of(Some(next), READY));
+    let mut notes = Vec::new();
+    let reason = verdict.reason();
+    let same = before.as_ref().zip(after.as_ref()).is_some_and(|(before, after)| {
+        before.reason == after.reason && (reason == Reason::Suspended || before.message == after.message)
+    });
+    match reason {
+        Reason::Published => {}
+        Reason::Suspended if !same => notes.push(Note::normal(reason.as_str(), verdict.message())),
+        _ if !same => notes.push(Note::warning(reason.as_str(), verdict.message())),
+        _ => {}
+    }
+    if before.is_some_and(|before| before.reason == Reason::Suspended.as_str()) && reason != Reason::Suspended
+    {
+        notes.push(Note::normal("Resumed", "spec.suspend is false: Redis follows the spec again"));
+    }
+    let waited = of(previous, DIDS_CLAIMED).is_some_and(|condition| {
+        condition.status == "False"
+            && [Reason::DidConflict.as_str(), Reason::TenantIdConflict.as_str()]
+                .contains(&condition.reason.as_str())
+    });
+    let had = previous.map(|status| &status.published_dids[..]).unwrap_or_default();
+    let gained: Vec<&str> =
+        next.published_dids.iter().filter(|did| !had.contains(did)).map(String::as_str).collect();
+    if waited && !gained.is_empty() {
+        notes.push(Note::normal("Promoted", format!("holds what another let go of: {}", gained.join(", "))));
+    }
+    notes
+}

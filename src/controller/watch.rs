@@ -1,0 +1,240 @@
+//! Watches: everything that Kubernetes says goes through here, at once and in order, into the index.
+
+use std::collections::HashSet;
+
+use futures::stream::{BoxStream, SelectAll, StreamExt};
+use k8s_openapi::api::core::v1::Secret;
+use kube::core::PartialObjectMeta;
+use kube::runtime::reflector::store::Writer;
+use kube::runtime::watcher::{self, Event};
+use kube::runtime::{WatchStreamExt, watcher as watch};
+use kube::{Api, Client, Resource, ResourceExt};
+use tracing::{info, warn};
+
+use super::context::Context;
+use super::secrets;
+use super::tenant::{Tenant, reference};
+use crate::domain::claims::Touched;
+use crate::domain::{ResourceName, Uid, compile};
+
+type SecretMeta = PartialObjectMeta<Secret>;
+
+/// One thing that a watch said.
+pub enum Seen {
+    /// Of the resources in one scope.
+    Tenant(usize, Box<Event<Tenant>>),
+    /// Of the Secrets in one scope.
+    Secret(usize, Box<Event<SecretMeta>>),
+}
+
+/// The watches of resources and Secrets: one of each for a namespace, or for all of them.
+pub fn streams(client: &Client, namespaces: &[String]) -> SelectAll<BoxStream<'static, Seen>> {
+    let mut streams = SelectAll::new();
+    let scopes: Vec<Option<&str>> = match namespaces {
+        [] => vec![None],
+        some => some.iter().map(|namespace| Some(namespace.as_str())).collect(),
+    };
+    for (scope, namespace) in scopes.into_iter().enumerate() {
+        let tenants = match namespace {
+            Some(namespace) => Api::<Tenant>::namespaced(client.clone(), namespace),
+            None => Api::all(client.clone()),
+        };
+        let secrets = match namespace {
+            Some(namespace) => Api::<SecretMeta>::namespaced(client.clone(), namespace),
+            None => Api::all(client.clone()),
+        };
+        let tenants = watch(tenants, watcher::Config::default()).default_backoff();
+        streams.push(
+            tenants
+                .filter_map(move |event| async move { told("RuntimeTenants", event) })
+                .map(move |event| Seen::Tenant(scope, Box::new(event)))
+                .boxed(),
+        );
+        let secrets = watch(secrets, watcher::Config::default()).default_backoff();
+        streams.push(
+            secrets
+                .filter_map(move |event| async move { told("Secrets", event) })
+                .map(move |event| Seen::Secret(scope, Box::new(event)))
+                .boxed(),
+        );
+    }
+    streams
+}
+
+/// The watch repairs itself; a person may have to know why it had to.
+fn told<K>(what: &'static str, event: Result<Event<K>, watcher::Error>) -> Option<Event<K>> {
+    event.inspect_err(|error| warn!(what, %error, "the watch is interrupted, and is tried again")).ok()
+}
+
+/// Takes in what the watches say.
+pub struct Intake<'a> {
+    ctx: &'a Context,
+    writer: Writer<Tenant>,
+    tenants: Vec<Listing<(ResourceName, Uid)>>,
+    secrets: Vec<Listing<ResourceName>>,
+    listed: bool,
+}
+
+/// What one watch has listed, to find out what is gone since.
+struct Listing<T> {
+    /// What was there when the last list began, or came since.
+    known: HashSet<T>,
+    /// What the list that is under way has shown so far.
+    fresh: Option<HashSet<T>>,
+    /// Whether it was ever complete.
+    complete: bool,
+}
+
+impl<T> Default for Listing<T> {
+    fn default() -> Self {
+        Self { known: HashSet::new(), fresh: None, complete: false }
+    }
+}
+
+impl<'a> Intake<'a> {
+    /// An intake for the watches of [`streams`], which writes to the store of which `ctx` has the reader.
+    pub fn new(ctx: &'a Context, mut writer: Writer<Tenant>) -> Self {
+        let scopes = ctx.namespaces.len().max(1);
+        // Nothing is looked at before every watch has listed; the store itself is filled from the start.
+        writer.apply_watcher_event(&Event::Init);
+        writer.apply_watcher_event(&Event::InitDone);
+        Self {
+            ctx,
+            writer,
+            tenants: (0..scopes).map(|_| Listing::default()).collect(),
+            secrets: (0..scopes).map(|_| Listing::default()).collect(),
+            listed: false,
+        }
+    }
+
+    /// Takes one event in. True when by it every watch has listed for the first time.
+    pub fn take(&mut self, seen: Seen) -> bool {
+        match seen {
+            Seen::Tenant(scope, event) => self.take_tenant(scope, *event),
+            Seen::Secret(scope, event) => self.take_secret(scope, *event),
+        }
+        let complete = self.tenants.iter().all(|listing| listing.complete)
+            && self.secrets.iter().all(|listing| listing.complete);
+        if complete && !self.listed {
+            self.listed = true;
+            return true;
+        }
+        false
+    }
+
+    fn take_tenant(&mut self, scope: usize, event: Event<Tenant>) {
+        match event {
+            Event::Init => self.tenants[scope].fresh = Some(HashSet::new()),
+            Event::InitApply(tenant) => {
+                if let Some(fresh) = &mut self.tenants[scope].fresh {
+                    fresh.insert((tenant.name(), tenant.uid()));
+                }
+                self.see(tenant);
+            }
+            Event::Apply(tenant) => {
+                self.tenants[scope].known.insert((tenant.name(), tenant.uid()));
+                self.see(tenant);
+            }
+            Event::Delete(tenant) => {
+                let uid = tenant.uid();
+                self.tenants[scope].known.remove(&(tenant.name(), uid.clone()));
+                self.drop_tenant(&tenant.name(), &uid);
+                // It was seen to go: what is left of it is removed now, and not when the sweep finds it.
+                drop(self.ctx.gone.unbounded_send(uid));
+            }
+            Event::InitDone => {
+                let listing = &mut self.tenants[scope];
+                let fresh = listing.fresh.take().unwrap_or_default();
+                let gone: Vec<_> = listing.known.difference(&fresh).cloned().collect();
+                listing.known = fresh;
+                listing.complete = true;
+                for (name, uid) in gone {
+                    self.drop_tenant(&name, &uid);
+                }
+            }
+        }
+    }
+
+    fn see(&mut self, mut tenant: Tenant) {
+        tenant.slim();
+        let claimed = compile::claimed(tenant.spec());
+        let (uid, name) = (tenant.uid(), tenant.name());
+        // A resource that was deleted and made again between two lists.
+        let other = self
+            .ctx
+            .tenants
+            .get(&reference(&name))
+            .map(|before| before.uid())
+            .filter(|before| *before != uid);
+        if let Some(other) = other {
+            self.drop_tenant(&name, &other);
+        }
+        let touched = self.ctx.state().see(&tenant, claimed);
+        self.writer.apply_watcher_event(&Event::Apply(tenant));
+        self.look_at(touched, Some(uid));
+    }
+
+    fn drop_tenant(&mut self, name: &ResourceName, uid: &Uid) {
+        let touched = self.ctx.state().forget(uid);
+        let stored = self.ctx.tenants.get(&reference(name)).filter(|stored| stored.uid() == *uid);
+        if let Some(stored) = stored {
+            self.writer.apply_watcher_event(&Event::Delete((*stored).clone()));
+        }
+        self.look_at(touched, None);
+    }
+
+    fn take_secret(&mut self, scope: usize, event: Event<SecretMeta>) {
+        match event {
+            Event::Init => self.secrets[scope].fresh = Some(HashSet::new()),
+            Event::InitApply(secret) => {
+                if let Some(fresh) = &mut self.secrets[scope].fresh {
+                    fresh.insert(name_of(&secret));
+                }
+                self.see_secret(&secret, true);
+            }
+            Event::Apply(secret) => {
+                self.secrets[scope].known.insert(name_of(&secret));
+                self.see_secret(&secret, true);
+            }
+            Event::Delete(secret) => {
+                self.secrets[scope].known.remove(&name_of(&secret));
+                self.see_secret(&secret, false);
+            }
+            Event::InitDone => {
+                let listing = &mut self.secrets[scope];
+                let fresh = listing.fresh.take().unwrap_or_default();
+                let gone: Vec<_> = listing.known.difference(&fresh).cloned().collect();
+                listing.known = fresh;
+                listing.complete = true;
+                for name in gone {
+                    let users = self.ctx.state().secrets.see(&name, None);
+                    self.look_at(users.into_iter().collect(), None);
+                }
+            }
+        }
+    }
+
+    fn see_secret(&mut self, secret: &SecretMeta, there: bool) {
+        let meta = secret.meta();
+        let version = there.then(|| secrets::version(meta.uid.as_deref(), meta.resource_version.as_deref()));
+        let users = self.ctx.state().secrets.see(&name_of(secret), version);
+        self.look_at(users.into_iter().collect(), None);
+    }
+
+    /// Until everything is listed nobody is looked at: who holds what can't be decided before.
+    fn look_at(&self, mut touched: Touched, seen: Option<Uid>) {
+        if self.listed {
+            touched.extend(seen);
+            self.ctx.look_at(&touched);
+        }
+    }
+}
+
+fn name_of(secret: &SecretMeta) -> ResourceName {
+    ResourceName::new(&secret.namespace().unwrap_or_default(), &secret.name_any())
+}
+
+/// Says that everything is listed, for whoever reads the log.
+pub fn announce(ctx: &Context) {
+    info!(resources = ctx.tenants.len(), "every watch has listed");
+}

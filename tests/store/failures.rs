@@ -1,0 +1,230 @@
+//! Whatever Redis refuses has a name, nothing half-done stays, and no text quotes a secret.
+
+use local_cluster::{Redis, RedisOptions};
+use runtime_operator::store::{RedisSettings, Store, StoreError};
+
+use crate::fixture::*;
+
+const A: &str = "+15550000001";
+
+async fn error(world: &World, new: Tenant) -> StoreError {
+    let error = world.try_apply([new]).await.unwrap_err();
+    assert!(StoreError::REASONS.contains(&error.reason()));
+    error
+}
+
+#[tokio::test]
+async fn nobody_at_the_address_is_unreachable() {
+    let redis = Redis::start(RedisOptions::default().in_memory()).await.unwrap();
+    let store = Store::new(settings(&redis.url())).unwrap();
+    redis.stop().await.unwrap();
+    let StoreError::Unreachable { address, .. } = store.ping().await.unwrap_err() else { panic!() };
+    assert_eq!(address, redis.address());
+}
+
+#[tokio::test]
+async fn a_frozen_redis_times_out() {
+    let world = World::new().await;
+    world.redis.freeze().await.unwrap();
+    assert_eq!(world.store.ping().await, Err(StoreError::TimedOut));
+    world.redis.thaw().unwrap();
+    world.store.ping().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_wrong_password_is_told_from_none_and_neither_is_quoted() {
+    let redis = Redis::start(RedisOptions::default().in_memory().password("s3cret")).await.unwrap();
+    let with = |user: &str| format!("redis://{user}{}", redis.address());
+    for url in [with(":wr0ng@"), with("nobody:wr0ng@"), redis.bare_url()] {
+        let error = Store::new(settings(&url)).unwrap().ping().await.unwrap_err();
+        assert_eq!(error, StoreError::WrongPassword, "{url}");
+        assert!(!format!("{error} {error:?}").contains("wr0ng"));
+    }
+    Store::new(settings(&redis.url())).unwrap().ping().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_missing_permission_names_what_is_missing_and_leaves_nothing() {
+    for (rules, named) in [
+        (">p ~* +@all -evalsha", "evalsha"),
+        (">p ~* +@all -set", "set"),
+        (">p ~tenantcfg:* ~runtime-operator:* +@all", "key"),
+        (">p ~tenantmap:did:* ~tenantcfg:* ~runtime-operator:epoch +@all", "key"),
+    ] {
+        let world = World::with(RedisOptions::default().in_memory().user("operator", rules)).await;
+        let url = format!("redis://operator:p@{}", world.redis.address());
+        let store = Store::new(settings(&url)).unwrap();
+        let before = world.everything().await;
+        let failed =
+            store.apply(world.epoch, &world.cluster, &[tenant("acme", &[A]).into()]).await.unwrap_err();
+        let StoreError::NoPermission { detail } = &failed else { panic!("{rules}: {failed:?}") };
+        assert!(detail.contains(named), "{rules}: {detail}");
+        assert_eq!(world.everything().await, before, "{rules}");
+    }
+}
+
+/// The permissions that the store's documentation names.
+const DOCUMENTED: &str = ">p ~tenantmap:did:* ~tenantcfg:* ~runtime-operator:* +hello +auth +ping +info +select \
+    +client|setname +client|tracking +client|trackinginfo +script|load +evalsha +get +mget +set +del +incr +hget \
+    +hmget +hset +hdel +sadd +srem +sismember +smembers";
+
+#[tokio::test]
+async fn the_documented_permissions_suffice() {
+    let world = World::with(RedisOptions::default().in_memory().user("operator", DOCUMENTED)).await;
+    let store = Store::new(settings(&format!("redis://operator:p@{}/0", world.redis.address()))).unwrap();
+    let mut tracking = store.track(&world.cluster);
+    tracking.next().await.unwrap();
+    let () = world.run("DEL runtime-operator:epoch").await;
+    let epoch = store.next_epoch().await.unwrap();
+    let acme = tenant("acme", &[A]);
+    assert_eq!(store.apply(epoch, &world.cluster, &[acme.clone().into()]).await.unwrap(), [published()]);
+    assert!(store.inspect(&[id("acme")]).await.unwrap()[0].intact);
+    assert_eq!(store.records(&world.cluster).await.unwrap().len(), 1);
+    let removal = runtime_operator::store::Step::Remove(acme.removal());
+    store.apply(epoch, &world.cluster, &[removal]).await.unwrap();
+    store.ping().await.unwrap();
+}
+
+#[tokio::test]
+async fn an_aborted_script_leaves_no_number_without_its_config() {
+    // Mappings can't be removed: the step fails after it has begun to write.
+    let rules = ">p ~* +@all -del";
+    let world = World::with(RedisOptions::default().in_memory().user("operator", rules)).await;
+    world.one(tenant("acme", &[A, "+15550000002"])).await;
+    let store = Store::new(settings(&format!("redis://operator:p@{}", world.redis.address()))).unwrap();
+    let step = tenant("acme", &[A]).into();
+    let failed = store.apply(world.epoch, &world.cluster, &[step]).await.unwrap_err();
+    assert_eq!(failed.reason(), "RedisNoPermission");
+    assert_eq!(world.maps(A).await.as_deref(), Some("acme"));
+    assert_eq!(world.config("acme").await, Some(tenant("acme", &[A]).json()));
+    let applied = world.one(tenant("acme", &[A])).await;
+    assert_ne!(applied, runtime_operator::store::Applied::Unchanged, "the next attempt finishes it");
+    assert_eq!(world.maps("+15550000002").await, None);
+}
+
+#[tokio::test]
+async fn out_of_memory_is_named_and_leaves_nothing() {
+    let world = World::new().await;
+    let () = world.run("CONFIG SET maxmemory 1").await;
+    let before = world.everything().await;
+    assert_eq!(error(&world, tenant("acme", &[A])).await, StoreError::OutOfMemory);
+    assert_eq!(world.everything().await, before);
+    let () = world.run("CONFIG SET maxmemory 0").await;
+    assert_eq!(world.one(tenant("acme", &[A])).await, published());
+}
+
+#[tokio::test]
+async fn a_replica_is_read_only_and_can_be_read() {
+    let world = World::new().await;
+    world.one(tenant("acme", &[A])).await;
+    let replica = Redis::start(RedisOptions::default().in_memory().replica_of(&world.redis)).await.unwrap();
+    let store = Store::new(settings(&replica.url())).unwrap();
+    eventually(async || store.lookup(&did(A)).await.ok().flatten().as_deref() == Some("acme")).await;
+    let step = tenant("acme", &[A]).saying("more").into();
+    assert_eq!(store.apply(world.epoch, &world.cluster, &[step]).await, Err(StoreError::ReadOnly));
+    assert_eq!(store.next_epoch().await, Err(StoreError::ReadOnly));
+    let same = store.apply(world.epoch, &world.cluster, &[tenant("acme", &[A]).into()]).await;
+    assert_eq!(same, Ok(vec![runtime_operator::store::Applied::Unchanged]), "to compare is not to write");
+}
+
+#[tokio::test]
+async fn a_redis_that_wants_replicas_refuses_writes() {
+    let world = World::new().await;
+    let () = world.run("CONFIG SET min-replicas-to-write 1").await;
+    assert_eq!(error(&world, tenant("acme", &[A])).await.reason(), "RedisRefusesWrites");
+}
+
+#[tokio::test]
+async fn a_redis_that_cannot_persist_refuses_writes() {
+    let world = World::new().await;
+    // A background save that fails turns writes away while saving is on. DEBUG JMAP-like tricks are not needed: the
+    // folder of the dump goes to where nothing can be written.
+    let () = world.run("CONFIG SET save 3600:1").await;
+    let () = world.run("CONFIG SET dbfilename nowhere.rdb").await;
+    let () = world.run("CONFIG SET rdb-key-save-delay 10000000").await;
+    let () = world.run("SET some key").await;
+    let _: String = world.run("BGSAVE").await;
+    let child = eventually_some(async || child_of(world.redis.id().unwrap())).await;
+    kill(child);
+    eventually(async || world.run::<String>("INFO persistence").await.contains("rdb_last_bgsave_status:err"))
+        .await;
+    let StoreError::Misconfigured { detail } = error(&world, tenant("acme", &[A])).await else { panic!() };
+    assert!(detail.starts_with("MISCONF"), "{detail}");
+}
+
+/// The process that Redis forked to save.
+fn child_of(parent: u32) -> Option<u32> {
+    let children = std::fs::read_to_string(format!("/proc/{parent}/task/{parent}/children")).ok()?;
+    children.split_whitespace().next()?.parse().ok()
+}
+
+fn kill(child: u32) {
+    let status = std::process::Command::new("kill").args(["-KILL", &child.to_string()]).status().unwrap();
+    assert!(status.success());
+}
+
+#[tokio::test]
+async fn a_redis_that_loads_its_data_says_so() {
+    let world = World::with(RedisOptions::default()).await;
+    let () = world.run("DEBUG POPULATE 20000 key 100").await;
+    let () = world.run("CONFIG SET appendonly yes").await;
+    let () = world.run("CONFIG SET key-load-delay 200").await;
+    let store = world.store.clone();
+    let mut raw = world.raw.clone();
+    // Loading answers other clients in between.
+    let reload =
+        tokio::spawn(
+            async move { redis::cmd("DEBUG").arg("RELOAD").query_async::<redis::Value>(&mut raw).await },
+        );
+    eventually(async || store.lookup(&did(A)).await == Err(StoreError::Loading)).await;
+    reload.abort();
+}
+
+#[tokio::test]
+async fn cluster_mode_is_refused() {
+    let options = RedisOptions::default().in_memory().set("cluster-enabled", "yes");
+    let redis = Redis::start(options).await.unwrap();
+    let store = Store::new(settings(&redis.bare_url().replace("/0", ""))).unwrap();
+    let failed = store.ping().await.unwrap_err();
+    assert_eq!(failed, StoreError::ClusterMode);
+    assert!(failed.to_string().contains("cluster-enabled no"), "says what to do");
+}
+
+#[tokio::test]
+async fn what_is_not_redis_is_named() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("redis://{}", listener.local_addr().unwrap());
+    tokio::spawn(async move {
+        use tokio::io::AsyncWriteExt;
+        loop {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let _ = stream.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n").await;
+        }
+    });
+    let failed = Store::new(settings(&url)).unwrap().ping().await.unwrap_err();
+    assert!(matches!(failed.reason(), "RedisUnexpected" | "RedisUnreachable"), "{failed:?}");
+}
+
+#[tokio::test]
+async fn a_renamed_command_is_named_without_its_arguments() {
+    let options = RedisOptions::default().in_memory().password("s3cret").set("rename-command", "EVALSHA X");
+    let redis = Redis::start(options).await.unwrap();
+    let store = Store::new(settings(&redis.url())).unwrap();
+    let failed = store.next_epoch().await.unwrap_err();
+    assert_eq!(failed.to_string(), "Redis answered what was not expected: ERR unknown command 'EVALSHA'");
+}
+
+#[tokio::test]
+async fn files_that_cannot_be_used_are_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("password");
+    std::fs::write(&file, "s3cret\n").unwrap();
+    let redis = Redis::start(RedisOptions::default().in_memory().password("s3cret")).await.unwrap();
+    let with = RedisSettings { password_file: Some(file.clone()), ..settings(&redis.bare_url()) };
+    let store = Store::new(with.clone()).unwrap();
+    std::fs::remove_file(&file).unwrap();
+    let StoreError::File { file: named, .. } = store.ping().await.unwrap_err() else { panic!() };
+    assert_eq!(named, file);
+    let faults = Store::new(with).unwrap_err().0;
+    assert!(faults[0].contains("password file"), "{faults:?}");
+}

@@ -1,0 +1,122 @@
+//! Whatever steps come in whatever order: no number without its config, no number of two tenants.
+
+use std::collections::BTreeSet;
+
+use proptest::prelude::*;
+use proptest::test_runner::TestRunner;
+use runtime_operator::store::{Applied, ClusterId, Removal, Step};
+
+use crate::fixture::*;
+
+const TENANTS: [&str; 3] = ["acme", "globex", "initech"];
+const NUMBERS: [&str; 4] = ["+15550000001", "+15550000002", "+15550000003", "+15550000004"];
+
+#[derive(Clone, Debug)]
+struct Move {
+    tenant: &'static str,
+    owner: &'static str,
+    elsewhere: bool,
+    numbers: Vec<&'static str>,
+    known: Vec<&'static str>,
+    after: Vec<&'static str>,
+    take_over: bool,
+    remove: Option<bool>,
+}
+
+fn some_of(of: &'static [&'static str]) -> impl Strategy<Value = Vec<&'static str>> {
+    proptest::sample::subsequence(of, 0..=of.len())
+}
+
+prop_compose! {
+    fn a_move()(
+        tenant in proptest::sample::select(&TENANTS[..]),
+        owner in proptest::option::weighted(0.2, proptest::sample::select(&TENANTS[..])),
+        elsewhere in proptest::bool::weighted(0.1),
+        numbers in some_of(&NUMBERS),
+        known in some_of(&NUMBERS),
+        after in some_of(&TENANTS),
+        take_over in proptest::bool::weighted(0.2),
+        remove in proptest::option::weighted(0.3, any::<bool>()),
+    ) -> Move {
+        // A config lists at least one number.
+        let numbers = if numbers.is_empty() { vec![NUMBERS[0]] } else { numbers };
+        Move { tenant, owner: owner.unwrap_or(tenant), elsewhere, numbers, known, after, take_over, remove }
+    }
+}
+
+impl From<Move> for Step {
+    fn from(mv: Move) -> Self {
+        let mut tenant = tenant(mv.tenant, &mv.numbers).named(mv.owner).after(&mv.after).known(&mv.known);
+        if mv.take_over {
+            tenant = tenant.take_over();
+        }
+        match mv.remove {
+            Some(retain) => Self::Remove(Removal { retain, ..tenant.removal() }),
+            None => tenant.into(),
+        }
+    }
+}
+
+async fn check(world: &World, calls: &[Vec<Move>]) -> Result<(), TestCaseError> {
+    for call in calls {
+        let cluster = ClusterId::new(if call[0].elsewhere { "there" } else { "here" });
+        let steps: Vec<Step> = call.iter().cloned().map(Step::from).collect();
+        let before = world.everything().await;
+        let applied = world.store.apply(world.epoch, &cluster, &steps).await.unwrap();
+        let after = world.everything().await;
+        if applied.iter().any(|applied| matches!(applied, Applied::Refused(_) | Applied::Withheld)) {
+            prop_assert_eq!(&after, &before, "a refused call wrote something");
+        }
+        let changed = applied
+            .iter()
+            .any(|applied| matches!(applied, Applied::Published { .. } | Applied::Removed { .. }));
+        prop_assert!(changed || after == before, "{:?} and yet something was written", applied);
+        readers_are_served(world).await?;
+        records_are_disjoint(world).await?;
+    }
+    Ok(())
+}
+
+async fn readers_are_served(world: &World) -> Result<(), TestCaseError> {
+    for number in NUMBERS {
+        let Some(tenant) = world.maps(number).await else { continue };
+        let config = world.config(&tenant).await;
+        let lists = config.as_ref().is_some_and(|config| config.contains(number));
+        prop_assert!(lists, "{} maps to {} whose config is {:?}", number, tenant, config);
+    }
+    Ok(())
+}
+
+async fn records_are_disjoint(world: &World) -> Result<(), TestCaseError> {
+    let mut held = BTreeSet::new();
+    for cluster in ["here", "there"] {
+        for record in world.store.records(&ClusterId::new(cluster)).await.unwrap() {
+            for did in record.dids {
+                let mapped = world.maps(did.as_str()).await;
+                prop_assert_eq!(mapped.as_deref(), Some(record.tenant.as_str()));
+                prop_assert!(held.insert(did.clone()), "{} is held twice", did);
+            }
+        }
+    }
+    let indexed: Vec<String> = world.run("HKEYS runtime-operator:dids").await;
+    let held: BTreeSet<String> = held.into_iter().map(|did| did.to_string()).collect();
+    prop_assert_eq!(indexed.into_iter().collect::<BTreeSet<_>>(), held);
+    Ok(())
+}
+
+#[test]
+fn any_sequence_of_calls_leaves_every_number_with_its_config_and_one_owner() {
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let world = runtime.block_on(World::new());
+    let calls = proptest::collection::vec(proptest::collection::vec(a_move(), 1..4), 1..12);
+    let config = ProptestConfig { cases: 96, failure_persistence: None, ..ProptestConfig::default() };
+    TestRunner::new(config)
+        .run(&calls, |calls| {
+            runtime.block_on(async {
+                let () = world.run("FLUSHALL").await;
+                world.set("runtime-operator:epoch", &world.epoch.to_string()).await;
+                check(&world, &calls).await
+            })
+        })
+        .unwrap();
+}

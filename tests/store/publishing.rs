@@ -1,0 +1,193 @@
+//! One tenant, one step: what is written, and what is not.
+
+use runtime_operator::store::{Applied, ClusterId, Epoch, Refusal, Step, StoreError};
+
+use crate::fixture::*;
+
+const A: &str = "+15550000001";
+const B: &str = "+15550000002";
+const C: &str = "+15550000003";
+
+#[tokio::test]
+async fn a_publication_stores_its_exact_bytes_and_maps_its_numbers() {
+    let world = World::new().await;
+    let acme = tenant("acme", &[A, B]).saying("naïve \u{1f4de} \\ \"");
+    assert_eq!(world.one(acme.clone()).await, published());
+    assert_eq!(world.config("acme").await, Some(acme.json()));
+    assert_eq!(world.maps(A).await.as_deref(), Some("acme"));
+    assert_eq!(world.maps(B).await.as_deref(), Some("acme"));
+}
+
+#[tokio::test]
+async fn the_record_says_who_what_and_which_secret() {
+    let world = World::new().await;
+    world.one(tenant("acme", &[B, A]).generation(7)).await;
+    let records = world.store.records(&world.cluster).await.unwrap();
+    let [record] = records.as_slice() else { panic!("{records:?}") };
+    assert_eq!((record.owner.to_string().as_str(), record.owner.uid.as_str()), ("voice/acme", "uid-acme"));
+    assert_eq!((record.generation, record.cluster.as_str()), (7, "here"));
+    assert_eq!((record.secret.as_str(), record.hash.as_str()), ("reference", "hash"));
+    assert_eq!(record.dids, dids(&[B, A]), "in the order of the config");
+    let stored = world.get("tenantcfg:acme").await.unwrap();
+    let sha1: String = redis::Script::new("return redis.sha1hex(ARGV[1])")
+        .arg(stored)
+        .invoke_async(&mut world.raw.clone())
+        .await
+        .unwrap();
+    assert_eq!(record.sha1, sha1);
+}
+
+#[tokio::test]
+async fn publishing_the_same_again_calls_no_command_that_writes() {
+    let world = World::new().await;
+    let both = || [tenant("acme", &[A, B]), tenant("globex", &[C])];
+    world.apply(both()).await;
+    let (calls, everything) = (world.write_commands().await, world.everything().await);
+    assert!(calls > 0, "the counter counts");
+    assert_eq!(world.apply(both()).await, [Applied::Unchanged, Applied::Unchanged]);
+    assert_eq!(world.write_commands().await, calls);
+    assert_eq!(world.everything().await, everything);
+}
+
+#[tokio::test]
+async fn only_what_differs_is_written() {
+    let world = World::new().await;
+    world.one(tenant("acme", &[A, B])).await;
+    let calls = world.write_commands().await;
+    world.set(&format!("tenantmap:did:{A}"), "nobody").await;
+    assert_eq!(world.one(tenant("acme", &[A, B])).await, published());
+    assert_eq!(world.write_commands().await, calls + 2, "the test's own and one that repairs");
+    assert_eq!(world.maps(A).await.as_deref(), Some("acme"));
+}
+
+#[tokio::test]
+async fn a_number_that_the_tenant_lets_go_is_unmapped_in_the_same_step() {
+    let world = World::new().await;
+    world.one(tenant("acme", &[A, B])).await;
+    let applied = world.one(tenant("acme", &[B, C])).await;
+    assert_eq!(applied, Applied::Published { adopted: false, taken_over: vec![], removed: dids(&[A]) });
+    assert_eq!((world.maps(A).await, world.maps(C).await.as_deref()), (None, Some("acme")));
+}
+
+#[tokio::test]
+async fn a_number_that_the_tenant_lets_go_is_left_where_it_points_elsewhere() {
+    let world = World::new().await;
+    world.one(tenant("acme", &[A, B])).await;
+    world.set(&format!("tenantmap:did:{A}"), "foreign").await;
+    assert_eq!(world.one(tenant("acme", &[B])).await, published());
+    assert_eq!(world.maps(A).await.as_deref(), Some("foreign"));
+}
+
+#[tokio::test]
+async fn a_later_generation_is_never_undone_by_an_earlier_one() {
+    let world = World::new().await;
+    world.one(tenant("acme", &[A]).generation(10)).await;
+    assert_eq!(world.refusal(tenant("acme", &[B]).generation(9)).await, Refusal::Stale { generation: 10 });
+    assert_eq!(world.one(tenant("acme", &[A]).generation(11)).await, published());
+}
+
+#[tokio::test]
+async fn a_superseded_writer_is_fenced_and_writes_nothing() {
+    let world = World::new().await;
+    world.one(tenant("acme", &[A])).await;
+    let next = world.store.next_epoch().await.unwrap();
+    let before = world.everything().await;
+    let steps = [tenant("acme", &[B]).into(), Step::Remove(tenant("acme", &[]).removal())];
+    for step in steps {
+        let error = world.try_apply([step]).await.unwrap_err();
+        assert_eq!(error, StoreError::Fenced { current: Some(next) });
+        assert_eq!(error.reason(), "Fenced");
+    }
+    assert_eq!(world.everything().await, before);
+}
+
+#[tokio::test]
+async fn a_lost_counter_fences_too_and_starts_above_what_was_seen() {
+    let world = World::new().await;
+    for _ in 0..3 {
+        world.store.next_epoch().await.unwrap();
+    }
+    let () = world.run("FLUSHALL").await;
+    let error = world.try_apply([tenant("acme", &[A])]).await.unwrap_err();
+    assert_eq!(error, StoreError::Fenced { current: None });
+    assert!(world.everything().await.is_empty());
+    assert_eq!(world.store.next_epoch().await.unwrap(), Epoch(5));
+    assert_eq!(world.store.next_epoch().await.unwrap(), Epoch(6));
+    assert_eq!(world.get("runtime-operator:epoch").await.as_deref(), Some("6"));
+}
+
+#[tokio::test]
+async fn after_a_flush_everything_comes_back() {
+    let mut world = World::new().await;
+    let steps = || [tenant("acme", &[A]).known(&[A]), tenant("globex", &[B]).known(&[B])];
+    world.apply(steps()).await;
+    let before = world.everything().await;
+    let () = world.run("FLUSHALL").await;
+    world.epoch = world.store.next_epoch().await.unwrap();
+    assert_eq!(world.apply(steps()).await, [published(), published()]);
+    let mut after = world.everything().await;
+    after.insert("runtime-operator:epoch".to_owned(), before["runtime-operator:epoch"].clone());
+    assert_eq!(after, before);
+}
+
+#[tokio::test]
+async fn one_refused_step_holds_back_all_others() {
+    let world = World::new().await;
+    world.set(&format!("tenantmap:did:{C}"), "foreign").await;
+    let before = world.everything().await;
+    let applied = world.apply([tenant("acme", &[A]), tenant("globex", &[C]), tenant("initech", &[B])]).await;
+    assert_eq!(applied[0], Applied::Withheld);
+    assert!(matches!(applied[1], Applied::Refused(Refusal::NumbersInUse(_))), "{applied:?}");
+    assert_eq!(applied[2], Applied::Withheld);
+    assert_eq!(world.everything().await, before);
+}
+
+#[tokio::test]
+async fn two_tenants_swap_numbers_in_one_call() {
+    let world = World::new().await;
+    world.apply([tenant("acme", &[A, C]), tenant("globex", &[B])]).await;
+    let applied = world
+        .apply([tenant("acme", &[B, C]).after(&["globex"]), tenant("globex", &[A]).after(&["acme"])])
+        .await;
+    assert_eq!(applied, [published(), published()], "no number was gone in between");
+    assert_eq!(world.maps(A).await.as_deref(), Some("globex"));
+    assert_eq!(world.maps(B).await.as_deref(), Some("acme"));
+    assert_eq!(world.maps(C).await.as_deref(), Some("acme"));
+    let again = world.apply([tenant("acme", &[B, C]), tenant("globex", &[A])]).await;
+    assert_eq!(again, [Applied::Unchanged, Applied::Unchanged]);
+}
+
+#[tokio::test]
+async fn three_tenants_pass_numbers_round_in_one_call() {
+    let world = World::new().await;
+    world.apply([tenant("a", &[A]), tenant("b", &[B]), tenant("c", &[C])]).await;
+    let applied = world
+        .apply([
+            tenant("a", &[B]).after(&["b"]),
+            tenant("b", &[C]).after(&["c"]),
+            tenant("c", &[A]).after(&["a"]),
+        ])
+        .await;
+    assert_eq!(applied, [published(), published(), published()]);
+    for (number, holder) in [(A, "c"), (B, "a"), (C, "b")] {
+        assert_eq!(world.maps(number).await.as_deref(), Some(holder));
+    }
+}
+
+#[tokio::test]
+async fn a_number_of_an_earlier_step_of_the_call_is_held_by_it() {
+    let world = World::new().await;
+    let applied = world.apply([tenant("acme", &[A]), tenant("globex", &[A])]).await;
+    assert_eq!(applied[0], Applied::Withheld);
+    let Applied::Refused(Refusal::HeldBy { uid, owner, dids: numbers }) = &applied[1] else {
+        panic!("{applied:?}")
+    };
+    assert_eq!((uid.as_str(), owner.as_str(), numbers), ("uid-acme", "voice/acme", &dids(&[A])));
+}
+
+#[tokio::test]
+async fn no_step_is_no_call() {
+    let world = World::new().await;
+    let none = world.store.apply(Epoch(0), &ClusterId::new("x"), &[]).await;
+    assert_eq!(none, Ok(vec![]));
+}

@@ -1,0 +1,109 @@
+//! Resources that read as sentences: `tenant("acme").dids(["+15551234567"]).secret("whsec")`.
+
+use serde_json::{Value, json};
+
+/// What becomes of the Secret to which a tenant refers.
+#[derive(Clone, Debug)]
+pub(super) enum Secret {
+    /// It is applied together with the tenant.
+    Value(String),
+    /// It is left as it is, there or not.
+    Untouched,
+}
+
+/// A `RuntimeTenant` and its Secret, to be applied to a [`super::World`].
+#[derive(Clone, Debug)]
+pub struct Tenant {
+    pub(super) name: String,
+    pub(super) namespace: Option<String>,
+    pub(super) annotations: Value,
+    pub(super) spec: Value,
+    pub(super) secret: Secret,
+}
+
+/// A small valid tenant without numbers: named like its id, with a Secret `<name>-webhook` that is applied with it.
+pub fn tenant(id: &str) -> Tenant {
+    let spec = json!({
+        "tenantId": id,
+        "dids": [],
+        "webhookSecretRef": { "name": format!("{id}-webhook") },
+        "caps": { "maxConcurrentCallsTenant": 10, "maxCallsPerMinuteTenant": 60 },
+        "stt": { "mode": "disabled", "chunkMs": 500 },
+        "tts": { "mode": "kokoro_http", "kokoroUrl": "https://tts.example.com/tts" },
+    });
+    let secret = Secret::Value(format!("whsec-of-{id}"));
+    Tenant { name: id.into(), namespace: None, annotations: json!({}), spec, secret }
+}
+
+impl Tenant {
+    /// The resource's name, where it is not the tenant id. Its Secret is named after it.
+    pub fn named(mut self, name: &str) -> Self {
+        name.clone_into(&mut self.name);
+        self.set("/webhookSecretRef/name", format!("{name}-webhook"))
+    }
+
+    /// Another namespace of the same world.
+    pub fn in_namespace(mut self, namespace: &str) -> Self {
+        self.namespace = Some(namespace.into());
+        self
+    }
+
+    /// Its numbers, all of them.
+    pub fn dids<'a>(self, dids: impl IntoIterator<Item = &'a str>) -> Self {
+        let dids: Vec<_> = dids.into_iter().collect();
+        self.set("/dids", dids)
+    }
+
+    /// The value of its Secret, applied with it.
+    pub fn secret(mut self, value: &str) -> Self {
+        self.secret = Secret::Value(value.into());
+        self
+    }
+
+    /// Refers to its Secret, which is not applied with it.
+    pub fn without_secret(mut self) -> Self {
+        self.secret = Secret::Untouched;
+        self
+    }
+
+    /// An annotation; take-over is `annotation("take-over", "true")`: the group's prefix is put before it.
+    pub fn annotation(mut self, name: &str, value: &str) -> Self {
+        self.annotations[format!("runtime.veralux.io/{name}")] = json!(value);
+        self
+    }
+
+    /// Hands off.
+    pub fn suspended(self) -> Self {
+        self.set("/suspend", true)
+    }
+
+    /// Its keys stay when it is deleted.
+    pub fn retained(self) -> Self {
+        self.set("/deletionPolicy", "Retain")
+    }
+
+    /// Sets any part of the spec, by a JSON pointer (RFC 6901) whose parent is there: `set("/stt/chunkMs", 100)`.
+    pub fn set(mut self, pointer: &str, value: impl Into<Value>) -> Self {
+        let (parent, member) = pointer.rsplit_once('/').expect("a JSON pointer begins with a slash");
+        self.spec.pointer_mut(parent).expect("the parent is there")[member] = value.into();
+        self
+    }
+
+    /// Removes a part of the spec.
+    pub fn unset(mut self, pointer: &str) -> Self {
+        let (parent, member) = pointer.rsplit_once('/').expect("a JSON pointer begins with a slash");
+        let parent = self.spec.pointer_mut(parent).and_then(Value::as_object_mut);
+        parent.expect("the parent is there").remove(member);
+        self
+    }
+
+    /// The resource's JSON, without namespace.
+    pub fn resource(&self) -> Value {
+        json!({
+            "apiVersion": "runtime.veralux.io/v1",
+            "kind": "RuntimeTenant",
+            "metadata": { "name": self.name, "annotations": self.annotations },
+            "spec": self.spec,
+        })
+    }
+}
