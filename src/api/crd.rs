@@ -34,7 +34,7 @@ pub fn crd_yaml() -> Result<String, CrdYamlError> {
 
 /// Says of every schema what Kubernetes means by it and Rust's types do not.
 fn tidy(schema: &mut JSONSchemaProps) {
-    // An optional field is left out; null is no value that the contract knows.
+    // The contract knows no null: without this the API server would store one, now it takes it as left out.
     schema.nullable = None;
     // Kubernetes knows no unsigned formats and would warn of them; each such field has its bounds.
     if schema.format.as_deref().is_some_and(|format| format.starts_with("uint")) {
@@ -72,5 +72,63 @@ mod tests {
             committed == generated,
             "crds/runtimetenants.yaml is stale: run `cargo run -- crd > crds/runtimetenants.yaml`"
         );
+    }
+
+    /// What is wrong with a schema and all below it: CEL's budget, server-side apply and `kubectl explain` need
+    /// bounds, list types and descriptions.
+    fn gaps(path: &str, schema: &JSONSchemaProps, found: &mut Vec<String>) {
+        let mut must = |holds: bool, what: &str| {
+            if !holds {
+                found.push(format!("{path} has no {what}"));
+            }
+        };
+        let values = match &schema.additional_properties {
+            Some(JSONSchemaPropsOrBool::Schema(values)) => Some(values),
+            _ => None,
+        };
+        let is_item = path.ends_with("[]");
+        let sentence = schema.description.as_ref().is_some_and(|text| text.ends_with(['.', '}']));
+        must(is_item || sentence, "description that is a sentence");
+        must(schema.nullable.is_none(), "place where null makes sense");
+        match schema.type_.as_deref() {
+            Some("string") => {
+                let bounded =
+                    schema.max_length.is_some() || schema.enum_.is_some() || schema.format.is_some();
+                must(bounded, "maximal length");
+            }
+            Some("integer") => {
+                let bounded =
+                    schema.minimum.is_some() && (schema.maximum.is_some() || path.contains("Generation"));
+                must(bounded, "bounds");
+            }
+            Some("array") => {
+                must(schema.max_items.is_some(), "maximal number of items");
+                must(schema.x_kubernetes_list_type.is_some(), "list type");
+            }
+            Some("object") => {
+                let free = values.is_some() || schema.x_kubernetes_preserve_unknown_fields == Some(true);
+                let refused = path.starts_with(".spec.extensions.");
+                must(!free || refused || schema.max_properties.is_some(), "maximal number of properties");
+            }
+            other => must(matches!(other, Some("number" | "boolean")), "type"),
+        }
+        for (name, property) in schema.properties.iter().flatten() {
+            gaps(&format!("{path}.{name}"), property, found);
+        }
+        if let Some(JSONSchemaPropsOrArray::Schema(items)) = &schema.items {
+            gaps(&format!("{path}[]"), items, found);
+        }
+        if let Some(values) = values {
+            gaps(&format!("{path}[]"), values, found);
+        }
+    }
+
+    #[test]
+    fn every_field_is_described_and_every_string_list_and_map_is_bounded() {
+        let crd = crd();
+        let schema = crd.spec.versions[0].schema.as_ref().unwrap().open_api_v3_schema.as_ref().unwrap();
+        let mut found = Vec::new();
+        gaps("", schema, &mut found);
+        assert_eq!(found, Vec::<String>::new());
     }
 }

@@ -89,10 +89,10 @@ pub struct RuntimeTenantSpec {
     )]
     pub tenant_id: String,
 
-    /// The phone numbers (DIDs) that ring at this tenant, in E.164, as in "+15551234567"; 1 to 1000, each once.
+    /// The phone numbers (DIDs) that ring at this tenant, in E.164, as in "+15551234567"; 1 to 500, each once.
     /// White space in a number is removed when it is published.
-    #[schemars(length(min = 1, max = 1000), schema_with = "dids")]
-    #[x_kube(merge_strategy = ListMerge::Set, validation = rules::UNIQUE_DIDS)]
+    #[schemars(length(min = 1, max = 500), schema_with = "dids")]
+    #[x_kube(merge_strategy = ListMerge::Set, validation = rules::unique_dids())]
     pub dids: Vec<String>,
 
     /// The Secret that holds the tenant's webhook secret. The value itself never stands in this resource.

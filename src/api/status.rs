@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 pub struct RuntimeTenantStatus {
     /// The generation of the spec that this status is about.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0))]
     pub observed_generation: Option<i64>,
 
     /// What holds and what does not: "Ready" (everything that the spec asks for is live), "SecretResolved",
@@ -21,12 +22,13 @@ pub struct RuntimeTenantStatus {
     pub conditions: Vec<Condition>,
 
     /// The numbers that are live, normalised.
-    #[schemars(length(max = 1000), inner(length(max = 16)), extend("x-kubernetes-list-type" = "atomic"))]
+    #[schemars(length(max = 500), inner(length(max = 16)), extend("x-kubernetes-list-type" = "atomic"))]
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub published_dids: Vec<String>,
 
     /// How many numbers are live.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(max = 500))]
     pub published_did_count: Option<u32>,
 
     /// A hash of the published JSON, less the webhook secret: equal hashes, equal configs.

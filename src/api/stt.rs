@@ -7,12 +7,12 @@ use serde::{Deserialize, Serialize};
 use super::rules;
 
 /// How the caller is understood.
-///
-/// The contract keeps the endpoint of a mode that is not in use, so that a tenant can be switched back and forth.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
 #[x_kube(
     validation = rules::needed_with("whisperUrl", "whisper_http"),
+    validation = rules::only_with("whisperUrl", &["whisper_http"]),
+    validation = rules::only_with("config", &["http_wav_json"]),
     validation = (
         "self.mode != 'http_wav_json' || (has(self.config) && has(self.config.url))",
         "config.url must be set with mode http_wav_json"
@@ -23,7 +23,7 @@ pub struct Stt {
     /// "disabled".
     pub mode: SttMode,
 
-    /// The endpoint of "whisper_http": an absolute http or https URL.
+    /// The endpoint of "whisper_http": an absolute http or https URL. No other mode may have it.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 2048))]
     #[x_kube(validation = rules::HTTP_URL)]
@@ -38,7 +38,7 @@ pub struct Stt {
     #[schemars(length(min = 1, max = 253))]
     pub language: Option<String>,
 
-    /// Settings of "http_wav_json".
+    /// Settings of "http_wav_json"; no other mode may have them.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub config: Option<SttConfig>,
 }

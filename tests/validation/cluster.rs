@@ -1,0 +1,83 @@
+//! One cluster for all tests of this file, with the committed CRD as kubectl installs it.
+
+use std::process::{Command, Output};
+
+use k8s_openapi::api::core::v1::Namespace;
+use kube::api::{Api, ObjectMeta, PostParams};
+use kube::core::Request;
+use kube::{Client, Resource};
+use local_cluster::{Cluster, tools};
+use runtime_operator::api::RuntimeTenant;
+use serde_json::{Value, json};
+use tokio::sync::OnceCell;
+
+pub const CRD_FILE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/crds/runtimetenants.yaml");
+
+static CLUSTER: OnceCell<Cluster> = OnceCell::const_new();
+
+pub async fn cluster() -> &'static Cluster {
+    let start = async || {
+        let cluster = Cluster::start().await.unwrap();
+        cluster.apply_file(CRD_FILE).await.unwrap();
+        cluster
+    };
+    CLUSTER.get_or_init(start).await
+}
+
+pub async fn client() -> Client {
+    cluster().await.client().await.unwrap()
+}
+
+/// A namespace of its own for each test.
+pub async fn namespace(client: &Client, name: &str) {
+    let namespaces: Api<Namespace> = Api::all(client.clone());
+    let namespace = Namespace {
+        metadata: ObjectMeta { name: Some(name.to_owned()), ..ObjectMeta::default() },
+        ..Namespace::default()
+    };
+    namespaces.create(&PostParams::default(), &namespace).await.unwrap();
+}
+
+pub fn tenants(client: &Client, namespace: &str) -> Api<RuntimeTenant> {
+    Api::namespaced(client.clone(), namespace)
+}
+
+pub fn object(name: &str, spec: &Value) -> Value {
+    json!({
+        "apiVersion": "runtime.veralux.io/v1",
+        "kind": "RuntimeTenant",
+        "metadata": { "name": name },
+        "spec": spec,
+    })
+}
+
+/// Creates a resource as kubectl does, which has the API server refuse unknown fields. The error is its message.
+pub async fn create(
+    client: &Client,
+    namespace: &str,
+    object: &Value,
+    dry_run: bool,
+) -> Result<Value, String> {
+    let params = PostParams { dry_run, ..PostParams::default() };
+    let request = Request::new(RuntimeTenant::url_path(&(), Some(namespace)));
+    let mut request = request.create(&params, serde_json::to_vec(object).unwrap()).unwrap();
+    *request.uri_mut() = format!("{}&fieldValidation=Strict", request.uri()).parse().unwrap();
+    match client.request(request).await {
+        Ok(created) => Ok(created),
+        Err(kube::Error::Api(status)) => Err(status.message.clone()),
+        Err(error) => panic!("{error}"),
+    }
+}
+
+/// Runs kubectl as an administrator: it must succeed and warn of nothing. The output is its stdout.
+pub fn kubectl(cluster: &Cluster, arguments: &[&str]) -> String {
+    let output = run_kubectl(cluster, arguments);
+    let (text, errors) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success() && errors.is_empty(), "kubectl {arguments:?}: {text}{errors}");
+    text.into_owned()
+}
+
+pub fn run_kubectl(cluster: &Cluster, arguments: &[&str]) -> Output {
+    let mut kubectl = Command::new(tools::find("kubectl").unwrap());
+    kubectl.arg("--kubeconfig").arg(cluster.kubeconfig()).args(arguments).output().unwrap()
+}

@@ -1,0 +1,116 @@
+//! The examples apply as they are, and the two tenants that the runtime has today are published as it has them.
+
+use std::collections::HashSet;
+use std::fs;
+use std::path::PathBuf;
+
+use kube::api::ListParams;
+use runtime_operator::api::RuntimeTenantSpec;
+use runtime_operator::contract::Did;
+use runtime_operator::domain::compile;
+use secrecy::{ExposeSecret, SecretString};
+use serde_json::{Value, json};
+
+use crate::cluster::{client, cluster, kubectl, namespace, tenants};
+
+fn folder() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("examples")
+}
+
+/// The documents of each file, by the file's name.
+fn examples() -> Vec<(String, Vec<Value>)> {
+    let files = fs::read_dir(folder()).unwrap().map(|entry| entry.unwrap().path());
+    let files = files.filter(|path| path.extension().is_some_and(|extension| extension == "yaml"));
+    let read = |path: PathBuf| {
+        let documents = serde_saphyr::from_multiple(&fs::read_to_string(&path).unwrap()).unwrap();
+        (path.file_stem().unwrap().to_string_lossy().into_owned(), documents)
+    };
+    files.map(read).collect()
+}
+
+fn spec(documents: &[Value]) -> RuntimeTenantSpec {
+    let tenant = documents.iter().find(|document| document["kind"] == "RuntimeTenant").unwrap();
+    serde_json::from_value(tenant["spec"].clone()).unwrap()
+}
+
+fn dids(spec: &RuntimeTenantSpec) -> Vec<Did> {
+    spec.dids.iter().map(|did| Did::parse(did).unwrap()).collect()
+}
+
+#[tokio::test]
+async fn every_example_applies_as_it_is() {
+    let (client, cluster) = (client().await, cluster().await);
+    namespace(&client, "examples").await;
+    let said = kubectl(cluster, &["apply", "-n", "examples", "-f", &folder().to_string_lossy()]);
+    let stored = tenants(&client, "examples").list(&ListParams::default()).await.unwrap();
+    assert_eq!(stored.items.len(), examples().len(), "{said}");
+    assert!(said.lines().all(|line| line.ends_with(" created")), "{said}");
+}
+
+#[test]
+fn there_is_an_example_of_each_mode_the_least_and_all_there_is() {
+    let mut names: Vec<_> = examples().into_iter().map(|(name, _)| name).collect();
+    names.sort_unstable();
+    assert_eq!(names, ["chatterbox", "coqui", "full", "kokoro", "minimal", "qwen3"]);
+}
+
+#[test]
+fn every_example_has_its_secret_and_shares_no_tenant_and_no_number() {
+    let mut taken = HashSet::new();
+    for (name, documents) in examples() {
+        let spec = spec(&documents);
+        let secret = documents.iter().find(|document| document["kind"] == "Secret").unwrap();
+        assert_eq!(secret["metadata"]["name"], spec.webhook_secret_ref.name, "{name}");
+        assert!(secret["stringData"][&spec.webhook_secret_ref.key].is_string(), "{name}");
+        assert!(taken.insert(spec.tenant_id.clone()), "{name}");
+        assert!(dids(&spec).iter().all(|did| taken.insert(did.to_string())), "{name}");
+        assert_eq!(compile::check(&spec), Vec::<String>::new(), "{name}");
+    }
+}
+
+#[test]
+fn the_runtimes_own_tenants_are_published_as_it_has_them() {
+    for (name, document) in [
+        ("kokoro", include_str!("../fixtures/tenant-kokoro.json")),
+        ("chatterbox", include_str!("../fixtures/tenant-chatterbox.json")),
+    ] {
+        let (_, documents) = examples().into_iter().find(|(file, _)| file == name).unwrap();
+        let spec = spec(&documents);
+        let secret = SecretString::from("whsec_example_not_a_real_secret");
+        let config = compile::compile(&spec, &dids(&spec), Some(&secret)).unwrap();
+        let published: Value = serde_json::from_str(config.to_json().expose_secret()).unwrap();
+        let mut expected: Value = serde_json::from_str(document).unwrap();
+        let reference = format!("secret://{}/webhookSecret", spec.webhook_secret_ref.name);
+        expected["webhookSecretRef"] = json!(reference);
+        assert_eq!(published, expected, "{name}");
+    }
+}
+
+#[test]
+fn the_full_example_has_every_field() {
+    let (_, documents) = examples().into_iter().find(|(name, _)| name == "full").unwrap();
+    let spec = serde_json::to_value(spec(&documents)).unwrap();
+    let crd = serde_json::to_value(runtime_operator::api::crd()).unwrap();
+    let schema = &crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"];
+    let mut missing = Vec::new();
+    absent("spec", schema, &spec, &mut missing);
+    let of_another_mode = |path: &String| {
+        let members = ["spec.stt.whisperUrl", "spec.tts.kokoroUrl", "spec.tts.speaker", "spec.tts.instruct"];
+        let families = ["spec.tts.chatterbox", "spec.tts.qwen3", "spec.extensions."];
+        members.contains(&path.as_str()) || families.iter().any(|family| path.starts_with(family))
+    };
+    missing.retain(|path| !of_another_mode(path));
+    assert_eq!(missing, Vec::<String>::new());
+}
+
+/// The paths of the schema's fields that `value` does not have; of a list, its first item counts.
+fn absent(path: &str, schema: &Value, value: &Value, missing: &mut Vec<String>) {
+    let (schema, value) = if value.is_array() { (&schema["items"], &value[0]) } else { (schema, value) };
+    for (name, property) in schema["properties"].as_object().into_iter().flatten() {
+        let path = format!("{path}.{name}");
+        match value.get(name) {
+            Some(value) => absent(&path, property, value, missing),
+            None => missing.push(path),
+        }
+    }
+}
