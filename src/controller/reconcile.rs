@@ -18,7 +18,7 @@ use crate::api;
 use crate::contract::Did;
 use crate::domain::verdict::{Blocker, Holder, Lacking};
 use crate::domain::{ResourceName, Uid};
-use crate::store::{Applied, Epoch, Refusal, Step};
+use crate::store::{Applied, Epoch, Refusal, Step, StoreError};
 
 /// How often a look starts again after Redis showed that somebody else owns something.
 const ATTEMPTS: usize = 5;
@@ -108,7 +108,9 @@ fn fail(ctx: &Context, tenant: &Tenant, error: &Error) -> u32 {
     entry.failures = failures.saturating_add(1);
     let waiting = entry.record.as_ref().map(|record| record.generation) != Some(tenant.generation())
         || tenant.is_deleting();
-    if failures == 0 && waiting {
+    // A number is taken and it is tried again, before anybody could look.
+    let fenced = matches!(error, Error::Store(StoreError::Fenced { .. }));
+    if failures == 0 && waiting && !fenced {
         let reason = if tenant.is_deleting() { "DeletionWaits" } else { "PublishWaits" };
         entry.notes.push(Note::warning(reason, format!("tried again until it works: {error}")));
     }
@@ -147,20 +149,29 @@ async fn together(ctx: &Context, epoch: Epoch, members: &[Uid]) -> Result<(), Er
             conclude(ctx, members, todos, applied, settled);
             return Ok(());
         }
-        for ((uid, _), applied) in todos.iter().zip(applied) {
+        for ((uid, todo), applied) in todos.iter().zip(applied) {
             if let Applied::Refused(refusal) = applied {
                 debug!(%uid, ?refusal, "refused");
-                learn(ctx, refusal, findings.entry((*uid).clone()).or_default()).await?;
+                let findings = findings.entry((*uid).clone()).or_default();
+                if let Step::Publish(publication) = &todo.step {
+                    findings.of_generation(publication.generation);
+                }
+                learn(ctx, uid, refusal, findings).await?;
             }
         }
     }
     Err(Error::Unsettled)
 }
 
-/// What Redis knew better.
-async fn learn(ctx: &Context, refusal: Refusal, findings: &mut Findings) -> Result<(), Error> {
+/// What Redis knew better when `uid` was to be published.
+async fn learn(ctx: &Context, uid: &Uid, refusal: Refusal, findings: &mut Findings) -> Result<(), Error> {
     match refusal {
         Refusal::OwnedElsewhere { cluster, owner, dids } => {
+            if dids.is_empty() {
+                // Whatever was live for it under this tenant id is not its own any more.
+                let touched = ctx.state().record(uid, None, false);
+                ctx.look_at_touched(&touched, std::slice::from_ref(uid));
+            }
             let holder = Holder::Elsewhere { cluster: cluster.to_string(), owner };
             learn_lost(holder, dids, findings);
         }
