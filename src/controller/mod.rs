@@ -237,7 +237,9 @@ impl Lead<'_> {
             Signal::Touched(key) => self.doubt(&key),
             Signal::CheckEverything(cause) => {
                 info!(cause = cause.as_str(), "everything in Redis is checked");
-                if matches!(cause, Cause::EpochChanged | Cause::Flushed) {
+                // Another number alone is no reason to take one: it may be that of another cluster's operator, which
+                // would answer in kind for ever. A write that is refused for it is.
+                if cause == Cause::Flushed {
                     self.leader.fenced();
                 }
                 self.begin().await;
