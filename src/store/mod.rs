@@ -8,10 +8,7 @@
 //! | `runtime-operator:tenants:<clusterId>` | the set of a cluster's tenant ids: the index of its records |
 //! | `runtime-operator:dids` | a hash, number to the tenant id that owns it: known even when its mapping is lost |
 //!
-//! What a user in Redis' ACL needs: `~tenantmap:did:* ~tenantcfg:* ~runtime-operator:*` and `+hello +auth +ping +info
-//! +select +client|setname +client|tracking
-//! +client|trackinginfo +script|load +evalsha +get +mget +set +del +incr +hget +hmget +hset +hdel
-//! +sadd +srem +sismember +smembers`.
+//! What a user in Redis' ACL needs is [`PERMISSIONS`].
 
 mod connection;
 mod error;
@@ -35,7 +32,7 @@ use crate::contract::{Did, TenantId, config_key, did_key};
 use connection::{Connections, Fault};
 use settings::Endpoint;
 
-pub use error::StoreError;
+pub use error::{PERMISSIONS, StoreError};
 pub use plan::{
     Applied, ClusterId, Epoch, Inspection, Owner, Publication, Record, Refusal, Removal, Step, TakenOver,
 };

@@ -192,7 +192,7 @@ impl Tenant {
 
     /// Another resource that claims the same tenant id.
     pub fn named(mut self, name: &str) -> Self {
-        self.publication.owner.name = name.to_owned();
+        name.clone_into(&mut self.publication.owner.name);
         self.publication.owner.uid = Uid::new(format!("uid-{name}"));
         self
     }
