@@ -86,7 +86,7 @@ async fn run(tenants: usize) {
     let (before, cpu) = (site.redis_calls().await, operator.cpu());
     tokio::time::sleep(Duration::from_secs(10)).await;
     report.count("at rest: Redis commands in 10 s", site.redis_calls().await - before);
-    report.ratio("at rest: share of one core", (operator.cpu() - cpu).as_secs_f64() / 10.0);
+    report.ratio("at rest: share of one core", operator.cpu().saturating_sub(cpu).as_secs_f64() / 10.0);
     report.finish();
 }
 

@@ -63,7 +63,10 @@ impl Site {
             .env("RUST_LOG", "warn")
             .ready(move || async move {
                 let answer = reqwest::get(format!("http://{telemetry}/readyz")).await;
-                answer.and_then(reqwest::Response::error_for_status).map(drop).map_err(|error| error.to_string())
+                answer
+                    .and_then(reqwest::Response::error_for_status)
+                    .map(drop)
+                    .map_err(|error| error.to_string())
             });
         Operator { process: Process::start(launch).await.unwrap(), telemetry: format!("http://{telemetry}") }
     }
@@ -234,7 +237,7 @@ impl Operator {
     /// Waits until it has looked at so many resources since its start.
     pub async fn wait_checked(&self, tenants: usize) {
         let began = Instant::now();
-        while (self.counter("runtime_operator_reconciles_total").await as usize) < tenants {
+        while self.counter("runtime_operator_reconciles_total").await < tenants as u64 {
             assert!(began.elapsed() < PATIENCE, "{tenants} tenants are not checked");
             tokio::time::sleep(Duration::from_millis(2)).await;
         }
