@@ -237,8 +237,11 @@ impl Lead<'_> {
             Signal::Touched(key) => self.doubt(&key),
             Signal::CheckEverything(cause) => {
                 info!(cause = cause.as_str(), "everything in Redis is checked");
-                if matches!(cause, Cause::EpochChanged | Cause::Flushed) {
-                    self.leader.fenced();
+                // The number that writes carry: where a refused one has told already, there is a newer one.
+                if matches!(cause, Cause::EpochChanged | Cause::Flushed)
+                    && let Ok(epoch) = *self.ready.borrow()
+                {
+                    self.leader.fenced(epoch);
                 }
                 self.begin().await;
             }
