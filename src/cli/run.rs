@@ -50,6 +50,8 @@ async fn run(settings: Settings, store: Store) -> Result<(), Failure> {
     let telemetry = TcpListener::bind(settings.telemetry_addr)
         .await
         .map_err(|error| format!("--telemetry-addr {}: {error}", settings.telemetry_addr))?;
+    // Port 0 leaves the choice to the system.
+    info!(address = %telemetry.local_addr()?, "probes and metrics are served");
     let (stop, stopped) = watch::channel(false);
     let stopping = || {
         let mut stopped = stopped.clone();
