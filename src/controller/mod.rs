@@ -237,7 +237,8 @@ impl Lead<'_> {
             Signal::Touched(key) => self.doubt(&key),
             Signal::CheckEverything(cause) => {
                 info!(cause = cause.as_str(), "everything in Redis is checked");
-                if matches!(cause, Cause::EpochChanged | Cause::Flushed) {
+                if cause == Cause::Flushed {
+                    // The number is gone too; waiting for a refusal would only take longer.
                     self.leader.fenced();
                 }
                 self.begin().await;
