@@ -42,8 +42,12 @@ pub struct Entry {
     pub wrote: bool,
     /// The resourceVersion of our own last write to it: what the watch shows from before is out of date.
     pub written: Option<u64>,
+    /// The resourceVersion that the watch showed last.
+    pub seen: Option<u64>,
     /// How often in a row it could not be dealt with.
     pub failures: u32,
+    /// What it was told to wait for since it could last be dealt with: the event's reason.
+    pub waits: Option<&'static str>,
     /// Whether its keys outlive it.
     pub retain: bool,
     /// Whether it vanished and only its keys are left.
@@ -111,8 +115,8 @@ impl State {
         let entry = self.entries.entry(uid.clone()).or_insert_with(|| Entry::new(name.clone()));
         entry.retain = claimed.retain;
         entry.gone = false;
-        let seen = tenant.resource_version();
-        entry.written = entry.written.filter(|written| seen.is_some_and(|seen| seen < *written));
+        entry.seen = tenant.resource_version();
+        entry.written = entry.written.filter(|written| entry.seen.is_some_and(|seen| seen < *written));
         // A spec that can't be read claims the tenant id under which it is live, if any.
         let live = self.claims.live(&uid).map(|live| live.tenant.clone());
         match claimed.tenant.or(live).filter(|_| !tenant.is_deleting()) {
@@ -243,6 +247,11 @@ impl State {
 }
 
 impl Entry {
+    /// A write of our own was answered with this resourceVersion. The watch may have been faster than the answer.
+    pub fn wrote(&mut self, version: Option<u64>) {
+        self.written = version.filter(|version| self.seen.is_none_or(|seen| seen < *version));
+    }
+
     fn new(name: ResourceName) -> Self {
         Self {
             name,
@@ -253,7 +262,9 @@ impl Entry {
             notes: Vec::new(),
             wrote: false,
             written: None,
+            seen: None,
             failures: 0,
+            waits: None,
             retain: false,
             gone: false,
         }

@@ -145,7 +145,7 @@ impl Teller<'_> {
         match answer {
             Ok(written) => {
                 if let Some(entry) = self.ctx.state().entry_mut(&self.tenant.uid()) {
-                    entry.written = written.resource_version();
+                    entry.wrote(written.resource_version());
                 }
                 Ok(written.meta().resource_version.clone())
             }

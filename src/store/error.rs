@@ -9,7 +9,7 @@ use super::Epoch;
 /// What Redis' ACL must allow the operator's user.
 pub const PERMISSIONS: &str = "~tenantmap:did:* ~tenantcfg:* ~runtime-operator:* +hello +auth +ping +info +select \
     +client|setname +client|tracking +client|trackinginfo +script|load +evalsha +get +mget +set +del +incr +hget \
-    +hmget +hset +hdel +sadd +srem +sismember +smembers";
+    +hmget +hvals +hset +hdel +sadd +srem +sismember +smembers";
 
 /// Why Redis could not do what it was asked to. No text of it holds a password, a key's value or a URL.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

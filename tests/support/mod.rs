@@ -13,6 +13,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod keys;
+mod look;
 mod operator;
 mod oracle;
 mod resources;
@@ -20,6 +21,7 @@ mod tenant;
 mod wait;
 mod world;
 
+pub use look::Followed;
 pub use operator::{Operator, OperatorBuilder};
 pub use oracle::{Oracle, fault};
 pub use tenant::{Tenant, tenant};
