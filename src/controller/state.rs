@@ -48,6 +48,8 @@ pub struct Entry {
     pub failures: u32,
     /// What it was told to wait for since it could last be dealt with: the event's reason.
     pub waits: Option<&'static str>,
+    /// Why it can't be read, as it was told.
+    pub unreadable: Option<String>,
     /// Whether its keys outlive it.
     pub retain: bool,
     /// Whether it vanished and only its keys are left.
@@ -265,6 +267,7 @@ impl Entry {
             seen: None,
             failures: 0,
             waits: None,
+            unreadable: None,
             retain: false,
             gone: false,
         }
