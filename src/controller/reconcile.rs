@@ -16,7 +16,7 @@ use super::state::{Note, Outcome, State};
 use super::tenant::Tenant;
 use crate::api;
 use crate::contract::Did;
-use crate::domain::verdict::{Blocker, Holder, Lacking};
+use crate::domain::verdict::{Blocker, Holder, Lacking, numbers};
 use crate::domain::{ResourceName, Uid};
 use crate::store::{Applied, Epoch, Refusal, Step, StoreError};
 
@@ -291,10 +291,10 @@ fn notes(todo: &Todo, applied: &Applied) -> Vec<Note> {
             }
             let message = match (todo.rotation, removed.is_empty()) {
                 (true, _) => "the webhook secret's new version is live".to_owned(),
-                (false, true) => format!("{} numbers are live", publication.dids.len()),
+                (false, true) => format!("{} live", numbers(publication.dids.len())),
                 (false, false) => {
                     let gone: Vec<&str> = removed.iter().map(Did::as_str).collect();
-                    format!("{} numbers are live; unmapped {}", publication.dids.len(), gone.join(", "))
+                    format!("{} live; unmapped {}", numbers(publication.dids.len()), gone.join(", "))
                 }
             };
             let reason = if todo.rotation { "SecretRotated" } else { "Published" };

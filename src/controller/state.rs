@@ -48,6 +48,8 @@ pub struct Entry {
     pub failures: u32,
     /// What it was told to wait for since it could last be dealt with: the event's reason.
     pub waits: Option<&'static str>,
+    /// Why it can't be read, as it was told.
+    pub unreadable: Option<String>,
     /// Whether its keys outlive it.
     pub retain: bool,
     /// Whether it vanished and only its keys are left.
@@ -259,6 +261,7 @@ impl Entry {
             written: None,
             failures: 0,
             waits: None,
+            unreadable: None,
             retain: false,
             gone: false,
         }
