@@ -214,7 +214,7 @@ impl OwnLease<'_> {
                 }
                 // It answers only when something has changed: silence is good while the Lease says so.
                 Err(_) => match timeout(RENEW_EVERY, self.leases.get_opt(LEASE)).await {
-                    Ok(Ok(lease)) if self.is_holder(lease.and_then(|lease| lease.spec)) => failing = None,
+                    Ok(Ok(lease)) if self.is_holder(lease.as_ref()) => failing = None,
                     Ok(Ok(_)) => return End::Superseded,
                     Ok(Err(_)) | Err(_) => return End::Expired,
                 },
@@ -222,8 +222,9 @@ impl OwnLease<'_> {
         }
     }
 
-    fn is_holder(&self, spec: Option<LeaseSpec>) -> bool {
-        spec.and_then(|spec| spec.holder_identity).as_deref() == Some(self.identity)
+    fn is_holder(&self, lease: Option<&Lease>) -> bool {
+        let spec = lease.and_then(|lease| lease.spec.as_ref());
+        spec.and_then(|spec| spec.holder_identity.as_deref()) == Some(self.identity)
     }
 
     async fn give_back(&self, manager: &LeaseManager) {
@@ -254,7 +255,7 @@ impl OwnLease<'_> {
     async fn holds(&self) -> bool {
         loop {
             match self.leases.get_opt(LEASE).await {
-                Ok(lease) => return self.is_holder(lease.and_then(|lease| lease.spec)),
+                Ok(lease) => return self.is_holder(lease.as_ref()),
                 Err(error) => {
                     warn!(%error, "the Lease can't be read");
                     sleep(RETRY).await;
