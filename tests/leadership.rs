@@ -18,10 +18,8 @@ async fn holder(world: &World) -> Option<String> {
 async fn wait_leading(world: &World, operator: &Operator) {
     world
         .wait_within(Duration::from_secs(30), "it leads", || async {
-            match operator.metric("runtime_operator_leading").await {
-                1.0 => Ok(()),
-                other => Err(format!("runtime_operator_leading is {other}")),
-            }
+            let leading = operator.metric("runtime_operator_leading").await;
+            if leading > 0.0 { Ok(()) } else { Err(format!("runtime_operator_leading is {leading}")) }
         })
         .await;
 }
@@ -32,7 +30,7 @@ async fn a_follower_takes_over_when_the_leader_stops_and_the_lease_is_given_back
     let first = world.operator().leader_elect().start().await;
     wait_leading(&world, &first).await;
     let second = world.operator().leader_elect().start().await;
-    assert_eq!(second.metric("runtime_operator_leading").await, 0.0, "one leads");
+    assert!(second.metric("runtime_operator_leading").await < 1.0, "one leads");
     world.apply(&tenant("acme").dids(["+15550100001"])).await;
     world.wait_ready("acme").await;
     let before = holder(&world).await.unwrap();
@@ -58,8 +56,8 @@ async fn a_follower_writes_no_status_and_no_key() {
     for n in 0..10 {
         world.wait_ready(&format!("t{n}")).await;
     }
-    assert_eq!(follower.metric("runtime_operator_status_writes_total").await, 0.0);
-    assert_eq!(follower.metric("runtime_operator_steps_total").await, 0.0);
+    assert!(follower.metric("runtime_operator_status_writes_total").await < 1.0);
+    assert!(follower.metric("runtime_operator_steps_total").await < 1.0);
     world.finish().await;
 }
 
