@@ -4,13 +4,12 @@
 //! number of the epoch, *then* reads the Lease again, and only if it still holds it begins to write; every write
 //! carries the number, and Redis refuses any but the latest.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use k8s_openapi::api::coordination::v1::Lease;
 use kube::{Api, Client};
 use kube_lease_manager::LeaseManagerBuilder;
-use tokio::sync::{Notify, watch};
+use tokio::sync::watch;
 use tokio::time::sleep;
 use tracing::{info, warn};
 
@@ -41,7 +40,9 @@ pub enum Leadership {
 pub struct Leader {
     /// Who leads.
     pub state: watch::Receiver<Leadership>,
-    fenced: Arc<Notify>,
+    /// The highest number that was refused. A report that comes late, for a number that was replaced meanwhile, must
+    /// not have another one taken: its writes would be refused too, and so on for ever.
+    refused: watch::Sender<Epoch>,
 }
 
 /// Leadership was lost; the process must end, and start again as a follower.
@@ -56,9 +57,19 @@ pub enum LeaderError {
 }
 
 impl Leader {
-    /// Reports that Redis refused a write for its number.
-    pub fn fenced(&self) {
-        self.fenced.notify_one();
+    /// Reports that Redis refuses, or will refuse, writes that carry this number.
+    pub fn fenced(&self, epoch: Epoch) {
+        self.refused.send_if_modified(|refused| {
+            let newer = *refused < epoch;
+            *refused = epoch.max(*refused);
+            newer
+        });
+    }
+
+    /// Waits until this number is refused.
+    async fn refused(&self, epoch: Epoch) {
+        // The sender is this leader's own, so that the channel stays open.
+        let _ = self.refused.subscribe().wait_for(|refused| *refused >= epoch).await;
     }
 }
 
@@ -66,14 +77,14 @@ impl Leader {
 #[must_use]
 pub fn channel() -> (watch::Sender<Leadership>, Leader) {
     let (sender, state) = watch::channel(Leadership::Following);
-    (sender, Leader { state, fenced: Arc::new(Notify::new()) })
+    (sender, Leader { state, refused: watch::Sender::new(Epoch(0)) })
 }
 
 /// Leads without asking anyone, until dropped. A number is taken all the same.
 pub async fn alone(store: &Store, sender: &watch::Sender<Leadership>, leader: &Leader) {
     loop {
-        take_number(store, sender).await;
-        leader.fenced.notified().await;
+        let epoch = take_number(store, sender).await;
+        leader.refused(epoch).await;
         warn!("Redis has another epoch: the counter was lost, or another operator took a number");
     }
 }
@@ -124,13 +135,13 @@ async fn hold(
     }
     info!(identity, "holds the Lease");
     loop {
-        tokio::select! {
-            () = lead(leases, identity, store, sender) => {}
+        let epoch = tokio::select! {
+            epoch = lead(leases, identity, store, sender) => epoch,
             // A closed channel is a manager that gave up.
             _ = held.wait_for(|held| !*held) => return Err(LeaderError::Lost),
-        }
+        };
         tokio::select! {
-            () = leader.fenced.notified() => warn!("Redis refused a write: another epoch is current"),
+            () = leader.refused(epoch) => warn!("Redis refused a write: another epoch is current"),
             _ = held.wait_for(|held| !*held) => return Err(LeaderError::Lost),
         }
         if !holds(leases, identity).await {
@@ -140,23 +151,29 @@ async fn hold(
 }
 
 /// Takes a number, and leads with it only if the Lease is still this replica's after that.
-async fn lead(leases: &Api<Lease>, identity: &str, store: &Store, sender: &watch::Sender<Leadership>) {
+async fn lead(
+    leases: &Api<Lease>,
+    identity: &str,
+    store: &Store,
+    sender: &watch::Sender<Leadership>,
+) -> Epoch {
     loop {
         let epoch = next_epoch(store, sender).await;
         if holds(leases, identity).await {
             info!(epoch = epoch.0, "leads");
             sender.send_replace(Leadership::Leading(epoch));
-            return;
+            return epoch;
         }
         sender.send_replace(Leadership::Following);
         sleep(RETRY).await;
     }
 }
 
-async fn take_number(store: &Store, sender: &watch::Sender<Leadership>) {
+async fn take_number(store: &Store, sender: &watch::Sender<Leadership>) -> Epoch {
     let epoch = next_epoch(store, sender).await;
     info!(epoch = epoch.0, "leads, without an election");
     sender.send_replace(Leadership::Leading(epoch));
+    epoch
 }
 
 async fn next_epoch(store: &Store, sender: &watch::Sender<Leadership>) -> Epoch {

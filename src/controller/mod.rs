@@ -258,11 +258,12 @@ impl Lead<'_> {
             Signal::Touched(key) => self.doubt(&key),
             Signal::CheckEverything(cause) => {
                 info!(cause = cause.as_str(), "everything in Redis is checked");
-                if matches!(cause, Cause::EpochChanged | Cause::Flushed) {
-                    // Nothing can be written before another number is taken: with it, everything is checked.
-                    self.leader.fenced();
-                } else {
-                    self.begin().await;
+                let carried = self.ready.borrow().clone();
+                match carried {
+                    // The number is gone too, and with the next one everything is checked. It is that which writes
+                    // carry: where a refused write has told already, there is a next one.
+                    Ok(epoch) if cause == Cause::Flushed => self.leader.fenced(epoch),
+                    _ => self.begin().await,
                 }
             }
         }

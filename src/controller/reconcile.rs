@@ -158,7 +158,10 @@ async fn together(ctx: &Context, epoch: Epoch, members: &[Uid]) -> Result<(), Er
         let applied = if steps.is_empty() {
             Vec::new()
         } else {
-            ctx.store.apply(epoch, &ctx.cluster, &steps).await.inspect_err(|error| ctx.fenced(error))?
+            ctx.store
+                .apply(epoch, &ctx.cluster, &steps)
+                .await
+                .inspect_err(|error| ctx.fenced(epoch, error))?
         };
         let refused = applied.iter().any(|applied| matches!(applied, Applied::Refused(_)));
         if !refused {

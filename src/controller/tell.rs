@@ -32,7 +32,7 @@ pub async fn tell(tenant: Arc<Tenant>, ctx: Arc<Context>) -> Result<Action, Erro
         let mut state = ctx.state();
         let Some(entry) = state.entry_mut(&uid) else { return Ok(Action::await_change()) };
         // Our own last write is not back from the watch; when it is, this is looked at again.
-        if entry.written.is_some() {
+        if entry.is_behind() {
             return Ok(Action::await_change());
         }
         (entry.outcome.clone(), std::mem::take(&mut entry.notes), entry.wrote, entry.failures > 0)
@@ -72,7 +72,9 @@ impl Teller<'_> {
         let Some(version) = version else { return Ok(()) };
         let next = status::next(previous, verdict, wrote, Timestamp::now());
         if previous != Some(&next) {
-            self.write_status(&next, &version).await?;
+            if !self.write_status(&next, &version).await? {
+                return Ok(());
+            }
             self.publish_notes(&changes(previous, &next, verdict)).await;
         }
         if let Some(entry) = self.ctx.state().entry_mut(&self.tenant.uid()) {
@@ -102,7 +104,7 @@ impl Teller<'_> {
         let why = "it is tried again until it works";
         let next = status::first_sight(self.tenant.generation(), why, Timestamp::now());
         let version = self.tenant.resource_version().map(|version| version.to_string()).unwrap_or_default();
-        self.write_status(&next, &version).await
+        self.write_status(&next, &version).await.map(drop)
     }
 
     /// Answers with the new resourceVersion; none where the resource changed in between and is looked at again.
@@ -134,7 +136,8 @@ impl Teller<'_> {
         self.wrote(self.api.patch(&name, &params, &Patch::Merge(patch)).await, "a finalizer")
     }
 
-    async fn write_status(&self, next: &RuntimeTenantStatus, version: &str) -> Result<(), Error> {
+    /// Whether it was written: not where the resource changed in between, and is looked at again.
+    async fn write_status(&self, next: &RuntimeTenantStatus, version: &str) -> Result<bool, Error> {
         let patch = json!({
             "metadata": { "uid": self.tenant.meta().uid, "resourceVersion": version },
             "status": replacing(self.tenant.status(), next),
@@ -142,7 +145,8 @@ impl Teller<'_> {
         let name = self.tenant.name_any();
         let params = PatchParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PatchParams::default() };
         self.ctx.metrics.status_writes.inc();
-        self.wrote(self.api.patch_status(&name, &params, &Patch::Merge(patch)).await, "the status").map(drop)
+        self.wrote(self.api.patch_status(&name, &params, &Patch::Merge(patch)).await, "the status")
+            .map(|version| version.is_some())
     }
 
     /// Remembers our own write until the watch shows it. A conflict or a missing object is no error: the watch will
@@ -155,7 +159,7 @@ impl Teller<'_> {
         match answer {
             Ok(written) => {
                 if let Some(entry) = self.ctx.state().entry_mut(&self.tenant.uid()) {
-                    entry.wrote(written.resource_version());
+                    entry.wrote_version(written.resource_version());
                 }
                 Ok(written.meta().resource_version.clone())
             }
