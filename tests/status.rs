@@ -440,6 +440,7 @@ async fn what_was_stored_before_a_rule_is_told_and_stalls_nothing_else() {
     let invalid = [
         ("bad-number", tenant("bad-number").dids(["0815"]), "spec.dids[0]"),
         ("twice", tenant("twice").dids([THIRD, "+1 555 000 1111"]), "spec.dids[1]"),
+        ("same-twice", tenant("same-twice").dids([THIRD, THIRD]), "spec.dids[1]"),
         ("bad-url", tenant("bad-url").dids([THIRD]).set("/tts/kokoroUrl", "tts"), "spec.tts.kokoroUrl"),
         (
             "wrong-mode",
