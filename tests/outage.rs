@@ -39,7 +39,7 @@ async fn others_events(world: &World) -> Vec<(String, String)> {
 
 async fn wait_sick(world: &World, operator: &Operator, why: &str) {
     world.wait_not_ready(operator, why).await;
-    assert_eq!(operator.metric(REDIS_UP).await, 0.0);
+    assert!(operator.metric(REDIS_UP).await < 1.0);
     assert_eq!(operator.probe("livez").await.unwrap().0, 200, "a restart would not help");
 }
 
