@@ -46,6 +46,10 @@ pub struct Entry {
     written: Option<u64>,
     /// How often in a row it could not be dealt with.
     pub failures: u32,
+    /// What it was told to wait for since it could last be dealt with: the event's reason.
+    pub waits: Option<&'static str>,
+    /// Why it can't be read, as it was told.
+    pub unreadable: Option<String>,
     /// Whether its keys outlive it.
     pub retain: bool,
     /// Whether it vanished and only its keys are left.
@@ -256,6 +260,8 @@ impl Entry {
             seen: None,
             written: None,
             failures: 0,
+            waits: None,
+            unreadable: None,
             retain: false,
             gone: false,
         }

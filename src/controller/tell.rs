@@ -60,10 +60,8 @@ impl Teller<'_> {
         let previous = self.tenant.status();
         // The API server would refuse whatever is written to an object that it can't read either, for good.
         if let Some(Blocker::Unreadable(why)) = &verdict.blocker {
-            warn!(resource = %self.tenant.name(), why, "can't be read: it gets neither finalizer nor status");
             self.ctx.metrics.unreadable.inc();
-            let note = Note::warning(Reason::Unreadable.as_str(), verdict.message());
-            self.publish_notes(&[note]).await;
+            self.tell_unreadable(why, verdict.message()).await;
             return Ok(());
         }
         let version = if self.tenant.is_deleting() || self.tenant.has_finalizer() {
@@ -83,6 +81,18 @@ impl Teller<'_> {
             entry.wrote = false;
         }
         Ok(())
+    }
+
+    /// Once for each way in which it can't be read: there is no status that would remember it.
+    async fn tell_unreadable(&self, why: &str, message: String) {
+        let news = match self.ctx.state().entry_mut(&self.tenant.uid()) {
+            Some(entry) => entry.unreadable.replace(why.to_owned()).is_none_or(|before| before != why),
+            None => false,
+        };
+        if news {
+            warn!(resource = %self.tenant.name(), why, "can't be read: it gets neither finalizer nor status");
+            self.publish_notes(&[Note::warning(Reason::Unreadable.as_str(), message)]).await;
+        }
     }
 
     /// A resource that never had a status and can't be dealt with yet says so: one without would pass for done.

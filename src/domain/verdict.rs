@@ -240,7 +240,9 @@ fn lacking_message(lacking: &[Lacking]) -> String {
     join(lacking.iter().map(|lacking| format!("{} {}", lacking.did, lacking.holder.message())), "; ")
 }
 
-fn numbers(count: usize) -> String {
+/// So many numbers, in words.
+#[must_use]
+pub fn numbers(count: usize) -> String {
     if count == 1 { "1 number".to_owned() } else { format!("{count} numbers") }
 }
 

@@ -14,6 +14,7 @@
 
 mod journal;
 mod keys;
+mod look;
 mod operator;
 mod oracle;
 mod resources;
@@ -22,6 +23,7 @@ mod wait;
 mod world;
 
 pub use journal::Journal;
+pub use look::Followed;
 pub use operator::{Operator, OperatorBuilder};
 pub use oracle::{Oracle, fault};
 pub use tenant::{Tenant, tenant};
