@@ -56,8 +56,9 @@ async fn reads_no_secret_and_writes_nothing_but_its_number() {
     for name in ["acme", "beta", "cora"] {
         world.wait_ready(name).await;
     }
-    let number = ("runtime-operator:epoch".to_owned(), "incrby".to_owned());
-    assert_eq!(journal.writes().await, [number]);
+    let mut writes = journal.writes().await;
+    writes.retain(|(key, _)| !key.starts_with("runtime-operator:epoch"));
+    assert_eq!(writes, []);
     let mut now = resource_versions(&world).await;
     now.retain(|(name, _)| name != "late");
     assert_eq!(now, versions);
