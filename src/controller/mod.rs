@@ -50,7 +50,7 @@ const LOOKS: u16 = 64;
 /// How many resources are written to, at once.
 const TELLINGS: u16 = 16;
 /// How long a clean stop waits for what runs.
-const STOP_WITHIN: Duration = Duration::from_secs(4);
+const STOP_WITHIN: Duration = Duration::from_secs(3);
 /// How often it is tried again where Redis fails.
 const RETRY: Duration = Duration::from_secs(1);
 /// How often everything is checked that Redis does not tell of.

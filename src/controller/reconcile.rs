@@ -16,7 +16,7 @@ use super::state::{Note, Outcome, State};
 use super::tenant::Tenant;
 use crate::api;
 use crate::contract::Did;
-use crate::domain::verdict::{Blocker, Holder, Lacking};
+use crate::domain::verdict::{Blocker, Holder, Lacking, numbers};
 use crate::domain::{ResourceName, Uid};
 use crate::store::{Applied, Epoch, Refusal, Step, StoreError};
 
@@ -168,20 +168,29 @@ async fn together(ctx: &Context, epoch: Epoch, members: &[Uid]) -> Result<(), Er
             conclude(ctx, members, todos, applied, settled);
             return Ok(());
         }
-        for ((uid, _), applied) in todos.iter().zip(applied) {
+        for ((uid, todo), applied) in todos.iter().zip(applied) {
             if let Applied::Refused(refusal) = applied {
                 debug!(%uid, ?refusal, "refused");
-                learn(ctx, refusal, findings.entry((*uid).clone()).or_default()).await?;
+                let findings = findings.entry((*uid).clone()).or_default();
+                if let Step::Publish(publication) = &todo.step {
+                    findings.of_generation(publication.generation);
+                }
+                learn(ctx, uid, refusal, findings).await?;
             }
         }
     }
     Err(Error::Unsettled)
 }
 
-/// What Redis knew better.
-async fn learn(ctx: &Context, refusal: Refusal, findings: &mut Findings) -> Result<(), Error> {
+/// What Redis knew better when `uid` was to be published.
+async fn learn(ctx: &Context, uid: &Uid, refusal: Refusal, findings: &mut Findings) -> Result<(), Error> {
     match refusal {
         Refusal::OwnedElsewhere { cluster, owner, dids } => {
+            if dids.is_empty() {
+                // Whatever was live for it under this tenant id is not its own any more.
+                let touched = ctx.state().record(uid, None, false);
+                ctx.look_at_touched(&touched, std::slice::from_ref(uid));
+            }
             let holder = Holder::Elsewhere { cluster: cluster.to_string(), owner };
             learn_lost(holder, dids, findings);
         }
@@ -291,10 +300,10 @@ fn notes(todo: &Todo, applied: &Applied) -> Vec<Note> {
             }
             let message = match (todo.rotation, removed.is_empty()) {
                 (true, _) => "the webhook secret's new version is live".to_owned(),
-                (false, true) => format!("{} numbers are live", publication.dids.len()),
+                (false, true) => format!("{} live", numbers(publication.dids.len())),
                 (false, false) => {
                     let gone: Vec<&str> = removed.iter().map(Did::as_str).collect();
-                    format!("{} numbers are live; unmapped {}", publication.dids.len(), gone.join(", "))
+                    format!("{} live; unmapped {}", numbers(publication.dids.len()), gone.join(", "))
                 }
             };
             let reason = if todo.rotation { "SecretRotated" } else { "Published" };

@@ -23,14 +23,6 @@ impl Operator {
         let answer = http().get(format!("{}/{path}", self.telemetry_url())).send().await.ok()?;
         Some((answer.status().as_u16(), answer.text().await.ok()?))
     }
-
-    /// A metric's value, the sum over its labels; 0 while it is not there.
-    pub async fn metric(&self, name: &str) -> f64 {
-        let text = self.metrics().await;
-        let samples = text.lines().filter_map(|line| line.rsplit_once(' '));
-        let of_it = samples.filter(|(sample, _)| sample.split('{').next() == Some(name));
-        of_it.filter_map(|(_, value)| value.parse::<f64>().ok()).sum()
-    }
 }
 
 impl World {

@@ -12,6 +12,7 @@
 #![allow(dead_code, unused_imports, reason = "each test binary uses a part of it")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
+mod journal;
 mod keys;
 mod look;
 mod operator;
@@ -21,6 +22,7 @@ mod tenant;
 mod wait;
 mod world;
 
+pub use journal::Journal;
 pub use look::Followed;
 pub use operator::{Operator, OperatorBuilder};
 pub use oracle::{Oracle, fault};
