@@ -14,7 +14,7 @@ mod schema;
 pub use config::{ParseConfigError, RuntimeTenantConfig};
 pub use e164::{Did, DidError, is_white_space, trim};
 pub use fault::{Fault, InvalidConfig, MAX_FAULTS};
-pub use json::{MAX_DEPTH, NotJson};
+pub use json::{MAX_DEPTH, NotJson, read as read_json};
 pub use keys::{CONFIG_PREFIX, DID_PREFIX, TenantId, TenantIdError, config_key, did_key};
 pub use report::report;
 pub use schema::{

@@ -15,6 +15,7 @@
 
 mod connection;
 mod error;
+mod imperative;
 mod inspect;
 mod plan;
 mod script;
@@ -36,6 +37,7 @@ use connection::{Connections, Fault};
 use settings::Endpoint;
 
 pub use error::StoreError;
+pub use imperative::WriteError;
 pub use plan::{
     Applied, ClusterId, Epoch, Inspection, Owner, Publication, Record, Refusal, Removal, Step, TakenOver,
 };
