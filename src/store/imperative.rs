@@ -32,14 +32,14 @@ pub enum WriteError {
 impl Store {
     /// Stores the bytes as the tenant's config, and nothing else. That they are a config is the caller's to know.
     pub async fn put_config(&self, tenant: &TenantId, config: &SecretSlice<u8>) -> Result<(), WriteError> {
-        let mut call = call([record_key(tenant.as_str()), config_key(tenant)]);
+        let mut call = call(&[record_key(tenant.as_str()), config_key(tenant)]);
         call.arg("put").arg(tenant.as_str()).arg(config.expose_secret());
         self.write(call).await.map(drop)
     }
 
     /// Maps a number to a tenant, and says whether the tenant has a config. The number's holder is asked for first.
     pub async fn map(&self, did: &Did, tenant: &TenantId) -> Result<bool, WriteError> {
-        let mut call = call([did_key(did), record_key(tenant.as_str()), config_key(tenant)]);
+        let mut call = call(&[did_key(did), record_key(tenant.as_str()), config_key(tenant)]);
         call.arg("map").arg(did.as_str()).arg(tenant.as_str());
         match self.write(call).await?.as_slice() {
             [Value::Int(has_config)] => Ok(*has_config == 1),
@@ -51,7 +51,7 @@ impl Store {
     ///
     /// Where the connection broke before the answer came and the call was made again, the answer is that of the second.
     pub async fn unmap(&self, did: &Did) -> Result<Option<String>, WriteError> {
-        let mut call = call([did_key(did)]);
+        let mut call = call(&[did_key(did)]);
         call.arg("unmap").arg(did.as_str());
         match self.write(call).await?.as_slice() {
             [] => Ok(None),
@@ -93,8 +93,8 @@ impl Store {
 }
 
 /// The keys are given so that an ACL that lacks one is noticed before anything is written.
-fn call<const N: usize>(keys: [String; N]) -> Cmd {
+fn call(keys: &[String]) -> Cmd {
     let mut call = script::call(&script::IMPERATIVE);
-    call.arg(N + 1).arg(DIDS_KEY).arg(&keys[..]);
+    call.arg(keys.len() + 1).arg(DIDS_KEY).arg(keys);
     call
 }
