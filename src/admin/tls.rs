@@ -50,6 +50,9 @@ impl Files {
             move |cause| TlsError::File { flag, file, cause }
         };
         let chain: Result<Vec<_>, _> = CertificateDer::pem_file_iter(&self.cert).and_then(Iterator::collect);
+        // A file without a certificate is no error to the reader.
+        let chain =
+            chain.and_then(|chain| if chain.is_empty() { Err(pem::Error::NoItemsFound) } else { Ok(chain) });
         let chain = chain.map_err(of("--admin-tls-cert-file", &self.cert))?;
         let key = PrivateKeyDer::from_pem_file(&self.key).map_err(of("--admin-tls-key-file", &self.key))?;
         let provider = Arc::new(rustls::crypto::ring::default_provider());
