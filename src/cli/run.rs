@@ -44,12 +44,16 @@ async fn run(settings: Settings, store: Store) -> Result<(), Failure> {
     // Leases go their own way, so that a storm of status writes can't starve them.
     let lease_client = Client::try_from(config)?;
     let cluster = cluster_id(&client, settings.cluster_id.as_deref()).await?;
+    // Replicas that share a Lease must not write side by side; an operator with another Lease has other resources.
+    let store = store.writing_as(&format!("{cluster}/{}", client.default_namespace()));
     let identity = identity();
     let metrics = Metrics::default();
     let (ready, readiness) = watch::channel(Err(Hold::Starting));
     let telemetry = TcpListener::bind(settings.telemetry_addr)
         .await
         .map_err(|error| format!("--telemetry-addr {}: {error}", settings.telemetry_addr))?;
+    // Port 0 leaves the choice to the system.
+    info!(address = %telemetry.local_addr()?, "probes and metrics are served");
     let access = match settings.admin.auth {
         AdminAuth::Kubernetes => Access::Kubernetes(client.clone()),
         AdminAuth::None => Access::Open,
@@ -57,6 +61,7 @@ async fn run(settings: Settings, store: Store) -> Result<(), Failure> {
     let admin =
         admin::Server::bind(settings.admin, access, store.clone(), metrics.clone(), Limits::default())
             .await?;
+    info!(address = %admin.address()?, "admin routes are served");
     let (stop, stopped) = watch::channel(false);
     let stopping = || {
         let mut stopped = stopped.clone();

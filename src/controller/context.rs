@@ -63,10 +63,10 @@ impl Context {
         self.epoch.borrow().clone().map_err(Error::from)
     }
 
-    /// Reports a write that Redis refused for its number.
-    pub fn fenced(&self, error: &StoreError) {
+    /// Reports a write that Redis refused for its number, which is this one.
+    pub fn fenced(&self, epoch: Epoch, error: &StoreError) {
         if matches!(error, StoreError::Fenced { .. }) {
-            self.leader.fenced();
+            self.leader.fenced(epoch);
         }
     }
 

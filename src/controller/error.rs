@@ -5,14 +5,14 @@ use crate::store::StoreError;
 /// What could not be done. What can't succeed before somebody changes something is no error but a verdict.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// Another replica leads.
-    #[error("another replica leads")]
+    /// This replica does not write: another leads, or it is about to begin. When it begins, everything is looked at.
+    #[error("this replica does not lead")]
     NotLeading,
-    /// Nothing may be written before what Redis holds is known.
-    #[error("Redis: {0}")]
+    /// Redis can't be used, and everything is looked at once it can: what is wrong with it.
+    #[error("{0}")]
     Waiting(String),
     /// Redis could not be asked or told.
-    #[error("Redis: {0}")]
+    #[error(transparent)]
     Store(#[from] StoreError),
     /// A webhook secret could not be read.
     #[error("reading the Secret of {0}: {1}")]
@@ -54,8 +54,7 @@ pub enum Hold {
 impl From<Hold> for Error {
     fn from(hold: Hold) -> Self {
         match hold {
-            Hold::Starting => Self::Waiting("not every watch has listed yet".to_owned()),
-            Hold::Following => Self::NotLeading,
+            Hold::Starting | Hold::Following => Self::NotLeading,
             Hold::Redis(why) => Self::Waiting(why),
         }
     }

@@ -50,9 +50,11 @@ const LOOKS: u16 = 64;
 /// How many resources are written to, at once.
 const TELLINGS: u16 = 16;
 /// How long a clean stop waits for what runs.
-const STOP_WITHIN: Duration = Duration::from_secs(4);
+const STOP_WITHIN: Duration = Duration::from_secs(3);
 /// How often it is tried again where Redis fails.
 const RETRY: Duration = Duration::from_secs(1);
+/// How often everything is checked that Redis does not tell of.
+const AUDIT: Duration = Duration::from_secs(300);
 
 /// What a controller is made of.
 pub struct Controller {
@@ -111,7 +113,8 @@ impl Controller {
             if all_listed.await.is_ok() {
                 let tracking = ctx.store.track(&ctx.cluster);
                 let leader = self.leader.clone();
-                Lead { ctx: &ctx, ready: &ready, leader, tracking, again: false }.run().await;
+                let health = tracking.health();
+                Lead { ctx: &ctx, ready: &ready, leader, tracking, health, again: false }.run().await;
             }
         };
         let working = work(&ctx, queues, stop.clone());
@@ -198,6 +201,8 @@ struct Lead<'a> {
     ready: &'a channel::Sender<Result<Epoch, Hold>>,
     leader: Leader,
     tracking: Tracking,
+    /// Why Redis can't be followed.
+    health: channel::Receiver<Option<StoreError>>,
     /// Redis is to be read; it failed before.
     again: bool,
 }
@@ -206,6 +211,8 @@ impl Lead<'_> {
     async fn run(mut self) {
         let mut leadership = self.leader.state.clone();
         leadership.mark_changed();
+        let audit = sleep(reconcile::jittered(AUDIT));
+        tokio::pin!(audit);
         loop {
             tokio::select! {
                 changed = leadership.changed() => match changed {
@@ -219,6 +226,12 @@ impl Lead<'_> {
                     Some(signal) => self.hear(signal).await,
                     None => return,
                 },
+                // What Redis tells when it is back comes as a signal.
+                Ok(()) = self.health.changed() => self.feel(),
+                () = &mut audit => {
+                    audit.set(sleep(reconcile::jittered(AUDIT)));
+                    self.begin().await;
+                }
                 () = sleep(RETRY), if self.again => self.begin().await,
             }
         }
@@ -232,15 +245,26 @@ impl Lead<'_> {
         }
     }
 
+    fn feel(&mut self) {
+        let sick = self.health.borrow_and_update().clone();
+        self.ctx.metrics.redis_up.set(i64::from(sick.is_none()));
+        if let Some(error) = sick {
+            self.hold(Hold::Redis(error.to_string()));
+        }
+    }
+
     async fn hear(&mut self, signal: Signal) {
         match signal {
             Signal::Touched(key) => self.doubt(&key),
             Signal::CheckEverything(cause) => {
                 info!(cause = cause.as_str(), "everything in Redis is checked");
-                if matches!(cause, Cause::EpochChanged | Cause::Flushed) {
-                    self.leader.fenced();
+                let carried = self.ready.borrow().clone();
+                match carried {
+                    // The number is gone too, and with the next one everything is checked. It is that which writes
+                    // carry: where a refused write has told already, there is a next one.
+                    Ok(epoch) if cause == Cause::Flushed => self.leader.fenced(epoch),
+                    _ => self.begin().await,
                 }
-                self.begin().await;
             }
         }
     }
@@ -265,6 +289,10 @@ impl Lead<'_> {
     /// Reads what Redis holds, and has everything looked at.
     async fn begin(&mut self) {
         let Leadership::Leading(epoch) = *self.leader.state.borrow() else { return };
+        // While it can't be followed, what it holds changes unseen. A signal says when it can.
+        if self.health.borrow().is_some() {
+            return;
+        }
         match load(self.ctx).await {
             Ok(()) => {
                 self.again = false;
@@ -279,9 +307,11 @@ impl Lead<'_> {
     }
 
     fn hold(&self, hold: Hold) {
-        let tell = matches!(hold, Hold::Redis(_));
-        if self.set(Err(hold)) && tell {
-            warn!("Redis can't be read, so nothing is written");
+        let why = if let Hold::Redis(why) = &hold { Some(why.clone()) } else { None };
+        if self.set(Err(hold))
+            && let Some(why) = why
+        {
+            warn!(why, "Redis can't be used, so nothing is written");
             // Resources that wait for a change say that they do.
             self.ctx.look_at_all();
         }

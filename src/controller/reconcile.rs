@@ -16,9 +16,9 @@ use super::state::{Note, Outcome, State};
 use super::tenant::Tenant;
 use crate::api;
 use crate::contract::Did;
-use crate::domain::verdict::{Blocker, Holder, Lacking};
+use crate::domain::verdict::{Blocker, Holder, Lacking, numbers};
 use crate::domain::{ResourceName, Uid};
-use crate::store::{Applied, Epoch, Refusal, Step};
+use crate::store::{Applied, Epoch, Refusal, Step, StoreError};
 
 /// How often a look starts again after Redis showed that somebody else owns something.
 const ATTEMPTS: usize = 5;
@@ -74,9 +74,13 @@ pub fn error_policy(tenant: Arc<Tenant>, error: &Error, ctx: Arc<Context>) -> Ac
     }
     ctx.metrics.reconcile_failed(error.reason());
     let failures = fail(&ctx, &tenant, error);
+    ctx.tell(&tenant.name());
+    if matches!(error, Error::Waiting(_)) {
+        debug!(resource = %tenant.name(), %uid, %error, "waits until Redis is back");
+        return Action::await_change();
+    }
     let wait = FIRST_WAIT.saturating_mul(1 << failures.min(10)).min(LONGEST_WAIT);
     debug!(resource = %tenant.name(), %uid, %error, failures, "not done, tried again later");
-    ctx.tell(&tenant.name());
     Action::requeue(jittered(wait))
 }
 
@@ -89,6 +93,7 @@ fn succeed(ctx: &Context, uid: &Uid) -> bool {
     let mut state = ctx.state();
     let Some(entry) = state.entry_mut(uid) else { return false };
     entry.failures = 0;
+    entry.waits = None;
     let Some(Outcome::Seen(verdict)) = &entry.outcome else { return false };
     let held_outside = |holder: &Holder| !matches!(holder, Holder::Resource(_));
     verdict.lacking.iter().any(|lacking| held_outside(&lacking.holder))
@@ -100,19 +105,32 @@ fn succeed(ctx: &Context, uid: &Uid) -> bool {
         }
 }
 
-/// Notes a failure, and on the first one tells the resource, if it was waiting for something to change.
+/// Notes a failure, and tells the resource once if it waits for something to change.
 fn fail(ctx: &Context, tenant: &Tenant, error: &Error) -> u32 {
     let mut state = ctx.state();
     let Some(entry) = state.entry_mut(&tenant.uid()) else { return 0 };
     let failures = entry.failures;
     entry.failures = failures.saturating_add(1);
-    let waiting = entry.record.as_ref().map(|record| record.generation) != Some(tenant.generation())
-        || tenant.is_deleting();
-    if failures == 0 && waiting {
-        let reason = if tenant.is_deleting() { "DeletionWaits" } else { "PublishWaits" };
+    // A refused number is no trouble of Redis': another is taken at once.
+    let passing = matches!(error, Error::Store(StoreError::Fenced { .. }));
+    let reason = if tenant.is_deleting() {
+        Some("DeletionWaits")
+    } else if entry.record.as_ref().map_or(told_of(tenant), |record| record.generation) == tenant.generation()
+    {
+        None
+    } else {
+        Some("PublishWaits")
+    };
+    if let Some(reason) = reason.filter(|reason| !passing && entry.waits != Some(*reason)) {
+        entry.waits = Some(reason);
         entry.notes.push(Note::warning(reason, format!("tried again until it works: {error}")));
     }
     failures
+}
+
+/// The generation that the status says was dealt with; it is all that is known before Redis was read.
+fn told_of(tenant: &Tenant) -> i64 {
+    tenant.status().and_then(|status| status.observed_generation).unwrap_or_default()
 }
 
 fn force(ctx: &Context, uid: &Uid, why: &str) {
@@ -140,27 +158,39 @@ async fn together(ctx: &Context, epoch: Epoch, members: &[Uid]) -> Result<(), Er
         let applied = if steps.is_empty() {
             Vec::new()
         } else {
-            ctx.store.apply(epoch, &ctx.cluster, &steps).await.inspect_err(|error| ctx.fenced(error))?
+            ctx.store
+                .apply(epoch, &ctx.cluster, &steps)
+                .await
+                .inspect_err(|error| ctx.fenced(epoch, error))?
         };
         let refused = applied.iter().any(|applied| matches!(applied, Applied::Refused(_)));
         if !refused {
             conclude(ctx, members, todos, applied, settled);
             return Ok(());
         }
-        for ((uid, _), applied) in todos.iter().zip(applied) {
+        for ((uid, todo), applied) in todos.iter().zip(applied) {
             if let Applied::Refused(refusal) = applied {
                 debug!(%uid, ?refusal, "refused");
-                learn(ctx, refusal, findings.entry((*uid).clone()).or_default()).await?;
+                let findings = findings.entry((*uid).clone()).or_default();
+                if let Step::Publish(publication) = &todo.step {
+                    findings.of_generation(publication.generation);
+                }
+                learn(ctx, uid, refusal, findings).await?;
             }
         }
     }
     Err(Error::Unsettled)
 }
 
-/// What Redis knew better.
-async fn learn(ctx: &Context, refusal: Refusal, findings: &mut Findings) -> Result<(), Error> {
+/// What Redis knew better when `uid` was to be published.
+async fn learn(ctx: &Context, uid: &Uid, refusal: Refusal, findings: &mut Findings) -> Result<(), Error> {
     match refusal {
         Refusal::OwnedElsewhere { cluster, owner, dids } => {
+            if dids.is_empty() {
+                // Whatever was live for it under this tenant id is not its own any more.
+                let touched = ctx.state().record(uid, None, false);
+                ctx.look_at_touched(&touched, std::slice::from_ref(uid));
+            }
             let holder = Holder::Elsewhere { cluster: cluster.to_string(), owner };
             learn_lost(holder, dids, findings);
         }
@@ -270,10 +300,10 @@ fn notes(todo: &Todo, applied: &Applied) -> Vec<Note> {
             }
             let message = match (todo.rotation, removed.is_empty()) {
                 (true, _) => "the webhook secret's new version is live".to_owned(),
-                (false, true) => format!("{} numbers are live", publication.dids.len()),
+                (false, true) => format!("{} live", numbers(publication.dids.len())),
                 (false, false) => {
                     let gone: Vec<&str> = removed.iter().map(Did::as_str).collect();
-                    format!("{} numbers are live; unmapped {}", publication.dids.len(), gone.join(", "))
+                    format!("{} live; unmapped {}", numbers(publication.dids.len()), gone.join(", "))
                 }
             };
             let reason = if todo.rotation { "SecretRotated" } else { "Published" };

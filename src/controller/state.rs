@@ -40,10 +40,16 @@ pub struct Entry {
     pub notes: Vec<Note>,
     /// Whether Redis was written to since its status was.
     pub wrote: bool,
-    /// The resourceVersion of our own last write to it: what the watch shows from before is out of date.
-    pub written: Option<u64>,
+    /// The resourceVersion that the watch showed last.
+    seen: Option<u64>,
+    /// The resourceVersion of our own last write to it.
+    written: Option<u64>,
     /// How often in a row it could not be dealt with.
     pub failures: u32,
+    /// What it was told to wait for since it could last be dealt with: the event's reason.
+    pub waits: Option<&'static str>,
+    /// Why it can't be read, as it was told.
+    pub unreadable: Option<String>,
     /// Whether its keys outlive it.
     pub retain: bool,
     /// Whether it vanished and only its keys are left.
@@ -111,8 +117,7 @@ impl State {
         let entry = self.entries.entry(uid.clone()).or_insert_with(|| Entry::new(name.clone()));
         entry.retain = claimed.retain;
         entry.gone = false;
-        let seen = tenant.resource_version();
-        entry.written = entry.written.filter(|written| seen.is_some_and(|seen| seen < *written));
+        entry.seen = tenant.resource_version();
         // A spec that can't be read claims the tenant id under which it is live, if any.
         let live = self.claims.live(&uid).map(|live| live.tenant.clone());
         match claimed.tenant.or(live).filter(|_| !tenant.is_deleting()) {
@@ -252,11 +257,25 @@ impl Entry {
             outcome: None,
             notes: Vec::new(),
             wrote: false,
+            seen: None,
             written: None,
             failures: 0,
+            waits: None,
+            unreadable: None,
             retain: false,
             gone: false,
         }
+    }
+
+    /// This resourceVersion is our own doing. The watch may show it before the answer to the write does.
+    pub fn wrote_version(&mut self, version: Option<u64>) {
+        self.written = version;
+    }
+
+    /// Whether the watch still shows the resource as it was before our own last write.
+    #[must_use]
+    pub fn is_behind(&self) -> bool {
+        self.written > self.seen
     }
 }
 

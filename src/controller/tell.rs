@@ -32,7 +32,7 @@ pub async fn tell(tenant: Arc<Tenant>, ctx: Arc<Context>) -> Result<Action, Erro
         let mut state = ctx.state();
         let Some(entry) = state.entry_mut(&uid) else { return Ok(Action::await_change()) };
         // Our own last write is not back from the watch; when it is, this is looked at again.
-        if entry.written.is_some() {
+        if entry.is_behind() {
             return Ok(Action::await_change());
         }
         (entry.outcome.clone(), std::mem::take(&mut entry.notes), entry.wrote, entry.failures > 0)
@@ -60,10 +60,8 @@ impl Teller<'_> {
         let previous = self.tenant.status();
         // The API server would refuse whatever is written to an object that it can't read either, for good.
         if let Some(Blocker::Unreadable(why)) = &verdict.blocker {
-            warn!(resource = %self.tenant.name(), why, "can't be read: it gets neither finalizer nor status");
             self.ctx.metrics.unreadable.inc();
-            let note = Note::warning(Reason::Unreadable.as_str(), verdict.message());
-            self.publish_notes(&[note]).await;
+            self.tell_unreadable(why, verdict.message()).await;
             return Ok(());
         }
         let version = if self.tenant.is_deleting() || self.tenant.has_finalizer() {
@@ -74,13 +72,27 @@ impl Teller<'_> {
         let Some(version) = version else { return Ok(()) };
         let next = status::next(previous, verdict, wrote, Timestamp::now());
         if previous != Some(&next) {
-            self.write_status(&next, &version).await?;
+            if !self.write_status(&next, &version).await? {
+                return Ok(());
+            }
             self.publish_notes(&changes(previous, &next, verdict)).await;
         }
         if let Some(entry) = self.ctx.state().entry_mut(&self.tenant.uid()) {
             entry.wrote = false;
         }
         Ok(())
+    }
+
+    /// Once for each way in which it can't be read: there is no status that would remember it.
+    async fn tell_unreadable(&self, why: &str, message: String) {
+        let news = match self.ctx.state().entry_mut(&self.tenant.uid()) {
+            Some(entry) => entry.unreadable.replace(why.to_owned()).is_none_or(|before| before != why),
+            None => false,
+        };
+        if news {
+            warn!(resource = %self.tenant.name(), why, "can't be read: it gets neither finalizer nor status");
+            self.publish_notes(&[Note::warning(Reason::Unreadable.as_str(), message)]).await;
+        }
     }
 
     /// A resource that never had a status and can't be dealt with yet says so: one without would pass for done.
@@ -92,7 +104,7 @@ impl Teller<'_> {
         let why = "it is tried again until it works";
         let next = status::first_sight(self.tenant.generation(), why, Timestamp::now());
         let version = self.tenant.resource_version().map(|version| version.to_string()).unwrap_or_default();
-        self.write_status(&next, &version).await
+        self.write_status(&next, &version).await.map(drop)
     }
 
     /// Answers with the new resourceVersion; none where the resource changed in between and is looked at again.
@@ -124,7 +136,8 @@ impl Teller<'_> {
         self.wrote(self.api.patch(&name, &params, &Patch::Merge(patch)).await, "a finalizer")
     }
 
-    async fn write_status(&self, next: &RuntimeTenantStatus, version: &str) -> Result<(), Error> {
+    /// Whether it was written: not where the resource changed in between, and is looked at again.
+    async fn write_status(&self, next: &RuntimeTenantStatus, version: &str) -> Result<bool, Error> {
         let patch = json!({
             "metadata": { "uid": self.tenant.meta().uid, "resourceVersion": version },
             "status": replacing(self.tenant.status(), next),
@@ -132,7 +145,8 @@ impl Teller<'_> {
         let name = self.tenant.name_any();
         let params = PatchParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PatchParams::default() };
         self.ctx.metrics.status_writes.inc();
-        self.wrote(self.api.patch_status(&name, &params, &Patch::Merge(patch)).await, "the status").map(drop)
+        self.wrote(self.api.patch_status(&name, &params, &Patch::Merge(patch)).await, "the status")
+            .map(|version| version.is_some())
     }
 
     /// Remembers our own write until the watch shows it. A conflict or a missing object is no error: the watch will
@@ -145,7 +159,7 @@ impl Teller<'_> {
         match answer {
             Ok(written) => {
                 if let Some(entry) = self.ctx.state().entry_mut(&self.tenant.uid()) {
-                    entry.written = written.resource_version();
+                    entry.wrote_version(written.resource_version());
                 }
                 Ok(written.meta().resource_version.clone())
             }

@@ -63,7 +63,7 @@ pub struct Holdings {
     pub tenant_lost_to: Option<Uid>,
     /// The numbers that it holds, in the order of its spec.
     pub dids: Vec<Did>,
-    /// The numbers that another holds, in the order of its spec, with the holder.
+    /// The numbers that it waits for, in the order of its spec, with the holder.
     pub lost: Vec<(Did, Uid)>,
 }
 
@@ -200,13 +200,20 @@ impl Claims {
     #[must_use]
     pub fn holdings(&self, uid: &Uid) -> Option<Holdings> {
         let claim = self.known.get(uid)?;
-        let tenant_lost_to = self.tenant_holder(&claim.tenant).filter(|holder| *holder != uid).cloned();
+        let contest = self.tenants.get(&claim.tenant).map_or(&[][..], Vec::as_slice);
+        // Who waits for nothing has lost nothing.
+        let competes = contest.iter().any(|rank| rank.uid == *uid);
+        let tenant_lost_to =
+            contest.first().map(|rank| &rank.uid).filter(|holder| competes && *holder != uid).cloned();
         let mut holdings = Holdings { tenant_lost_to, dids: Vec::new(), lost: Vec::new() };
         for did in self.wanted(claim) {
-            match self.holder(&did) {
-                Some(holder) if holder == uid => holdings.dids.push(did),
-                Some(holder) => holdings.lost.push((did, holder.clone())),
-                None => {}
+            let contest = self.dids.get(&did).map_or(&[][..], Vec::as_slice);
+            match contest.first() {
+                Some(first) if first.uid == *uid => holdings.dids.push(did),
+                Some(first) if contest.iter().any(|rank| rank.uid == *uid) => {
+                    holdings.lost.push((did, first.uid.clone()));
+                }
+                _ => {}
             }
         }
         Some(holdings)

@@ -164,6 +164,10 @@ impl Verdict {
             None if self.lacking.is_empty() => format!("{} live", numbers(live)),
             None => format!("{} live; {lacking}", numbers(live)),
             Some(Blocker::NoNumbers) => lacking,
+            // It may well list the number, and not have it.
+            Some(blocker @ Blocker::WouldUnmap(_)) if !self.lacking.is_empty() => {
+                format!("{}; {lacking}", blocker.message())
+            }
             Some(blocker) if live > 0 => {
                 format!("{}; what was published stays live ({})", blocker.message(), numbers(live))
             }
@@ -236,7 +240,9 @@ fn lacking_message(lacking: &[Lacking]) -> String {
     join(lacking.iter().map(|lacking| format!("{} {}", lacking.did, lacking.holder.message())), "; ")
 }
 
-fn numbers(count: usize) -> String {
+/// So many numbers, in words.
+#[must_use]
+pub fn numbers(count: usize) -> String {
     if count == 1 { "1 number".to_owned() } else { format!("{count} numbers") }
 }
 

@@ -6,6 +6,11 @@ use redis::{ErrorKind, RedisError};
 
 use super::Epoch;
 
+/// What Redis' ACL must allow the operator's user.
+pub const PERMISSIONS: &str = "~tenantmap:did:* ~tenantcfg:* ~runtime-operator:* +hello +auth +ping +info +select \
+    +client|setname +client|tracking +client|trackinginfo +script|load +evalsha +get +mget +set +del +incr +hget \
+    +hmget +hvals +hset +hdel +sadd +srem +sismember +smembers";
+
 /// Why Redis could not do what it was asked to. No text of it holds a password, a key's value or a URL.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum StoreError {
@@ -32,9 +37,9 @@ pub enum StoreError {
     #[error("Redis refuses the user or password: check the credential files or the URL against Redis' ACL")]
     WrongPassword,
     /// The user may not run a command or touch a key.
-    #[error("Redis' ACL does not allow this user what is needed (NOPERM): {detail}")]
+    #[error("Redis' ACL does not allow this user what is needed (NOPERM): {detail}. It needs {PERMISSIONS}")]
     NoPermission {
-        /// What Redis said, which names the command or key.
+        /// What Redis said. It names the command or key, unless the script met it: then Redis keeps it for itself.
         detail: String,
     },
     /// A replica, or a primary that was demoted.
@@ -141,6 +146,13 @@ impl StoreError {
             // A parse error's text holds what was parsed.
             ErrorKind::Parse | ErrorKind::UnexpectedReturnType => {
                 Self::Unexpected("an answer that is not as Redis' protocol has it".to_owned())
+            }
+            // Inside a script, Redis 7.0 gives no code of its own (`src/script.c`, `scriptVerifyACL`).
+            _ if error
+                .detail()
+                .is_some_and(|text| text.starts_with("The user executing the script can't")) =>
+            {
+                Self::NoPermission { detail: detail(error) }
             }
             ErrorKind::Server(_) | ErrorKind::Extension => Self::Unexpected(detail(error)),
             ErrorKind::RESP3NotSupported => Self::Unexpected("Redis is older than 6.0".to_owned()),

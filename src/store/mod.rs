@@ -3,15 +3,13 @@
 //!
 //! | key of our own | what |
 //! | --- | --- |
-//! | `runtime-operator:epoch` | the number of the current writer |
+//! | `runtime-operator:epoch` | the last number that a writer took |
+//! | `runtime-operator:epochs` | a hash, writer to the number that it took: each cluster has its own |
 //! | `runtime-operator:tenant:<tenantId>` | the ownership record, a hash |
 //! | `runtime-operator:tenants:<clusterId>` | the set of a cluster's tenant ids: the index of its records |
 //! | `runtime-operator:dids` | a hash, number to the tenant id that owns it: known even when its mapping is lost |
 //!
-//! What a user in Redis' ACL needs: `~tenantmap:did:* ~tenantcfg:* ~runtime-operator:*` and `+hello +auth +ping +info
-//! +select +client|setname +client|tracking
-//! +client|trackinginfo +script|load +evalsha +get +mget +set +del +incr +hget +hmget +hset +hdel
-//! +sadd +srem +sismember +smembers`.
+//! What a user in Redis' ACL needs is [`PERMISSIONS`].
 
 mod connection;
 mod error;
@@ -36,7 +34,7 @@ use crate::contract::{Did, TenantId, config_key, did_key};
 use connection::{Connections, Fault};
 use settings::Endpoint;
 
-pub use error::StoreError;
+pub use error::{PERMISSIONS, StoreError};
 pub use imperative::WriteError;
 pub use plan::{
     Applied, ClusterId, Epoch, Inspection, Owner, Publication, Record, Refusal, Removal, Step, TakenOver,
@@ -45,6 +43,7 @@ pub use settings::{RedisSettings, SettingsError};
 pub use tracking::{Cause, Signal, TouchedKey, Tracking};
 
 const EPOCH_KEY: &str = "runtime-operator:epoch";
+const EPOCHS_KEY: &str = "runtime-operator:epochs";
 const DIDS_KEY: &str = "runtime-operator:dids";
 
 fn record_key(tenant: &str) -> String {
@@ -60,6 +59,7 @@ fn tenants_key(cluster: &ClusterId) -> String {
 pub struct Store {
     connections: Arc<Connections>,
     seen: Arc<SeenEpoch>,
+    writer: Arc<str>,
 }
 
 impl fmt::Debug for Store {
@@ -76,7 +76,14 @@ impl Store {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let endpoint = Arc::new(Endpoint::check(settings)?);
         let connections = Arc::new(Connections::new(endpoint));
-        Ok(Self { connections, seen: Arc::default() })
+        Ok(Self { connections, seen: Arc::default(), writer: "".into() })
+    }
+
+    /// The same store for a writer of this name: all who must not write side by side have one, others have another.
+    #[must_use]
+    pub fn writing_as(mut self, writer: &str) -> Self {
+        self.writer = writer.into();
+        self
     }
 
     /// How long Redis takes to answer. Connects when there is no connection, which counts.
@@ -91,7 +98,7 @@ impl Store {
     /// It is above every number that this process has seen, even when the counter was lost in between.
     pub async fn next_epoch(&self) -> Result<Epoch, StoreError> {
         let mut call = script::call(&script::NEXT_EPOCH);
-        call.arg(1).arg(EPOCH_KEY).arg(self.seen.highest());
+        call.arg(2).arg(EPOCH_KEY).arg(EPOCHS_KEY).arg(self.seen.highest()).arg(&*self.writer);
         let answers = self.run(&script::NEXT_EPOCH, &[call]).await?;
         let number =
             answers.into_iter().next().and_then(|answer| redis::from_redis_value::<u64>(answer).ok());
@@ -113,7 +120,7 @@ impl Store {
         if steps.is_empty() {
             return Ok(Vec::new());
         }
-        let call = apply_call(epoch, cluster, steps)?;
+        let call = self.apply_call(epoch, cluster, steps)?;
         let answers = self.run(&script::APPLY, &[call]).await?;
         let answer = answers.into_iter().next().ok_or_else(unexpected_answer)?;
         let answer: Vec<u8> = redis::from_redis_value(answer).map_err(|_| unexpected_answer())?;
@@ -136,6 +143,29 @@ impl Store {
         Ok(bytes.map(|bytes| String::from_utf8_lossy(&bytes).into_owned()))
     }
 
+    fn apply_call(&self, epoch: Epoch, cluster: &ClusterId, steps: &[Step]) -> Result<Cmd, StoreError> {
+        let mut keys =
+            vec![EPOCH_KEY.to_owned(), EPOCHS_KEY.to_owned(), DIDS_KEY.to_owned(), tenants_key(cluster)];
+        for step in steps {
+            keys.push(record_key(step.tenant().as_str()));
+            keys.push(config_key(step.tenant()));
+            let (dids, known): (&[Did], &[Did]) = match step {
+                Step::Publish(publication) => (&publication.dids, &publication.known),
+                Step::Remove(removal) => (&[], &removal.known),
+            };
+            keys.extend(dids.iter().chain(known).map(did_key));
+        }
+        let mut call = script::call(&script::APPLY);
+        call.arg(keys.len()).arg(&keys).arg(epoch.0).arg(wire::encode_plan(&self.writer, cluster, steps)?);
+        for step in steps {
+            match step {
+                Step::Publish(publication) => call.arg(publication.config.expose_secret()),
+                Step::Remove(_) => call.arg(""),
+            };
+        }
+        Ok(call)
+    }
+
     async fn query<T: redis::FromRedisValue>(&self, cmd: &Cmd) -> Result<T, StoreError> {
         self.connections
             .run(|mut connection| async move { Ok(cmd.query_async(&mut connection).await?) })
@@ -149,28 +179,6 @@ impl Store {
             })
             .await
     }
-}
-
-fn apply_call(epoch: Epoch, cluster: &ClusterId, steps: &[Step]) -> Result<Cmd, StoreError> {
-    let mut keys = vec![EPOCH_KEY.to_owned(), DIDS_KEY.to_owned(), tenants_key(cluster)];
-    for step in steps {
-        keys.push(record_key(step.tenant().as_str()));
-        keys.push(config_key(step.tenant()));
-        let (dids, known): (&[Did], &[Did]) = match step {
-            Step::Publish(publication) => (&publication.dids, &publication.known),
-            Step::Remove(removal) => (&[], &removal.known),
-        };
-        keys.extend(dids.iter().chain(known).map(did_key));
-    }
-    let mut call = script::call(&script::APPLY);
-    call.arg(keys.len()).arg(&keys).arg(epoch.0).arg(wire::encode_plan(cluster, steps)?);
-    for step in steps {
-        match step {
-            Step::Publish(publication) => call.arg(publication.config.expose_secret()),
-            Step::Remove(_) => call.arg(""),
-        };
-    }
-    Ok(call)
 }
 
 fn unexpected_answer() -> StoreError {

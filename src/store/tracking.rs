@@ -222,7 +222,7 @@ impl Follower {
         probe.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             let step = tokio::select! {
-                push = session.pushes.next() => self.take_pushes(&mut session, push).await,
+                push = session.pushes.next() => self.take_pushes(&mut session, push).await.map(drop),
                 _ = probe.tick() => self.compare(&mut session).await,
             };
             if let Err(end) = step {
@@ -235,8 +235,8 @@ impl Follower {
         self.signals.send(signal).await.map_err(|_| End::NobodyListens)
     }
 
-    /// Takes what has been pushed until now, in one look.
-    async fn take_pushes(&self, session: &mut Session, first: Option<PushInfo>) -> Result<(), End> {
+    /// Takes what has been pushed until now, in one look; says whether it asked to check everything.
+    async fn take_pushes(&self, session: &mut Session, first: Option<PushInfo>) -> Result<bool, End> {
         let mut keys = BTreeSet::new();
         let mut everything = None;
         let mut next = first;
@@ -246,6 +246,8 @@ impl Follower {
                 Invalidated::Everything => {
                     keys.clear();
                     everything = Some(Cause::Flushed);
+                    // The counter went too: that the probe misses it is no further news.
+                    session.epoch = None;
                 }
                 Invalidated::Disconnected => return Err(closed(session).into()),
                 Invalidated::Nothing => {}
@@ -262,7 +264,7 @@ impl Follower {
         for key in self.not_as_recorded(session, keys).await? {
             self.tell(Signal::Touched(key)).await?;
         }
-        Ok(())
+        Ok(everything.is_some())
     }
 
     /// Those of the keys that the records of this cluster don't account for.
@@ -301,8 +303,11 @@ impl Follower {
         if server != session.server {
             return Err(End::ServerChanged);
         }
+        // What was pushed before the probe's answer says more.
+        let pushed = session.pushes.try_next();
+        let told = self.take_pushes(session, pushed).await?;
         let before = std::mem::replace(&mut session.epoch, epoch);
-        if before != epoch && epoch != Some(self.seen.taken()) {
+        if before != epoch && epoch != Some(self.seen.taken()) && !told {
             self.tell(Signal::CheckEverything(Cause::EpochChanged)).await?;
         }
         Ok(())

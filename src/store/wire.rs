@@ -12,6 +12,7 @@ use crate::domain::Uid;
 
 #[derive(Serialize)]
 struct WirePlan<'a> {
+    writer: &'a str,
     cluster: &'a ClusterId,
     steps: Vec<WireStep<'a>>,
 }
@@ -42,9 +43,9 @@ enum WireStep<'a> {
 }
 
 /// The plan as `apply.lua` reads it.
-pub(super) fn encode_plan(cluster: &ClusterId, steps: &[Step]) -> Result<String, StoreError> {
+pub(super) fn encode_plan(writer: &str, cluster: &ClusterId, steps: &[Step]) -> Result<String, StoreError> {
     let steps = steps.iter().map(wire_step).collect();
-    serde_json::to_string(&WirePlan { cluster, steps })
+    serde_json::to_string(&WirePlan { writer, cluster, steps })
         .map_err(|error| StoreError::Unexpected(error.to_string()))
 }
 

@@ -1,6 +1,7 @@
 //! What the contract's table leaves open has an answer too, and so has a Redis that does not do its part.
 
 use local_cluster::RedisOptions;
+use runtime_operator::store::PERMISSIONS;
 use serde_json::json;
 
 use crate::client::{Admin, config, open, raw, send};
@@ -183,11 +184,7 @@ async fn without_redis_each_route_fails_with_its_own_code_and_recovers() {
 
 #[tokio::test]
 async fn the_rights_that_the_store_names_are_enough_for_every_route() {
-    // As in the documentation of the room `store`.
-    let rules = "~tenantmap:did:* ~tenantcfg:* ~runtime-operator:* +hello +auth +ping +info +select \
-                 +client|setname +client|tracking +client|trackinginfo +script|load +evalsha +get +mget +set +del \
-                 +incr +hget +hmget +hset +hdel +sadd +srem +sismember +smembers";
-    let world = World::with_redis(RedisOptions::default().user("operator", rules)).await;
+    let world = World::with_redis(RedisOptions::default().user("operator", PERMISSIONS)).await;
     world.exempt_all();
     let admin = Admin::of(&open(&world).start().await);
 

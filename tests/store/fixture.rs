@@ -33,6 +33,20 @@ impl World {
         Self { redis, store, epoch, cluster: ClusterId::new("here"), raw }
     }
 
+    /// Puts the epoch back as this world's store took it.
+    pub async fn restore_epoch(&self) {
+        let number = self.epoch.to_string();
+        self.set("runtime-operator:epoch", &number).await;
+        let mut raw = self.raw.clone();
+        let () = redis::cmd("HSET")
+            .arg("runtime-operator:epochs")
+            .arg("")
+            .arg(number)
+            .query_async(&mut raw)
+            .await
+            .unwrap();
+    }
+
     /// Runs a command that every test may need, and panics where it fails.
     pub async fn run<T: redis::FromRedisValue>(&self, command: &str) -> T {
         let mut words = command.split_whitespace();
@@ -192,7 +206,7 @@ impl Tenant {
 
     /// Another resource that claims the same tenant id.
     pub fn named(mut self, name: &str) -> Self {
-        self.publication.owner.name = name.to_owned();
+        name.clone_into(&mut self.publication.owner.name);
         self.publication.owner.uid = Uid::new(format!("uid-{name}"));
         self
     }

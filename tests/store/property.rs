@@ -114,7 +114,7 @@ fn any_sequence_of_calls_leaves_every_number_with_its_config_and_one_owner() {
         .run(&calls, |calls| {
             runtime.block_on(async {
                 let () = world.run("FLUSHALL").await;
-                world.set("runtime-operator:epoch", &world.epoch.to_string()).await;
+                world.restore_epoch().await;
                 check(&world, &calls).await
             })
         })

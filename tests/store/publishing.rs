@@ -126,7 +126,9 @@ async fn after_a_flush_everything_comes_back() {
     world.epoch = world.store.next_epoch().await.unwrap();
     assert_eq!(world.apply(steps()).await, [published(), published()]);
     let mut after = world.everything().await;
-    after.insert("runtime-operator:epoch".to_owned(), before["runtime-operator:epoch"].clone());
+    for number in ["runtime-operator:epoch", "runtime-operator:epochs"] {
+        after.insert(number.to_owned(), before[number].clone());
+    }
     assert_eq!(after, before);
 }
 
@@ -190,4 +192,22 @@ async fn no_step_is_no_call() {
     let world = World::new().await;
     let none = world.store.apply(Epoch(0), &ClusterId::new("x"), &[]).await;
     assert_eq!(none, Ok(vec![]));
+}
+
+#[tokio::test]
+async fn writers_of_two_names_do_not_fence_each_other() {
+    let world = World::new().await;
+    let other = world.store.clone().writing_as("other");
+    let number = other.next_epoch().await.unwrap();
+    assert!(number > world.epoch, "no number is given twice");
+    world.one(tenant("acme", &[A])).await;
+    let () = world.run("INCR runtime-operator:epoch").await;
+    for (store, epoch) in [(&world.store, world.epoch), (&other, number)] {
+        let steps = [Step::from(tenant("globex", &[B]))];
+        let refused = store.apply(epoch, &world.cluster, &steps).await;
+        assert!(
+            matches!(refused, Err(StoreError::Fenced { .. })),
+            "a counter that somebody moved fences both"
+        );
+    }
 }

@@ -27,7 +27,12 @@ async fn a_retained_tenant_keeps_its_keys_and_loses_its_record() {
     let left: Vec<String> = world.everything().await.into_keys().collect();
     assert_eq!(
         left,
-        ["runtime-operator:epoch".to_owned(), "tenantcfg:acme".to_owned(), format!("tenantmap:did:{A}")]
+        [
+            "runtime-operator:epoch".to_owned(),
+            "runtime-operator:epochs".to_owned(),
+            "tenantcfg:acme".to_owned(),
+            format!("tenantmap:did:{A}"),
+        ]
     );
     assert!(
         matches!(world.one(acme).await, Applied::Published { adopted: true, .. }),
@@ -99,7 +104,10 @@ async fn without_a_record_the_numbers_of_the_status_go() {
     let () = world.run("DEL runtime-operator:tenants:here").await;
     assert_eq!(world.one(Step::Remove(acme.retained())).await, Applied::Unchanged, "nothing to give up");
     assert_eq!(world.one(Step::Remove(acme.removal())).await, Applied::Removed { keys: true });
-    assert_eq!(world.everything().await.into_keys().collect::<Vec<_>>(), ["runtime-operator:epoch"]);
+    assert_eq!(
+        world.everything().await.into_keys().collect::<Vec<_>>(),
+        ["runtime-operator:epoch", "runtime-operator:epochs"]
+    );
 }
 
 #[tokio::test]

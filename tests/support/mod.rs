@@ -12,7 +12,9 @@
 #![allow(dead_code, unused_imports, reason = "each test binary uses a part of it")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
+mod journal;
 mod keys;
+mod look;
 mod operator;
 mod oracle;
 mod resources;
@@ -20,6 +22,8 @@ mod tenant;
 mod wait;
 mod world;
 
+pub use journal::Journal;
+pub use look::Followed;
 pub use operator::{Operator, OperatorBuilder};
 pub use oracle::{Oracle, fault};
 pub use tenant::{Tenant, tenant};

@@ -121,6 +121,15 @@ impl Operator {
         answer.text().await.unwrap()
     }
 
+    /// The sum of a metric over its labels; 0 while there is none of that name.
+    pub async fn metric(&self, name: &str) -> f64 {
+        let text = self.metrics().await;
+        let ours = text.lines().filter_map(|line| line.strip_prefix(name));
+        let values =
+            ours.filter(|rest| rest.starts_with([' ', '{'])).filter_map(|rest| rest.split(' ').next_back());
+        values.map(|value| value.parse::<f64>().expect("a metric is a number")).sum()
+    }
+
     /// All that it has logged, in earlier runs too.
     pub fn logs(&self) -> String {
         self.0.process.log()

@@ -50,6 +50,12 @@ impl World {
         self.tenants().patch(name, &PatchParams::default(), &Patch::Merge(patch)).await.unwrap()
     }
 
+    /// Edits the list of numbers.
+    pub async fn set_dids<'a>(&self, name: &str, dids: impl IntoIterator<Item = &'a str>) {
+        let dids: Vec<_> = dids.into_iter().collect();
+        self.patch(name, json!({ "spec": { "dids": dids } })).await;
+    }
+
     /// Asks for its deletion, and waits for nothing.
     pub async fn delete(&self, name: &str) {
         self.tenants().delete(name, &DeleteParams::default()).await.unwrap();
@@ -113,8 +119,20 @@ impl World {
 
     /// Waits until a condition has a status and a reason, said of its current spec, and gives back its message.
     pub async fn wait_condition(&self, name: &str, kind: &str, status: &str, reason: &str) -> String {
-        self.wait(&format!("{name} has {kind}={status}, {reason}"), || async move {
-            let tenant = self.get(name).await.ok_or("it is not there")?;
+        self.wait_condition_in(self.namespace(), name, kind, status, reason).await
+    }
+
+    /// The same in another namespace.
+    pub async fn wait_condition_in(
+        &self,
+        namespace: &str,
+        name: &str,
+        kind: &str,
+        status: &str,
+        reason: &str,
+    ) -> String {
+        self.wait(&format!("{namespace}/{name} has {kind}={status}, {reason}"), || async move {
+            let tenant = self.tenants_in(namespace).get_opt(name).await.unwrap().ok_or("it is not there")?;
             let found = condition(&tenant.data["status"], kind).unwrap_or_default();
             let current = found["observedGeneration"].as_i64() == tenant.metadata.generation;
             if current && found["status"] == status && found["reason"] == reason {

@@ -8,5 +8,6 @@ mod examples;
 mod explain;
 mod limits;
 mod managers;
+mod property;
 mod refused;
 mod specs;

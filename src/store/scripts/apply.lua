@@ -3,26 +3,32 @@
 -- First every step is decided on, against Redis as the earlier steps of the call would leave it; then, if none was
 -- refused, what differs is written. Nothing differs: nothing is written.
 --
--- KEYS  1 the epoch   2 the hash of numbers to the tenants that own them   3 the set of this cluster's tenants
+-- KEYS  1 the epoch   2 the hash of writers to the numbers they took   3 the hash of numbers to the tenants that own
+--       them   4 the set of this cluster's tenants
 --       then, so that an ACL that lacks a key is noticed before anything is written: of each step its record, its
 --       config and its numbers' mappings. Records, mappings and sets of other tenants are reached by their names.
--- ARGV  1 the caller's epoch   2 the plan, JSON: {cluster, steps: [step]}   3… one config a step, "" for a removal
+-- ARGV  1 the caller's epoch   2 the plan, JSON: {writer, cluster, steps: [step]}   3… one config a step, "" for a removal
 --       step  {op="publish", tenant, owner, uid, generation, secret, hash, sha1, dids, known, predecessors, takeOver}
 --             {op="remove", tenant, uid, known, retain}
 -- Answer  JSON, empty lists left out: {fenced: true, current?} or {steps: [answer]}, an answer being
 --       {is="unchanged"|"notOwned"|"withheld"}, {is="published", adopted, takenOver: [{did?, from}], removed: [did]},
 --       {is="removed", keys}, or {is="refused", why, cluster?, uid?, owner?, generation?, dids?, numbers: [{did, tenant}]?}
 
-local current = redis.call('GET', KEYS[1])
-if current ~= ARGV[1] then
+local plan = cjson.decode(ARGV[2])
+
+-- Current is the number that this writer took last, while no number is missing: a counter that was lost, set back or
+-- counted up by somebody else fences every writer until each has taken a new one. Writers of other clusters, which
+-- write to keys of their own, don't fence this one.
+local current, highest = redis.call('GET', KEYS[1]), 0
+for _, number in ipairs(redis.call('HVALS', KEYS[2])) do highest = math.max(highest, tonumber(number) or 0) end
+if redis.call('HGET', KEYS[2], plan.writer) ~= ARGV[1] or tonumber(current) ~= highest then
   return cjson.encode({ fenced = true, current = current or nil })
 end
 
 local DID, CONFIG = 'tenantmap:did:', 'tenantcfg:'
 local RECORD, TENANTS = 'runtime-operator:tenant:', 'runtime-operator:tenants:'
 local FIELDS = { 'cluster', 'owner', 'uid', 'generation', 'secret', 'dids', 'hash', 'sha1' }
-local dids_key, tenants_key = KEYS[2], KEYS[3]
-local plan = cjson.decode(ARGV[2])
+local dids_key, tenants_key = KEYS[3], KEYS[4]
 local cluster = plan.cluster
 
 -- Redis as it is, each cell read once and when asked for, and as the steps leave it. `false` is "not there".

@@ -1,14 +1,15 @@
 -- Takes the next number of the epoch, above any that the caller has seen: a counter that was lost must not hand out
 -- the number of a leader that was superseded before.
 --
--- KEYS  1 the epoch
--- ARGV  1 the highest number that the caller has seen, 0 for none
+-- KEYS  1 the epoch   2 the hash of writers to the numbers they took
+-- ARGV  1 the highest number that the caller has seen, 0 for none   2 the writer
 -- Answer  the number taken
 
-local number = redis.call('INCR', KEYS[1])
-local seen = tonumber(ARGV[1])
-if number <= seen then
-  number = seen + 1
+local number, least = redis.call('INCR', KEYS[1]), tonumber(ARGV[1])
+for _, taken in ipairs(redis.call('HVALS', KEYS[2])) do least = math.max(least, tonumber(taken) or 0) end
+if number <= least then
+  number = least + 1
   redis.call('SET', KEYS[1], string.format('%.0f', number))
 end
+redis.call('HSET', KEYS[2], ARGV[2], string.format('%.0f', number))
 return number

@@ -1,0 +1,69 @@
+//! Who owns a number: live calls come first, then age; nobody's edit reroutes a live number, and whoever waits for one
+//! gets it, without a gap, when its holder lets go.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)] // a test fails by panicking
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod conflict;
+mod handover;
+mod namespaces;
+mod restart;
+mod swap;
+mod tenant_id;
+mod waiting;
+
+use k8s_openapi::api::core::v1::ConfigMap;
+use kube::api::{Api, PostParams};
+use serde_json::{Value, json};
+use support::World;
+
+const ONE: &str = "+15550000001";
+const TWO: &str = "+15550000002";
+const THREE: &str = "+15550000003";
+const FOUR: &str = "+15550000004";
+
+/// Waits until what is made now is younger than a resource: creation times have whole seconds.
+async fn wait_until_younger_than(world: &World, name: &str) {
+    let created = world.get(name).await.unwrap().metadata.creation_timestamp.unwrap();
+    let maps: Api<ConfigMap> = Api::namespaced(world.client(), world.namespace());
+    let dry = PostParams { dry_run: true, ..PostParams::default() };
+    let clock = || async {
+        let map = serde_json::from_value(json!({ "metadata": { "generateName": "clock-" } })).unwrap();
+        let now = maps.create(&dry, &map).await.unwrap().metadata.creation_timestamp.unwrap();
+        if now > created { Ok(()) } else { Err(String::from("the same second")) }
+    };
+    world.wait("the API server's clock moves on", clock).await;
+}
+
+/// Waits until a resource is not Ready for a conflict whose message names number and holder.
+async fn wait_conflict(world: &World, loser: &str, did: &str, holder: &str) {
+    let named = format!("{did} is held by {}/{holder}", world.namespace());
+    let look = || async {
+        let message = world.wait_condition(loser, "Ready", "False", "DidConflict").await;
+        if message.contains(&named) { Ok(()) } else { Err(message) }
+    };
+    world.wait(&format!("{loser} says that {named}"), look).await;
+    world.wait_condition(loser, "DidsClaimed", "False", "DidConflict").await;
+}
+
+/// The numbers that a tenant's config lists.
+async fn listed(world: &World, tenant: &str) -> Value {
+    world.config(tenant).await.unwrap()["dids"].clone()
+}
+
+/// The numbers that a status says are live.
+async fn told(world: &World, name: &str) -> Value {
+    let status = world.status(name).await;
+    // An empty list is left out.
+    let dids = status.get("publishedDids").cloned().unwrap_or_else(|| json!([]));
+    assert_eq!(status["publishedDidCount"], dids.as_array().unwrap().len());
+    dids
+}
+
+/// Checks that a number was mapped anew as these say and never unmapped in between.
+fn moved(writes: &[(String, String)], did: &str, sets: usize) {
+    let key = format!("tenantmap:did:{did}");
+    let of: Vec<&str> = writes.iter().filter(|(of, _)| *of == key).map(|(_, done)| &**done).collect();
+    assert_eq!(of, vec!["set"; sets], "what was done to {key}");
+}

@@ -1,0 +1,108 @@
+//! Nothing that decides who owns a number is in memory only.
+
+use kube::api::ListParams;
+use serde_json::json;
+
+use super::support::{Operator, World, tenant};
+use super::{ONE, THREE, TWO, listed, told, wait_conflict, wait_until_younger_than};
+
+/// Live numbers that an older resource claims too, and a tenant id that two claim.
+async fn contested() -> (World, Operator) {
+    let world = World::new().await;
+    let operator = world.operator().start().await;
+    world.apply(&tenant("older").dids([ONE])).await;
+    wait_until_younger_than(&world, "older").await;
+    world.apply(&tenant("younger").dids([TWO])).await;
+    world.wait_ready("older").await;
+    world.wait_ready("younger").await;
+    world.set_dids("older", [ONE, TWO]).await;
+    world.apply(&tenant("younger").named("namesake").dids([THREE])).await;
+    as_contested(&world).await;
+    (world, operator)
+}
+
+async fn as_contested(world: &World) {
+    wait_conflict(world, "older", TWO, "younger").await;
+    world.wait_ready("younger").await;
+    world.wait_condition("namesake", "Ready", "False", "TenantIdConflict").await;
+    assert_eq!(world.live(ONE).await.as_deref(), Some("older"));
+    assert_eq!(world.live(TWO).await.as_deref(), Some("younger"));
+    assert_eq!(world.live(THREE).await, None);
+    assert_eq!(listed(world, "older").await, json!([ONE]));
+    assert_eq!(told(world, "namesake").await, json!([]));
+}
+
+#[tokio::test]
+async fn a_restart_decides_nothing_differently_and_writes_nothing_but_its_number() {
+    let (world, operator) = contested().await;
+    operator.kill().await.unwrap();
+    let before = world.tenants().list(&ListParams::default()).await.unwrap();
+    let mut journal = world.journal().await;
+
+    operator.restart().await.unwrap();
+    world.apply(&tenant("after").dids(["+15550000009"])).await;
+    world.wait_ready("after").await;
+    world.delete("after").await;
+    world.wait_gone("after").await;
+
+    as_contested(&world).await;
+    let after = world.tenants().list(&ListParams::default()).await.unwrap();
+    let versions = |list: &kube::core::ObjectList<_>| {
+        let version = |tenant: &kube::api::DynamicObject| tenant.metadata.resource_version.clone();
+        list.items.iter().map(version).collect::<Vec<_>>()
+    };
+    assert_eq!(versions(&after), versions(&before), "nothing was written to Kubernetes");
+    let mut writes = journal.writes().await;
+    writes.retain(|(key, _)| !key.contains("after") && !key.ends_with("+15550000009") && !is_index(key));
+    assert_eq!(writes, [("runtime-operator:epoch".to_owned(), "incrby".to_owned())]);
+    world.finish().await;
+}
+
+/// What the tenant that was applied afterwards changed too.
+fn is_index(key: &str) -> bool {
+    key == "runtime-operator:dids" || key.starts_with("runtime-operator:tenants:")
+}
+
+#[tokio::test]
+async fn a_holder_that_let_go_while_no_operator_ran_is_followed_by_the_one_who_waits() {
+    let (world, operator) = contested().await;
+    operator.kill().await.unwrap();
+    world.set_dids("younger", [THREE]).await;
+
+    operator.restart().await.unwrap();
+
+    world.wait_ready("older").await;
+    world.wait_ready("younger").await;
+    assert_eq!(world.live(TWO).await.as_deref(), Some("older"));
+    assert_eq!(world.live(THREE).await.as_deref(), Some("younger"));
+    world.finish().await;
+}
+
+#[tokio::test]
+async fn when_all_records_are_lost_the_holders_are_those_of_whom_their_status_says_so() {
+    let (world, operator) = contested().await;
+    operator.kill().await.unwrap();
+    world.exempt_all();
+    redis::cmd("FLUSHALL").exec_async(&mut world.connection().await).await.unwrap();
+    world.heed_all();
+
+    operator.restart().await.unwrap();
+
+    world.wait_live(TWO, Some("younger")).await;
+    world.wait_live(ONE, Some("older")).await;
+    as_contested(&world).await;
+    world.finish().await;
+}
+
+#[tokio::test]
+async fn when_all_records_are_lost_under_a_running_operator_the_holders_stay_too() {
+    let (world, _operator) = contested().await;
+    world.exempt_all();
+    redis::cmd("FLUSHALL").exec_async(&mut world.connection().await).await.unwrap();
+
+    world.wait_live(TWO, Some("younger")).await;
+    world.wait_live(ONE, Some("older")).await;
+    world.heed_all();
+    as_contested(&world).await;
+    world.finish().await;
+}

@@ -1,0 +1,93 @@
+//! Numbers that move both ways, or in a ring: edited while no operator runs, so that it sees all edits at once.
+
+use super::support::{World, tenant};
+use super::{FOUR, ONE, THREE, TWO, moved};
+
+/// Tenants with a number each, all of which get others while the operator is dead.
+async fn edited_at_once(
+    before: &[(&str, &str)],
+    after: &[(&str, &[&str])],
+) -> (World, Vec<(String, String)>) {
+    let world = World::new().await;
+    let operator = world.operator().start().await;
+    for (name, did) in before {
+        world.apply(&tenant(name).dids([*did])).await;
+        world.wait_ready(name).await;
+    }
+    operator.kill().await.unwrap();
+    for (name, dids) in after {
+        world.set_dids(name, dids.iter().copied()).await;
+    }
+    let mut journal = world.journal().await;
+
+    operator.restart().await.unwrap();
+
+    for (name, dids) in after {
+        world.wait_ready(name).await;
+        for did in *dids {
+            assert_eq!(world.live(did).await.as_deref(), Some(*name));
+        }
+    }
+    let writes = journal.writes().await;
+    (world, writes)
+}
+
+#[tokio::test]
+async fn two_that_swap_their_numbers_never_leave_one_unmapped() {
+    let (world, writes) =
+        edited_at_once(&[("acme", ONE), ("beta", TWO)], &[("acme", &[TWO]), ("beta", &[ONE])]).await;
+
+    moved(&writes, ONE, 1);
+    moved(&writes, TWO, 1);
+    world.finish().await;
+}
+
+#[tokio::test]
+async fn three_that_pass_their_numbers_round_never_leave_one_unmapped() {
+    let before = [("acme", ONE), ("beta", TWO), ("cora", THREE)];
+    let (world, writes) =
+        edited_at_once(&before, &[("acme", &[TWO]), ("beta", &[THREE]), ("cora", &[ONE, FOUR])]).await;
+
+    for did in [ONE, TWO, THREE, FOUR] {
+        moved(&writes, did, 1);
+    }
+    world.finish().await;
+}
+
+#[tokio::test]
+async fn a_chain_in_which_each_takes_from_the_next_never_leaves_a_number_unmapped() {
+    let before = [("acme", ONE), ("beta", TWO), ("cora", THREE)];
+    let (world, writes) =
+        edited_at_once(&before, &[("acme", &[FOUR]), ("beta", &[ONE]), ("cora", &[TWO])]).await;
+
+    for did in [ONE, TWO, FOUR] {
+        moved(&writes, did, 1);
+    }
+    assert_eq!(world.live(THREE).await, None, "nobody claims it any more");
+    world.finish().await;
+}
+
+#[tokio::test]
+async fn edits_that_follow_each_other_swap_without_a_gap_when_each_is_claimed_before_it_is_let_go() {
+    let world = World::new().await;
+    world.operator().start().await;
+    for (name, did) in [("acme", ONE), ("beta", TWO)] {
+        world.apply(&tenant(name).dids([did])).await;
+        world.wait_ready(name).await;
+    }
+    let mut journal = world.journal().await;
+
+    world.set_dids("acme", [ONE, TWO]).await;
+    world.set_dids("beta", [TWO, ONE]).await;
+    world.set_dids("acme", [TWO]).await;
+    world.set_dids("beta", [ONE]).await;
+
+    world.wait_ready("acme").await;
+    world.wait_ready("beta").await;
+    assert_eq!(world.live(ONE).await.as_deref(), Some("beta"));
+    assert_eq!(world.live(TWO).await.as_deref(), Some("acme"));
+    let writes = journal.writes().await;
+    let unmapped = writes.iter().any(|(key, done)| key.starts_with("tenantmap:") && done == "del");
+    assert!(!unmapped, "{writes:?}");
+    world.finish().await;
+}
