@@ -15,10 +15,16 @@ pub(super) enum Command {
                             code that does it, for tooling that compares it with the runtime's own report."
     )]
     Report,
+    /// Print the description of the admin routes, as OpenAPI 3.1
+    Openapi,
 }
 
 pub(super) fn call(command: &Command) -> Result<(), Failure> {
     match command {
         Command::Report => Ok(std::io::stdout().write_all(crate::contract::report().as_bytes())?),
+        Command::Openapi => {
+            let document = format!("{:#}\n", crate::admin::openapi::document());
+            Ok(std::io::stdout().write_all(document.as_bytes())?)
+        }
     }
 }
