@@ -6,6 +6,7 @@
 mod connection;
 mod failures;
 mod fixture;
+mod imperative;
 mod inspecting;
 mod ownership;
 mod property;

@@ -134,6 +134,13 @@ impl Cluster {
         Ok(answer.status.map(|status| status.token).unwrap_or_default())
     }
 
+    /// The private key (PEM) with which the API server signs tokens: for tokens that it would not make, such as expired
+    /// ones.
+    #[must_use]
+    pub fn account_key(&self) -> &Path {
+        &self.account_key
+    }
+
     /// A kubeconfig with the rights that RBAC gives a `ServiceAccount`, which is made when it is not there.
     pub async fn service_account_kubeconfig(&self, namespace: &str, name: &str) -> Result<PathBuf> {
         let token = self.service_account_token(namespace, name, &[]).await?;
