@@ -11,11 +11,12 @@ use tracing::{debug, info, warn};
 
 use super::context::Context;
 use super::error::Error;
-use super::prepare::{Findings, Prepared, Todo, prepare};
+use super::prepare::{Prepared, Todo, prepare};
 use super::state::{Note, Outcome, State};
 use super::tenant::Tenant;
 use crate::api;
 use crate::contract::Did;
+use crate::domain::plan::Findings;
 use crate::domain::verdict::{Blocker, Holder, Lacking, numbers};
 use crate::domain::{ResourceName, Uid};
 use crate::store::{Applied, Epoch, Refusal, Step, StoreError};
@@ -192,7 +193,7 @@ async fn learn(ctx: &Context, uid: &Uid, refusal: Refusal, findings: &mut Findin
                 ctx.look_at_touched(&touched, std::slice::from_ref(uid));
             }
             let holder = Holder::Elsewhere { cluster: cluster.to_string(), owner };
-            learn_lost(holder, dids, findings);
+            findings.lost(holder, dids);
         }
         Refusal::NumbersInUse(numbers) => {
             let lacking =
@@ -205,15 +206,6 @@ async fn learn(ctx: &Context, uid: &Uid, refusal: Refusal, findings: &mut Findin
         Refusal::Stale { .. } => return Err(Error::Unsettled),
     }
     Ok(())
-}
-
-/// Somebody whom no resource decides about has these numbers, or the tenant id where there are none.
-fn learn_lost(holder: Holder, dids: Vec<Did>, findings: &mut Findings) {
-    if dids.is_empty() {
-        findings.blocker = Some(Blocker::Tenant(holder));
-    } else {
-        findings.lacking.extend(dids.into_iter().map(|did| Lacking { did, holder: holder.clone() }));
-    }
 }
 
 /// The index was behind: somebody of this cluster holds it by his record.
@@ -236,7 +228,7 @@ async fn learn_holder(
         }
         // Another operator's, of the same cluster, which watches other namespaces.
         None if !ctx.watches(namespace) => {
-            learn_lost(Holder::Resource(ResourceName::new(namespace, name)), dids, findings);
+            findings.lost(Holder::Resource(ResourceName::new(namespace, name)), dids);
         }
         // No such resource is left, or it is on its way out: its record yields.
         None => drop(findings.predecessors.insert(uid)),

@@ -1,14 +1,15 @@
 //! What the controller knows between two events: an index, never the only copy of anything.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
 
 use super::secrets::{SecretIndex, SecretKey, Version};
 use super::tenant::Tenant;
 use crate::api::{RuntimeTenantSpec, RuntimeTenantStatus};
 use crate::contract::{Did, TenantId};
-use crate::domain::claims::{Claim, Claims, Holdings, Live, Touched};
+use crate::domain::claims::{Claim, Claims, Live, Touched};
 use crate::domain::compile::Claimed;
-use crate::domain::verdict::Verdict;
+use crate::domain::plan::View;
+pub use crate::domain::plan::{Fingerprint, Outcome};
 use crate::domain::{ResourceName, Uid};
 use crate::store::Record;
 
@@ -56,26 +57,6 @@ pub struct Entry {
     pub gone: bool,
 }
 
-/// What an ownership record says of what is published: equal ones mean that nothing is to be written.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Fingerprint {
-    /// The resource's generation.
-    pub generation: i64,
-    /// The Secret's version, and whether its value was published.
-    pub secret: String,
-    /// The hash of the config without the secret; it covers the numbers too.
-    pub hash: String,
-}
-
-/// What came of the last look.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Outcome {
-    /// It stays: this is how it is.
-    Seen(Verdict),
-    /// It is being deleted, and its keys are as its policy wants them: the finalizer can go.
-    Released,
-}
-
 /// Something that happened once, for an event.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Note {
@@ -85,27 +66,6 @@ pub struct Note {
     pub reason: &'static str,
     /// For a person to read.
     pub message: String,
-}
-
-/// What one look at a resource starts from: one consistent reading of the state.
-#[derive(Debug)]
-pub struct View {
-    /// What it holds; none while it is deleted or claims nothing.
-    pub holdings: Option<Holdings>,
-    /// Names of the holders of what it lost.
-    pub names: HashMap<Uid, ResourceName>,
-    /// Owners that yield to it.
-    pub predecessors: BTreeSet<Uid>,
-    /// What is live by record.
-    pub live: Option<Live>,
-    /// What the record says.
-    pub record: Option<Fingerprint>,
-    /// Whether Redis was seen to hold it.
-    pub verified: bool,
-    /// How often there was a sign that it might not.
-    pub doubts: u64,
-    /// Whether its keys outlive it.
-    pub retain: bool,
 }
 
 impl State {
@@ -164,22 +124,13 @@ impl State {
     /// What a look at `uid` starts from.
     #[must_use]
     pub fn view(&self, uid: &Uid) -> View {
-        let holdings = self.claims.holdings(uid);
-        let holders = holdings.iter().flat_map(|holdings| {
-            holdings.lost.iter().map(|(_, holder)| holder).chain(&holdings.tenant_lost_to)
-        });
-        let names =
-            holders.filter_map(|uid| Some((uid.clone(), self.claims.get(uid)?.name.clone()))).collect();
         let entry = self.entries.get(uid);
         View {
-            names,
-            holdings,
-            predecessors: self.claims.predecessors(uid),
-            live: self.claims.live(uid).cloned(),
             record: entry.and_then(|entry| entry.record.clone()),
             verified: entry.is_some_and(|entry| entry.verified),
             doubts: entry.map_or(0, |entry| entry.doubts),
             retain: entry.is_some_and(|entry| entry.retain),
+            ..View::of(&self.claims, uid)
         }
     }
 
