@@ -9,10 +9,10 @@ tools: ## Find or build etcd, kube-apiserver, kubectl, Redis, ... and link them 
 	@tools/install.sh
 
 cluster: tools ## Keep a local cluster with the CRD and a Redis until Ctrl-C
-	@cargo build --quiet --locked --package local-cluster
-	@exec target/debug/local-cluster $(wildcard crds/runtimetenants.yaml)
+	@cargo build --locked --workspace --bins
+	@exec "$${CARGO_TARGET_DIR:-target}"/debug/local-cluster crds/runtimetenants.yaml
 
-demo: tools ## See the operator at work on a local cluster; KEEP=1 leaves it up
+demo: ## See the operator at work on a local cluster; KEEP=1 leaves it up
 	@KEEP=$(KEEP) scripts/demo.sh
 
 test: ## Run everything: tools, format, lints, all tests

@@ -6,21 +6,28 @@
 
 use std::time::Duration;
 
-use k8s_openapi::api::coordination::v1::Lease;
+use futures::StreamExt;
+use k8s_openapi::api::coordination::v1::{Lease, LeaseSpec};
+use kube::runtime::WatchStreamExt;
+use kube::runtime::watcher::watch_object;
 use kube::{Api, Client};
-use kube_lease_manager::LeaseManagerBuilder;
+use kube_lease_manager::{LeaseManager, LeaseManagerBuilder, LeaseManagerError};
 use tokio::sync::watch;
-use tokio::time::sleep;
-use tracing::{info, warn};
+use tokio::time::{Instant, sleep, timeout};
+use tracing::{debug, info, warn};
 
 use crate::store::{Epoch, Store};
 
 /// The Lease's name, in the operator's own namespace.
 pub const LEASE: &str = "runtime-operator";
-/// For how long a Lease counts that is not renewed, seconds.
-const DURATION_SECS: u64 = 15;
-/// How long before that it is renewed, seconds.
-const GRACE_SECS: u64 = 5;
+/// For how long a Lease counts that is not renewed.
+const DURATION: Duration = Duration::from_secs(15);
+/// How long a leader tries to renew it before it stops leading.
+const RENEW_DEADLINE: Duration = Duration::from_secs(10);
+/// How often it is renewed.
+const RENEW_EVERY: Duration = Duration::from_secs(2);
+/// How long taking a free Lease may take.
+const ATTEMPT: Duration = Duration::from_secs(5);
 /// How often it is tried again where something outside fails.
 const RETRY: Duration = Duration::from_secs(1);
 
@@ -51,9 +58,6 @@ pub enum LeaderError {
     /// Another replica holds the Lease.
     #[error("lost the Lease {LEASE}")]
     Lost,
-    /// The Lease could not be set up.
-    #[error("the Lease {LEASE}: {0}")]
-    Lease(#[from] kube_lease_manager::LeaseManagerError),
 }
 
 impl Leader {
@@ -89,8 +93,8 @@ pub async fn alone(store: &Store, sender: &watch::Sender<Leadership>, leader: &L
     }
 }
 
-/// Leads while it holds the Lease. Ends with an error once it does not, and without one when `stop` is done: then the
-/// Lease is released.
+/// Leads whenever it holds the Lease. Ends with an error when another took the Lease away, and without one when `stop`
+/// is done: then the Lease is released.
 pub async fn elected(
     client: Client,
     identity: &str,
@@ -99,73 +103,165 @@ pub async fn elected(
     leader: &Leader,
     stop: impl Future<Output = ()>,
 ) -> Result<(), LeaderError> {
-    let leases: Api<Lease> = Api::default_namespaced(client.clone());
-    let namespace = client.default_namespace().to_owned();
-    let manager = LeaseManagerBuilder::new(client, LEASE)
-        .with_namespace(namespace)
-        .with_identity(identity)
-        .with_field_manager("runtime-operator")
-        .with_duration(DURATION_SECS)
-        .with_grace(GRACE_SECS)
-        .build()
-        .await?;
-    let (mut held, task) = manager.watch().await;
-    let outcome = tokio::select! {
-        outcome = hold(&mut held, &leases, identity, store, sender, leader) => outcome,
-        () = stop => Ok(()),
-    };
-    // The manager releases the Lease when nobody listens any more.
-    drop(held);
-    if let Ok(Err(error)) = task.await {
-        warn!(%error, "the Lease was not released: a follower waits until it expires");
-    }
-    outcome
-}
-
-async fn hold(
-    held: &mut watch::Receiver<bool>,
-    leases: &Api<Lease>,
-    identity: &str,
-    store: &Store,
-    sender: &watch::Sender<Leadership>,
-    leader: &Leader,
-) -> Result<(), LeaderError> {
-    if held.wait_for(|held| *held).await.is_err() {
-        return Err(LeaderError::Lost);
-    }
-    info!(identity, "holds the Lease");
+    let lease = OwnLease { leases: Api::default_namespaced(client.clone()), client, identity };
+    tokio::pin!(stop);
     loop {
-        let epoch = tokio::select! {
-            epoch = lead(leases, identity, store, sender) => epoch,
-            // A closed channel is a manager that gave up.
-            _ = held.wait_for(|held| !*held) => return Err(LeaderError::Lost),
+        let manager = tokio::select! {
+            manager = lease.win() => manager,
+            () = &mut stop => return Ok(()),
         };
-        tokio::select! {
-            () = leader.refused(epoch) => warn!("Redis refused a write: another epoch is current"),
-            _ = held.wait_for(|held| !*held) => return Err(LeaderError::Lost),
-        }
-        if !holds(leases, identity).await {
-            return Err(LeaderError::Lost);
+        info!(identity, "holds the Lease");
+        let end = tokio::select! {
+            end = lease.keep(&manager) => end,
+            () = lease.lead(store, sender, leader) => End::Superseded,
+            () = &mut stop => End::Stopped,
+        };
+        sender.send_replace(Leadership::Following);
+        match end {
+            End::Superseded => return Err(LeaderError::Lost),
+            End::Stopped => {
+                lease.give_back(&manager).await;
+                return Ok(());
+            }
+            End::Expired => warn!("the Lease could not be renewed in time: follows until it is won again"),
         }
     }
 }
 
-/// Takes a number, and leads with it only if the Lease is still this replica's after that.
-async fn lead(
-    leases: &Api<Lease>,
-    identity: &str,
-    store: &Store,
-    sender: &watch::Sender<Leadership>,
-) -> Epoch {
-    loop {
-        let epoch = next_epoch(store, sender).await;
-        if holds(leases, identity).await {
+/// Why a replica stops leading.
+enum End {
+    /// It stops altogether.
+    Stopped,
+    /// Nobody answered when the Lease was to be renewed.
+    Expired,
+    /// Another has the Lease.
+    Superseded,
+}
+
+/// The Lease, as one replica sees it.
+struct OwnLease<'a> {
+    client: Client,
+    leases: Api<Lease>,
+    identity: &'a str,
+}
+
+impl OwnLease<'_> {
+    /// Waits until the Lease is this replica's. However long that takes.
+    async fn win(&self) -> LeaseManager {
+        loop {
+            self.wait_until_free().await;
+            match timeout(ATTEMPT, self.try_to_win()).await {
+                Ok(Ok(Some(manager))) => return manager,
+                // Another was faster.
+                Ok(Ok(None)) | Err(_) => debug!("the Lease went to another"),
+                Ok(Err(error)) => warn!(%error, "the Lease can't be taken"),
+            }
+            sleep(RETRY.mul_f64(rand::random_range(0.2..0.6))).await;
+        }
+    }
+
+    async fn try_to_win(&self) -> Result<Option<LeaseManager>, LeaseManagerError> {
+        // Each replica has a field manager of its own: of two that apply at once, one gets a conflict.
+        let suffix = self.identity.len().saturating_sub(100);
+        let manager = LeaseManagerBuilder::new(self.client.clone(), LEASE)
+            .with_namespace(self.client.default_namespace())
+            .with_identity(self.identity)
+            .with_field_manager(format!(
+                "runtime-operator-{}",
+                self.identity.get(suffix..).unwrap_or_default()
+            ))
+            .with_duration(DURATION.as_secs())
+            .with_grace(DURATION.as_secs() - RENEW_EVERY.as_secs())
+            .build()
+            .await?;
+        Ok(manager.changed().await?.then_some(manager))
+    }
+
+    /// Waits until nobody holds the Lease, or whoever does has not renewed it for its duration, by this replica's own
+    /// clock. A Lease that is released is seen at once.
+    async fn wait_until_free(&self) {
+        let mut events = watch_object(self.leases.clone(), LEASE).default_backoff().boxed();
+        let mut held: Option<LeaseSpec> = None;
+        loop {
+            match timeout(DURATION, events.next()).await {
+                Ok(Some(Ok(lease))) => {
+                    held = lease.and_then(|lease| lease.spec);
+                    if held.as_ref().and_then(|spec| spec.holder_identity.as_ref()).is_none() {
+                        return;
+                    }
+                }
+                Ok(Some(Err(error))) => debug!(%error, "the Lease can't be watched"),
+                // Not renewed for so long; unless it was never seen, for the API server does not answer.
+                Ok(None) | Err(_) if held.is_some() => return,
+                Ok(None) | Err(_) => {}
+            }
+        }
+    }
+
+    /// Renews the Lease for as long as that works.
+    async fn keep(&self, manager: &LeaseManager) -> End {
+        let mut failing: Option<Instant> = None;
+        loop {
+            let since = failing.unwrap_or_else(Instant::now);
+            // A renewal that hangs is a failed one.
+            match timeout(RENEW_DEADLINE.saturating_sub(since.elapsed()), manager.changed()).await {
+                Ok(Ok(true)) => failing = None,
+                Ok(Ok(false)) => return End::Superseded,
+                Ok(Err(error)) => {
+                    debug!(%error, "the Lease is not renewed yet");
+                    failing.get_or_insert_with(Instant::now);
+                    sleep(RENEW_EVERY).await;
+                }
+                // It answers only when something has changed: silence is good while the Lease says so.
+                Err(_) => match timeout(RENEW_EVERY, self.leases.get_opt(LEASE)).await {
+                    Ok(Ok(lease)) if self.is_holder(lease.as_ref()) => failing = None,
+                    Ok(Ok(_)) => return End::Superseded,
+                    Ok(Err(_)) | Err(_) => return End::Expired,
+                },
+            }
+        }
+    }
+
+    fn is_holder(&self, lease: Option<&Lease>) -> bool {
+        let spec = lease.and_then(|lease| lease.spec.as_ref());
+        spec.and_then(|spec| spec.holder_identity.as_deref()) == Some(self.identity)
+    }
+
+    async fn give_back(&self, manager: &LeaseManager) {
+        if !matches!(timeout(RENEW_EVERY, manager.release()).await, Ok(Ok(()))) {
+            warn!("the Lease was not released: a follower waits until it expires");
+        }
+    }
+
+    /// Leads with one number after the other. Ends when the Lease is another's.
+    async fn lead(&self, store: &Store, sender: &watch::Sender<Leadership>, leader: &Leader) {
+        loop {
+            let epoch = next_epoch(store, sender).await;
+            // Only now: whoever won the Lease before the number was taken has a lower one.
+            if !self.holds().await {
+                return;
+            }
             info!(epoch = epoch.0, "leads");
             sender.send_replace(Leadership::Leading(epoch));
-            return epoch;
+            leader.refused(epoch).await;
+            warn!("Redis refused a write: another epoch is current");
+            if !self.holds().await {
+                return;
+            }
         }
-        sender.send_replace(Leadership::Following);
-        sleep(RETRY).await;
+    }
+
+    /// Whether the Lease is this replica's. Asked until the API server answers: no answer is no leave to write.
+    async fn holds(&self) -> bool {
+        loop {
+            match self.leases.get_opt(LEASE).await {
+                Ok(lease) => return self.is_holder(lease.as_ref()),
+                Err(error) => {
+                    warn!(%error, "the Lease can't be read");
+                    sleep(RETRY).await;
+                }
+            }
+        }
     }
 }
 
@@ -188,24 +284,6 @@ async fn next_epoch(store: &Store, sender: &watch::Sender<Leadership>) -> Epoch 
                     told.clone_from(&why);
                 }
                 sender.send_replace(Leadership::Waiting(why));
-                sleep(RETRY).await;
-            }
-        }
-    }
-}
-
-/// Whether the API server says that the Lease is this replica's. Asked until it answers: no answer is no leave to
-/// write.
-async fn holds(leases: &Api<Lease>, identity: &str) -> bool {
-    loop {
-        match leases.get(LEASE).await {
-            Ok(lease) => {
-                let holder = lease.spec.and_then(|spec| spec.holder_identity);
-                return holder.as_deref() == Some(identity);
-            }
-            Err(kube::Error::Api(status)) if status.code == 404 => return false,
-            Err(error) => {
-                warn!(%error, "the Lease can't be read");
                 sleep(RETRY).await;
             }
         }

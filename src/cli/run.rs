@@ -12,10 +12,10 @@ use tokio::sync::watch;
 use tracing::{error, info};
 
 use super::Failure;
-use crate::admin::probes;
+use crate::admin::{self, Access, Limits, probes};
 use crate::controller::{Controller, Hold};
 use crate::leader;
-use crate::settings::{RunArgs, Settings};
+use crate::settings::{AdminAuth, RunArgs, Settings};
 use crate::store::{ClusterId, Store, StoreError};
 use crate::telemetry::{self, Metrics};
 
@@ -54,6 +54,14 @@ async fn run(settings: Settings, store: Store) -> Result<(), Failure> {
         .map_err(|error| format!("--telemetry-addr {}: {error}", settings.telemetry_addr))?;
     // Port 0 leaves the choice to the system.
     info!(address = %telemetry.local_addr()?, "probes and metrics are served");
+    let access = match settings.admin.auth {
+        AdminAuth::Kubernetes => Access::Kubernetes(client.clone()),
+        AdminAuth::None => Access::Open,
+    };
+    let admin =
+        admin::Server::bind(settings.admin, access, store.clone(), metrics.clone(), Limits::default())
+            .await?;
+    info!(address = %admin.address()?, "admin routes are served");
     let (stop, stopped) = watch::channel(false);
     let stopping = || {
         let mut stopped = stopped.clone();
@@ -63,6 +71,7 @@ async fn run(settings: Settings, store: Store) -> Result<(), Failure> {
         }
     };
     let probes = tokio::spawn(probes::serve(telemetry, metrics.clone(), readiness, stopping()));
+    let admin = tokio::spawn(admin.serve(stopping()));
     let (leadership, leader) = leader::channel();
     let controller = Controller {
         client,
@@ -106,6 +115,7 @@ async fn run(settings: Settings, store: Store) -> Result<(), Failure> {
         finish.send_replace(true);
         leading.await?;
     }
+    admin.await?;
     probes.await?;
     info!("ended");
     outcome

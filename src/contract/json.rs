@@ -19,7 +19,15 @@ pub struct NotJson(#[from] serde_json::Error);
 
 /// Reads one JSON value and nothing after it. Members keep their order; of two with one name the last one counts, in
 /// the first one's place, as in JavaScript.
-pub(super) fn read(text: &[u8]) -> Result<Value, NotJson> {
+///
+/// # Example
+///
+/// ```
+/// let body = runtime_operator::contract::read_json(br#"{"didE164":"+15551234567"}"#)?;
+/// assert_eq!(body["didE164"], "+15551234567");
+/// # Ok::<_, runtime_operator::contract::NotJson>(())
+/// ```
+pub fn read(text: &[u8]) -> Result<Value, NotJson> {
     let Json(value) = serde_json::from_slice(text)?;
     Ok(value)
 }

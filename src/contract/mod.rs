@@ -5,6 +5,7 @@ mod config;
 mod e164;
 mod fault;
 mod json;
+mod json_schema;
 mod keys;
 mod report;
 pub mod routes;
@@ -14,7 +15,8 @@ mod schema;
 pub use config::{ParseConfigError, RuntimeTenantConfig};
 pub use e164::{Did, DidError, is_white_space, trim};
 pub use fault::{Fault, InvalidConfig, MAX_FAULTS};
-pub use json::{MAX_DEPTH, NotJson};
+pub use json::{MAX_DEPTH, NotJson, read as read_json};
+pub use json_schema::{config_members_schema, config_schema, did_schema};
 pub use keys::{CONFIG_PREFIX, DID_PREFIX, TenantId, TenantIdError, config_key, did_key};
 pub use report::report;
 pub use schema::{

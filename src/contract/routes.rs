@@ -52,6 +52,10 @@ pub enum ErrorCode {
     PayloadTooLarge,
     /// The body says that it is not JSON.
     UnsupportedMediaType,
+    /// The body did not come in time.
+    RequestTimeout,
+    /// More requests, or larger ones, at once than are served: the client is to come again (`Retry-After`).
+    Overloaded,
 }
 
 /// The largest body of a request, in bytes: 10 MB.
@@ -95,6 +99,8 @@ impl ErrorCode {
             Self::MethodNotAllowed => ("method_not_allowed", 405),
             Self::PayloadTooLarge => ("payload_too_large", 413),
             Self::UnsupportedMediaType => ("unsupported_media_type", 415),
+            Self::RequestTimeout => ("request_timeout", 408),
+            Self::Overloaded => ("overloaded", 503),
         }
     }
 }

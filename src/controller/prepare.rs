@@ -10,7 +10,7 @@ use super::secrets::{self, Resolved};
 use super::state::{Fingerprint, Outcome, View, secret_key, told};
 use super::tenant::Tenant;
 use crate::api::{self, RuntimeTenantSpec};
-use crate::contract::{Did, RuntimeTenantConfig, TenantId};
+use crate::contract::{Did, RuntimeTenantConfig};
 use crate::domain::claims::Live;
 use crate::domain::compile;
 use crate::domain::verdict::{Blocker, Holder, Lacking, Published, SecretFaultKind, Verdict};
@@ -42,12 +42,23 @@ pub struct Todo {
 /// What Redis refused so far in this look: numbers and tenant ids that resources of this cluster don't decide about.
 #[derive(Clone, Debug, Default)]
 pub struct Findings {
+    /// The generation of the resource that was refused: of another one, nothing here may be true.
+    pub generation: i64,
     /// What stops it altogether.
     pub blocker: Option<Blocker>,
     /// Numbers that somebody outside has.
     pub lacking: Vec<Lacking>,
     /// Owners by record of which no resource is left.
     pub predecessors: BTreeSet<Uid>,
+}
+
+impl Findings {
+    /// Forgets what was found of another generation.
+    pub fn of_generation(&mut self, generation: i64) {
+        if self.generation != generation {
+            *self = Self { generation, ..Self::default() };
+        }
+    }
 }
 
 /// Says what `uid` calls for.
@@ -60,7 +71,11 @@ pub async fn prepare(ctx: &Context, uid: &Uid, findings: &Findings) -> Result<Pr
     match tenant {
         None => Ok(remove_what_is_left(uid, &view)),
         Some(tenant) if tenant.is_deleting() => Ok(release(&tenant, &view)),
-        Some(tenant) => Look { ctx, tenant, view, findings }.prepare().await,
+        Some(tenant) => {
+            let findings = Some(findings).filter(|findings| findings.generation == tenant.generation());
+            let findings = findings.cloned().unwrap_or_default();
+            Look { ctx, tenant, view, findings }.prepare().await
+        }
     }
 }
 
@@ -89,7 +104,7 @@ struct Look<'a> {
     ctx: &'a Context,
     tenant: Arc<Tenant>,
     view: View,
-    findings: &'a Findings,
+    findings: Findings,
 }
 
 impl Look<'_> {
@@ -106,8 +121,12 @@ impl Look<'_> {
         if spec.suspend {
             return Ok(self.suspended(&spec, lacking));
         }
-        if let Some(blocker) = self.lost_tenant().or_else(|| self.findings.blocker.clone()) {
+        if let Some(blocker) = self.lost_tenant() {
             return Ok(self.blocked(blocker, None));
+        }
+        if let Some(blocker) = self.findings.blocker.clone() {
+            let verdict = self.verdict(Some(blocker), None);
+            return Ok(Prepared::Settled(Outcome::Seen(Verdict { lacking, ..verdict })));
         }
         if dids.is_empty() {
             return Ok(self.without_numbers(lacking));
@@ -210,7 +229,8 @@ impl Look<'_> {
             lacking: lacking.clone(),
         };
         if self.view.record.as_ref() == Some(&fingerprint)
-            && (self.view.verified || self.verify(draft.tenant_id(), &fingerprint).await?)
+            && self.view.live.as_ref().is_some_and(|live| live.dids == draft.dids())
+            && (self.view.verified || self.verify(draft, &fingerprint).await?)
         {
             return Ok(Prepared::Settled(Outcome::Seen(after)));
         }
@@ -240,14 +260,16 @@ impl Look<'_> {
     }
 
     /// Whether Redis holds exactly what its record says, and the record says this.
-    async fn verify(&self, tenant: &TenantId, wanted: &Fingerprint) -> Result<bool, Error> {
-        let found = self.ctx.store.inspect(std::slice::from_ref(tenant)).await?;
+    async fn verify(&self, draft: &RuntimeTenantConfig, wanted: &Fingerprint) -> Result<bool, Error> {
+        let found = self.ctx.store.inspect(std::slice::from_ref(draft.tenant_id())).await?;
         let Some(found) = found.into_iter().next() else { return Ok(false) };
         let uid = self.tenant.uid();
         let ours = found.record.as_ref().is_some_and(|record| {
             record.owner.uid == uid
                 && record.cluster == self.ctx.cluster
                 && Fingerprint::of(record) == *wanted
+                // Another cluster may have taken a number out of it, whereby the rest stays as it was.
+                && record.dids == draft.dids()
         });
         let good = ours && found.intact;
         let mut state = self.ctx.state();

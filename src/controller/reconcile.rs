@@ -168,20 +168,29 @@ async fn together(ctx: &Context, epoch: Epoch, members: &[Uid]) -> Result<(), Er
             conclude(ctx, members, todos, applied, settled);
             return Ok(());
         }
-        for ((uid, _), applied) in todos.iter().zip(applied) {
+        for ((uid, todo), applied) in todos.iter().zip(applied) {
             if let Applied::Refused(refusal) = applied {
                 debug!(%uid, ?refusal, "refused");
-                learn(ctx, refusal, findings.entry((*uid).clone()).or_default()).await?;
+                let findings = findings.entry((*uid).clone()).or_default();
+                if let Step::Publish(publication) = &todo.step {
+                    findings.of_generation(publication.generation);
+                }
+                learn(ctx, uid, refusal, findings).await?;
             }
         }
     }
     Err(Error::Unsettled)
 }
 
-/// What Redis knew better.
-async fn learn(ctx: &Context, refusal: Refusal, findings: &mut Findings) -> Result<(), Error> {
+/// What Redis knew better when `uid` was to be published.
+async fn learn(ctx: &Context, uid: &Uid, refusal: Refusal, findings: &mut Findings) -> Result<(), Error> {
     match refusal {
         Refusal::OwnedElsewhere { cluster, owner, dids } => {
+            if dids.is_empty() {
+                // Whatever was live for it under this tenant id is not its own any more.
+                let touched = ctx.state().record(uid, None, false);
+                ctx.look_at_touched(&touched, std::slice::from_ref(uid));
+            }
             let holder = Holder::Elsewhere { cluster: cluster.to_string(), owner };
             learn_lost(holder, dids, findings);
         }

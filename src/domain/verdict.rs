@@ -164,6 +164,10 @@ impl Verdict {
             None if self.lacking.is_empty() => format!("{} live", numbers(live)),
             None => format!("{} live; {lacking}", numbers(live)),
             Some(Blocker::NoNumbers) => lacking,
+            // It may well list the number, and not have it.
+            Some(blocker @ Blocker::WouldUnmap(_)) if !self.lacking.is_empty() => {
+                format!("{}; {lacking}", blocker.message())
+            }
             Some(blocker) if live > 0 => {
                 format!("{}; what was published stays live ({})", blocker.message(), numbers(live))
             }

@@ -143,6 +143,12 @@ impl StoreError {
         }
         match error.kind() {
             ErrorKind::AuthenticationFailed => Self::WrongPassword,
+            // A script's own commands, before Redis 7.2 (`src/script.c`, `scriptVerifyACL`), have no code for it.
+            ErrorKind::Server(_) | ErrorKind::Extension
+                if detail(error).contains("The user executing the script can't") =>
+            {
+                Self::NoPermission { detail: detail(error) }
+            }
             // A parse error's text holds what was parsed.
             ErrorKind::Parse | ErrorKind::UnexpectedReturnType => {
                 Self::Unexpected("an answer that is not as Redis' protocol has it".to_owned())

@@ -13,6 +13,7 @@
 
 mod connection;
 mod error;
+mod imperative;
 mod inspect;
 mod plan;
 mod script;
@@ -34,6 +35,7 @@ use connection::{Connections, Fault};
 use settings::Endpoint;
 
 pub use error::{PERMISSIONS, StoreError};
+pub use imperative::WriteError;
 pub use plan::{
     Applied, ClusterId, Epoch, Inspection, Owner, Publication, Record, Refusal, Removal, Step, TakenOver,
 };

@@ -13,6 +13,9 @@ pub(super) static INSPECT: LazyLock<Script> =
 /// Tells foreign writes from this cluster's own.
 pub(super) static TOUCHED: LazyLock<Script> =
     LazyLock::new(|| Script::new(include_str!("scripts/touched.lua")));
+/// Writes what no resource holds.
+pub(super) static IMPERATIVE: LazyLock<Script> =
+    LazyLock::new(|| Script::new(include_str!("scripts/imperative.lua")));
 /// Takes the next epoch.
 pub(super) static NEXT_EPOCH: LazyLock<Script> =
     LazyLock::new(|| Script::new(include_str!("scripts/next_epoch.lua")));

@@ -1,12 +1,14 @@
 //! What is counted, in the OpenMetrics text format.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
 
 use crate::store::Applied;
@@ -30,7 +32,19 @@ pub struct Metrics {
     pub sweeps_refused: Counter,
     failures: Family<ReasonLabel, Counter>,
     steps: Family<ResultLabel, Counter>,
+    requests: Family<RequestLabels, Counter>,
+    durations: Family<RouteLabels, Histogram, fn() -> Histogram>,
+    reviews: Family<ReviewLabels, Counter>,
     registry: Arc<Registry>,
+}
+
+/// What the API server is asked for about a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Review {
+    /// Whose token it is.
+    Token,
+    /// Whether they may.
+    Access,
 }
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
@@ -40,6 +54,25 @@ struct ReasonLabel {
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 struct ResultLabel {
+    result: &'static str,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct RequestLabels {
+    method: &'static str,
+    route: &'static str,
+    status: &'static str,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct RouteLabels {
+    method: &'static str,
+    route: &'static str,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct ReviewLabels {
+    kind: &'static str,
     result: &'static str,
 }
 
@@ -72,6 +105,25 @@ impl Default for Metrics {
             "orphan_sweeps_refused",
             "Sweeps that removed nothing since too many records had lost their resource at once",
         );
+        let requests = Family::default();
+        registry.register(
+            "admin_requests",
+            "Requests of admin routes, by route template and status class",
+            requests.clone(),
+        );
+        let durations = Family::new_with_constructor(duration as fn() -> Histogram);
+        registry.register_with_unit(
+            "admin_request_duration",
+            "How long answers of admin routes took, by route template",
+            Unit::Seconds,
+            durations.clone(),
+        );
+        let reviews = Family::default();
+        registry.register(
+            "admin_reviews",
+            "Reviews of tokens and rights that the API server was asked for, by result",
+            reviews.clone(),
+        );
         let build: Family<BuildLabel, Gauge> = Family::default();
         build.get_or_create(&BuildLabel { version: env!("CARGO_PKG_VERSION") }).set(1);
         registry.register_with_unit("build", "The version that runs", Unit::Other("info".to_owned()), build);
@@ -85,6 +137,9 @@ impl Default for Metrics {
             sweeps_refused,
             failures,
             steps,
+            requests,
+            durations,
+            reviews,
             registry: Arc::new(registry),
         }
     }
@@ -109,6 +164,32 @@ impl Metrics {
         self.steps.get_or_create(&ResultLabel { result }).inc();
     }
 
+    /// An admin route answered. `route` is a template, `method` its own: of a closed set, as the label says.
+    pub fn answered(&self, method: &'static str, route: &'static str, status: u16, took: Duration) {
+        let class = match status {
+            0..300 => "2xx",
+            300..400 => "3xx",
+            400..500 => "4xx",
+            _ => "5xx",
+        };
+        self.requests.get_or_create(&RequestLabels { method, route, status: class }).inc();
+        self.durations.get_or_create(&RouteLabels { method, route }).observe(took.as_secs_f64());
+    }
+
+    /// The API server said yes or no; none: it did not answer.
+    pub fn reviewed(&self, kind: Review, result: Option<bool>) {
+        let kind = match kind {
+            Review::Token => "token",
+            Review::Access => "access",
+        };
+        let result = match result {
+            Some(true) => "allowed",
+            Some(false) => "denied",
+            None => "failed",
+        };
+        self.reviews.get_or_create(&ReviewLabels { kind, result }).inc();
+    }
+
     /// Everything, as a scrape wants it.
     #[must_use]
     pub fn encode(&self) -> String {
@@ -123,6 +204,11 @@ fn counter(registry: &mut Registry, name: &str, help: &str) -> Counter {
     let counter = Counter::default();
     registry.register(name, help, counter.clone());
     counter
+}
+
+/// From a lookup by number (under a millisecond) to the API server's patience.
+fn duration() -> Histogram {
+    Histogram::new([0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0])
 }
 
 fn gauge(registry: &mut Registry, name: &str, help: &str) -> Gauge {

@@ -4,4 +4,4 @@ mod logs;
 mod metrics;
 
 pub use logs::init as init_logs;
-pub use metrics::Metrics;
+pub use metrics::{Metrics, Review};

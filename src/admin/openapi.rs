@@ -1,0 +1,265 @@
+//! The description of the admin routes, as OpenAPI 3.1, made of the tables that the routes themselves are made of.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Map, Value, json};
+
+use super::endpoint::Endpoint;
+use crate::contract::routes::{ADMIN_PREFIX, ErrorCode};
+use crate::contract::{config_members_schema, config_schema, did_schema};
+
+/// White space as a JavaScript `\s` has it, for the inside of a character class.
+const SPACE: &str = r"\t-\r \u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000\ufeff";
+
+/// The document that `GET /api/admin/runtime/openapi.json` answers.
+#[must_use]
+pub fn document() -> Value {
+    let mut paths = Map::new();
+    for endpoint in Endpoint::ALL {
+        let path = paths.entry(path(endpoint)).or_insert_with(|| json!({}));
+        path[endpoint.method().as_str().to_ascii_lowercase()] = operation(endpoint);
+    }
+    json!({
+        "openapi": "3.1.0",
+        "info": {
+            "title": "runtime-operator admin routes",
+            "version": env!("CARGO_PKG_VERSION"),
+            "description": "What the voice runtime reads from Redis: looked up, and, as far as no RuntimeTenant holds it, \
+                            published, mapped and unmapped by hand. Every refusal is {\"error\": code}; `HEAD` is \
+                            answered wherever `GET` is.",
+            "license": { "name": "Apache-2.0", "identifier": "Apache-2.0" },
+        },
+        "servers": [{ "url": "/" }],
+        "security": [{ "token": [] }],
+        "paths": paths,
+        "components": components(),
+    })
+}
+
+/// The path with `{name}` in place of `:name`.
+fn path(endpoint: Endpoint) -> String {
+    let segments = endpoint.template().split('/').map(|segment| match segment.strip_prefix(':') {
+        Some(name) => format!("{{{name}}}"),
+        None => segment.to_owned(),
+    });
+    format!("{ADMIN_PREFIX}{}", segments.collect::<Vec<_>>().join("/"))
+}
+
+fn operation(endpoint: Endpoint) -> Value {
+    let (id, summary) = match endpoint {
+        Endpoint::PublishConfig => {
+            ("publishConfig", "Store a config under its tenant's key, and nothing else")
+        }
+        Endpoint::ReadConfig => ("readConfig", "Read a tenant's config, without its webhook secret"),
+        Endpoint::MapDid => ("mapDid", "Map a number to a tenant id, whether or not the tenant has a config"),
+        Endpoint::UnmapDid => ("unmapDid", "Remove a number's mapping, and say whose it was"),
+        Endpoint::LookUpDid => ("lookUpDid", "Say which tenant a number is mapped to"),
+        Endpoint::Health => ("health", "Say whether Redis answers, and how fast"),
+        Endpoint::OpenApi => ("describe", "This document"),
+    };
+    let mut operation = json!({
+        "operationId": id,
+        "summary": summary,
+        "parameters": parameters(endpoint),
+        "responses": responses(endpoint),
+    });
+    if endpoint == Endpoint::Health {
+        operation["security"] = json!([]);
+    }
+    if let Some(schema) = request_schema(endpoint) {
+        let content = json!({ "application/json": { "schema": schema } });
+        operation["requestBody"] = json!({ "required": true, "content": content });
+    }
+    operation
+}
+
+fn parameters(endpoint: Endpoint) -> Value {
+    let mut parameters = Vec::new();
+    if endpoint.template().contains(":tenantId") {
+        let description = "The tenant id, percent-encoded; white space at its ends is removed.";
+        parameters.push(parameter("tenantId", "path", description, &tenant_text()));
+    }
+    if endpoint.template().contains(":didE164") {
+        let description = "The number in E.164; its plus sign as `+` or `%2B`, white space anywhere.";
+        parameters.push(parameter("didE164", "path", description, &did_text()));
+    }
+    if matches!(endpoint, Endpoint::PublishConfig | Endpoint::ReadConfig) {
+        let description = "`1`, `true`, `yes` or `on`, in any case: with the webhook secret, where the settings allow \
+                           it at all. Needs a right of its own.";
+        parameters.push(parameter("includeSecrets", "query", description, &json!({ "type": "string" })));
+    }
+    let description = "Given back in the answer, and told in the logs; made up where there is none.";
+    let id = json!({ "type": "string", "pattern": "^[!-~]{1,128}$" });
+    parameters.push(parameter("x-request-id", "header", description, &id));
+    parameters.into()
+}
+
+fn parameter(name: &str, place: &str, description: &str, schema: &Value) -> Value {
+    json!({ "name": name, "in": place, "required": place == "path", "description": description, "schema": schema })
+}
+
+/// A text that is not empty when trimmed.
+fn tenant_text() -> Value {
+    json!({ "type": "string", "minLength": 1, "pattern": format!("[^{SPACE}]"), "examples": ["acme"] })
+}
+
+/// A number that becomes E.164 when its white space is removed.
+fn did_text() -> Value {
+    let pattern = format!(r"^[{SPACE}]*\+[{SPACE}]*[1-9]([{SPACE}]*[0-9]){{1,14}}[{SPACE}]*$");
+    json!({ "type": "string", "pattern": pattern, "examples": ["+1 555 123 4567"] })
+}
+
+fn request_schema(endpoint: Endpoint) -> Option<Value> {
+    let members = match endpoint {
+        Endpoint::PublishConfig => {
+            return Some(json!({ "$ref": "#/components/schemas/RuntimeTenantConfig" }));
+        }
+        Endpoint::MapDid => json!({ "didE164": did_text(), "tenantId": tenant_text() }),
+        Endpoint::UnmapDid => json!({ "didE164": did_text() }),
+        _ => return None,
+    };
+    Some(closed_over(&members))
+}
+
+/// An object that has all these members, and may have others.
+fn closed_over(members: &Value) -> Value {
+    let required: Vec<_> = members.as_object().into_iter().flatten().map(|(name, _)| name.clone()).collect();
+    json!({ "type": "object", "required": required, "properties": members })
+}
+
+fn success_schema(endpoint: Endpoint) -> Value {
+    let shown = json!({ "$ref": "#/components/schemas/ShownConfig" });
+    let ok = json!({ "const": "ok" });
+    let text = json!({ "type": "string" });
+    match endpoint {
+        Endpoint::PublishConfig => closed_over(&json!({ "status": ok, "config": shown })),
+        Endpoint::ReadConfig => closed_over(&json!({ "config": shown })),
+        Endpoint::MapDid => {
+            let mut schema = closed_over(&json!({ "status": ok }));
+            schema["properties"]["warning"] = json!({
+                "const": ErrorCode::RuntimeConfigNotFound.as_str(),
+                "description": "The tenant has no config: calls to the number are not answered until it has one.",
+            });
+            schema
+        }
+        Endpoint::UnmapDid => closed_over(&json!({ "status": ok, "tenantId": text })),
+        Endpoint::LookUpDid => closed_over(&json!({ "didE164": did_schema(), "tenantId": text })),
+        Endpoint::Health => {
+            closed_over(&json!({ "ok": { "const": true }, "latencyMs": { "type": "number", "minimum": 0 } }))
+        }
+        Endpoint::OpenApi => json!({ "type": "object", "required": ["openapi", "info", "paths"] }),
+    }
+}
+
+/// Every code that a route can answer, the contract's own first.
+#[must_use]
+pub fn codes(endpoint: Endpoint) -> Vec<ErrorCode> {
+    let mut codes = Vec::new();
+    if let Some(route) = endpoint.route() {
+        codes.extend(route.refusals);
+        codes.push(route.failure);
+    }
+    if endpoint.writes() {
+        codes.extend([
+            ErrorCode::InvalidJson,
+            ErrorCode::RequestTimeout,
+            ErrorCode::PayloadTooLarge,
+            ErrorCode::UnsupportedMediaType,
+        ]);
+    }
+    if endpoint != Endpoint::Health {
+        codes.extend([ErrorCode::Unauthorized, ErrorCode::Forbidden]);
+    }
+    codes.extend([ErrorCode::RuntimeAdminDisabled, ErrorCode::Overloaded]);
+    codes
+}
+
+fn responses(endpoint: Endpoint) -> Value {
+    let mut responses = Map::new();
+    responses.insert("200".to_owned(), response("Done", &success_schema(endpoint)));
+    let mut by_status = BTreeMap::<u16, Vec<&str>>::new();
+    for code in codes(endpoint) {
+        by_status.entry(code.status()).or_default().push(code.as_str());
+    }
+    for (status, codes) in by_status {
+        let mut schema =
+            json!({ "$ref": "#/components/schemas/Refusal", "properties": { "error": { "enum": codes } } });
+        if endpoint.route().and_then(|route| route.unhealthy) == Some(status) {
+            schema = json!({ "anyOf": [schema, { "$ref": "#/components/schemas/Unhealthy" }] });
+        }
+        let mut response = response(&codes.join(", "), &schema);
+        match status {
+            401 => response["headers"]["WWW-Authenticate"] = json!({ "schema": { "const": "Bearer" } }),
+            503 => response["headers"]["Retry-After"] = json!({ "schema": { "type": "string" } }),
+            _ => {}
+        }
+        responses.insert(status.to_string(), response);
+    }
+    responses.into()
+}
+
+fn response(description: &str, schema: &Value) -> Value {
+    json!({
+        "description": description,
+        "headers": { "x-request-id": { "required": true, "schema": { "type": "string" } } },
+        "content": { "application/json": { "schema": schema } },
+    })
+}
+
+fn components() -> Value {
+    let text = || json!({ "type": "string" });
+    let fault = closed_over(&json!({
+        "path": { "type": "string", "description": "Where, as JavaScript would write it; empty for the whole document." },
+        "must": { "type": "string", "description": "What must hold there." },
+    }));
+    let mut refusal = closed_over(&json!({ "error": text() }));
+    for (name, schema) in [
+        ("message", json!({ "type": "string", "description": "For a person." })),
+        (
+            "owner",
+            json!({ "type": "string", "description": "namespace/name of the RuntimeTenant that holds it." }),
+        ),
+        ("details", json!({ "type": "array", "items": fault })),
+        ("omitted", json!({ "type": "integer", "description": "How many more faults there are." })),
+    ] {
+        refusal["properties"][name] = schema;
+    }
+    let unhealthy = closed_over(&json!({ "ok": { "const": false }, "error": text() }));
+    let mut token = json!({ "type": "http", "scheme": "bearer" });
+    token["description"] =
+        "A token that the cluster's TokenReview knows, for the API server's own audience or for \
+                            `runtime-operator`."
+            .into();
+    json!({
+        "schemas": {
+            "RuntimeTenantConfig": config_schema(),
+            "ShownConfig": config_members_schema(),
+            "Refusal": refusal,
+            "Unhealthy": unhealthy,
+        },
+        "securitySchemes": { "token": token },
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::contract::routes::Method;
+
+    #[test]
+    fn every_route_is_described_with_every_code_of_the_contract() {
+        let document = document();
+        for endpoint in Endpoint::ALL {
+            let operation =
+                &document["paths"][path(endpoint)][endpoint.method().as_str().to_ascii_lowercase()];
+            for code in endpoint.route().into_iter().flat_map(|route| route.refusals) {
+                let described = operation["responses"][code.status().to_string()].to_string();
+                assert!(
+                    described.contains(&format!("\"{}\"", code.as_str())),
+                    "{endpoint:?} {code:?}: {described}"
+                );
+            }
+            assert_eq!(operation.get("requestBody").is_some(), endpoint.method() == Method::Post);
+        }
+    }
+}

@@ -1,0 +1,198 @@
+//! What the contract's table leaves open has an answer too, and so has a Redis that does not do its part.
+
+use local_cluster::RedisOptions;
+use runtime_operator::store::PERMISSIONS;
+use serde_json::json;
+
+use crate::client::{Admin, config, open, raw, send};
+use crate::support::World;
+
+const DID: &str = "+15551234567";
+const LOOKUP: &str = "/dids/+15551234567";
+
+#[tokio::test]
+async fn unknown_routes_and_methods_are_answered_in_json() {
+    let world = World::new().await;
+    let admin = Admin::of(&open(&world).start().await);
+    for path in
+        ["", "/", "/nope", "/dids", "/tenants/acme", "/dids/+1555/x", "/tenants/a/b/config", "/Health"]
+    {
+        assert_eq!(
+            admin.get(path).await.refused(404, "not_found"),
+            json!({ "error": "not_found" }),
+            "{path}"
+        );
+    }
+    let outside =
+        raw(admin.address(), b"GET /metrics HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").await;
+    assert!(
+        outside.starts_with("HTTP/1.1 404 ") && outside.ends_with("{\"error\":\"not_found\"}"),
+        "{outside}"
+    );
+
+    for (method, path, allow) in [
+        ("DELETE", LOOKUP, "GET, HEAD"),
+        ("POST", LOOKUP, "GET, HEAD"),
+        ("PUT", "/tenants/acme/config", "GET, HEAD, POST"),
+        ("PATCH", "/dids/map", "GET, HEAD, POST"),
+        ("OPTIONS", "/health", "GET, HEAD"),
+        ("BREW", "/openapi.json", "GET, HEAD"),
+    ] {
+        let answer = send(admin.request(method, path)).await;
+        answer.refused(405, "method_not_allowed");
+        assert_eq!(answer.headers["allow"], allow, "{method} {path}");
+    }
+    // As in the old publisher, `map` is no number.
+    admin.get("/dids/map").await.refused(400, "invalid_did_e164");
+    let head = send(admin.request("HEAD", "/health")).await;
+    assert_eq!((head.status, head.text.as_str()), (200, ""));
+    world.finish().await;
+}
+
+#[tokio::test]
+async fn a_body_must_be_json_and_say_nothing_else_of_itself() {
+    let world = World::new().await;
+    world.exempt_all();
+    let admin = Admin::of(&open(&world).start().await);
+    let body = json!({ "didE164": DID, "tenantId": "acme" }).to_string();
+    for (name, value) in [
+        ("content-type", "text/plain"),
+        ("content-type", "application/x-www-form-urlencoded"),
+        ("content-type", "application/json; charset=utf-16"),
+        ("content-encoding", "gzip"),
+    ] {
+        let request = admin.request("POST", "/dids/map").header(name, value).body(body.clone());
+        send(request).await.refused(415, "unsupported_media_type");
+    }
+    for broken in ["", "{", "{\"didE164\":}", "{} {}", "{'didE164':1}", "nul", "\u{feff}{}", "\"\\ud800\""] {
+        for path in ["/dids/map", "/dids/unmap", "/tenants/acme/config"] {
+            let refused = admin.post_text(path, broken).await.refused(400, "invalid_json");
+            assert!(refused["message"].as_str().unwrap().contains("must be JSON"), "{refused}");
+        }
+    }
+    admin.post_text("/dids/map", &b"{\"didE164\":\"\xff\"}"[..]).await.refused(400, "invalid_json");
+    assert_eq!(world.keys("tenant*").await, Vec::<String>::new());
+    for kind in [None, Some("application/json; charset=UTF-8"), Some("application/vnd.x+json")] {
+        let request = admin.request("POST", "/dids/map").body(body.clone());
+        let request = kind.into_iter().fold(request, |request, kind| request.header("content-type", kind));
+        send(request).await.ok();
+    }
+    world.close().await;
+}
+
+#[tokio::test]
+async fn a_body_that_nests_too_deep_is_refused_and_one_at_the_limit_is_stored() {
+    let world = World::new().await;
+    let admin = Admin::of(&open(&world).start().await);
+    let nested = |levels: usize| {
+        let text = config("acme", &[DID]).to_string();
+        text.replacen('{', &format!("{{\"x\":{}{},", "[".repeat(levels), "]".repeat(levels)), 1)
+    };
+    for levels in [127, 100_000] {
+        admin.post_text("/tenants/acme/config", nested(levels)).await.refused(400, "invalid_json");
+    }
+    let bomb = "[".repeat(1_000_000);
+    admin.post_text("/dids/map", bomb).await.refused(400, "invalid_json");
+
+    // In an answer it stands one level deeper, where many a reader gives up.
+    for answer in
+        [admin.post_text("/tenants/acme/config", nested(126)).await, admin.get("/tenants/acme/config").await]
+    {
+        assert!(answer.status == 200 && answer.text.contains(&"[".repeat(126)), "{answer:?}");
+    }
+    world.finish().await;
+}
+
+#[tokio::test]
+async fn ten_megabytes_are_taken_and_a_byte_more_is_not() {
+    const MOST: usize = 10 * 1024 * 1024;
+    let world = World::new().await;
+    let admin = Admin::of(&open(&world).start().await);
+    let sized = |size: usize| {
+        let mut text = config("acme", &[DID]).to_string();
+        let padding = size - text.len() - r#","x":"""#.len();
+        text.truncate(text.len() - 1);
+        format!(r#"{text},"x":"{}"}}"#, "p".repeat(padding))
+    };
+    assert_eq!(sized(MOST).len(), MOST);
+
+    admin.post_text("/tenants/acme/config", sized(MOST + 1)).await.refused(413, "payload_too_large");
+    let head = "POST /api/admin/runtime/tenants/acme/config HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\
+                transfer-encoding: chunked\r\n\r\n";
+    let chunked = format!("{head}{:x}\r\n{}\r\n0\r\n\r\n", MOST + 1, sized(MOST + 1));
+    let answer = raw(admin.address(), chunked.as_bytes()).await;
+    assert!(answer.starts_with("HTTP/1.1 413 ") && answer.contains("payload_too_large"), "{answer}");
+    assert_eq!(world.keys("tenantcfg:*").await, Vec::<String>::new());
+
+    admin.post_text("/tenants/acme/config", sized(MOST)).await.ok();
+    assert_eq!(world.config_text("acme").await.unwrap().len(), MOST);
+    assert_eq!(admin.get("/tenants/acme/config").await.ok()["config"]["tenantId"], "acme");
+    // A client that asks first hears it before it sends.
+    let asks = format!(
+        "POST /api/admin/runtime/tenants/acme/config HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\
+         content-type: application/json\r\nexpect: 100-continue\r\ncontent-length: {}\r\n\r\n",
+        MOST + 1
+    );
+    let answer = raw(admin.address(), asks.as_bytes()).await;
+    assert!(answer.starts_with("HTTP/1.1 413 ") && answer.contains("payload_too_large"), "{answer}");
+    world.finish().await;
+}
+
+#[tokio::test]
+async fn what_is_stored_and_does_not_parse_is_a_failed_read_and_is_not_shown() {
+    let world = World::new().await;
+    let operator = open(&world).start().await;
+    let admin = Admin::of(&operator);
+    for stored in ["", "{", "[]", r#"{"webhookSecret":"canary"}"#, "canary"] {
+        world.set_key("tenantcfg:acme", stored).await;
+        let answer = admin.get("/tenants/acme/config").await;
+        answer.refused(500, "runtime_config_read_failed");
+        assert!(!answer.text.contains("canary"), "{answer:?}");
+    }
+    assert!(!operator.logs().contains("canary"));
+    world.finish().await;
+}
+
+#[tokio::test]
+async fn without_redis_each_route_fails_with_its_own_code_and_recovers() {
+    let world = World::new().await;
+    world.exempt_all();
+    let admin = Admin::of(&open(&world).start().await);
+    admin.map(DID, "acme").await.ok();
+    world.redis().kill().await.unwrap();
+
+    admin.get(LOOKUP).await.refused(500, "runtime_lookup_failed");
+    admin.get("/tenants/acme/config").await.refused(500, "runtime_config_read_failed");
+    admin.map(DID, "acme").await.refused(500, "runtime_map_failed");
+    admin.unmap(DID).await.refused(500, "runtime_unmap_failed");
+    admin.publish(&config("acme", &[DID])).await.refused(500, "runtime_publish_failed");
+    let health = admin.get("/health").await;
+    assert_eq!((health.status, health.body()), (503, json!({ "ok": false, "error": "redis_unavailable" })));
+    // What is wrong by itself is told all the same.
+    admin.map("12", "acme").await.refused(400, "invalid_did_e164");
+
+    world.redis().restart().await.unwrap();
+    world
+        .wait("the routes work again", || async {
+            let answer = admin.map(DID, "acme").await;
+            if answer.status == 200 { Ok(()) } else { Err(format!("{answer:?}")) }
+        })
+        .await;
+    assert_eq!(admin.get(LOOKUP).await.ok()["tenantId"], "acme");
+    world.close().await;
+}
+
+#[tokio::test]
+async fn the_rights_that_the_store_names_are_enough_for_every_route() {
+    let world = World::with_redis(RedisOptions::default().user("operator", PERMISSIONS)).await;
+    world.exempt_all();
+    let admin = Admin::of(&open(&world).start().await);
+
+    admin.get("/health").await.ok();
+    admin.publish(&config("acme", &[DID])).await.ok();
+    admin.map(DID, "acme").await.ok();
+    admin.get(LOOKUP).await.ok();
+    admin.get("/tenants/acme/config").await.ok();
+    admin.unmap(DID).await.ok();
+    world.close().await;
+}

@@ -1,0 +1,202 @@
+//! Two clusters, each with an operator of its own, on one Redis.
+
+use kube::api::{DeleteParams, ListParams};
+use serde_json::json;
+
+use super::support::{Operator, Tenant, World, tenant};
+use super::{ONE, THREE, TWO, take_over};
+
+const HERE: &str = "cluster-here";
+const THERE: &str = "cluster-there";
+
+/// A namespace stands for a cluster: each operator sees but one.
+struct Two {
+    world: World,
+    there: String,
+    operators: [Operator; 2],
+}
+
+impl Two {
+    async fn start() -> Self {
+        let mut world = World::new().await;
+        let there = world.add_namespace().await;
+        let here = world.namespace().to_owned();
+        let one = |namespace: &str, cluster| {
+            let operator = world.operator().env("WATCH_NAMESPACES", namespace).env("CLUSTER_ID", cluster);
+            operator.start()
+        };
+        let operators = [one(&here, HERE).await, one(&there, THERE).await];
+        Self { world, there, operators }
+    }
+
+    /// Applies it there, and waits until it is Ready.
+    async fn ready_there(&self, tenant: Tenant, name: &str) {
+        self.world.apply(&tenant.in_namespace(&self.there)).await;
+        self.world.wait_condition_in(&self.there, name, "Ready", "True", "Published").await;
+    }
+
+    /// Waits until each operator has seen what was written until now, and nothing is left to do.
+    async fn settle(&self) {
+        let look = |operator: &Operator| {
+            let operator = operator.clone();
+            async move { operator.metric("runtime_operator_reconciles_total").await }
+        };
+        for (operator, namespace) in self.operators.iter().zip([self.world.namespace(), &self.there]) {
+            let before = look(operator).await;
+            for tenant in self.world.tenants_in(namespace).list(&ListParams::default()).await.unwrap() {
+                let poke = json!({ "metadata": { "labels": { "poked": format!("{before}") } } });
+                let patch = kube::api::Patch::Merge(poke);
+                let name = tenant.metadata.name.unwrap();
+                let tenants = self.world.tenants_in(namespace);
+                tenants.patch(&name, &kube::api::PatchParams::default(), &patch).await.unwrap();
+            }
+            let looked = || async {
+                let now = look(operator).await;
+                if now > before { Ok(()) } else { Err(format!("{now} looks")) }
+            };
+            self.world.wait("the operator looks again", looked).await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_tenant_id_stays_with_the_cluster_that_published_it() {
+    let two = Two::start().await;
+    two.ready_there(tenant("acme").dids([ONE]), "acme").await;
+    let config = two.world.config_text("acme").await;
+
+    two.world.apply(&tenant("acme").dids([ONE, TWO])).await;
+
+    let message = two.world.wait_condition("acme", "Ready", "False", "OwnedElsewhere").await;
+    assert!(message.contains(THERE) && message.contains(&format!("{}/acme", two.there)), "{message}");
+    two.world.wait_event("acme", "OwnedElsewhere").await;
+    assert_eq!(two.world.config_text("acme").await, config);
+    assert_eq!(two.world.live(TWO).await, None);
+
+    // Deleting it here takes nothing away there.
+    two.world.delete("acme").await;
+    two.world.wait_gone("acme").await;
+    assert_eq!(two.world.config_text("acme").await, config);
+    two.world.finish().await;
+}
+
+#[tokio::test]
+async fn take_over_moves_a_tenant_and_the_other_cluster_says_so_and_does_not_fight() {
+    let two = Two::start().await;
+    let world = &two.world;
+    two.ready_there(tenant("acme").dids([ONE, THREE]).secret("there"), "acme").await;
+    world.apply(&tenant("acme").dids([ONE, TWO]).secret("here")).await;
+    world.wait_condition("acme", "Ready", "False", "OwnedElsewhere").await;
+
+    take_over(world, world.namespace(), "acme").await;
+
+    world.wait_ready("acme").await;
+    let note = world.wait_event("acme", "TakenOver").await;
+    assert!(note.contains(THERE), "{note}");
+    assert_eq!(world.config("acme").await.unwrap()["webhookSecret"], "here");
+    assert_eq!(world.live(ONE).await.as_deref(), Some("acme"));
+    assert_eq!(world.live(TWO).await.as_deref(), Some("acme"));
+    assert_eq!(world.live(THREE).await, None);
+    let message = world.wait_condition_in(&two.there, "acme", "Ready", "False", "OwnedElsewhere").await;
+    assert!(message.contains(HERE), "{message}");
+    world.wait_condition_in(&two.there, "acme", "Published", "False", "OwnedElsewhere").await;
+    let lost = world.tenants_in(&two.there).get("acme").await.unwrap();
+    assert_eq!(lost.data["status"]["publishedDidCount"], 0, "nothing of it is live any more");
+
+    two.settle().await;
+    let mut journal = world.journal().await;
+    two.settle().await;
+    let writes = journal.writes().await;
+    let contract = |key: &str| key.starts_with("tenant");
+    assert!(!writes.iter().any(|(key, _)| contract(key)), "{writes:?}");
+
+    // Deleting what is left there takes nothing away here.
+    world.tenants_in(&two.there).delete("acme", &DeleteParams::default()).await.unwrap();
+    let gone = || async {
+        let left = world.tenants_in(&two.there).get_opt("acme").await.unwrap();
+        if left.is_none() { Ok(()) } else { Err(String::from("it is there")) }
+    };
+    world.wait("it is gone", gone).await;
+    assert_eq!(world.live(ONE).await.as_deref(), Some("acme"));
+    two.world.finish().await;
+}
+
+#[tokio::test]
+async fn a_number_stays_with_the_cluster_that_published_it_until_it_is_taken_over() {
+    let two = Two::start().await;
+    let world = &two.world;
+    two.ready_there(tenant("beta").dids([ONE, THREE]), "beta").await;
+
+    world.apply(&tenant("acme").dids([ONE, TWO])).await;
+
+    let message = world.wait_condition("acme", "Ready", "False", "OwnedElsewhere").await;
+    assert!(message.contains(ONE) && message.contains(THERE) && message.contains("/beta"), "{message}");
+    world.wait_condition("acme", "DidsClaimed", "False", "OwnedElsewhere").await;
+    assert_eq!(world.config("acme").await.unwrap()["dids"], json!([TWO]));
+    assert_eq!(world.live(ONE).await.as_deref(), Some("beta"));
+
+    take_over(world, world.namespace(), "acme").await;
+
+    world.wait_ready("acme").await;
+    assert_eq!(world.live(ONE).await.as_deref(), Some("acme"));
+    let message = world.wait_condition_in(&two.there, "beta", "Ready", "False", "OwnedElsewhere").await;
+    assert!(message.contains(ONE) && message.contains(HERE), "{message}");
+    assert_eq!(world.config("beta").await.unwrap()["dids"], json!([THREE]));
+    assert_eq!(world.live(THREE).await.as_deref(), Some("beta"));
+    two.world.finish().await;
+}
+
+#[tokio::test]
+async fn once_the_other_cluster_lets_go_it_is_taken_without_a_word_from_kubernetes() {
+    let two = Two::start().await;
+    let world = &two.world;
+    two.ready_there(tenant("beta").dids([ONE, THREE]), "beta").await;
+    two.ready_there(tenant("cora").dids([TWO]), "cora").await;
+    world.apply(&tenant("acme").dids([ONE])).await;
+    world.apply(&tenant("cora").dids([TWO])).await;
+    world.wait_condition("acme", "Ready", "False", "OwnedElsewhere").await;
+    world.wait_condition("cora", "Ready", "False", "OwnedElsewhere").await;
+
+    let there = world.tenants_in(&two.there);
+    let dids = kube::api::Patch::Merge(json!({ "spec": { "dids": [THREE] } }));
+    there.patch("beta", &kube::api::PatchParams::default(), &dids).await.unwrap();
+    there.delete("cora", &DeleteParams::default()).await.unwrap();
+
+    world.wait_ready("acme").await;
+    world.wait_ready("cora").await;
+    assert_eq!(world.live(ONE).await.as_deref(), Some("acme"));
+    assert_eq!(world.config("cora").await.unwrap()["webhookSecret"], "whsec-of-cora");
+    two.world.finish().await;
+}
+
+#[tokio::test]
+async fn two_operators_on_one_redis_do_not_disturb_each_other_at_rest() {
+    let two = Two::start().await;
+    let world = &two.world;
+    two.ready_there(tenant("beta").dids([ONE]), "beta").await;
+    world.apply(&tenant("acme").dids([TWO])).await;
+    world.wait_ready("acme").await;
+    two.settle().await;
+    let mut journal = world.journal().await;
+    let looks = two.operators[0].metric("runtime_operator_reconciles_total").await;
+
+    let asked = probes(world).await;
+    let look = || async {
+        let more = probes(world).await - asked;
+        if more >= 6 { Ok(()) } else { Err(format!("{more} times")) }
+    };
+    world.wait("each of them asks Redis three times whether anything is new", look).await;
+
+    assert_eq!(journal.writes().await, []);
+    let more = two.operators[0].metric("runtime_operator_reconciles_total").await - looks;
+    assert!(more < 1.0, "{more} looks though nothing happened");
+    two.world.finish().await;
+}
+
+/// How often operators have asked for what they compare every second.
+async fn probes(world: &World) -> u64 {
+    let mut info = redis::cmd("INFO");
+    let stats: String = info.arg("commandstats").query_async(&mut world.connection().await).await.unwrap();
+    let calls = stats.lines().find_map(|line| line.strip_prefix("cmdstat_client|trackinginfo:calls="));
+    calls.and_then(|calls| calls.split(',').next()).map_or(0, |calls| calls.parse().unwrap())
+}

@@ -1,0 +1,159 @@
+//! `scripts/demo.sh` shows what it promises, ends as it promises and leaves nothing behind.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+
+use std::fs;
+use std::io::{BufRead, BufReader, Read};
+use std::os::unix::fs::symlink;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use tempfile::TempDir;
+
+/// A demo that runs in a process group of its own, from a folder that is not the repository, with the programs that
+/// were built with this test.
+struct Demo {
+    child: Child,
+    output: BufReader<Box<dyn Read + Send>>,
+    said: String,
+    temporary: TempDir,
+}
+
+fn programs() -> PathBuf {
+    let folder = Path::new(env!("CARGO_BIN_EXE_runtime-operator")).parent().unwrap();
+    let there = folder.join("local-cluster").exists();
+    assert!(there, "local-cluster is not built: run `cargo build --workspace --bins`, or test the workspace");
+    folder.to_owned()
+}
+
+impl Demo {
+    fn start(programs: &Path, keep: &str) -> Self {
+        let temporary = TempDir::new().unwrap();
+        let (reader, writer) = std::io::pipe().unwrap();
+        let child = Command::new("env")
+            // A shell can't trap what was ignored when it started, as Ctrl-C is in a background job.
+            .args(["--default-signal=INT", "bash"])
+            .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts/demo.sh"))
+            .current_dir(temporary.path())
+            .env("TMPDIR", temporary.path())
+            .env("BIN", programs)
+            .env("KEEP", keep)
+            // Set for something else by whoever runs the demo.
+            .env("KUBECONFIG", "/nonexistent")
+            .env("REDIS_URL", "redis://nonexistent.invalid")
+            .env("WATCH_NAMESPACES", "elsewhere")
+            .stdin(Stdio::null())
+            .stdout(writer.try_clone().unwrap())
+            .stderr(writer)
+            .process_group(0)
+            .spawn()
+            .unwrap();
+        Self { child, output: BufReader::new(Box::new(reader)), said: String::new(), temporary }
+    }
+
+    /// Reads on until it has said this.
+    fn wait_for(&mut self, words: &str) {
+        let begin = self.said.len();
+        while !self.said[begin..].contains(words) {
+            let read = self.output.read_line(&mut self.said).unwrap();
+            assert!(read > 0, "it ended without having said {words:?}:\n{}", self.said);
+        }
+    }
+
+    /// Ctrl-C on its terminal.
+    fn interrupt(&self) {
+        let group = format!("-{}", self.child.id());
+        assert!(Command::new("kill").args(["-INT", "--", &group]).status().unwrap().success());
+    }
+
+    /// Reads on until it ends; then nothing of it is left. Says what it said, and its status.
+    fn end(mut self) -> (String, Option<i32>) {
+        self.output.read_to_string(&mut self.said).unwrap();
+        let status = self.child.wait().unwrap().code();
+        let left = || (files(self.temporary.path()), processes(self.temporary.path()));
+        let deadline = Instant::now() + Duration::from_secs(10);
+        while left() != (Vec::new(), Vec::new()) {
+            assert!(Instant::now() < deadline, "{:?} are left behind after:\n{}", left(), self.said);
+            sleep(Duration::from_millis(20));
+        }
+        (self.said, status)
+    }
+}
+
+fn files(folder: &Path) -> Vec<PathBuf> {
+    fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect()
+}
+
+/// The command lines of all processes that have this folder for their temporary files.
+fn processes(folder: &Path) -> Vec<String> {
+    let variable = format!("TMPDIR={}\0", folder.display());
+    let found = fs::read_dir("/proc").unwrap().filter_map(|entry| {
+        let process = entry.ok()?.path();
+        let environment = fs::read(process.join("environ")).ok()?;
+        let concerned = environment.windows(variable.len()).any(|window| window == variable.as_bytes());
+        concerned.then(|| fs::read_to_string(process.join("cmdline")).unwrap_or_default())
+    });
+    found.collect()
+}
+
+#[test]
+fn the_tour_shows_what_it_promises_and_ends_by_itself() {
+    let (said, status) = Demo::start(&programs(), "").end();
+
+    assert_eq!(status, Some(0), "{said}");
+    for outcome in [
+        "all six are Ready",
+        "the number leads to its tenant",
+        "the conflict is reported, naming the number and its holder",
+        "the waiting tenant has it",
+        "an event says so",
+        "the new one is live",
+        "both are back",
+        "every number is back",
+        "its keys are gone",
+        "the operator stopped cleanly",
+    ] {
+        assert!(said.contains(&format!("ok: {outcome}")), "{outcome} is missing:\n{said}");
+    }
+    assert!(!said.contains("whsec_example"), "a secret's value was shown:\n{said}");
+}
+
+#[test]
+fn it_stays_up_when_asked_to_and_ctrl_c_is_its_regular_end() {
+    let mut demo = Demo::start(&programs(), "1");
+    demo.wait_for("Things to try:");
+    demo.wait_for("/metrics");
+    assert!(demo.child.try_wait().unwrap().is_none());
+
+    demo.interrupt();
+
+    let (said, status) = demo.end();
+    assert_eq!(status, Some(0), "{said}");
+    assert!(said.contains("ok: the operator stopped cleanly"), "{said}");
+}
+
+#[test]
+fn ctrl_c_in_the_middle_ends_it_and_leaves_nothing_behind() {
+    let mut demo = Demo::start(&programs(), "");
+    demo.wait_for("== Six tenants");
+
+    demo.interrupt();
+
+    let (said, status) = demo.end();
+    assert_eq!(status, Some(130), "{said}");
+    assert!(said.contains("interrupted: stopping"), "{said}");
+}
+
+#[test]
+fn an_outcome_that_is_wrong_ends_it_with_a_line_that_says_which() {
+    let bin = TempDir::new().unwrap();
+    symlink(programs().join("local-cluster"), bin.path().join("local-cluster")).unwrap();
+    symlink("/bin/false", bin.path().join("runtime-operator")).unwrap();
+
+    let (said, status) = Demo::start(bin.path(), "").end();
+
+    assert_eq!(status, Some(1), "{said}");
+    assert!(said.contains(r#"demo: FAILED at "The operator": the operator ended by itself"#), "{said}");
+}

@@ -1,0 +1,96 @@
+//! One writer: replicas take turns by a Lease, and whoever was superseded writes nothing.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+
+mod support;
+
+use std::time::Duration;
+
+use k8s_openapi::api::coordination::v1::Lease;
+use kube::Api;
+use support::{Operator, World, tenant};
+
+async fn holder(world: &World) -> Option<String> {
+    let leases: Api<Lease> = Api::namespaced(world.client(), world.namespace());
+    leases.get_opt("runtime-operator").await.unwrap()?.spec?.holder_identity
+}
+
+/// Waits until `operator` writes.
+async fn wait_leading(world: &World, operator: &Operator) {
+    world
+        .wait_within(Duration::from_secs(30), "it leads", || async {
+            let leading = operator.metric("runtime_operator_leading").await;
+            if leading > 0.0 { Ok(()) } else { Err(format!("runtime_operator_leading is {leading}")) }
+        })
+        .await;
+}
+
+#[tokio::test]
+async fn a_follower_takes_over_when_the_leader_stops_and_the_lease_is_given_back() {
+    let world = World::new().await;
+    let first = world.operator().leader_elect().start().await;
+    wait_leading(&world, &first).await;
+    let second = world.operator().leader_elect().start().await;
+    assert!(second.metric("runtime_operator_leading").await < 1.0, "one leads");
+    world.apply(&tenant("acme").dids(["+15550100001"])).await;
+    world.wait_ready("acme").await;
+    let before = holder(&world).await.unwrap();
+    assert!(first.stop().await.unwrap().status.success());
+    wait_leading(&world, &second).await;
+    assert_ne!(holder(&world).await.unwrap(), before);
+    world.apply(&tenant("globex").dids(["+15550100002"])).await;
+    world.wait_ready("globex").await;
+    assert!(second.stop().await.unwrap().status.success());
+    assert_eq!(holder(&world).await, None, "given back");
+    world.finish().await;
+}
+
+#[tokio::test]
+async fn a_follower_writes_no_status_and_no_key() {
+    let world = World::new().await;
+    let leader = world.operator().leader_elect().start().await;
+    wait_leading(&world, &leader).await;
+    let follower = world.operator().leader_elect().start().await;
+    for n in 0..10 {
+        world.apply(&tenant(&format!("t{n}")).dids([format!("+155501000{n:02}").as_str()])).await;
+    }
+    for n in 0..10 {
+        world.wait_ready(&format!("t{n}")).await;
+    }
+    assert!(follower.metric("runtime_operator_status_writes_total").await < 1.0);
+    assert!(follower.metric("runtime_operator_steps_total").await < 1.0);
+    world.finish().await;
+}
+
+#[tokio::test]
+async fn a_leader_that_was_frozen_and_superseded_writes_nothing_and_ends() {
+    let world = World::new().await;
+    let first = world.operator().leader_elect().start().await;
+    wait_leading(&world, &first).await;
+    world.apply(&tenant("acme").dids(["+15550100001"])).await;
+    world.wait_ready("acme").await;
+    let second = world.operator().leader_elect().start().await;
+    first.freeze().await.unwrap();
+    wait_leading(&world, &second).await;
+    world.patch("acme", serde_json::json!({ "spec": { "dids": ["+15550100002"] } })).await;
+    world.wait_live("+15550100002", Some("acme")).await;
+    first.thaw().unwrap();
+    let status = first.wait_exit(Duration::from_secs(30)).await.unwrap();
+    assert!(!status.success(), "it was superseded: a restart makes it a follower");
+    assert_eq!(world.live("+15550100002").await.as_deref(), Some("acme"));
+    assert_eq!(world.live("+15550100001").await, None);
+    world.finish().await;
+}
+
+#[tokio::test]
+async fn a_lost_counter_costs_the_leader_a_number_and_nothing_else() {
+    let world = World::new().await;
+    let leader = world.operator().leader_elect().start().await;
+    wait_leading(&world, &leader).await;
+    world.delete_key("runtime-operator:epoch").await;
+    world.apply(&tenant("acme").dids(["+15550100001"])).await;
+    world.wait_ready("acme").await;
+    let epoch: u64 = world.key("runtime-operator:epoch").await.unwrap().parse().unwrap();
+    assert!(epoch > 1, "never set back: {epoch}");
+    assert!(leader.is_running());
+    world.finish().await;
+}
