@@ -134,11 +134,14 @@ impl App {
         let _slot = app.requests.try_acquire().map_err(|_| Refusal::from(ErrorCode::Overloaded))?;
         let target = Target::resolve(request.method.as_str(), request.path.as_str()).map_err(no_route)?;
         note.endpoint = Some(target.endpoint);
+        if matches!(target.endpoint, Endpoint::PublishConfig | Endpoint::ReadConfig) {
+            note.tenant = tenant(target.argument.as_deref()).ok().map(String::from);
+        }
         let secrets = app.allow_secret_read && asks_for_secrets(&request.query);
         app.admit(&target, &request.headers, secrets, note).await?;
         let argument = target.argument.as_deref();
         match target.endpoint {
-            Endpoint::ReadConfig => app.read_config(argument, secrets, note).await,
+            Endpoint::ReadConfig => app.read_config(argument, secrets).await,
             Endpoint::LookUpDid => app.look_up(argument, note).await,
             Endpoint::Health => app.health().await,
             Endpoint::OpenApi => {
@@ -148,7 +151,7 @@ impl App {
             Endpoint::PublishConfig | Endpoint::MapDid | Endpoint::UnmapDid => {
                 let body = body::read(&request.headers, body, &app.limits, &app.room).await?;
                 match target.endpoint {
-                    Endpoint::PublishConfig => app.publish(argument, body, secrets, note).await,
+                    Endpoint::PublishConfig => app.publish(argument, body, secrets).await,
                     Endpoint::MapDid => app.map(&body, note).await,
                     _ => app.unmap(&body, note).await,
                 }
@@ -184,15 +187,8 @@ impl Shared {
         Ok(())
     }
 
-    async fn publish(
-        &self,
-        argument: Option<&str>,
-        body: Body,
-        secrets: bool,
-        note: &mut Note,
-    ) -> Result<Answer, Refusal> {
+    async fn publish(&self, argument: Option<&str>, body: Body, secrets: bool) -> Result<Answer, Refusal> {
         let tenant = tenant(argument);
-        note.tenant = tenant.as_ref().ok().map(ToString::to_string);
         let (parsed, body) = self.parse(body.bytes.into(), secrets).await;
         let (config, tenant) = match (parsed, tenant) {
             (Err(ParseConfigError::NotJson(error)), _) => return Err(invalid_json(&error)),
@@ -211,14 +207,8 @@ impl Shared {
         Ok(Answer::ok(format!(r#"{{"status":"ok","config":{}}}"#, config.shown)))
     }
 
-    async fn read_config(
-        &self,
-        argument: Option<&str>,
-        secrets: bool,
-        note: &mut Note,
-    ) -> Result<Answer, Refusal> {
+    async fn read_config(&self, argument: Option<&str>, secrets: bool) -> Result<Answer, Refusal> {
         let tenant = tenant(argument)?;
-        note.tenant = Some(tenant.to_string());
         let failure = ErrorCode::RuntimeConfigReadFailed;
         let stored = self
             .store
