@@ -42,6 +42,7 @@ pub async fn reconcile(tenant: Arc<Tenant>, ctx: Arc<Context>) -> Result<Action,
         Err(error) => return Err(error),
     }
     let outside = succeed(&ctx, &uid);
+    catch_up(&ctx, &uid);
     ctx.tell(&tenant.name());
     // Nothing in Kubernetes will say that somebody outside let go of what he holds.
     Ok(if outside { Action::requeue(jittered(LONGEST_WAIT)) } else { Action::await_change() })
@@ -80,7 +81,10 @@ pub fn error_policy(tenant: Arc<Tenant>, error: &Error, ctx: Arc<Context>) -> Ac
         debug!(resource = %tenant.name(), %uid, %error, "waits until Redis is back");
         return Action::await_change();
     }
-    let wait = FIRST_WAIT.saturating_mul(1 << failures.min(10)).min(LONGEST_WAIT);
+    // The more wait, the less each has to try: one that succeeds has all others tried at once.
+    let others = u32::try_from(ctx.state().failing.len()).unwrap_or(u32::MAX);
+    let longest = (FIRST_WAIT / 2).saturating_mul(others).clamp(10 * FIRST_WAIT, LONGEST_WAIT);
+    let wait = FIRST_WAIT.saturating_mul(1 << failures.min(10)).min(longest);
     debug!(resource = %tenant.name(), %uid, %error, failures, "not done, tried again later");
     Action::requeue(jittered(wait))
 }
@@ -106,9 +110,19 @@ fn succeed(ctx: &Context, uid: &Uid) -> bool {
         }
 }
 
+/// What made others fail may be over for them too.
+fn catch_up(ctx: &Context, uid: &Uid) {
+    let others = {
+        let mut state = ctx.state();
+        if state.failing.remove(uid) { std::mem::take(&mut state.failing) } else { return }
+    };
+    ctx.look_at(&others);
+}
+
 /// Notes a failure, and tells the resource once if it waits for something to change.
 fn fail(ctx: &Context, tenant: &Tenant, error: &Error) -> u32 {
     let mut state = ctx.state();
+    state.failing.insert(tenant.uid());
     let Some(entry) = state.entry_mut(&tenant.uid()) else { return 0 };
     let failures = entry.failures;
     entry.failures = failures.saturating_add(1);

@@ -1,6 +1,6 @@
 //! What the controller knows between two events: an index, never the only copy of anything.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use super::secrets::{SecretIndex, SecretKey, Version};
 use super::tenant::Tenant;
@@ -20,6 +20,8 @@ pub struct State {
     pub claims: Claims,
     /// Which Secrets there are.
     pub secrets: SecretIndex,
+    /// Who could not be dealt with at the last try: when one of them can be again, so may the others.
+    pub failing: BTreeSet<Uid>,
     entries: HashMap<Uid, Entry>,
 }
 
@@ -97,6 +99,7 @@ impl State {
     /// A resource is gone. What is known of it stays until its keys are gone too. Says whose holdings are others now.
     pub fn forget(&mut self, uid: &Uid) -> Touched {
         self.secrets.refer(uid, None);
+        self.failing.remove(uid);
         if self.claims.live(uid).is_none() {
             self.entries.remove(uid);
         } else if let Some(entry) = self.entries.get_mut(uid) {

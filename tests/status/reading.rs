@@ -5,7 +5,7 @@ use kube::api::DynamicObject;
 use serde_json::Value;
 
 /// Every reason that a condition may have.
-pub const REASONS: [&str; 18] = [
+pub const REASONS: [&str; 17] = [
     "Published",
     "Resolved",
     "Claimed",
@@ -23,7 +23,6 @@ pub const REASONS: [&str; 18] = [
     "SecretNotUtf8",
     "SecretUnreadable",
     "RedisUnavailable",
-    "Pending",
 ];
 
 /// What kstatus makes of a resource, as Flux, Argo CD and Helm do.
