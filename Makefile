@@ -1,6 +1,6 @@
 # What a person does with this repository; `make` lists it.
 .DEFAULT_GOAL := help
-.PHONY: help tools cluster demo test bench fuzz fmt lint
+.PHONY: help tools cluster demo test bench fuzz schemathesis fmt lint
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -30,3 +30,6 @@ lint: ## Check format and lints
 
 fuzz: ## Fuzz configs, numbers and paths for a minute each (FUZZ_SECONDS)
 	@BOLERO_RANDOM_TEST_TIME_MS=$$(($${FUZZ_SECONDS:-60} * 1000)) cargo test --quiet --locked --release --test fuzz -- --test-threads=1
+
+schemathesis: tools ## Hold the description of the admin routes against them
+	@scripts/schemathesis.sh

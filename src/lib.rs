@@ -13,7 +13,7 @@
 //! | [`store`] | Redis: connection, scripts, publish, lookup |
 //! | [`controller`] | Kubernetes: watches, reconcile, secrets, finalizer, events |
 //! | [`leader`] | who writes: the Lease, and the number that fences in Redis |
-//! | [`admin`] | HTTP: probes and metrics |
+//! | [`admin`] | HTTP: the admin routes, probes and metrics |
 //! | [`telemetry`] | metrics and logs |
 
 pub mod admin;

@@ -3,9 +3,9 @@
 use std::time::{Duration, Instant};
 
 use k8s_openapi::api::authorization::v1::SubjectAccessReview;
-use kube::api::{Api, PostParams};
+use kube::api::{Api, DeleteParams, PostParams};
 use local_cluster::{Redis, RedisOptions};
-use runtime_operator::admin::Access;
+use runtime_operator::admin::{Access, Limits};
 use runtime_operator::telemetry::Metrics;
 use rustls::SignatureScheme;
 use rustls::pki_types::PrivateKeyDer;
@@ -143,12 +143,12 @@ fn signed_anew(world: &World, token: &str, expires: u64) -> String {
     claims["exp"] = json!(expires);
     claims["iat"] = json!(expires - 3600);
     claims["nbf"] = json!(expires - 3600);
-    let signed = format!("{head}.{}", base64_encode(claims.to_string().as_bytes()));
+    let claimed = format!("{head}.{}", base64_encode(claims.to_string().as_bytes()));
     let key = PrivateKeyDer::from_pem_file(world.cluster().account_key()).unwrap();
     let key = rustls::crypto::ring::sign::any_ecdsa_type(&key).unwrap();
     let signer = key.choose_scheme(&[SignatureScheme::ECDSA_NISTP256_SHA256]).unwrap();
-    let signature = fixed(&signer.sign(signed.as_bytes()).unwrap());
-    format!("{signed}.{}", base64_encode(&signature))
+    let signature = fixed(&signer.sign(claimed.as_bytes()).unwrap());
+    format!("{claimed}.{}", base64_encode(&signature))
 }
 
 /// A P-256 signature as JWS has it (RFC 7518, 3.4), of one in DER: SEQUENCE { INTEGER r, INTEGER s }.
@@ -294,7 +294,7 @@ async fn an_answer_of_the_api_server_counts_for_ten_seconds_yes_or_no() {
     let world = World::new().await;
     let metrics = Metrics::default();
     let access = Access::Kubernetes(world.client());
-    let served = serve(world.redis(), access, metrics.clone(), Default::default()).await;
+    let served = serve(world.redis(), access, metrics.clone(), Limits::default()).await;
     let good = served.admin.with_token(account(&world, "cached", &["reader"]).await);
     let bad = served.admin.with_token("nonsense");
     let began = Instant::now();
@@ -317,7 +317,7 @@ async fn an_answer_of_the_api_server_counts_for_ten_seconds_yes_or_no() {
     // A binding that is gone is heeded when the answer has had its time.
     let binding = format!("{}-cached-reader", world.namespace());
     let bindings: Api<k8s_openapi::api::rbac::v1::ClusterRoleBinding> = Api::all(world.client());
-    bindings.delete(&binding, &Default::default()).await.unwrap();
+    bindings.delete(&binding, &DeleteParams::default()).await.unwrap();
     world
         .wait("the caller is refused", || async {
             let answer = good.get(LOOKUP).await;
@@ -346,8 +346,7 @@ async fn a_review_that_fails_or_takes_too_long_refuses() {
 
     for client in [powerless, silent_client] {
         let metrics = Metrics::default();
-        let limits =
-            runtime_operator::admin::Limits { review: Duration::from_millis(200), ..Default::default() };
+        let limits = Limits { review: Duration::from_millis(200), ..Default::default() };
         let served = serve(&redis, Access::Kubernetes(client), metrics.clone(), limits).await;
         let admin = served.admin.with_token(&token);
 

@@ -10,6 +10,7 @@ mod errors;
 mod limits;
 mod managed;
 mod routes;
+mod schemathesis;
 mod stop;
 #[path = "../support/mod.rs"]
 mod support;

@@ -29,7 +29,9 @@ struct Client {
 impl Client {
     fn new(address: &str, trusted: &[&CertifiedKey<KeyPair>]) -> Self {
         let mut roots = RootCertStore::empty();
-        trusted.iter().for_each(|trusted| roots.add(trusted.cert.der().clone()).unwrap());
+        for trusted in trusted {
+            roots.add(trusted.cert.der().clone()).unwrap();
+        }
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let config =
             ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
