@@ -1,6 +1,6 @@
 # What a person does with this repository; `make` lists it.
 .DEFAULT_GOAL := help
-.PHONY: fuzz schemathesis help tools cluster demo test fmt lint
+.PHONY: help tools cluster demo test bench fmt lint fuzz schemathesis
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -17,6 +17,9 @@ demo: ## See the operator at work on a local cluster; KEEP=1 leaves it up
 
 test: ## Run everything: tools, format, lints, all tests
 	@scripts/test.sh
+
+bench: tools ## Measure the operator with N tenants (1000) against what the API server and Redis allow
+	@cargo bench --locked --bench operator
 
 fmt: ## Format the code
 	@cargo fmt --all

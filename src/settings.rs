@@ -15,7 +15,7 @@ use crate::store::RedisSettings;
 #[derive(Args, Clone, Debug, Default)]
 pub struct RunArgs {
     #[arg(
-        help = "Redis to publish to: redis://host:6379/0, or rediss:// for TLS",
+        help = "Redis to publish to, as in redis://redis:6379/0; rediss:// is TLS. Must be given",
         long,
         env = "REDIS_URL",
         value_name = "URL",
@@ -23,67 +23,74 @@ pub struct RunArgs {
         help_heading = "Redis"
     )]
     redis_url: Option<SecretText>,
-    /// File with the ACL user's name; read again on every connect
+    /// File with the name of the ACL user; read again on every connect [default: the one in the URL]
     #[arg(long, env, value_name = "FILE", help_heading = "Redis")]
     redis_username_file: Option<String>,
-    /// File with the password; read again on every connect, so it can be rotated without a restart
+    /// File with the password; read again on every connect, so that it can be rotated without a restart [default: the
+    /// one in the URL]
     #[arg(long, env, value_name = "FILE", help_heading = "Redis")]
     redis_password_file: Option<String>,
-    /// File with the CA that signed Redis's certificate [default: the system's roots]
+    /// File with the CA certificates (PEM) that Redis' own must be signed by [default: the system's]
     #[arg(long, env, value_name = "FILE", help_heading = "Redis")]
     redis_ca_file: Option<String>,
-    /// File with the client certificate
+    /// File with a client certificate (PEM), where Redis asks for one
     #[arg(long, env, value_name = "FILE", help_heading = "Redis")]
     redis_cert_file: Option<String>,
-    /// File with the client certificate's key
+    /// File with the key (PEM) of the client certificate
     #[arg(long, env, value_name = "FILE", help_heading = "Redis")]
     redis_key_file: Option<String>,
-    /// Sentinels, as host:port,host:port; --redis-url then gives scheme, database and user only
+    /// Sentinels that know where the primary is, as host:port,host:port; --redis-url then gives scheme, database and user
+    /// only
     #[arg(long, env, value_name = "LIST", help_heading = "Redis")]
     redis_sentinel: Option<String>,
-    /// Name by which the Sentinels know the primary
+    /// Name that the Sentinels have for the primary, as in mymaster
     #[arg(long, env, value_name = "NAME", help_heading = "Redis")]
     redis_sentinel_service: Option<String>,
 
-    /// Namespaces to watch, comma-separated [default: all]; a list needs only Roles, no ClusterRole
+    /// Namespaces to watch, separated by commas; a list needs only Roles, no ClusterRole [default: all]
     #[arg(long, env, value_name = "LIST", help_heading = "Kubernetes")]
     watch_namespaces: Option<String>,
-    /// Name of this cluster in the ownership records [default: the UID of the namespace kube-system]
+    /// Name of this cluster in the ownership records in Redis; must be given where kube-system can't be read [default:
+    /// the UID of the namespace kube-system]
     #[arg(long, env, value_name = "ID", help_heading = "Kubernetes")]
     cluster_id: Option<String>,
-    /// Whether replicas elect a leader, by the Lease runtime-operator [default: true]
+    /// Whether replicas elect the one that writes, by the Lease runtime-operator in the operator's namespace [default:
+    /// true]
     #[arg(long, env, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true", help_heading = "Kubernetes")]
     leader_elect: Option<String>,
-    /// Whether a tenant's config carries the webhook secret's value, not only its reference [default: true]
+    /// Whether the configs in Redis carry the webhook secret itself; false: only a reference, which today's runtimes can't
+    /// resolve [default: true]
     #[arg(long, env, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true", help_heading = "Kubernetes")]
     publish_webhook_secret: Option<String>,
 
-    /// Address of the admin HTTP routes [default: 127.0.0.1:8080]
+    /// Address to serve the admin routes on [default: 127.0.0.1:8080]
     #[arg(long, env, value_name = "ADDR", help_heading = "HTTP")]
     admin_addr: Option<String>,
-    /// Address of /livez, /readyz and /metrics [default: 0.0.0.0:8081]
+    /// Address to serve /livez, /readyz and /metrics on [default: 0.0.0.0:8081]
     #[arg(long, env, value_name = "ADDR", help_heading = "HTTP")]
     telemetry_addr: Option<String>,
-    /// Whether the admin routes answer at all [default: false]
+    /// Whether the admin routes are enabled; all answer 503 otherwise [default: false]
     #[arg(long, env, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true", help_heading = "HTTP")]
     enable_runtime_admin: Option<String>,
-    /// Whether ?includeSecrets may show webhook secrets [default: false]
+    /// Whether an admin read may ask for the webhook secret too, with ?includeSecrets=true [default: false]
     #[arg(long, env, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true", help_heading = "HTTP")]
     allow_runtime_secret_read: Option<String>,
-    /// Who may call the admin routes: kubernetes (bearer tokens), or none (on a loopback address) [default: kubernetes]
+    /// Who may call the admin routes: kubernetes (bearer tokens that the API server checks), or none (anyone; on a
+    /// loopback address only) [default: kubernetes]
     #[arg(long, env, value_name = "HOW", help_heading = "HTTP")]
     runtime_admin_auth: Option<String>,
-    /// Accept --runtime-admin-auth none on an address that others can reach
+    /// Accept --runtime-admin-auth none on an address that others can reach too [default: false]
     #[arg(long, env, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true", help_heading = "HTTP")]
     runtime_admin_insecure: Option<String>,
-    /// File with the admin routes' TLS certificate chain; read again when it changes [default: plain HTTP]
+    /// File with the certificate chain (PEM) for serving the admin routes by TLS; read again when it changes [default:
+    /// plain HTTP]
     #[arg(long, env, value_name = "FILE", help_heading = "HTTP")]
     admin_tls_cert_file: Option<String>,
-    /// File with the TLS certificate's key
+    /// File with the key (PEM) of that certificate; read again when it changes
     #[arg(long, env, value_name = "FILE", help_heading = "HTTP")]
     admin_tls_key_file: Option<String>,
 
-    /// How log lines look: text or json [default: text on a terminal, else json]
+    /// How log lines look: text (for people) or json (an object a line) [default: text on a terminal, else json]
     #[arg(long, env, value_name = "FORMAT", help_heading = "Log")]
     log_format: Option<String>,
 }

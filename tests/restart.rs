@@ -220,19 +220,19 @@ async fn killed_at_any_instant_the_next_start_finishes_and_no_caller_notices() {
 
     for round in 0..5 {
         world.reset_commands().await;
-        let steps = rand::rng().random_range(1..12);
+        let records_until_then = rand::rng().random_range(1..16);
         let over = AtomicBool::new(false);
         let work = async {
             burst(&world, round, &mut wanted).await;
             over.store(true, Ordering::SeqCst);
         };
         let killed = async {
-            // An instant is so many script calls into the burst.
+            // An instant is so many records into the burst.
             world
                 .wait("the instant has come", || async {
-                    let calls = world.commands().await.get("evalsha").copied().unwrap_or_default();
-                    let come = calls >= steps || over.load(Ordering::SeqCst);
-                    if come { Ok(()) } else { Err(format!("{calls} calls")) }
+                    let records = world.commands().await.get("hset").copied().unwrap_or_default();
+                    let come = records >= records_until_then || over.load(Ordering::SeqCst);
+                    if come { Ok(()) } else { Err(format!("{records} records")) }
                 })
                 .await;
             operator.restart().await.unwrap();
@@ -305,8 +305,8 @@ async fn what_changed_while_it_was_away_is_caught_up_at_its_start() {
     world.delete("t1").await;
     world.apply_secret("t2-webhook", "rotated").await;
     world.delete_key(&format!("tenantmap:did:{}", number("+1555", 3))).await;
-    world.set_key(&format!("tenantmap:did:{}", number("+1555", 4)), "t0").await;
     world.exempt([number("+1555", 4).as_str()]);
+    world.set_key(&format!("tenantmap:did:{}", number("+1555", 4)), "t0").await;
     world.delete_secret("t5-webhook").await;
     world.apply(&tenant("new").dids([DID])).await;
     operator.restart().await.unwrap();

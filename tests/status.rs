@@ -40,7 +40,6 @@ const REASONS: [&str; 18] = [
     "SecretNotUtf8",
     "SecretUnreadable",
     "RedisUnavailable",
-    "Pending",
 ];
 
 /// What kstatus makes of a resource, as Flux, Argo CD and Helm do.

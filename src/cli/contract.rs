@@ -8,7 +8,12 @@ use super::Failure;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
-    /// Print the Runtime Integration Report, which tooling compares with the runtime's
+    /// Print the Runtime Integration Report: keys, config, environment and routes
+    #[command(
+        long_about = "Print the Runtime Integration Report, as Markdown: Redis keys, a representative config, \
+                            environment variables, normalisation and the errors of each route. It is built from the \
+                            code that does it, for tooling that compares it with the runtime's own report."
+    )]
     Report,
     /// Print the description of the admin routes, as OpenAPI 3.1
     Openapi,

@@ -8,7 +8,12 @@ use clap::{Parser, Subcommand};
 
 /// Keeps the Redis keys that a voice runtime reads on every call exactly equal to RuntimeTenant resources
 #[derive(Debug, Parser)]
-#[command(name = "runtime-operator", version, max_term_width = 110)]
+#[command(
+    name = "runtime-operator",
+    version,
+    max_term_width = 110,
+    after_help = "`runtime-operator COMMAND --help` says more. docs/settings.md lists every setting."
+)]
 pub struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -16,18 +21,24 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Run the controller and the admin server
+    /// Run the operator: the controller, the admin routes, probes and metrics
     #[command(
-        long_about = "Run the controller and the admin server in one process.\n\nEvery flag can be given as an \
-                      environment variable instead. The cluster is found as kubectl finds it: in-cluster, else \
-                      KUBECONFIG, else ~/.kube/config.",
-        after_long_help = "RUST_LOG sets what is logged: info (the default), debug, or runtime_operator=trace.\n\n\
-                           Example:\n  runtime-operator run --redis-url redis://localhost:6379/0 --leader-elect=false"
+        long_about = "Run the operator: the controller, the admin routes, probes and metrics in one process, until \
+                      SIGTERM or Ctrl-C.\n\nThe cluster is found as kubectl finds it: the one it runs in, else \
+                      KUBECONFIG, else ~/.kube/config. Every flag can be an environment variable instead; a flag wins. \
+                      All settings are checked at start, and all that is wrong with them is told at once. A BOOL is true \
+                      or false (1, yes, on; 0, no, off); a flag alone is true.",
+        after_long_help = "RUST_LOG sets what is logged: warn, info (the default), debug, or runtime_operator=trace.\n\n\
+                           Example, on your machine against the cluster that kubectl talks to:\n  \
+                           runtime-operator run --redis-url redis://localhost:6379/0",
+        // What is set may be nobody's business.
+        mut_args = |arg| arg.hide_env_values(true)
     )]
     Run(Box<crate::settings::RunArgs>),
-    /// Print the CRD, as YAML for kubectl apply -f -
+    /// Print the CRD of RuntimeTenant as YAML
+    #[command(after_help = "Example:\n  runtime-operator crd | kubectl apply -f -")]
     Crd,
-    /// What the voice runtime and its tooling rely on
+    /// Print what the voice runtime and its tooling rely on
     Contract {
         #[command(subcommand)]
         command: contract::Command,

@@ -11,11 +11,12 @@ use tracing::{debug, info, warn};
 
 use super::context::Context;
 use super::error::Error;
-use super::prepare::{Findings, Prepared, Todo, prepare};
+use super::prepare::{Prepared, Todo, prepare};
 use super::state::{Note, Outcome, State};
 use super::tenant::Tenant;
 use crate::api;
 use crate::contract::Did;
+use crate::domain::plan::Findings;
 use crate::domain::verdict::{Blocker, Holder, Lacking, numbers};
 use crate::domain::{ResourceName, Uid};
 use crate::store::{Applied, Epoch, Refusal, Step, StoreError};
@@ -41,6 +42,7 @@ pub async fn reconcile(tenant: Arc<Tenant>, ctx: Arc<Context>) -> Result<Action,
         Err(error) => return Err(error),
     }
     let outside = succeed(&ctx, &uid);
+    catch_up(&ctx, &uid);
     ctx.tell(&tenant.name());
     // Nothing in Kubernetes will say that somebody outside let go of what he holds.
     Ok(if outside { Action::requeue(jittered(LONGEST_WAIT)) } else { Action::await_change() })
@@ -79,7 +81,10 @@ pub fn error_policy(tenant: Arc<Tenant>, error: &Error, ctx: Arc<Context>) -> Ac
         debug!(resource = %tenant.name(), %uid, %error, "waits until Redis is back");
         return Action::await_change();
     }
-    let wait = FIRST_WAIT.saturating_mul(1 << failures.min(10)).min(LONGEST_WAIT);
+    // The more wait, the less each has to try: one that succeeds has all others tried at once.
+    let others = u32::try_from(ctx.state().failing.len()).unwrap_or(u32::MAX);
+    let longest = (FIRST_WAIT / 2).saturating_mul(others).clamp(10 * FIRST_WAIT, LONGEST_WAIT);
+    let wait = FIRST_WAIT.saturating_mul(1 << failures.min(10)).min(longest);
     debug!(resource = %tenant.name(), %uid, %error, failures, "not done, tried again later");
     Action::requeue(jittered(wait))
 }
@@ -105,9 +110,19 @@ fn succeed(ctx: &Context, uid: &Uid) -> bool {
         }
 }
 
+/// What made others fail may be over for them too.
+fn catch_up(ctx: &Context, uid: &Uid) {
+    let others = {
+        let mut state = ctx.state();
+        if state.failing.remove(uid) { std::mem::take(&mut state.failing) } else { return }
+    };
+    ctx.look_at(&others);
+}
+
 /// Notes a failure, and tells the resource once if it waits for something to change.
 fn fail(ctx: &Context, tenant: &Tenant, error: &Error) -> u32 {
     let mut state = ctx.state();
+    state.failing.insert(tenant.uid());
     let Some(entry) = state.entry_mut(&tenant.uid()) else { return 0 };
     let failures = entry.failures;
     entry.failures = failures.saturating_add(1);
@@ -192,7 +207,7 @@ async fn learn(ctx: &Context, uid: &Uid, refusal: Refusal, findings: &mut Findin
                 ctx.look_at_touched(&touched, std::slice::from_ref(uid));
             }
             let holder = Holder::Elsewhere { cluster: cluster.to_string(), owner };
-            learn_lost(holder, dids, findings);
+            findings.lost(holder, dids);
         }
         Refusal::NumbersInUse(numbers) => {
             let lacking =
@@ -205,15 +220,6 @@ async fn learn(ctx: &Context, uid: &Uid, refusal: Refusal, findings: &mut Findin
         Refusal::Stale { .. } => return Err(Error::Unsettled),
     }
     Ok(())
-}
-
-/// Somebody whom no resource decides about has these numbers, or the tenant id where there are none.
-fn learn_lost(holder: Holder, dids: Vec<Did>, findings: &mut Findings) {
-    if dids.is_empty() {
-        findings.blocker = Some(Blocker::Tenant(holder));
-    } else {
-        findings.lacking.extend(dids.into_iter().map(|did| Lacking { did, holder: holder.clone() }));
-    }
 }
 
 /// The index was behind: somebody of this cluster holds it by his record.
@@ -236,7 +242,7 @@ async fn learn_holder(
         }
         // Another operator's, of the same cluster, which watches other namespaces.
         None if !ctx.watches(namespace) => {
-            learn_lost(Holder::Resource(ResourceName::new(namespace, name)), dids, findings);
+            findings.lost(Holder::Resource(ResourceName::new(namespace, name)), dids);
         }
         // No such resource is left, or it is on its way out: its record yields.
         None => drop(findings.predecessors.insert(uid)),

@@ -6,9 +6,10 @@ use super::secrets::{SecretIndex, SecretKey, Version};
 use super::tenant::Tenant;
 use crate::api::{RuntimeTenantSpec, RuntimeTenantStatus};
 use crate::contract::{Did, TenantId};
-use crate::domain::claims::{Claim, Claims, Holdings, Live, Touched};
+use crate::domain::claims::{Claim, Claims, Live, Touched};
 use crate::domain::compile::Claimed;
-use crate::domain::verdict::Verdict;
+use crate::domain::plan::View;
+pub use crate::domain::plan::{Fingerprint, Outcome};
 use crate::domain::{ResourceName, Uid};
 use crate::store::Record;
 
@@ -19,6 +20,8 @@ pub struct State {
     pub claims: Claims,
     /// Which Secrets there are.
     pub secrets: SecretIndex,
+    /// Who could not be dealt with at the last try: when one of them can be again, so may the others.
+    pub failing: BTreeSet<Uid>,
     entries: HashMap<Uid, Entry>,
 }
 
@@ -56,26 +59,6 @@ pub struct Entry {
     pub gone: bool,
 }
 
-/// What an ownership record says of what is published: equal ones mean that nothing is to be written.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Fingerprint {
-    /// The resource's generation.
-    pub generation: i64,
-    /// The Secret's version, and whether its value was published.
-    pub secret: String,
-    /// The hash of the config without the secret; it covers the numbers too.
-    pub hash: String,
-}
-
-/// What came of the last look.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Outcome {
-    /// It stays: this is how it is.
-    Seen(Verdict),
-    /// It is being deleted, and its keys are as its policy wants them: the finalizer can go.
-    Released,
-}
-
 /// Something that happened once, for an event.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Note {
@@ -85,27 +68,6 @@ pub struct Note {
     pub reason: &'static str,
     /// For a person to read.
     pub message: String,
-}
-
-/// What one look at a resource starts from: one consistent reading of the state.
-#[derive(Debug)]
-pub struct View {
-    /// What it holds; none while it is deleted or claims nothing.
-    pub holdings: Option<Holdings>,
-    /// Names of the holders of what it lost.
-    pub names: HashMap<Uid, ResourceName>,
-    /// Owners that yield to it.
-    pub predecessors: BTreeSet<Uid>,
-    /// What is live by record.
-    pub live: Option<Live>,
-    /// What the record says.
-    pub record: Option<Fingerprint>,
-    /// Whether Redis was seen to hold it.
-    pub verified: bool,
-    /// How often there was a sign that it might not.
-    pub doubts: u64,
-    /// Whether its keys outlive it.
-    pub retain: bool,
 }
 
 impl State {
@@ -137,6 +99,7 @@ impl State {
     /// A resource is gone. What is known of it stays until its keys are gone too. Says whose holdings are others now.
     pub fn forget(&mut self, uid: &Uid) -> Touched {
         self.secrets.refer(uid, None);
+        self.failing.remove(uid);
         if self.claims.live(uid).is_none() {
             self.entries.remove(uid);
         } else if let Some(entry) = self.entries.get_mut(uid) {
@@ -164,22 +127,13 @@ impl State {
     /// What a look at `uid` starts from.
     #[must_use]
     pub fn view(&self, uid: &Uid) -> View {
-        let holdings = self.claims.holdings(uid);
-        let holders = holdings.iter().flat_map(|holdings| {
-            holdings.lost.iter().map(|(_, holder)| holder).chain(&holdings.tenant_lost_to)
-        });
-        let names =
-            holders.filter_map(|uid| Some((uid.clone(), self.claims.get(uid)?.name.clone()))).collect();
         let entry = self.entries.get(uid);
         View {
-            names,
-            holdings,
-            predecessors: self.claims.predecessors(uid),
-            live: self.claims.live(uid).cloned(),
             record: entry.and_then(|entry| entry.record.clone()),
             verified: entry.is_some_and(|entry| entry.verified),
             doubts: entry.map_or(0, |entry| entry.doubts),
             retain: entry.is_some_and(|entry| entry.retain),
+            ..View::of(&self.claims, uid)
         }
     }
 

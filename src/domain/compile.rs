@@ -29,7 +29,13 @@ pub struct Claimed {
 
 /// Reads a spec. The error says what can't be read.
 pub fn read(json: &str) -> Result<RuntimeTenantSpec, String> {
-    serde_json::from_str(json).map_err(|error| error.to_string())
+    let mut reader = serde_json::Deserializer::from_str(json);
+    serde_path_to_error::deserialize(&mut reader).map_err(|error| {
+        let text = error.inner().to_string();
+        // Where in the JSON, which nobody has seen in that form.
+        let what = text.rsplit_once(" at line ").map_or(text.as_str(), |(what, _)| what);
+        format!("spec.{} {what}", error.path())
+    })
 }
 
 /// What a spec claims.
@@ -228,5 +234,27 @@ fn modes(spec: &RuntimeTenantSpec, faults: &mut Vec<String>) {
     let url = spec.stt.config.as_ref().and_then(|config| config.url.as_ref());
     if stt_mode == Some(SttMode::HttpWavJson) && url.is_none() {
         faults.push("spec.stt.config.url must be set when mode is http_wav_json".to_owned());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_cant_be_read_is_named() {
+        let error = read(r#"{"tenantId": "acme", "dids": ["+15550001111", 7]}"#).unwrap_err();
+        assert!(error.starts_with("spec.dids[1] invalid type"), "{error}");
+        assert!(!error.contains("line"), "{error}");
+    }
+
+    #[test]
+    fn an_endpoint_is_an_absolute_url() {
+        for good in ["http://a", "HTTPS://A.example:8443/x?y=z", "http://[::1]:80/"] {
+            assert!(is_absolute_http(good), "{good}");
+        }
+        for bad in ["a", "//a", "http:a", "http://", "ftp://a", "http://a b", " http://a"] {
+            assert!(!is_absolute_http(bad), "{bad}");
+        }
     }
 }

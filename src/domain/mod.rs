@@ -1,9 +1,11 @@
-//! What the product decides: who holds a number, what a tenant's config is, what a status says.
+//! What the product decides: who holds a number, what a tenant's config is, what a look calls for,
+//! what a status says.
 //! Pure: no kube client, no Redis, no tokio, no tracing, no clock (`now` is an argument).
 
 pub mod claims;
 pub mod compile;
 mod names;
+pub mod plan;
 pub mod reason;
 pub mod status;
 pub mod verdict;

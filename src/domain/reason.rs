@@ -37,8 +37,6 @@ pub enum Reason {
     SecretUnreadable,
     /// Redis could not be asked or told.
     RedisUnavailable,
-    /// It was not looked at yet.
-    Pending,
 }
 
 impl Reason {
@@ -63,7 +61,6 @@ impl Reason {
             Self::SecretNotUtf8 => "SecretNotUtf8",
             Self::SecretUnreadable => "SecretUnreadable",
             Self::RedisUnavailable => "RedisUnavailable",
-            Self::Pending => "Pending",
         }
     }
 
@@ -79,7 +76,6 @@ impl Reason {
                 | Self::SecretNotUtf8
                 | Self::SecretUnreadable
                 | Self::RedisUnavailable
-                | Self::Pending
         )
     }
 }

@@ -155,6 +155,8 @@ pub struct Removal {
 pub enum Applied {
     /// Redis holds this already: nothing was written.
     Unchanged,
+    /// The record alone was written: what the runtime reads is this already.
+    Recorded,
     /// Redis now holds the publication.
     Published {
         /// The tenant's config was there already, from a publisher that keeps no records.

@@ -164,7 +164,8 @@ struct Session {
     address: Arc<str>,
     pushes: Pushes,
     server: Server,
-    epoch: Option<u64>,
+    /// The epoch as Redis had it when it was last asked, and the one that this process had taken by then.
+    epoch: (Option<u64>, u64),
 }
 
 impl Follower {
@@ -210,6 +211,7 @@ impl Follower {
         tracked.map_err(|error| StoreError::from_redis(&error, &address))?;
         let (server, epoch) = self.probe(&mut connection, &address).await?;
         self.connections.primary_is_at(&address);
+        let epoch = (epoch, self.seen.taken());
         Ok(Session { connection, address, pushes, server, epoch })
     }
 
@@ -247,7 +249,7 @@ impl Follower {
                     keys.clear();
                     everything = Some(Cause::Flushed);
                     // The counter went too: that the probe misses it is no further news.
-                    session.epoch = None;
+                    session.epoch = (None, self.seen.taken());
                 }
                 Invalidated::Disconnected => return Err(closed(session).into()),
                 Invalidated::Nothing => {}
@@ -306,8 +308,9 @@ impl Follower {
         // What was pushed before the probe's answer says more.
         let pushed = session.pushes.try_next();
         let told = self.take_pushes(session, pushed).await?;
-        let before = std::mem::replace(&mut session.epoch, epoch);
-        if before != epoch && epoch != Some(self.seen.taken()) && !told {
+        let taken = self.seen.taken();
+        let before = std::mem::replace(&mut session.epoch, (epoch, taken));
+        if before != session.epoch && epoch != Some(taken) && !told {
             self.tell(Signal::CheckEverything(Cause::EpochChanged)).await?;
         }
         Ok(())

@@ -104,6 +104,7 @@ struct WireAnswer {
 #[serde(tag = "is", rename_all = "camelCase", rename_all_fields = "camelCase")]
 enum WireApplied {
     Unchanged,
+    Recorded,
     NotOwned,
     Withheld,
     Published {
@@ -177,6 +178,7 @@ impl From<WireApplied> for Applied {
     fn from(wire: WireApplied) -> Self {
         match wire {
             WireApplied::Unchanged => Self::Unchanged,
+            WireApplied::Recorded => Self::Recorded,
             WireApplied::NotOwned => Self::NotOwned,
             WireApplied::Withheld => Self::Withheld,
             WireApplied::Published { adopted, taken_over, removed } => Self::Published {

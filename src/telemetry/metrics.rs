@@ -155,6 +155,7 @@ impl Metrics {
     pub fn applied(&self, applied: &Applied) {
         let result = match applied {
             Applied::Unchanged => "unchanged",
+            Applied::Recorded => "recorded",
             Applied::Published { .. } => "published",
             Applied::Removed { .. } => "removed",
             Applied::NotOwned => "not_owned",

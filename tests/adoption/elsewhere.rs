@@ -177,15 +177,12 @@ async fn two_operators_on_one_redis_do_not_disturb_each_other_at_rest() {
     world.apply(&tenant("acme").dids([TWO])).await;
     world.wait_ready("acme").await;
     two.settle().await;
+    // What each has to see of the other's start it has seen by then.
+    wait_probes(world, 6).await;
     let mut journal = world.journal().await;
     let looks = two.operators[0].metric("runtime_operator_reconciles_total").await;
 
-    let asked = probes(world).await;
-    let look = || async {
-        let more = probes(world).await - asked;
-        if more >= 6 { Ok(()) } else { Err(format!("{more} times")) }
-    };
-    world.wait("each of them asks Redis three times whether anything is new", look).await;
+    wait_probes(world, 6).await;
 
     assert_eq!(journal.writes().await, []);
     let more = two.operators[0].metric("runtime_operator_reconciles_total").await - looks;
@@ -193,7 +190,16 @@ async fn two_operators_on_one_redis_do_not_disturb_each_other_at_rest() {
     two.world.finish().await;
 }
 
-/// How often operators have asked for what they compare every second.
+/// Waits until operators have asked so often more for what they compare every second.
+async fn wait_probes(world: &World, more: u64) {
+    let least = probes(world).await + more;
+    let look = || async {
+        let asked = probes(world).await;
+        if asked >= least { Ok(()) } else { Err(format!("{asked} times, not {least}")) }
+    };
+    world.wait("Redis is asked whether anything is new", look).await;
+}
+
 async fn probes(world: &World) -> u64 {
     let mut info = redis::cmd("INFO");
     let stats: String = info.arg("commandstats").query_async(&mut world.connection().await).await.unwrap();

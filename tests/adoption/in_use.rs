@@ -59,6 +59,7 @@ async fn one_that_another_claims_first_stays_live_until_that_one_lets_go_and_its
     world.operator().start().await;
     world.apply(&tenant("typo").dids([ONE, TWO])).await;
     world.wait_condition("typo", "Ready", "False", "NumberInUse").await;
+    world.wait_until_younger_than("typo").await;
     let mut journal = world.journal().await;
 
     world.apply(&tenant("legacy").dids([ONE, THREE])).await;

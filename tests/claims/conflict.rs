@@ -3,13 +3,13 @@
 use serde_json::json;
 
 use super::support::{World, tenant};
-use super::{FOUR, ONE, THREE, TWO, listed, told, wait_conflict, wait_until_younger_than};
+use super::{FOUR, ONE, THREE, TWO, listed, told, wait_conflict};
 
 #[tokio::test]
 async fn a_free_number_goes_to_the_oldest_and_the_others_are_published_with_what_is_left() {
     let world = World::new().await;
     world.apply(&tenant("zoe").dids([ONE])).await;
-    wait_until_younger_than(&world, "zoe").await;
+    world.wait_until_younger_than("zoe").await;
     world.apply(&tenant("amy").dids([TWO, ONE, THREE])).await;
 
     world.operator().start().await;
@@ -51,7 +51,7 @@ async fn a_live_number_stays_with_its_holder_whatever_an_older_resource_is_edite
     let world = World::new().await;
     world.operator().start().await;
     world.apply(&tenant("older").dids([ONE])).await;
-    wait_until_younger_than(&world, "older").await;
+    world.wait_until_younger_than("older").await;
     world.apply(&tenant("younger").dids([TWO])).await;
     world.wait_ready("older").await;
     world.wait_ready("younger").await;

@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::support::{World, tenant};
-use super::{FOUR, ONE, THREE, TWO, listed, moved, told, wait_conflict, wait_until_younger_than};
+use super::{FOUR, ONE, THREE, TWO, listed, moved, told, wait_conflict};
 
 /// A holder of two numbers, and one that waits for the first of them.
 async fn holder_and_waiting(holder: super::support::Tenant) -> World {
@@ -80,7 +80,7 @@ async fn of_several_that_wait_the_oldest_is_next_each_time() {
     world.apply(&tenant("first").dids([ONE])).await;
     world.wait_ready("first").await;
     world.apply(&tenant("zoe").dids([ONE, TWO])).await;
-    wait_until_younger_than(&world, "zoe").await;
+    world.wait_until_younger_than("zoe").await;
     world.apply(&tenant("amy").dids([ONE, THREE])).await;
     wait_conflict(&world, "zoe", ONE, "first").await;
     wait_conflict(&world, "amy", ONE, "first").await;

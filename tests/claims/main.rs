@@ -13,8 +13,6 @@ mod swap;
 mod tenant_id;
 mod waiting;
 
-use k8s_openapi::api::core::v1::ConfigMap;
-use kube::api::{Api, PostParams};
 use serde_json::{Value, json};
 use support::World;
 
@@ -22,19 +20,6 @@ const ONE: &str = "+15550000001";
 const TWO: &str = "+15550000002";
 const THREE: &str = "+15550000003";
 const FOUR: &str = "+15550000004";
-
-/// Waits until what is made now is younger than a resource: creation times have whole seconds.
-async fn wait_until_younger_than(world: &World, name: &str) {
-    let created = world.get(name).await.unwrap().metadata.creation_timestamp.unwrap();
-    let maps: Api<ConfigMap> = Api::namespaced(world.client(), world.namespace());
-    let dry = PostParams { dry_run: true, ..PostParams::default() };
-    let clock = || async {
-        let map = serde_json::from_value(json!({ "metadata": { "generateName": "clock-" } })).unwrap();
-        let now = maps.create(&dry, &map).await.unwrap().metadata.creation_timestamp.unwrap();
-        if now > created { Ok(()) } else { Err(String::from("the same second")) }
-    };
-    world.wait("the API server's clock moves on", clock).await;
-}
 
 /// Waits until a resource is not Ready for a conflict whose message names number and holder.
 async fn wait_conflict(world: &World, loser: &str, did: &str, holder: &str) {

@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::support::{Tenant, World, tenant};
-use super::{ONE, THREE, TWO, listed, moved, told, wait_conflict, wait_until_younger_than};
+use super::{ONE, THREE, TWO, listed, moved, told, wait_conflict};
 
 /// Passes the API server, which counts characters, and not the runtime, which counts UTF-16 units.
 fn with_too_long_a_reply(tenant: Tenant) -> Tenant {
@@ -19,7 +19,7 @@ async fn one_that_is_not_valid_waits_for_no_number() {
     world.apply(&with_too_long_a_reply(tenant("invalid").dids([ONE, TWO]))).await;
     let message = world.wait_condition("invalid", "Ready", "False", "InvalidSpec").await;
     assert!(message.contains("quickReplies[0].reply"), "{message}");
-    wait_until_younger_than(&world, "invalid").await;
+    world.wait_until_younger_than("invalid").await;
 
     world.apply(&tenant("valid").dids([TWO, ONE])).await;
 
@@ -60,7 +60,7 @@ async fn one_without_its_secret_waits_and_a_number_let_go_for_it_is_nobodys_unti
     world.apply(&tenant("holder").dids([ONE, THREE])).await;
     world.wait_ready("holder").await;
     world.apply(&tenant("poor").dids([ONE]).without_secret()).await;
-    wait_until_younger_than(&world, "poor").await;
+    world.wait_until_younger_than("poor").await;
     world.apply(&tenant("young").dids([ONE, TWO])).await;
     wait_conflict(&world, "young", ONE, "holder").await;
 
@@ -110,7 +110,7 @@ async fn one_that_is_suspended_claims_free_numbers_and_has_them_once_it_is_resum
     world.operator().start().await;
     world.apply(&tenant("acme").dids([ONE]).suspended()).await;
     world.wait_condition("acme", "Ready", "Unknown", "Suspended").await;
-    wait_until_younger_than(&world, "acme").await;
+    world.wait_until_younger_than("acme").await;
 
     world.apply(&tenant("young").dids([ONE, TWO])).await;
 

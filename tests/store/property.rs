@@ -67,9 +67,10 @@ async fn check(world: &World, calls: &[Vec<Move>]) -> Result<(), TestCaseError> 
         if applied.iter().any(|applied| matches!(applied, Applied::Refused(_) | Applied::Withheld)) {
             prop_assert_eq!(&after, &before, "a refused call wrote something");
         }
-        let changed = applied
-            .iter()
-            .any(|applied| matches!(applied, Applied::Published { .. } | Applied::Removed { .. }));
+        let writes = |applied: &Applied| {
+            matches!(applied, Applied::Published { .. } | Applied::Recorded | Applied::Removed { .. })
+        };
+        let changed = applied.iter().any(writes);
         prop_assert!(changed || after == before, "{:?} and yet something was written", applied);
         readers_are_served(world).await?;
         records_are_disjoint(world).await?;

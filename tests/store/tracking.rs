@@ -85,9 +85,11 @@ async fn a_foreign_write_right_after_an_own_one_is_told() {
     foreign.await.unwrap().unwrap();
     // Whichever came first, what is stored now decides.
     let ours = world.config("acme").await == Some(tenant("acme", &[A]).json());
-    if !ours {
-        assert_eq!(next(&mut tracking).await, config_of("acme"));
+    if ours {
+        // The foreign write came first and may have been told before it was overwritten: one look too many.
+        return;
     }
+    assert_eq!(next(&mut tracking).await, config_of("acme"));
     nothing_until_now(&world, &mut tracking).await;
 }
 

@@ -95,10 +95,12 @@ impl World {
         self.redis_cli(&["CONFIG", "RESETSTAT"]).await;
     }
 
-    /// How many writes Redis has done since [`World::reset_commands`], but for the epoch's number.
+    /// How many writes Redis has done since [`World::reset_commands`], but for the two by which a writer takes the
+    /// epoch's next number: INCR, and HSET for who took it.
     pub async fn writes(&self) -> u64 {
         let commands = self.commands().await;
-        WRITES.iter().filter_map(|name| commands.get(*name)).sum()
+        let all: u64 = WRITES.iter().filter_map(|name| commands.get(*name)).sum();
+        all.saturating_sub(commands.get("incr").copied().unwrap_or_default())
     }
 
     /// Reads a number all the time from now on, on a connection of its own.

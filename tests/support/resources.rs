@@ -1,8 +1,8 @@
 //! Resources as a person with kubectl sees and changes them.
 
-use k8s_openapi::api::core::v1::{Event, Secret as KubeSecret};
+use k8s_openapi::api::core::v1::{ConfigMap, Event, Secret as KubeSecret};
 use kube::ResourceExt;
-use kube::api::{Api, ApiResource, DeleteParams, DynamicObject, ListParams, Patch, PatchParams};
+use kube::api::{Api, ApiResource, DeleteParams, DynamicObject, ListParams, Patch, PatchParams, PostParams};
 use kube::core::GroupVersionKind;
 use serde_json::{Value, json};
 
@@ -160,6 +160,19 @@ impl World {
                 Some(tenant) => Err(format!("finalizers {:?}, {}", tenant.finalizers(), told(&tenant))),
                 None => Ok(()),
             }
+        })
+        .await;
+    }
+
+    /// Waits until what is made now is younger than a resource: creation times have whole seconds.
+    pub async fn wait_until_younger_than(&self, name: &str) {
+        let created = self.get(name).await.unwrap().metadata.creation_timestamp.unwrap();
+        let maps: Api<ConfigMap> = Api::namespaced(self.client(), self.namespace());
+        let dry = PostParams { dry_run: true, ..PostParams::default() };
+        self.wait("the API server's clock moves on", || async {
+            let map = serde_json::from_value(json!({ "metadata": { "generateName": "clock-" } })).unwrap();
+            let now = maps.create(&dry, &map).await.unwrap().metadata.creation_timestamp.unwrap();
+            if now > created { Ok(()) } else { Err(String::from("the same second")) }
         })
         .await;
     }

@@ -11,7 +11,7 @@
 --       step  {op="publish", tenant, owner, uid, generation, secret, hash, sha1, dids, known, predecessors, takeOver}
 --             {op="remove", tenant, uid, known, retain}
 -- Answer  JSON, empty lists left out: {fenced: true, current?} or {steps: [answer]}, an answer being
---       {is="unchanged"|"notOwned"|"withheld"}, {is="published", adopted, takenOver: [{did?, from}], removed: [did]},
+--       {is="unchanged"|"recorded"|"notOwned"|"withheld"}, {is="published", adopted, takenOver: [{did?, from}], removed: [did]},
 --       {is="removed", keys}, or {is="refused", why, cluster?, uid?, owner?, generation?, dids?, numbers: [{did, tenant}]?}
 
 local plan = cjson.decode(ARGV[2])
@@ -34,8 +34,8 @@ local cluster = plan.cluster
 -- Redis as it is, each cell read once and when asked for, and as the steps leave it. `false` is "not there".
 local was = { config = {}, mapping = {}, owner = {}, record = {}, member = {} }
 local now = { config = {}, mapping = {}, owner = {}, record = {}, member = {} }
--- Whether the step at hand changes anything.
-local changed
+-- Whether the step at hand changes anything, and anything that the runtime reads.
+local changed, visibly
 
 local function words(list)
   local set = {}
@@ -88,6 +88,7 @@ end
 local function put(kind, id, value)
   if not same(get(kind, id), value) then
     now[kind][id], changed = value, true
+    visibly = visibly or kind == 'config' or kind == 'mapping'
   end
 end
 
@@ -244,6 +245,7 @@ local function publish(step, config)
     secret = step.secret, hash = step.hash, sha1 = step.sha1,
   }, step.dids))
   if not changed then return { is = 'unchanged' } end
+  if not visibly and not adopted and #taken == 0 then return { is = 'recorded' } end
   return { is = 'published', adopted = adopted, takenOver = taken, removed = removed }
 end
 
@@ -314,13 +316,13 @@ end
 
 local answers, any_refused = {}, false
 for i, step in ipairs(plan.steps) do
-  changed = false
+  changed, visibly = false, false
   answers[i] = step.op == 'publish' and publish(step, ARGV[2 + i]) or remove(step)
   any_refused = any_refused or answers[i].is == 'refused'
 end
 if not any_refused then write() end
 for i, answer in ipairs(answers) do
-  if any_refused and (answer.is == 'published' or answer.is == 'removed') then
+  if any_refused and (answer.is == 'published' or answer.is == 'recorded' or answer.is == 'removed') then
     answers[i] = { is = 'withheld' }
   elseif answer.is == 'published' then
     -- A number that another step of the call picked up is not gone.

@@ -1,0 +1,139 @@
+//! The documents say what the code says.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+
+use std::collections::BTreeSet;
+use std::fmt::Write;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use clap::{Arg, CommandFactory};
+use regex::Regex;
+use runtime_operator::api;
+use runtime_operator::cli::Cli;
+use runtime_operator::domain::status;
+use runtime_operator::store::StoreError;
+
+fn path(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(name)
+}
+
+fn text(name: &str) -> String {
+    fs::read_to_string(path(name)).unwrap_or_default()
+}
+
+/// What matches the pattern's group.
+fn all(pattern: &str, text: &str) -> BTreeSet<String> {
+    Regex::new(pattern).unwrap().captures_iter(text).map(|found| found[1].to_owned()).collect()
+}
+
+/// The names in the first column of the tables below a heading.
+fn documented(heading: &str) -> BTreeSet<String> {
+    let reference = text("docs/reference.md");
+    let section = reference.split("\n## ").find(|section| section.starts_with(heading)).unwrap();
+    all(r"(?m)^\| `([^`]+)`", section)
+}
+
+const SETTINGS_HEADER: &str = "\
+# Settings of `runtime-operator run`
+
+<!-- Generated from src/settings.rs: `UPDATE=1 cargo test --test docs` writes it. -->
+
+Every setting is a flag and an environment variable; a flag wins, and an empty variable counts as not given. All are
+checked at start, and all that is wrong is told at once, each fault with its flag and variable. A `BOOL` is `true` or
+`false` (`1`, `yes`, `on`; `0`, `no`, `off`, in any case); a flag alone is true. `RUST_LOG` sets what is logged: `warn`,
+`info` (the default), `debug`, or `runtime_operator=trace`. The cluster is found as kubectl finds it: the one that the
+operator runs in, else `KUBECONFIG`, else `~/.kube/config`.
+";
+
+/// A flag's row. The default is the end of its help: the flags themselves have none, so that an empty variable is one
+/// that was not given.
+fn row(arg: &Arg) -> String {
+    let help = arg.get_long_help().or(arg.get_help()).unwrap().to_string().replace('\n', " ");
+    let (help, default) = help.split_once(" [default: ").unwrap_or((&help, "none]"));
+    let default = default.strip_suffix(']').expect("the default is the end of the help");
+    let value = arg.get_value_names().unwrap()[0].as_str();
+    let flag = arg.get_long().unwrap();
+    let variable = arg.get_env().unwrap().to_str().unwrap();
+    format!("| `--{flag}` | `{variable}` | {value} | {default} | {help} |\n")
+}
+
+fn settings() -> String {
+    let mut document = SETTINGS_HEADER.to_owned();
+    let cli = Cli::command();
+    let run = cli.find_subcommand("run").unwrap();
+    let mut heading = "";
+    for arg in run.get_arguments().filter(|arg| arg.get_env().is_some()) {
+        let of = arg.get_help_heading().unwrap();
+        if of != heading {
+            heading = of;
+            write!(document, "\n## {of}\n\n| flag | variable | value | default | what it is |\n").unwrap();
+            document.push_str("| --- | --- | --- | --- | --- |\n");
+        }
+        document.push_str(&row(arg));
+    }
+    document
+}
+
+#[test]
+fn the_page_of_settings_is_the_generated_one() {
+    let generated = settings();
+    if std::env::var_os("UPDATE").is_some() {
+        fs::write(path("docs/settings.md"), &generated).unwrap();
+    }
+    let stale = "docs/settings.md is stale: run `UPDATE=1 cargo test --test docs`";
+    assert!(text("docs/settings.md") == generated, "{stale}");
+}
+
+#[test]
+fn every_reason_of_a_condition_is_documented_and_no_other() {
+    let reasons = all(r#"Self::\w+ => "([A-Z]\w+)""#, &text("src/domain/reason.rs"));
+    assert!(reasons.len() > 10, "{reasons:?}");
+    assert_eq!(documented("Reasons"), reasons);
+}
+
+#[test]
+fn every_condition_is_documented_and_no_other() {
+    let conditions = [
+        status::READY,
+        status::SECRET_RESOLVED,
+        status::DIDS_CLAIMED,
+        status::PUBLISHED,
+        status::RECONCILING,
+        status::STALLED,
+    ];
+    assert_eq!(documented("Conditions"), conditions.map(str::to_owned).into());
+}
+
+#[test]
+fn every_event_is_documented_and_no_other() {
+    let told = ["src/controller/reconcile.rs", "src/controller/tell.rs"].map(text).concat();
+    let mut events = all(r#""([A-Z][a-z]+[A-Za-z]*)""#, &told);
+    // The action that every event names, and a condition's status.
+    assert!(events.remove("Reconcile") && events.remove("False"));
+    assert!(events.len() > 8, "{events:?}");
+    assert_eq!(documented("Events"), events);
+}
+
+#[test]
+fn every_way_in_which_redis_can_be_out_of_use_is_documented_and_no_other() {
+    assert_eq!(documented("Redis"), StoreError::REASONS.map(str::to_owned).into());
+}
+
+#[test]
+fn every_annotation_and_the_finalizer_are_documented_and_no_other() {
+    let names = [api::TAKE_OVER, api::FORCE_DELETE, api::FINALIZER];
+    assert_eq!(documented("Annotations"), names.map(str::to_owned).into());
+}
+
+#[test]
+fn what_a_page_links_to_is_there() {
+    let link = Regex::new(r"\]\(([^)#:\s]+)(?:#[^)]*)?\)").unwrap();
+    for page in ["README.md", "CONTRIBUTING.md", "CHANGELOG.md", "docs/reference.md", "docs/settings.md"] {
+        let folder = path(page).parent().unwrap().to_owned();
+        for found in link.captures_iter(&text(page)) {
+            assert!(folder.join(&found[1]).exists(), "{page} links to {}, which is not there", &found[1]);
+        }
+        assert!(!text(page).is_empty(), "{page} is missing");
+    }
+    assert!(text("README.md").lines().count() < 150, "README.md is for a quick read");
+}

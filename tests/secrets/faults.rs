@@ -1,0 +1,114 @@
+//! Secrets that can't be used.
+
+use serde_json::{Value, json};
+
+use super::support::{World, tenant};
+use super::{ONE, THREE, TWO, data, patch_secret, wait_published};
+
+/// What is done to the Secret, the reason that follows, and words of the message.
+fn faults() -> [(&'static str, Value, &'static str, &'static str); 5] {
+    [
+        ("no-key", data(None), "SecretKeyNotFound", "webhookSecret"),
+        ("empty", data(Some("")), "SecretEmpty", "must not be empty"),
+        ("newline", data(Some("Cg==")), "SecretEmpty", "must not be empty"),
+        ("bytes", data(Some("//4=")), "SecretNotUtf8", "UTF-8"),
+        (
+            "other-key",
+            json!({ "data": { "webhookSecret": null, "webhooksecret": "eA==" } }),
+            "SecretKeyNotFound",
+            "key",
+        ),
+    ]
+}
+
+async fn wait_fault(world: &World, name: &str, reason: &str, words: &str) {
+    let message = world.wait_condition(name, "SecretResolved", "False", reason).await;
+    let secret = format!("{}/{name}-webhook", world.namespace());
+    assert!(message.contains(&secret) && message.contains(words), "{message}");
+    world.wait_condition(name, "Ready", "False", reason).await;
+    world.wait_condition(name, "Reconciling", "True", reason).await;
+    world.wait_event(name, reason).await;
+}
+
+#[tokio::test]
+async fn each_has_a_reason_and_what_was_published_stays_until_it_is_mended() {
+    let world = World::new().await;
+    world.operator().start().await;
+    for (place, (name, ..)) in faults().iter().enumerate() {
+        let did = format!("+1555000010{place}");
+        world.apply(&tenant(name).dids([&*did])).await;
+    }
+    for (name, patch, reason, words) in faults() {
+        world.wait_ready(name).await;
+        let config = world.config_text(name).await;
+
+        patch_secret(&world, &format!("{name}-webhook"), patch).await;
+
+        wait_fault(&world, name, reason, words).await;
+        assert_eq!(world.config_text(name).await, config, "calls go on");
+        world.wait_condition(name, "Published", "True", "Published").await;
+        assert_eq!(world.status(name).await["publishedDidCount"], 1);
+
+        patch_secret(&world, &format!("{name}-webhook"), data(Some("bWVuZGVk"))).await;
+
+        world.wait_ready(name).await;
+        wait_published(&world, name, "mended").await;
+    }
+    world.finish().await;
+}
+
+#[tokio::test]
+async fn what_was_never_published_is_not_until_the_secret_is_good_and_then_by_itself() {
+    let world = World::new().await;
+    world.operator().start().await;
+    world.apply(&tenant("missing").dids([ONE]).without_secret()).await;
+    world.apply(&tenant("empty").dids([TWO]).secret("")).await;
+    world.apply(&tenant("keyless").dids([THREE]).without_secret()).await;
+    world.apply_secret_in(world.namespace(), "keyless-webhook", &json!({ "another": "value" })).await;
+
+    wait_fault(&world, "missing", "SecretNotFound", "must exist").await;
+    wait_fault(&world, "empty", "SecretEmpty", "must not be empty").await;
+    wait_fault(&world, "keyless", "SecretKeyNotFound", "must have the key").await;
+    assert_eq!(world.keys("tenant*").await, Vec::<String>::new());
+    world.wait_condition("missing", "DidsClaimed", "True", "Claimed").await;
+    world.wait_condition("missing", "Published", "False", "SecretNotFound").await;
+
+    for name in ["missing", "empty", "keyless"] {
+        world.apply_secret(&format!("{name}-webhook"), "whsec").await;
+        world.wait_ready(name).await;
+        wait_published(&world, name, "whsec").await;
+    }
+    world.finish().await;
+}
+
+#[tokio::test]
+async fn a_secret_that_is_deleted_takes_no_number_off_the_air() {
+    let world = World::new().await;
+    world.operator().start().await;
+    world.apply(&tenant("acme").dids([ONE]).secret("first")).await;
+    world.wait_ready("acme").await;
+    let config = world.config_text("acme").await;
+
+    world.delete_secret("acme-webhook").await;
+
+    wait_fault(&world, "acme", "SecretNotFound", "stays live").await;
+    assert_eq!(world.config_text("acme").await, config);
+
+    // Nothing new is published without it, but deletion never needs it.
+    world.set_dids("acme", [ONE, TWO]).await;
+    wait_fault(&world, "acme", "SecretNotFound", "stays live").await;
+    assert_eq!(world.config_text("acme").await, config);
+    assert_eq!(world.live(TWO).await, None);
+    world.wait_condition("acme", "Published", "False", "SecretNotFound").await;
+
+    world.apply_secret("acme-webhook", "second").await;
+    world.wait_ready("acme").await;
+    wait_published(&world, "acme", "second").await;
+    assert_eq!(world.live(TWO).await.as_deref(), Some("acme"));
+
+    world.delete_secret("acme-webhook").await;
+    world.delete("acme").await;
+    world.wait_gone("acme").await;
+    assert_eq!(world.keys("tenant*").await, Vec::<String>::new());
+    world.finish().await;
+}

@@ -1,0 +1,120 @@
+//! Secrets that change.
+
+use serde_json::json;
+
+use super::support::{World, tenant};
+use super::{ONE, THREE, TWO, patch_secret, wait_published};
+
+#[tokio::test]
+async fn a_new_value_is_published_at_once_and_the_hash_in_the_status_stays() {
+    let world = World::new().await;
+    world.operator().start().await;
+    world.apply(&tenant("acme").dids([ONE]).secret("first")).await;
+    world.wait_ready("acme").await;
+    let before = world.status("acme").await;
+    let mut journal = world.journal().await;
+
+    world.apply_secret("acme-webhook", "second").await;
+
+    wait_published(&world, "acme", "second").await;
+    let note = world.wait_event("acme", "SecretRotated").await;
+    assert!(!note.contains("second"), "{note}");
+    world.wait_ready("acme").await;
+    let after = world.status("acme").await;
+    assert_eq!(after["publishedHash"], before["publishedHash"]);
+    assert_eq!(after["conditions"], before["conditions"]);
+    assert_eq!(journal.writes_of(&format!("tenantmap:did:{ONE}")).await, Vec::<String>::new());
+    world.finish().await;
+}
+
+#[tokio::test]
+async fn a_secret_that_was_rotated_while_no_operator_ran_is_published_at_its_start() {
+    let world = World::new().await;
+    let operator = world.operator().start().await;
+    world.apply(&tenant("acme").dids([ONE]).secret("first")).await;
+    world.wait_ready("acme").await;
+    operator.kill().await.unwrap();
+    // Even one that was made anew under the same name.
+    world.delete_secret("acme-webhook").await;
+    world.apply_secret("acme-webhook", "second").await;
+
+    operator.restart().await.unwrap();
+
+    wait_published(&world, "acme", "second").await;
+    world.wait_event("acme", "SecretRotated").await;
+    world.finish().await;
+}
+
+#[tokio::test]
+async fn all_tenants_that_share_a_secret_follow_it() {
+    let world = World::new().await;
+    world.operator().start().await;
+    world.apply_secret("shared", "first").await;
+    let tenants = [("acme", ONE), ("beta", TWO), ("cora", THREE)];
+    for (name, did) in tenants {
+        let shared = tenant(name).dids([did]).set("/webhookSecretRef/name", "shared").without_secret();
+        world.apply(&shared).await;
+    }
+    for (name, _) in tenants {
+        world.wait_ready(name).await;
+        wait_published(&world, name, "first").await;
+    }
+
+    world.apply_secret("shared", "second").await;
+
+    for (name, _) in tenants {
+        wait_published(&world, name, "second").await;
+    }
+
+    // One of them goes its own way.
+    world.apply(&tenant("beta").dids([TWO]).secret("own")).await;
+    wait_published(&world, "beta", "own").await;
+    world.apply_secret("shared", "third").await;
+    wait_published(&world, "acme", "third").await;
+    wait_published(&world, "cora", "third").await;
+    wait_published(&world, "beta", "own").await;
+    world.finish().await;
+}
+
+#[tokio::test]
+async fn a_secret_that_no_tenant_refers_to_changes_nothing() {
+    let mut world = World::new().await;
+    let other = world.add_namespace().await;
+    world.operator().start().await;
+    world.apply(&tenant("acme").dids([ONE]).secret("first")).await;
+    world.wait_ready("acme").await;
+    let before = world.get("acme").await.unwrap().metadata.resource_version;
+    let mut journal = world.journal().await;
+
+    world.apply_secret("unrelated", "x").await;
+    world.apply_secret("unrelated", "y").await;
+    world.apply_secret_in(&other, "acme-webhook", &json!({ "webhookSecret": "of another namespace" })).await;
+    world.delete_secret("unrelated").await;
+    // By the time that this one is ready the others have been seen.
+    world.apply(&tenant("beta").dids([TWO])).await;
+    world.wait_ready("beta").await;
+
+    let writes = journal.writes().await;
+    let of_acme = |key: &str| key.ends_with("acme") || key.ends_with(ONE);
+    assert!(!writes.iter().any(|(key, _)| of_acme(key)), "{writes:?}");
+    assert_eq!(world.get("acme").await.unwrap().metadata.resource_version, before);
+    world.finish().await;
+}
+
+#[tokio::test]
+async fn a_new_label_on_a_secret_is_no_new_value() {
+    let world = World::new().await;
+    world.operator().start().await;
+    world.apply(&tenant("acme").dids([ONE]).secret("first")).await;
+    world.wait_ready("acme").await;
+    let mut journal = world.journal().await;
+
+    patch_secret(&world, "acme-webhook", json!({ "metadata": { "labels": { "team": "voice" } } })).await;
+    world.apply(&tenant("beta").dids([TWO])).await;
+    world.wait_ready("beta").await;
+
+    assert_eq!(journal.writes_of("tenantcfg:acme").await, Vec::<String>::new());
+    let rotated = world.events("acme").await.into_iter().any(|(reason, _)| reason == "SecretRotated");
+    assert!(!rotated, "nothing was rotated");
+    world.finish().await;
+}
