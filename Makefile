@@ -1,6 +1,6 @@
 # What a person does with this repository; `make` lists it.
 .DEFAULT_GOAL := help
-.PHONY: help tools cluster demo test bench fmt lint fuzz schemathesis
+.PHONY: help tools cluster demo test bench fuzz fmt lint schemathesis
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)

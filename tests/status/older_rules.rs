@@ -1,0 +1,156 @@
+//! Objects from before a rule: told, where they can be, and no hindrance to others.
+
+use kube::ResourceExt;
+use kube::api::{DynamicObject, Patch, PatchParams, PostParams};
+use serde_json::{Value, json};
+
+use crate::reading::{Kstatus, assert_well_formed, kstatus};
+use crate::support::{World, tenant};
+use crate::{DID, THIRD};
+
+const CRD_FILE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/crds/runtimetenants.yaml");
+
+/// The definition as it might have been once: anything goes.
+fn looser_definition() -> String {
+    let text = std::fs::read_to_string(CRD_FILE).unwrap();
+    let mut definition: Value = serde_saphyr::from_str(&text).unwrap();
+    let version = &mut definition["spec"]["versions"][0];
+    version.as_object_mut().unwrap().remove("selectableFields");
+    let anything = json!({ "x-kubernetes-preserve-unknown-fields": true });
+    version["schema"]["openAPIV3Schema"] =
+        json!({ "type": "object", "properties": { "spec": anything, "status": anything } });
+    definition.to_string()
+}
+
+async fn wait_refused(world: &World, probe: &Value) {
+    world
+        .wait("the real definition is in force", || async {
+            let params = PostParams { dry_run: true, ..PostParams::default() };
+            let made = world.tenants().create(&params, &serde_json::from_value(probe.clone()).unwrap()).await;
+            made.map_or(Ok(()), |_| Err("it is accepted".to_owned()))
+        })
+        .await;
+}
+
+#[tokio::test]
+async fn what_was_stored_before_a_rule_is_told_and_stalls_nothing_else() {
+    let world = World::with_own_cluster().await;
+    let cluster = world.cluster();
+    cluster.apply_yaml(&looser_definition()).await.unwrap();
+    let invalid = [
+        ("bad-number", tenant("bad-number").dids(["0815"]), "spec.dids[0]"),
+        ("twice", tenant("twice").dids([THIRD, "+1 555 000 1111"]), "spec.dids[1]"),
+        ("same-twice", tenant("same-twice").dids([THIRD, THIRD]), "spec.dids[1]"),
+        ("bad-url", tenant("bad-url").dids([THIRD]).set("/tts/kokoroUrl", "tts"), "spec.tts.kokoroUrl"),
+        (
+            "wrong-mode",
+            tenant("wrong-mode").dids([THIRD]).set("/stt/mode", "whisper_http"),
+            "spec.stt.whisperUrl",
+        ),
+        ("no-caps", tenant("no-caps").dids([THIRD]).set("/caps/maxConcurrentCallsTenant", 0), "spec.caps"),
+    ];
+    let unreadable = [
+        (
+            "text-for-a-number",
+            tenant("t1").dids([THIRD]).set("/caps/maxConcurrentCallsTenant", "many").resource(),
+        ),
+        ("text-for-a-list", tenant("t2").set("/dids", THIRD).resource()),
+        ("unknown-mode", tenant("t3").dids([THIRD]).set("/tts/mode", "gramophone").resource()),
+        ("no-spec", json!({})),
+        ("spec-is-a-list", json!({ "spec": [1, 2] })),
+    ];
+    let make = async |name: &str, resource: &Value| {
+        let mut resource = resource.clone();
+        resource["apiVersion"] = json!("runtime.veralux.io/v1");
+        resource["kind"] = json!("RuntimeTenant");
+        resource["metadata"] = json!({ "name": name });
+        let object: DynamicObject = serde_json::from_value(resource.clone()).unwrap();
+        world
+            .wait("the looser definition is in force", || async {
+                let made = world.tenants().create(&PostParams::default(), &object).await;
+                made.map(drop).map_err(|error| error.to_string())
+            })
+            .await;
+        resource
+    };
+    for (name, tenant, _) in &invalid {
+        make(name, &tenant.resource()).await;
+    }
+    let mut last = Value::Null;
+    for (name, resource) in &unreadable {
+        last = make(name, resource).await;
+    }
+    // A status that can't be read, on a resource that can.
+    world.apply_secret("odd-status-webhook", "whsec").await;
+    make("odd-status", &tenant("odd-status").dids(["+15550009999"]).resource()).await;
+    let odd = Patch::Merge(json!({ "status": { "conditions": "fine", "publishedDids": 7 } }));
+    world.tenants().patch_status("odd-status", &PatchParams::default(), &odd).await.unwrap();
+    cluster.apply_file(CRD_FILE).await.unwrap();
+    last["metadata"]["name"] = json!("one-more");
+    wait_refused(&world, &last).await;
+
+    let operator = world.operator().start().await;
+
+    for (name, _, place) in &invalid {
+        let message = world.wait_condition(name, "Ready", "False", "InvalidSpec").await;
+        assert!(message.contains(place), "{name}: {message}");
+        let resource = world.get(name).await.unwrap();
+        assert_well_formed(&resource);
+        assert_eq!(kstatus(&resource), Kstatus::Failed, "{name}");
+        world.wait_event(name, "InvalidSpec").await;
+    }
+    for (name, _) in &unreadable {
+        let message = world.wait_event(name, "Unreadable").await;
+        assert!(message.contains("can't be read"), "{name}: {message}");
+        let resource = world.get(name).await.unwrap();
+        assert!(resource.finalizers().is_empty() && resource.data["status"].is_null(), "{name}");
+    }
+    let unreadables = "runtime_operator_unreadable_resources_total";
+    #[expect(clippy::cast_precision_loss, reason = "five")]
+    let count = unreadable.len() as f64;
+    world.wait_metric(&operator, unreadables, count).await;
+    let seen = operator.metric(unreadables).await;
+    // After that everything is looked at again.
+    world.redis().restart().await.unwrap();
+    world.wait_metric(&operator, unreadables, seen + count).await;
+    world.wait_ready("odd-status").await;
+    world.apply(&tenant("acme").dids([DID])).await;
+    world.wait_ready("acme").await;
+    world.patch("acme", json!({ "spec": { "dids": [DID, THIRD] } })).await;
+    world.wait_ready("acme").await;
+    for (name, _) in &unreadable {
+        assert_eq!(world.told(name, "Unreadable").await, 1, "{name}");
+        world.delete(name).await;
+        world.wait_gone(name).await;
+    }
+    world.finish().await;
+}
+
+#[tokio::test]
+async fn a_live_one_that_can_no_longer_be_read_stays_live() {
+    let world = World::with_own_cluster().await;
+    world.cluster().apply_yaml(&looser_definition()).await.unwrap();
+    let _operator = world.operator().start().await;
+    world.apply(&tenant("acme").dids([DID])).await;
+    world.wait_ready("acme").await;
+    let before = world.config_text("acme").await;
+    let broken = json!({ "spec": { "caps": "none" } });
+    world
+        .wait("the looser definition is in force", || async {
+            let patched =
+                world.tenants().patch("acme", &PatchParams::default(), &Patch::Merge(broken.clone())).await;
+            patched.map(drop).map_err(|error| error.to_string())
+        })
+        .await;
+
+    world.wait_event("acme", "Unreadable").await;
+
+    assert_eq!(world.config_text("acme").await, before);
+    assert_eq!(world.live(DID).await.as_deref(), Some("acme"));
+    world.apply(&tenant("beta").dids([DID])).await;
+    world.wait_condition("beta", "Ready", "False", "DidConflict").await;
+    world.delete("acme").await;
+    world.wait_gone("acme").await;
+    world.wait_live(DID, Some("beta")).await;
+    world.finish().await;
+}

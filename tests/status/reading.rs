@@ -1,0 +1,82 @@
+//! A status, read as kubectl, kstatus and people read it.
+
+use kube::ResourceExt;
+use kube::api::DynamicObject;
+use serde_json::Value;
+
+/// Every reason that a condition may have.
+pub const REASONS: [&str; 17] = [
+    "Published",
+    "Resolved",
+    "Claimed",
+    "Suspended",
+    "InvalidSpec",
+    "Unreadable",
+    "TenantIdConflict",
+    "DidConflict",
+    "NumberInUse",
+    "OwnedElsewhere",
+    "AdoptionWouldUnmap",
+    "SecretNotFound",
+    "SecretKeyNotFound",
+    "SecretEmpty",
+    "SecretNotUtf8",
+    "SecretUnreadable",
+    "RedisUnavailable",
+];
+
+/// What kstatus makes of a resource, as Flux, Argo CD and Helm do.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Kstatus {
+    InProgress,
+    Failed,
+    Current,
+}
+
+pub fn conditions(tenant: &DynamicObject) -> Vec<Value> {
+    tenant.data["status"]["conditions"].as_array().cloned().unwrap_or_default()
+}
+
+pub fn condition(tenant: &DynamicObject, kind: &str) -> Value {
+    conditions(tenant).into_iter().find(|condition| condition["type"] == kind).unwrap_or_default()
+}
+
+pub fn kstatus(tenant: &DynamicObject) -> Kstatus {
+    let is = |kind| condition(tenant, kind)["status"] == "True";
+    let behind = tenant.data["status"]["observedGeneration"].as_i64() < tenant.metadata.generation;
+    match (behind || is("Reconciling"), is("Stalled")) {
+        (true, _) => Kstatus::InProgress,
+        (_, true) => Kstatus::Failed,
+        _ => Kstatus::Current,
+    }
+}
+
+/// What holds of every status, whatever it says.
+pub fn assert_well_formed(tenant: &DynamicObject) {
+    let name = tenant.name_any();
+    let conditions = conditions(tenant);
+    let kinds: Vec<_> = conditions.iter().map(|condition| condition["type"].as_str().unwrap()).collect();
+    let always = ["Ready", "SecretResolved", "DidsClaimed", "Published"];
+    assert_eq!(&kinds[..4], always, "{name}");
+    let passing: Vec<_> =
+        conditions[4..].iter().map(|c| (c["type"].as_str(), c["status"].as_str())).collect();
+    let allowed = [(Some("Reconciling"), Some("True")), (Some("Stalled"), Some("True"))];
+    assert!(
+        passing.len() < 2 && passing.iter().all(|passing| allowed.contains(passing)),
+        "{name}: {passing:?}"
+    );
+    if condition(tenant, "Ready")["status"] == "True" {
+        assert!(passing.is_empty(), "{name}: {passing:?}");
+    }
+    for condition in &conditions {
+        assert_eq!(
+            condition["observedGeneration"].as_i64(),
+            tenant.metadata.generation,
+            "{name}: {condition}"
+        );
+        assert!(REASONS.contains(&condition["reason"].as_str().unwrap()), "{name}: {condition}");
+        assert!(!condition["message"].as_str().unwrap().is_empty(), "{name}: {condition}");
+        assert!(condition["lastTransitionTime"].as_str().unwrap().ends_with('Z'), "{name}: {condition}");
+    }
+    assert_eq!(tenant.data["status"]["observedGeneration"].as_i64(), tenant.metadata.generation, "{name}");
+}
