@@ -89,7 +89,7 @@ pub async fn alone(store: &Store, sender: &watch::Sender<Leadership>, leader: &L
     loop {
         let epoch = take_number(store, sender).await;
         leader.refused(epoch).await;
-        warn!("Redis has another epoch: the counter was lost, or another operator took a number");
+        warn!(epoch = epoch.0, "a write was refused, or may come late: takes another number");
     }
 }
 
@@ -244,7 +244,7 @@ impl OwnLease<'_> {
             info!(epoch = epoch.0, "leads");
             sender.send_replace(Leadership::Leading(epoch));
             leader.refused(epoch).await;
-            warn!("Redis refused a write: another epoch is current");
+            warn!(epoch = epoch.0, "a write was refused, or may come late: takes another number");
             if !self.holds().await {
                 return;
             }

@@ -63,9 +63,9 @@ impl Context {
         self.epoch.borrow().clone().map_err(Error::from)
     }
 
-    /// Reports a write that Redis refused for its number, which is this one.
-    pub fn fenced(&self, epoch: Epoch, error: &StoreError) {
-        if matches!(error, StoreError::Fenced { .. }) {
+    /// Reports a write, which carried this number, that failed.
+    pub fn failed(&self, epoch: Epoch, error: &StoreError) {
+        if error.costs_the_number() {
             self.leader.fenced(epoch);
         }
     }

@@ -176,7 +176,7 @@ async fn together(ctx: &Context, epoch: Epoch, members: &[Uid]) -> Result<(), Er
             ctx.store
                 .apply(epoch, &ctx.cluster, &steps)
                 .await
-                .inspect_err(|error| ctx.fenced(epoch, error))?
+                .inspect_err(|error| ctx.failed(epoch, error))?
         };
         let refused = applied.iter().any(|applied| matches!(applied, Applied::Refused(_)));
         if !refused {

@@ -121,6 +121,13 @@ impl StoreError {
         "RedisUnexpected",
     ];
 
+    /// Whether the number that the write carried is of no more use: Redis refused it, or it may still come to the write
+    /// after whatever is written next; what carries another number by then is safe from that.
+    #[must_use]
+    pub const fn costs_the_number(&self) -> bool {
+        matches!(self, Self::Fenced { .. } | Self::TimedOut)
+    }
+
     /// Whether the connection on which this came is of no more use.
     pub(super) const fn spoils_connection(&self) -> bool {
         matches!(
