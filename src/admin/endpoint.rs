@@ -105,20 +105,20 @@ impl Target {
     /// Finds the route of a method and a path as it stands in the request. One slash at the path's end is let pass.
     pub fn resolve(method: &str, path: &str) -> Result<Self, NoRoute> {
         let path = path.strip_prefix(ADMIN_PREFIX).ok_or(NoRoute::NotFound)?;
-        let mut found = matches(path);
-        if let (true, Some(shorter)) = (found.is_empty(), path.strip_suffix('/')) {
-            found = matches(shorter);
-        }
+        let path = match path.strip_suffix('/') {
+            Some(shorter) if matches(path).next().is_none() => shorter,
+            _ => path,
+        };
         let taken = |endpoint: Endpoint| {
             endpoint.method().as_str() == method || (method == "HEAD" && endpoint.method() == Method::Get)
         };
-        match found.iter().find(|(endpoint, _)| taken(*endpoint)) {
+        match matches(path).find(|(endpoint, _)| taken(*endpoint)) {
             Some((endpoint, segment)) => Ok(Self {
-                endpoint: *endpoint,
+                endpoint,
                 argument: percent_decode_str(segment).decode_utf8().ok().map(Cow::into_owned),
             }),
-            None if found.is_empty() => Err(NoRoute::NotFound),
-            None => Err(NoRoute::MethodNotAllowed(allow(&found))),
+            None if matches(path).next().is_none() => Err(NoRoute::NotFound),
+            None => Err(NoRoute::MethodNotAllowed(allow(path))),
         }
     }
 
@@ -149,13 +149,10 @@ const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'
 
 /// The routes that have this path, each with the text of its `:segment`. One that names the path itself leaves no room
 /// for those that would take any text there (as OpenAPI has it): no number is called `map`.
-fn matches(path: &str) -> Vec<(Endpoint, &str)> {
-    let fits = |endpoint: Endpoint| Some((endpoint, fit(endpoint.template(), path)?));
-    let mut found: Vec<_> = Endpoint::ALL.into_iter().filter_map(fits).collect();
-    if found.iter().any(|(endpoint, _)| endpoint.template() == path) {
-        found.retain(|(endpoint, _)| endpoint.template() == path);
-    }
-    found
+fn matches(path: &str) -> impl Iterator<Item = (Endpoint, &str)> {
+    let named = Endpoint::ALL.iter().any(|endpoint| endpoint.template() == path);
+    let candidates = Endpoint::ALL.into_iter().filter(move |endpoint| !named || endpoint.template() == path);
+    candidates.filter_map(move |endpoint| Some((endpoint, fit(endpoint.template(), path)?)))
 }
 
 fn fit<'p>(template: &str, path: &'p str) -> Option<&'p str> {
@@ -170,15 +167,11 @@ fn fit<'p>(template: &str, path: &'p str) -> Option<&'p str> {
     }
 }
 
-fn allow(found: &[(Endpoint, &str)]) -> String {
-    let takes = |method: Method| found.iter().any(|(endpoint, _)| endpoint.method() == method);
+fn allow(path: &str) -> String {
+    let takes = |method: Method| matches(path).any(|(endpoint, _)| endpoint.method() == method);
     let methods = [(Method::Get, "GET, HEAD"), (Method::Post, "POST")];
-    methods
-        .into_iter()
-        .filter(|(method, _)| takes(*method))
-        .map(|(_, name)| name)
-        .collect::<Vec<_>>()
-        .join(", ")
+    let names = methods.into_iter().filter(|(method, _)| takes(*method)).map(|(_, name)| name);
+    names.collect::<Vec<_>>().join(", ")
 }
 
 #[cfg(test)]

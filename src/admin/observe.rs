@@ -1,5 +1,6 @@
 //! What is told of a request: its id, a line for who reads logs, a line for who audits, and numbers.
 
+use std::borrow::Cow;
 use std::net::SocketAddr;
 use std::time::Instant;
 
@@ -22,7 +23,7 @@ pub(super) struct Note {
     peer: SocketAddr,
     method: Method,
     pub(super) endpoint: Option<Endpoint>,
-    pub(super) who: String,
+    pub(super) who: Cow<'static, str>,
     pub(super) tenant: Option<String>,
     pub(super) did: Option<String>,
 }
@@ -33,7 +34,7 @@ impl Note {
             (1..=LONGEST_ID).contains(&id.len()) && id.as_bytes().iter().all(u8::is_ascii_graphic)
         };
         let id = headers.get(REQUEST_ID).filter(shaped).cloned().unwrap_or_else(made_up);
-        let who = "unauthenticated".to_owned();
+        let who = Cow::Borrowed("unauthenticated");
         Self { id, began: Instant::now(), peer, method, endpoint: None, who, tenant: None, did: None }
     }
 
@@ -46,6 +47,7 @@ impl Note {
         // Of the methods of strangers there is no end.
         let known = endpoint.map_or("other", |endpoint| endpoint.method().as_str());
         metrics.answered(known, route, status, took);
+        let who = &*who;
         let request_id = id.to_str().unwrap_or_default();
         let (tenant, did) = (tenant.as_deref(), did.as_deref());
         if endpoint.is_some_and(Endpoint::writes) {

@@ -5,6 +5,7 @@ use std::sync::{Arc, LazyLock};
 
 use futures::Stream;
 use secrecy::{ExposeSecret, SecretSlice};
+use serde::Serialize;
 use serde_json::{Value, json};
 use tokio::sync::Semaphore;
 use tracing::warn;
@@ -112,7 +113,7 @@ impl App {
             Ok(answer) => ("ok", answer.into_response()),
             Err(refusal) => {
                 if refusal.code != ErrorCode::RequestTimeout {
-                    body::discard(&request.headers, &mut body, &self.0.limits).await;
+                    Box::pin(body::discard(&request.headers, &mut body, &self.0.limits)).await;
                 }
                 (refusal.code.as_str(), refusal.into_response())
             }
@@ -138,10 +139,14 @@ impl App {
             note.tenant = tenant(target.argument.as_deref()).ok().map(String::from);
         }
         let secrets = app.allow_secret_read && asks_for_secrets(&request.query);
-        app.admit(&target, &request.headers, secrets, note).await?;
+        // What is asked seldom, or waits for others, is boxed: a lookup does not carry its room along.
+        match &app.reviewer {
+            Some(reviewer) => Box::pin(admit(reviewer, &target, &request.headers, secrets, note)).await?,
+            None => note.who = "anybody".into(),
+        }
         let argument = target.argument.as_deref();
         match target.endpoint {
-            Endpoint::ReadConfig => app.read_config(argument, secrets).await,
+            Endpoint::ReadConfig => Box::pin(app.read_config(argument, secrets)).await,
             Endpoint::LookUpDid => app.look_up(argument, note).await,
             Endpoint::Health => app.health().await,
             Endpoint::OpenApi => {
@@ -149,44 +154,21 @@ impl App {
                 Ok(Answer::ok(DOCUMENT.clone()))
             }
             Endpoint::PublishConfig | Endpoint::MapDid | Endpoint::UnmapDid => {
-                let body = body::read(&request.headers, body, &app.limits, &app.room).await?;
-                match target.endpoint {
-                    Endpoint::PublishConfig => app.publish(argument, body, secrets).await,
-                    Endpoint::MapDid => app.map(&body, note).await,
-                    _ => app.unmap(&body, note).await,
-                }
+                let write = async {
+                    let body = body::read(&request.headers, body, &app.limits, &app.room).await?;
+                    match target.endpoint {
+                        Endpoint::PublishConfig => app.publish(argument, body, secrets).await,
+                        Endpoint::MapDid => app.map(&body, note).await,
+                        _ => app.unmap(&body, note).await,
+                    }
+                };
+                Box::pin(write).await
             }
         }
     }
 }
 
 impl Shared {
-    /// Whoever asks for health hears only whether Redis answers; anybody may.
-    async fn admit(
-        &self,
-        target: &Target,
-        headers: &HeaderMap,
-        secrets: bool,
-        note: &mut Note,
-    ) -> Result<(), Refusal> {
-        let Some(reviewer) = &self.reviewer else {
-            "anybody".clone_into(&mut note.who);
-            return Ok(());
-        };
-        if target.endpoint == Endpoint::Health {
-            return Ok(());
-        }
-        let caller = reviewer.caller(headers).await?;
-        caller.name().clone_into(&mut note.who);
-        let verb = if target.endpoint.writes() { "post" } else { "get" };
-        reviewer.permit(&caller, verb, &target.access_path()).await?;
-        let shows_config = matches!(target.endpoint, Endpoint::ReadConfig | Endpoint::PublishConfig);
-        if secrets && shows_config {
-            reviewer.permit(&caller, "get", ACCESS_SECRETS).await?;
-        }
-        Ok(())
-    }
-
     async fn publish(&self, argument: Option<&str>, body: Body, secrets: bool) -> Result<Answer, Refusal> {
         let tenant = tenant(argument);
         let (parsed, body) = self.parse(body.bytes.into(), secrets).await;
@@ -262,7 +244,8 @@ impl Shared {
             self.store.lookup(&did).await.map_err(|error| failed(Endpoint::LookUpDid, &error, failure))?;
         // The runtime takes an empty text for none.
         let tenant = tenant.filter(|tenant| !tenant.is_empty()).ok_or(ErrorCode::DidUnmapped)?;
-        Ok(Answer::ok(json!({ "didE164": did, "tenantId": tenant }).to_string()))
+        // Two strings always are JSON.
+        Ok(Answer::ok(serde_json::to_string(&Found { did, tenant }).unwrap_or_default()))
     }
 
     async fn health(&self) -> Result<Answer, Refusal> {
@@ -298,6 +281,37 @@ impl Shared {
         let parsed = parsed.unwrap_or_else(|_| Parsed::parse([], secrets));
         (parsed, Arc::try_unwrap(bytes).unwrap_or_else(|shared| shared.expose_secret().to_vec().into()))
     }
+}
+
+/// Lets the request in, or not. Whoever asks for health hears only whether Redis answers; anybody may.
+async fn admit(
+    reviewer: &Reviewer,
+    target: &Target,
+    headers: &HeaderMap,
+    secrets: bool,
+    note: &mut Note,
+) -> Result<(), Refusal> {
+    if target.endpoint == Endpoint::Health {
+        return Ok(());
+    }
+    let caller = reviewer.caller(headers).await?;
+    note.who = caller.name().to_owned().into();
+    let verb = if target.endpoint.writes() { "post" } else { "get" };
+    reviewer.permit(&caller, verb, &target.access_path()).await?;
+    let shows_config = matches!(target.endpoint, Endpoint::ReadConfig | Endpoint::PublishConfig);
+    if secrets && shows_config {
+        reviewer.permit(&caller, "get", ACCESS_SECRETS).await?;
+    }
+    Ok(())
+}
+
+/// The answer to a lookup, the one question that is asked often.
+#[derive(Serialize)]
+struct Found {
+    #[serde(rename = "didE164")]
+    did: Did,
+    #[serde(rename = "tenantId")]
+    tenant: String,
 }
 
 /// A config, as far as an answer needs it.
