@@ -44,9 +44,9 @@ async fn run(settings: Settings, store: Store) -> Result<(), Failure> {
     // Leases go their own way, so that a storm of status writes can't starve them.
     let lease_client = Client::try_from(config)?;
     let cluster = cluster_id(&client, settings.cluster_id.as_deref()).await?;
-    // Replicas that share a Lease must not write side by side; an operator with another Lease has other resources.
-    let store = store.writing_as(&format!("{cluster}/{}", client.default_namespace()));
     let identity = identity();
+    // Replicas that share a Lease must not write side by side; an operator with another Lease has other resources.
+    let store = store.writing_as(&format!("{cluster}/{}", client.default_namespace()), &identity);
     let metrics = Metrics::default();
     let (ready, readiness) = watch::channel(Err(Hold::Starting));
     let telemetry = TcpListener::bind(settings.telemetry_addr)

@@ -147,7 +147,7 @@ impl Publish<'_> {
             hash: fingerprint.hash.clone(),
             dids: dids.clone(),
             known,
-            predecessors: predecessors.into_iter().collect(),
+            predecessors,
             take_over: self.tenant.is_annotated(api::TAKE_OVER),
             config: config.to_json(),
         };

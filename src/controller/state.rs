@@ -133,13 +133,17 @@ impl State {
             verified: entry.is_some_and(|entry| entry.verified),
             doubts: entry.map_or(0, |entry| entry.doubts),
             retain: entry.is_some_and(|entry| entry.retain),
-            ..View::of(&self.claims, uid)
+            ..View::of(&self.claims, uid, |owner| Some(self.entries.get(owner)?.record.as_ref()?.generation))
         }
     }
 
     /// All ownership records of this cluster were read. `intact` are those of whose keys Redis was seen to hold
     /// exactly what they say. Says who is concerned.
     pub fn load(&mut self, records: Vec<(Record, bool)>) -> Touched {
+        // What was asked of Redis before it was read may be answered after: by then it may not hold it any more.
+        for entry in self.entries.values_mut() {
+            entry.doubts += 1;
+        }
         let mut touched = Touched::new();
         let present: HashSet<&Uid> = records.iter().map(|(record, _)| &record.owner.uid).collect();
         let known = self.entries.keys().chain(self.claims.orphans().map(|(uid, _)| uid));

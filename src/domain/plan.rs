@@ -1,6 +1,6 @@
 //! What one resource calls for, decided from one consistent reading of what is known: a value, before anything is done.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use secrecy::SecretString;
 
@@ -38,8 +38,8 @@ pub struct View {
     pub holdings: Option<Holdings>,
     /// Names of the holders of what it lost.
     pub names: HashMap<Uid, ResourceName>,
-    /// Owners that yield to it.
-    pub predecessors: BTreeSet<Uid>,
+    /// Owners that yield to it, with the generation that their record is known to carry.
+    pub predecessors: BTreeMap<Uid, Option<i64>>,
     /// What is live by record.
     pub live: Option<Live>,
     /// What the record says.
@@ -53,9 +53,10 @@ pub struct View {
 }
 
 impl View {
-    /// What the claims say of `uid`; nothing is known of its record beside what is live.
+    /// What the claims say of `uid`; nothing is known of its record beside what is live. `generation` is what another
+    /// one's record carries.
     #[must_use]
-    pub fn of(claims: &Claims, uid: &Uid) -> Self {
+    pub fn of(claims: &Claims, uid: &Uid, generation: impl Fn(&Uid) -> Option<i64>) -> Self {
         let holdings = claims.holdings(uid);
         let holders = holdings.iter().flat_map(|holdings| {
             holdings.lost.iter().map(|(_, holder)| holder).chain(&holdings.tenant_lost_to)
@@ -64,7 +65,14 @@ impl View {
         Self {
             names,
             holdings,
-            predecessors: claims.predecessors(uid),
+            predecessors: claims
+                .predecessors(uid)
+                .into_iter()
+                .map(|owner| {
+                    let generation = generation(&owner);
+                    (owner, generation)
+                })
+                .collect(),
             live: claims.live(uid).cloned(),
             record: None,
             verified: false,
@@ -149,8 +157,8 @@ pub struct Ready {
     pub fingerprint: Fingerprint,
     /// The numbers that were its own, as far as anyone knows.
     pub known: Vec<Did>,
-    /// Owners that yield to it.
-    pub predecessors: BTreeSet<Uid>,
+    /// Owners that yield to it while their record carries this generation; none: any.
+    pub predecessors: BTreeMap<Uid, Option<i64>>,
     /// Whether the Secret's version is the only news.
     pub rotation: bool,
 }
@@ -268,7 +276,8 @@ impl Look<'_> {
             .record
             .as_ref()
             .is_some_and(|before| before.hash == fingerprint.hash && before.secret != fingerprint.secret);
-        let predecessors = self.view.predecessors.union(&self.findings.predecessors).cloned().collect();
+        let mut predecessors = self.view.predecessors.clone();
+        predecessors.extend(self.findings.predecessors.iter().map(|uid| (uid.clone(), None)));
         Ok(Ready { config, fingerprint, known: told, predecessors, rotation })
     }
 

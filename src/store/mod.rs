@@ -4,7 +4,7 @@
 //! | key of our own | what |
 //! | --- | --- |
 //! | `runtime-operator:epoch` | the last number that a writer took |
-//! | `runtime-operator:epochs` | a hash, writer to the number that it took: each cluster has its own |
+//! | `runtime-operator:epochs` | a hash, writer to the number that it took, and the mark of the process: each cluster has its own |
 //! | `runtime-operator:tenant:<tenantId>` | the ownership record, a hash |
 //! | `runtime-operator:tenants:<clusterId>` | the set of a cluster's tenant ids: the index of its records |
 //! | `runtime-operator:dids` | a hash, number to the tenant id that owns it: known even when its mapping is lost |
@@ -60,6 +60,7 @@ pub struct Store {
     connections: Arc<Connections>,
     seen: Arc<SeenEpoch>,
     writer: Arc<str>,
+    mark: Arc<str>,
 }
 
 impl fmt::Debug for Store {
@@ -76,13 +77,16 @@ impl Store {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let endpoint = Arc::new(Endpoint::check(settings)?);
         let connections = Arc::new(Connections::new(endpoint));
-        Ok(Self { connections, seen: Arc::default(), writer: "".into() })
+        Ok(Self { connections, seen: Arc::default(), writer: "".into(), mark: "".into() })
     }
 
     /// The same store for a writer of this name: all who must not write side by side have one, others have another.
+    /// `process` is this one's alone: of two that took the same number, since the counter was lost in between, the
+    /// first is told from the second by it.
     #[must_use]
-    pub fn writing_as(mut self, writer: &str) -> Self {
+    pub fn writing_as(mut self, writer: &str, process: &str) -> Self {
         self.writer = writer.into();
+        self.mark = process.into();
         self
     }
 
@@ -98,7 +102,12 @@ impl Store {
     /// It is above every number that this process has seen, even when the counter was lost in between.
     pub async fn next_epoch(&self) -> Result<Epoch, StoreError> {
         let mut call = script::call(&script::NEXT_EPOCH);
-        call.arg(2).arg(EPOCH_KEY).arg(EPOCHS_KEY).arg(self.seen.highest()).arg(&*self.writer);
+        call.arg(2)
+            .arg(EPOCH_KEY)
+            .arg(EPOCHS_KEY)
+            .arg(self.seen.highest())
+            .arg(&*self.writer)
+            .arg(&*self.mark);
         let answers = self.run(&script::NEXT_EPOCH, &[call]).await?;
         let number =
             answers.into_iter().next().and_then(|answer| redis::from_redis_value::<u64>(answer).ok());
@@ -156,7 +165,11 @@ impl Store {
             keys.extend(dids.iter().chain(known).map(did_key));
         }
         let mut call = script::call(&script::APPLY);
-        call.arg(keys.len()).arg(&keys).arg(epoch.0).arg(wire::encode_plan(&self.writer, cluster, steps)?);
+        call.arg(keys.len()).arg(&keys).arg(format!("{epoch}/{}", self.mark)).arg(wire::encode_plan(
+            &self.writer,
+            cluster,
+            steps,
+        )?);
         for step in steps {
             match step {
                 Step::Publish(publication) => call.arg(publication.config.expose_secret()),

@@ -1,5 +1,6 @@
 //! What one call of the store is asked to do, and what it answers: plain values, no Redis types.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use secrecy::SecretString;
@@ -129,8 +130,9 @@ pub struct Publication {
     pub dids: Vec<Did>,
     /// The numbers that the resource's status lists as live: ours even when the record is lost.
     pub known: Vec<Did>,
-    /// Owners of this cluster that yield the tenant id or numbers to this one.
-    pub predecessors: Vec<Uid>,
+    /// Owners of this cluster that yield the tenant id or numbers to this one, each as long as its record carries this
+    /// generation: with another it has been published since, and may hold them again. None: whatever it carries.
+    pub predecessors: BTreeMap<Uid, Option<i64>>,
     /// Take what another cluster or an older publisher holds.
     pub take_over: bool,
     /// The exact JSON to store.

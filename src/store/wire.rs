@@ -1,5 +1,7 @@
 //! The forms in which plans, answers and records cross to the scripts and back.
 
+use std::collections::BTreeMap;
+
 use secrecy::ExposeSecret;
 use serde::{Deserialize, Serialize};
 use sha1::{Digest, Sha1};
@@ -31,7 +33,8 @@ enum WireStep<'a> {
         sha1: String,
         dids: &'a [Did],
         known: &'a [Did],
-        predecessors: &'a [Uid],
+        // To the generation, a text too; empty: any.
+        predecessors: BTreeMap<&'a Uid, String>,
         take_over: bool,
     },
     Remove {
@@ -73,7 +76,10 @@ fn wire_step(step: &Step) -> WireStep<'_> {
             sha1: sha1_hex(config.expose_secret().as_bytes()),
             dids,
             known,
-            predecessors,
+            predecessors: predecessors
+                .iter()
+                .map(|(uid, generation)| (uid, generation.map(|it| it.to_string()).unwrap_or_default()))
+                .collect(),
             take_over: *take_over,
         },
         Step::Remove(Removal { tenant, uid, known, retain }) => {

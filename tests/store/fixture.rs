@@ -16,6 +16,8 @@ pub struct World {
     pub redis: Redis,
     pub store: Store,
     pub epoch: Epoch,
+    /// What Redis holds of who took the epoch.
+    taken: String,
     pub cluster: ClusterId,
     pub raw: MultiplexedConnection,
 }
@@ -29,8 +31,9 @@ impl World {
         let redis = Redis::start(options).await.unwrap();
         let store = Store::new(settings(&redis.url())).unwrap();
         let epoch = store.next_epoch().await.unwrap();
-        let raw = redis.connection().await.unwrap();
-        Self { redis, store, epoch, cluster: ClusterId::new("here"), raw }
+        let mut raw = redis.connection().await.unwrap();
+        let taken = redis::cmd("HGET").arg("runtime-operator:epochs").arg("").query_async(&mut raw).await;
+        Self { redis, store, epoch, taken: taken.unwrap(), cluster: ClusterId::new("here"), raw }
     }
 
     /// Puts the epoch back as this world's store took it.
@@ -41,7 +44,7 @@ impl World {
         let () = redis::cmd("HSET")
             .arg("runtime-operator:epochs")
             .arg("")
-            .arg(number)
+            .arg(&self.taken)
             .query_async(&mut raw)
             .await
             .unwrap();
@@ -178,7 +181,7 @@ pub fn tenant(name: &str, numbers: &[&str]) -> Tenant {
             hash: "hash".to_owned(),
             dids: dids(numbers),
             known: Vec::new(),
-            predecessors: Vec::new(),
+            predecessors: BTreeMap::new(),
             take_over: false,
             config: "".into(),
         },
@@ -213,7 +216,14 @@ impl Tenant {
 
     /// These resources yield to it.
     pub fn after(mut self, names: &[&str]) -> Self {
-        self.publication.predecessors = names.iter().map(|name| Uid::new(format!("uid-{name}"))).collect();
+        let uids = names.iter().map(|name| Uid::new(format!("uid-{name}")));
+        self.publication.predecessors = uids.map(|uid| (uid, None)).collect();
+        self
+    }
+
+    /// This resource yields to it while its record carries this generation.
+    pub fn after_generation(mut self, name: &str, generation: i64) -> Self {
+        self.publication.predecessors.insert(Uid::new(format!("uid-{name}")), Some(generation));
         self
     }
 

@@ -89,6 +89,21 @@ async fn a_number_goes_over_without_a_gap_and_the_old_holder_leaves_it_alone() {
 }
 
 #[tokio::test]
+async fn an_owner_that_was_published_since_it_let_go_yields_nothing() {
+    let world = World::new().await;
+    world.one(tenant("acme", &[A, B])).await;
+    let late = tenant("globex", &[A]).after_generation("acme", 1);
+    world.one(tenant("acme", &[A, B]).generation(3)).await;
+    assert_eq!(world.refusal(late).await, held_by("acme", &[A]));
+    assert_eq!(
+        world.refusal(tenant("acme", &[C]).named("heir").after_generation("acme", 1)).await,
+        held_by("acme", &[])
+    );
+    assert_eq!(world.one(tenant("globex", &[A]).after_generation("acme", 3)).await, published());
+    assert_eq!(world.maps(A).await.as_deref(), Some("globex"));
+}
+
+#[tokio::test]
 async fn drift_of_a_recorded_number_is_set_right() {
     let world = World::new().await;
     world.one(tenant("acme", &[A, B])).await;

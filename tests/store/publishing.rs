@@ -1,6 +1,6 @@
 //! One tenant, one step: what is written, and what is not.
 
-use runtime_operator::store::{Applied, ClusterId, Epoch, Refusal, Step, StoreError};
+use runtime_operator::store::{Applied, ClusterId, Epoch, Refusal, Step, Store, StoreError};
 
 use crate::fixture::*;
 
@@ -118,6 +118,22 @@ async fn a_lost_counter_fences_too_and_starts_above_what_was_seen() {
 }
 
 #[tokio::test]
+async fn of_two_processes_that_took_the_same_number_only_the_later_one_writes() {
+    let world = World::new().await;
+    let process = |name| Store::new(settings(&world.redis.url())).unwrap().writing_as("one", name);
+    let (first, second) = (process("first"), process("second"));
+    let () = world.run("FLUSHALL").await;
+    let number = first.next_epoch().await.unwrap();
+    let () = world.run("FLUSHALL").await;
+    assert_eq!(second.next_epoch().await.unwrap(), number, "it has never seen the one that was lost");
+
+    let steps = [tenant("acme", &[A]).into()];
+    let refused = first.apply(number, &world.cluster, &steps).await;
+    assert_eq!(refused, Err(StoreError::Fenced { current: Some(number) }));
+    assert_eq!(second.apply(number, &world.cluster, &steps).await.unwrap(), [published()]);
+}
+
+#[tokio::test]
 async fn after_a_flush_everything_comes_back() {
     let mut world = World::new().await;
     let steps = || [tenant("acme", &[A]).known(&[A]), tenant("globex", &[B]).known(&[B])];
@@ -198,7 +214,7 @@ async fn no_step_is_no_call() {
 #[tokio::test]
 async fn writers_of_two_names_do_not_fence_each_other() {
     let world = World::new().await;
-    let other = world.store.clone().writing_as("other");
+    let other = world.store.clone().writing_as("other", "");
     let number = other.next_epoch().await.unwrap();
     assert!(number > world.epoch, "no number is given twice");
     world.one(tenant("acme", &[A])).await;

@@ -3,12 +3,12 @@
 -- First every step is decided on, against Redis as the earlier steps of the call would leave it; then, if none was
 -- refused, what differs is written. Nothing differs: nothing is written.
 --
--- KEYS  1 the epoch   2 the hash of writers to the numbers they took   3 the hash of numbers to the tenants that own
+-- KEYS  1 the epoch   2 the hash of writers to `<number>/<mark>`, what they took last   3 the hash of numbers to the tenants that own
 --       them   4 the set of this cluster's tenants
 --       then, so that an ACL that lacks a key is noticed before anything is written: of each step its record, its
 --       config and its numbers' mappings. Records, mappings and sets of other tenants are reached by their names.
--- ARGV  1 the caller's epoch   2 the plan, JSON: {writer, cluster, steps: [step]}   3… one config a step, "" for a removal
---       step  {op="publish", tenant, owner, uid, generation, secret, hash, sha1, dids, known, predecessors, takeOver}
+-- ARGV  1 the caller's epoch, as `<number>/<mark>`   2 the plan, JSON: {writer, cluster, steps: [step]}   3… one config a step, "" for a removal
+--       step  {op="publish", tenant, owner, uid, generation, secret, hash, sha1, dids, known, predecessors = {uid: generation, "" for any}, takeOver}
 --             {op="remove", tenant, uid, known, retain}
 -- Answer  JSON, empty lists left out: {fenced: true, current?} or {steps: [answer]}, an answer being
 --       {is="unchanged"|"recorded"|"notOwned"|"withheld"}, {is="published", adopted, takenOver: [{did?, from}], removed: [did]},
@@ -20,7 +20,9 @@ local plan = cjson.decode(ARGV[2])
 -- counted up by somebody else fences every writer until each has taken a new one. Writers of other clusters, which
 -- write to keys of their own, don't fence this one.
 local current, highest = redis.call('GET', KEYS[1]), 0
-for _, number in ipairs(redis.call('HVALS', KEYS[2])) do highest = math.max(highest, tonumber(number) or 0) end
+for _, number in ipairs(redis.call('HVALS', KEYS[2])) do
+  highest = math.max(highest, tonumber(string.match(number, '^%d+')) or 0)
+end
 if redis.call('HGET', KEYS[2], plan.writer) ~= ARGV[1] or tonumber(current) ~= highest then
   return cjson.encode({ fenced = true, current = current or nil })
 end
@@ -138,14 +140,20 @@ local function refused(why, answer)
   return answer
 end
 
+-- Whether the owner by this record yields: not if it was published since that was decided, for it may hold it again.
+local function yields(record, step)
+  local generation = step.predecessors[record.uid]
+  return generation == '' or generation == record.generation
+end
+
 -- Who holds the tenant id: a refusal, or nothing; notes what is taken over.
-local function tenant_refusal(step, mine, predecessors, taken)
+local function tenant_refusal(step, mine, taken)
   if not mine then return nil end
   if mine.cluster ~= cluster then
     if not step.takeOver then return refused('ownedElsewhere', { cluster = mine.cluster, owner = mine.owner }) end
     taken[#taken + 1] = { from = mine.owner .. ' of cluster ' .. mine.cluster }
   elseif mine.uid ~= step.uid then
-    if not predecessors[mine.uid] then return refused('heldBy', { uid = mine.uid, owner = mine.owner }) end
+    if not yields(mine, step) then return refused('heldBy', { uid = mine.uid, owner = mine.owner }) end
   elseif tonumber(mine.generation) > tonumber(step.generation) then
     return refused('stale', { generation = mine.generation })
   end
@@ -167,7 +175,7 @@ local function note(first, why, by, did, answer)
 end
 
 -- Who holds each number: a refusal, or nothing; notes from which tenant each is taken, and what is taken over.
-local function number_refusal(step, predecessors, known, from, taken)
+local function number_refusal(step, known, from, taken)
   local first, in_use = {}, {}
   for _, did in ipairs(step.dids) do
     local tenant, record = holder(did)
@@ -179,7 +187,7 @@ local function number_refusal(step, predecessors, known, from, taken)
         else
           note(first, 'ownedElsewhere', record.cluster, did, { cluster = record.cluster, owner = record.owner })
         end
-      elseif record.uid ~= step.uid and not predecessors[record.uid] then
+      elseif record.uid ~= step.uid and not yields(record, step) then
         note(first, 'heldBy', record.uid, did, { uid = record.uid, owner = record.owner })
       end
     elseif not tenant then
@@ -220,10 +228,9 @@ end
 
 local function publish(step, config)
   local tenant, mine = step.tenant, get('record', step.tenant)
-  local wanted, known, predecessors = words(step.dids), words(step.known), words(step.predecessors)
+  local wanted, known = words(step.dids), words(step.known)
   local from, taken, removed = {}, {}, {}
-  local refusal = tenant_refusal(step, mine, predecessors, taken)
-    or number_refusal(step, predecessors, known, from, taken)
+  local refusal = tenant_refusal(step, mine, taken) or number_refusal(step, known, from, taken)
   if refusal then return refusal end
   local held
   held, refusal = held_before(step, mine, wanted, known)
@@ -297,7 +304,7 @@ local function write()
       end
       redis.call('HSET', RECORD .. tenant, unpack(pairs_of))
     end
-    if before and record and before.cluster ~= record.cluster then
+    if before and before.cluster ~= cluster and (not record or record.cluster ~= before.cluster) then
       redis.call('SREM', TENANTS .. before.cluster, tenant)
     end
   end
