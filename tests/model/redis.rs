@@ -1,0 +1,347 @@
+//! Redis as the scripts leave it: `apply.lua`, `next_epoch.lua` and `inspect.lua`, rule by rule. `agree.rs` holds it to
+//! the real ones.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write;
+
+use runtime_operator::contract::Did;
+use runtime_operator::domain::Uid;
+use runtime_operator::store::{Applied, ClusterId, Publication, Refusal, Removal, Step, TakenOver};
+use secrecy::ExposeSecret;
+use sha1::{Digest, Sha1};
+
+/// What Redis holds.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Redis {
+    pub epoch: Option<u64>,
+    /// Writer to the number that it took last, and the mark of the process.
+    pub epochs: BTreeMap<String, (u64, u8)>,
+    pub configs: BTreeMap<String, Config>,
+    pub mappings: BTreeMap<Did, String>,
+    /// The index of numbers, `runtime-operator:dids`.
+    pub owners: BTreeMap<Did, String>,
+    pub records: BTreeMap<String, Record>,
+    /// The index of records, `runtime-operator:tenants:<cluster>`.
+    pub members: BTreeSet<(String, String)>,
+}
+
+/// A stored config.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Config {
+    pub sha1: String,
+    /// The numbers that it lists.
+    pub dids: Vec<Did>,
+}
+
+/// An ownership record.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Record {
+    pub cluster: String,
+    pub owner: String,
+    pub uid: String,
+    pub generation: i64,
+    pub secret: String,
+    pub hash: String,
+    pub sha1: String,
+    pub dids: Vec<Did>,
+}
+
+impl Config {
+    pub fn of(json: &str) -> Self {
+        let document: serde_json::Value = serde_json::from_str(json).unwrap_or_default();
+        let dids = document["dids"].as_array().into_iter().flatten();
+        let dids = dids.filter_map(|did| Did::parse_exact(did.as_str()?).ok()).collect();
+        let sha1 = Sha1::digest(json).iter().fold(String::new(), |mut hex, byte| {
+            write!(hex, "{byte:02x}").unwrap();
+            hex
+        });
+        Self { sha1, dids }
+    }
+}
+
+impl Redis {
+    /// `next_epoch.lua`.
+    pub fn next_epoch(&mut self, seen: u64, writer: &str, mark: u8) -> u64 {
+        let least = self.highest().max(seen);
+        let number = (self.epoch.unwrap_or(0) + 1).max(least + 1);
+        self.epoch = Some(number);
+        self.epochs.insert(writer.to_owned(), (number, mark));
+        number
+    }
+
+    fn highest(&self) -> u64 {
+        self.epochs.values().map(|(number, _)| *number).max().unwrap_or(0)
+    }
+
+    /// Whether a writer may write with this number.
+    pub fn is_current(&self, writer: &str, epoch: u64, mark: u8) -> bool {
+        self.epochs.get(writer) == Some(&(epoch, mark)) && self.epoch == Some(self.highest())
+    }
+
+    /// `apply.lua`, past the fence: all steps, or none when one is refused.
+    pub fn apply(&mut self, cluster: &ClusterId, steps: &[Step]) -> Vec<Applied> {
+        let mut call = Call { now: self.clone(), cluster: cluster.as_str() };
+        let mut answers: Vec<Applied> = steps.iter().map(|step| call.take_step(step)).collect();
+        if !answers.iter().any(|answer| matches!(answer, Applied::Refused(_))) {
+            *self = call.now;
+            for answer in &mut answers {
+                if let Applied::Published { removed, .. } = answer {
+                    // A number that another step of the call picked up is not gone.
+                    removed.retain(|did| !self.mappings.contains_key(did));
+                }
+            }
+            return answers;
+        }
+        for answer in &mut answers {
+            if matches!(answer, Applied::Published { .. } | Applied::Recorded | Applied::Removed { .. }) {
+                *answer = Applied::Withheld;
+            }
+        }
+        answers
+    }
+
+    /// `inspect.lua`: whether Redis holds what a tenant's record says.
+    pub fn is_intact(&self, tenant: &str) -> bool {
+        let Some(record) = self.records.get(tenant) else { return false };
+        self.configs.get(tenant).is_some_and(|config| config.sha1 == record.sha1)
+            && self.members.contains(&(record.cluster.clone(), tenant.to_owned()))
+            && record.dids.iter().all(|did| self.maps(did) == Some(tenant) && self.owns(did) == Some(tenant))
+    }
+
+    pub fn maps(&self, did: &Did) -> Option<&str> {
+        self.mappings.get(did).map(String::as_str)
+    }
+
+    fn owns(&self, did: &Did) -> Option<&str> {
+        self.owners.get(did).map(String::as_str)
+    }
+
+    /// The tenant whose record lists the number.
+    fn holder(&self, did: &Did) -> Option<String> {
+        let lists = |tenant: &&str| self.records.get(*tenant).is_some_and(|record| record.dids.contains(did));
+        self.owns(did).into_iter().chain(self.maps(did)).find(lists).map(str::to_owned)
+    }
+}
+
+/// One call of `apply.lua` under way.
+struct Call<'a> {
+    now: Redis,
+    cluster: &'a str,
+}
+
+impl Call<'_> {
+    fn take_step(&mut self, step: &Step) -> Applied {
+        let before = self.now.clone();
+        let answer = match step {
+            Step::Publish(publication) => self.publish(publication),
+            Step::Remove(removal) => self.remove(removal),
+        };
+        let visibly = (&self.now.configs, &self.now.mappings) != (&before.configs, &before.mappings);
+        match answer {
+            Applied::Published { .. } | Applied::Removed { .. } if self.now == before => Applied::Unchanged,
+            Applied::Published { adopted: false, taken_over, .. } if !visibly && taken_over.is_empty() => {
+                Applied::Recorded
+            }
+            answer => answer,
+        }
+    }
+
+    fn publish(&mut self, step: &Publication) -> Applied {
+        let tenant = step.tenant.as_str();
+        let mine = self.now.records.get(tenant).cloned();
+        let mut taken = Vec::new();
+        if let Some(refusal) = self.tenant_refusal(step, mine.as_ref(), &mut taken) {
+            return Applied::Refused(refusal);
+        }
+        let mut from = BTreeMap::new();
+        if let Some(refusal) = self.number_refusal(step, &mut from, &mut taken) {
+            return Applied::Refused(refusal);
+        }
+        let held = match self.held_before(step, mine.as_ref()) {
+            Ok(held) => held,
+            Err(refusal) => return Applied::Refused(refusal),
+        };
+        let adopted = mine.is_none() && step.known.is_empty() && self.now.configs.contains_key(tenant);
+        let mut removed = Vec::new();
+        for did in held {
+            if !step.dids.contains(&did) && self.release(&did, tenant, false) {
+                removed.push(did);
+            }
+        }
+        let config = Config::of(step.config.expose_secret());
+        let sha1 = config.sha1.clone();
+        self.now.configs.insert(tenant.to_owned(), config);
+        for did in &step.dids {
+            if let Some(other) = from.get(did).and_then(|other| self.now.records.get_mut(other)) {
+                other.dids.retain(|theirs| theirs != did);
+            }
+            self.now.mappings.insert(did.clone(), tenant.to_owned());
+            self.now.owners.insert(did.clone(), tenant.to_owned());
+        }
+        if let Some(before) = mine.filter(|before| before.cluster != self.cluster) {
+            self.now.members.remove(&(before.cluster, tenant.to_owned()));
+        }
+        self.now.members.insert((self.cluster.to_owned(), tenant.to_owned()));
+        let record = Record {
+            cluster: self.cluster.to_owned(),
+            owner: step.owner.to_string(),
+            uid: step.owner.uid.as_str().to_owned(),
+            generation: step.generation,
+            secret: step.secret.clone(),
+            hash: step.hash.clone(),
+            sha1,
+            dids: step.dids.clone(),
+        };
+        self.now.records.insert(tenant.to_owned(), record);
+        Applied::Published { adopted, taken_over: taken, removed }
+    }
+
+    fn tenant_refusal(
+        &self,
+        step: &Publication,
+        mine: Option<&Record>,
+        taken: &mut Vec<TakenOver>,
+    ) -> Option<Refusal> {
+        let mine = mine?;
+        if mine.cluster != self.cluster {
+            if !step.take_over {
+                let (cluster, owner) = (ClusterId::new(&mine.cluster), mine.owner.clone());
+                return Some(Refusal::OwnedElsewhere { cluster, owner, dids: Vec::new() });
+            }
+            let from = format!("{} of cluster {}", mine.owner, mine.cluster);
+            taken.push(TakenOver { did: None, from });
+        } else if mine.uid != step.owner.uid.as_str() {
+            if !yields(step, mine) {
+                let (uid, owner) = (Uid::new(&*mine.uid), mine.owner.clone());
+                return Some(Refusal::HeldBy { uid, owner, dids: Vec::new() });
+            }
+        } else if mine.generation > step.generation {
+            return Some(Refusal::Stale { generation: mine.generation });
+        }
+        None
+    }
+
+    fn number_refusal(
+        &self,
+        step: &Publication,
+        from: &mut BTreeMap<Did, String>,
+        taken: &mut Vec<TakenOver>,
+    ) -> Option<Refusal> {
+        let tenant = step.tenant.as_str();
+        let (mut elsewhere, mut held, mut in_use) = (Vec::new(), Vec::new(), Vec::new());
+        for did in &step.dids {
+            match self.now.holder(did) {
+                Some(other) if other != tenant => {
+                    let record = &self.now.records[&other];
+                    from.insert(did.clone(), other.clone());
+                    if record.cluster != self.cluster {
+                        if step.take_over {
+                            let from = format!("{} of cluster {}", record.owner, record.cluster);
+                            taken.push(TakenOver { did: Some(did.clone()), from });
+                        } else {
+                            elsewhere.push((did.clone(), record));
+                        }
+                    } else if record.uid != step.owner.uid.as_str() && !yields(step, record) {
+                        held.push((did.clone(), record));
+                    }
+                }
+                Some(_) => {}
+                None => {
+                    let mapped = self.now.maps(did).filter(|mapped| *mapped != tenant);
+                    let unmanaged = mapped.filter(|mapped| !self.now.records.contains_key(*mapped));
+                    let Some(mapped) = unmanaged.filter(|_| !step.known.contains(did)) else { continue };
+                    if step.take_over {
+                        taken.push(TakenOver { did: Some(did.clone()), from: format!("tenant {mapped}") });
+                    } else {
+                        in_use.push((did.clone(), mapped.to_owned()));
+                    }
+                }
+            }
+        }
+        if let Some((_, first)) = elsewhere.first() {
+            let (owner, dids) = of_one(&elsewhere, |record| record.cluster == first.cluster);
+            return Some(Refusal::OwnedElsewhere { cluster: ClusterId::new(&first.cluster), owner, dids });
+        }
+        if let Some((_, first)) = held.first() {
+            let (owner, dids) = of_one(&held, |record| record.uid == first.uid);
+            return Some(Refusal::HeldBy { uid: Uid::new(&*first.uid), owner, dids });
+        }
+        (!in_use.is_empty()).then_some(Refusal::NumbersInUse(in_use))
+    }
+
+    /// The numbers that the tenant has held until now.
+    fn held_before(&self, step: &Publication, mine: Option<&Record>) -> Result<Vec<Did>, Refusal> {
+        if let Some(mine) = mine {
+            return Ok(mine.dids.clone());
+        }
+        let tenant = step.tenant.as_str();
+        let listed = self.now.configs.get(tenant).map(|config| config.dids.clone()).unwrap_or_default();
+        let orphaned: Vec<Did> = listed
+            .into_iter()
+            .filter(|did| {
+                !step.dids.contains(did)
+                    && !step.known.contains(did)
+                    && self.now.maps(did) == Some(tenant)
+                    && self.now.holder(did).is_none()
+            })
+            .collect();
+        if !orphaned.is_empty() && !step.take_over {
+            return Err(Refusal::WouldUnmap(orphaned));
+        }
+        Ok(step.known.iter().cloned().chain(orphaned).collect())
+    }
+
+    /// Lets go of a number, unless another has it. Says whether a mapping went.
+    fn release(&mut self, did: &Did, tenant: &str, keep_mapping: bool) -> bool {
+        if self.now.holder(did).is_some_and(|held| held != tenant) {
+            return false;
+        }
+        if self.now.owns(did) == Some(tenant) {
+            self.now.owners.remove(did);
+        }
+        if keep_mapping || self.now.maps(did) != Some(tenant) {
+            return false;
+        }
+        self.now.mappings.remove(did);
+        true
+    }
+
+    fn remove(&mut self, step: &Removal) -> Applied {
+        let tenant = step.tenant.as_str();
+        let mine = self.now.records.get(tenant).cloned();
+        if mine.as_ref().is_some_and(|mine| mine.cluster != self.cluster || mine.uid != step.uid.as_str()) {
+            return Applied::NotOwned;
+        }
+        let mut keys = false;
+        for did in mine.as_ref().map_or(&step.known, |mine| &mine.dids) {
+            keys |= self.release(did, tenant, step.retain);
+        }
+        self.now.records.remove(tenant);
+        self.now.members.remove(&(self.cluster.to_owned(), tenant.to_owned()));
+        let config = self.now.configs.get(tenant);
+        let still_live = |config: &Config| config.dids.iter().any(|did| self.now.maps(did) == Some(tenant));
+        let ours = !step.retain && (mine.is_some() || !step.known.is_empty());
+        if ours && config.is_some_and(|config| !still_live(config)) {
+            self.now.configs.remove(tenant);
+            keys = true;
+        }
+        Applied::Removed { keys }
+    }
+}
+
+fn yields(step: &Publication, record: &Record) -> bool {
+    let generation = step.predecessors.get(&Uid::new(&*record.uid));
+    generation.is_some_and(|generation| generation.is_none_or(|generation| generation == record.generation))
+}
+
+/// Of several holders the first is named, with all that it has.
+fn of_one(noted: &[(Did, &Record)], is_first: impl Fn(&Record) -> bool) -> (String, Vec<Did>) {
+    let (mut owners, mut dids): (Vec<&str>, _) = (Vec::new(), Vec::new());
+    for (did, record) in noted.iter().filter(|(_, record)| is_first(record)) {
+        if !owners.contains(&record.owner.as_str()) {
+            owners.push(&record.owner);
+        }
+        dids.push(did.clone());
+    }
+    (owners.join(", "), dids)
+}
