@@ -7,7 +7,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_perc
 use crate::contract::routes::{
     ADMIN_PREFIX, HEALTH, LOOK_UP_DID, MAP_DID, Method, PUBLISH_CONFIG, READ_CONFIG, Route, UNMAP_DID,
 };
-use crate::contract::{is_white_space, trim};
+use crate::contract::{Did, trim};
 
 /// What a path's right is asked for under, in place of [`ADMIN_PREFIX`]: a default role of every cluster lets every
 /// `ServiceAccount` `get` what is under `/api/`.
@@ -128,7 +128,10 @@ impl Target {
     pub fn access_path(&self) -> String {
         let argument = self.argument.as_deref().unwrap_or_default();
         let argument = match self.endpoint {
-            Endpoint::LookUpDid => argument.chars().filter(|c| !is_white_space(*c)).collect(),
+            // What is no number stays as it is: without its white space it could be called like another route.
+            Endpoint::LookUpDid => {
+                Did::parse(argument).map_or(argument.to_owned(), |did| did.as_str().to_owned())
+            }
             _ => trim(argument).to_owned(),
         };
         let mut path = ACCESS_PREFIX.to_owned();
@@ -150,8 +153,10 @@ const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'
 /// The routes that have this path, each with the text of its `:segment`. One that names the path itself leaves no room
 /// for those that would take any text there (as OpenAPI has it): no number is called `map`.
 fn matches(path: &str) -> impl Iterator<Item = (Endpoint, &str)> {
-    let named = Endpoint::ALL.iter().any(|endpoint| endpoint.template() == path);
-    let candidates = Endpoint::ALL.into_iter().filter(move |endpoint| !named || endpoint.template() == path);
+    let fixed = |endpoint: &Endpoint| !endpoint.template().contains(':');
+    let named =
+        Endpoint::ALL.iter().any(|endpoint| fixed(endpoint) && fit(endpoint.template(), path).is_some());
+    let candidates = Endpoint::ALL.into_iter().filter(move |endpoint| !named || fixed(endpoint));
     candidates.filter_map(move |endpoint| Some((endpoint, fit(endpoint.template(), path)?)))
 }
 
@@ -161,7 +166,8 @@ fn fit<'p>(template: &str, path: &'p str) -> Option<&'p str> {
         match (wanted.next(), given.next()) {
             (None, None) => return Some(argument),
             (Some(wanted), Some(given)) if wanted.starts_with(':') => argument = given,
-            (Some(wanted), Some(given)) if wanted == given => {}
+            // A letter means the same encoded and bare (RFC 3986, 6.2.2.2).
+            (Some(wanted), Some(given)) if percent_decode_str(given).eq(wanted.bytes()) => {}
             _ => return None,
         }
     }
@@ -230,6 +236,7 @@ mod tests {
         assert_eq!(allow("/dids/+15551234567", "POST"), "GET, HEAD");
         assert_eq!(allow("/dids/map", "PUT"), "POST");
         assert_eq!(allow("/dids/unmap/", "GET"), "POST");
+        assert_eq!(allow("/dids/%6Dap", "GET"), "POST");
         assert_eq!(resolve("HEAD", "/health").unwrap().0, Endpoint::Health);
     }
 
@@ -243,6 +250,8 @@ mod tests {
         assert_eq!(asked("/tenants/%20acme/config"), "/runtime-operator/admin/tenants/acme/config");
         // A role for `…/tenants/acme/*` is none for a tenant whose id begins with `acme/`.
         assert_eq!(asked("/tenants/acme%2Fx/config"), "/runtime-operator/admin/tenants/acme%2Fx/config");
+        // Nor is one for a route that a text without its white space would be called like.
+        assert_eq!(asked("/dids/map%20"), "/runtime-operator/admin/dids/map%20");
         assert_eq!(asked("/tenants/%2A/config"), "/runtime-operator/admin/tenants/%2A/config");
     }
 }
