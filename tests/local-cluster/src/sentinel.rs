@@ -125,8 +125,9 @@ async fn knows(node: &Redis, service: &str, sentinels: usize, replicas: usize) -
     Ok(count("num-other-sentinels") >= sentinels && count("num-slaves") >= replicas)
 }
 
+/// Longer than a Sentinel rests (`TILT`, 30 s) after it was not scheduled for two seconds, and a failover after it.
 async fn patience(begin: Instant, what: &str) -> Result<()> {
-    if begin.elapsed() > Duration::from_secs(60) {
+    if begin.elapsed() > Duration::from_secs(90) {
         return Err(Error::Waited { what: what.into(), waited: begin.elapsed() });
     }
     tokio::time::sleep(Duration::from_millis(50)).await;
