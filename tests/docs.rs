@@ -43,7 +43,7 @@ Every setting is a flag and an environment variable; a flag wins, and an empty v
 checked at start, and all that is wrong is told at once, each fault with its flag and variable. A `BOOL` is `true` or
 `false` (`1`, `yes`, `on`; `0`, `no`, `off`, in any case); a flag alone is true. `RUST_LOG` sets what is logged: `warn`,
 `info` (the default), `debug`, or `runtime_operator=trace`. The cluster is found as kubectl finds it: the one that the
-operator runs in, else `KUBECONFIG`, else `~/.kube/config`.
+operator runs in, else `KUBECONFIG`, else `~/.kube/config`. [Traces](tracing.md) have the variables of OpenTelemetry.
 ";
 
 /// A flag's row. The default is the end of its help: the flags themselves have none, so that an empty variable is one
@@ -125,6 +125,12 @@ fn every_way_in_which_redis_can_be_out_of_use_is_documented_and_no_other() {
 fn every_annotation_and_the_finalizer_are_documented_and_no_other() {
     let names = [api::TAKE_OVER, api::FORCE_DELETE, api::FINALIZER];
     assert_eq!(documented("Annotations"), names.map(str::to_owned).into());
+}
+
+fn pages_in(folder: &str) -> Vec<String> {
+    let entries =
+        fs::read_dir(path(folder)).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    entries.filter(|name| name.ends_with(".md")).map(|name| format!("{folder}/{name}")).collect()
 }
 
 #[test]

@@ -1,6 +1,8 @@
 //! What one resource calls for, from one consistent reading of everything that is known. Reads at most its Secret and
 //! its ownership record; writes nothing.
 
+use tracing::{Instrument, trace_span};
+
 use super::context::Context;
 use super::error::Error;
 use super::secrets::{self, Resolved, Version};
@@ -12,6 +14,7 @@ use crate::domain::claims::Live;
 use crate::domain::plan::{self, Farewell, Findings, Fingerprint, Look, Outcome, Plan, Ready, Wanted};
 use crate::domain::verdict::{Blocker, SecretFault, SecretFaultKind};
 use crate::store::{Owner, Publication, Removal, Step};
+use crate::telemetry::TRACES;
 
 /// What a resource calls for.
 pub enum Prepared {
@@ -88,7 +91,8 @@ impl Publish<'_> {
         {
             return Ok(Prepared::Settled(Outcome::Seen(self.look.published(self.wanted))));
         }
-        let read = secrets::read(&self.ctx.client, &wanted).await;
+        let span = trace_span!(target: TRACES, "secret", otel.kind = "client");
+        let read = secrets::read(&self.ctx.client, &wanted).instrument(span).await;
         match read.map_err(|error| Error::ReadSecret(self.tenant.name().to_string(), error))? {
             Ok(secret) => Ok(self.step(secret)),
             Err(fault) => Ok(self.without(fault)),
