@@ -10,9 +10,13 @@ mod gate;
 #[path = "../support/mod.rs"]
 mod support;
 
+mod api_server;
 mod deaths;
 mod gated;
+mod lost_events;
+mod refusals;
 mod story;
+mod tally;
 mod truth;
 
 /// Every which one of a loop's faults is injected: all of them, or a part that is quick.
