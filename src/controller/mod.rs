@@ -44,6 +44,7 @@ use error::Error;
 pub use error::Hold;
 use state::State;
 use tenant::Tenant;
+pub use watch::WATCH_SILENCE;
 
 /// How many resources are looked at, at once.
 const LOOKS: u16 = 64;
@@ -60,6 +61,8 @@ const AUDIT: Duration = Duration::from_secs(300);
 pub struct Controller {
     /// The API server.
     pub client: Client,
+    /// The API server, for watches alone: they may say nothing for longer than an answer may take.
+    pub watches: Client,
     /// Redis.
     pub store: Store,
     /// This cluster's name in ownership records.
@@ -95,7 +98,7 @@ impl Controller {
     ) {
         let (ctx, queues, writer) = self.context(ready.subscribe());
         let stop = stop.shared();
-        let mut streams = watch::streams(&ctx.client, &ctx.namespaces);
+        let mut streams = watch::streams(&self.watches, &ctx.namespaces);
         let mut intake = watch::Intake::new(&ctx, writer);
         let (listed, all_listed) = tokio::sync::oneshot::channel();
         let mut listed = Some(listed);

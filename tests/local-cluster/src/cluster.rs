@@ -84,6 +84,12 @@ impl Cluster {
         &self.etcd
     }
 
+    /// `http://127.0.0.1:<port>` of etcd: gRPC, and the same as JSON below `/v3`.
+    #[must_use]
+    pub fn etcd_url(&self) -> &str {
+        &self.etcd_url
+    }
+
     /// What makes `ServiceAccounts` and empties namespaces.
     #[must_use]
     pub fn controller_manager(&self) -> &Process {
