@@ -138,5 +138,7 @@ built etcd . go.etcd.io/etcd/server/v3 "1 minute"
 built kube-apiserver . k8s.io/kubernetes/cmd/kube-apiserver "6 minutes"
 built kube-controller-manager . k8s.io/kubernetes/cmd/kube-controller-manager "2 minutes"
 built kubectl . k8s.io/kubernetes/cmd/kubectl "1 minute"
+# A module of its own: what it stands on is older than what Kubernetes stands on.
+built toxiproxy-server toxiproxy github.com/Shopify/toxiproxy/v2/cmd/server "1 minute"
 like_pinned kube-apiserver
 like_pinned kube-controller-manager

@@ -24,12 +24,11 @@ pub struct Cluster {
     controller_manager: Process,
     api_server: ApiServer,
     etcd: Process,
-    etcd_url: String,
     serving: TlsFiles,
     admin: TlsFiles,
     account_key: PathBuf,
     authority: Authority,
-    _ports: [Port; 2],
+    ports: [Port; 2],
     folder: Folder,
 }
 
@@ -48,10 +47,9 @@ impl Cluster {
 
         let ports = [Port::reserve()?, Port::reserve()?];
         let etcd = start_etcd(&folder, &ports).await?;
-        let etcd_url = format!("http://{}", ports[0].address());
         let shared = Shared {
             folder: &folder,
-            etcd: etcd_url.clone(),
+            etcd: format!("http://{}", ports[0].address()),
             serving: &serving,
             admin: &admin,
             account_key: &account_key,
@@ -62,12 +60,11 @@ impl Cluster {
             controller_manager,
             api_server,
             etcd,
-            etcd_url,
             serving,
             admin,
             account_key,
             authority,
-            _ports: ports,
+            ports,
             folder,
         })
     }
@@ -98,9 +95,20 @@ impl Cluster {
 
     /// Starts one more API server on the same etcd, with a port and a kubeconfig of its own; `name` is also its log's.
     pub async fn add_api_server(&self, name: &str) -> Result<ApiServer> {
+        self.add_api_server_through(name, &self.etcd_address()).await
+    }
+
+    /// `127.0.0.1:<port>` of the store.
+    #[must_use]
+    pub fn etcd_address(&self) -> String {
+        self.ports[0].address()
+    }
+
+    /// One more API server that finds etcd at another address, `host:port`, such as an [`Edge`](crate::Edge)'s.
+    pub async fn add_api_server_through(&self, name: &str, etcd: &str) -> Result<ApiServer> {
         let shared = Shared {
             folder: &self.folder,
-            etcd: self.etcd_url.clone(),
+            etcd: format!("http://{etcd}"),
             serving: &self.serving,
             admin: &self.admin,
             account_key: &self.account_key,
