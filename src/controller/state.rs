@@ -1,6 +1,7 @@
 //! What the controller knows between two events: an index, never the only copy of anything.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
+use std::time::Instant;
 
 use super::secrets::{SecretIndex, SecretKey, Version};
 use super::tenant::Tenant;
@@ -57,6 +58,8 @@ pub struct Entry {
     pub retain: bool,
     /// Whether it vanished and only its keys are left.
     pub gone: bool,
+    /// Since when it waits for its turn, in the order of [`Queue::ALL`](crate::telemetry::Queue::ALL).
+    pub waits_since: [Option<Instant>; 2],
 }
 
 /// Something that happened once, for an event.
@@ -222,6 +225,7 @@ impl Entry {
             unreadable: None,
             retain: false,
             gone: false,
+            waits_since: [None; 2],
         }
     }
 
