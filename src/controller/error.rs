@@ -2,6 +2,18 @@
 
 use crate::store::StoreError;
 
+/// Every [`Error::reason`] that is counted as a failure: beside those of Redis, what this room adds.
+pub const ERRORS: [&str; StoreError::REASONS.len() + 4] = {
+    let mut all = ["RedisUnavailable"; StoreError::REASONS.len() + 4];
+    [all[1], all[2], all[3]] = ["SecretReadFailed", "StatusWriteFailed", "Unsettled"];
+    let mut at = 0;
+    while at < StoreError::REASONS.len() {
+        all[at + 4] = StoreError::REASONS[at];
+        at += 1;
+    }
+    all
+};
+
 /// What could not be done. What can't succeed before somebody changes something is no error but a verdict.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {

@@ -38,12 +38,13 @@ use tracing::{debug, info, warn};
 use crate::domain::Uid;
 use crate::leader::{Leader, Leadership};
 use crate::store::{Cause, ClusterId, Epoch, Signal, Store, StoreError, TouchedKey, Tracking};
-use crate::telemetry::Metrics;
+use crate::telemetry::{Drift, Metrics};
 use context::Context;
 use error::Error;
-pub use error::Hold;
+pub use error::{ERRORS, Hold};
 use state::State;
 use tenant::Tenant;
+pub use watch::WATCH_SILENCE;
 
 /// How many resources are looked at, at once.
 const LOOKS: u16 = 64;
@@ -60,6 +61,8 @@ const AUDIT: Duration = Duration::from_secs(300);
 pub struct Controller {
     /// The API server.
     pub client: Client,
+    /// The API server, for watches alone: they may say nothing for longer than an answer may take.
+    pub watches: Client,
     /// Redis.
     pub store: Store,
     /// This cluster's name in ownership records.
@@ -94,8 +97,10 @@ impl Controller {
         stop: impl Future<Output = ()> + Send + 'static,
     ) {
         let (ctx, queues, writer) = self.context(ready.subscribe());
+        let counted = Arc::downgrade(&ctx);
+        ctx.metrics.count_with(move || counted.upgrade().map(|ctx| ctx.census()).unwrap_or_default());
         let stop = stop.shared();
-        let mut streams = watch::streams(&ctx.client, &ctx.namespaces);
+        let mut streams = watch::streams(&self.watches, &ctx.namespaces);
         let mut intake = watch::Intake::new(&ctx, writer);
         let (listed, all_listed) = tokio::sync::oneshot::channel();
         let mut listed = Some(listed);
@@ -258,6 +263,7 @@ impl Lead<'_> {
             Signal::Touched(key) => self.doubt(&key),
             Signal::CheckEverything(cause) => {
                 info!(cause = cause.as_str(), "everything in Redis is checked");
+                self.ctx.metrics.checked(cause);
                 let carried = self.ready.borrow().clone();
                 match carried {
                     // The number is gone too, and with the next one everything is checked. It is that which writes
@@ -283,6 +289,13 @@ impl Lead<'_> {
             }
             concerned
         };
+        if concerned.is_some() {
+            let what = match key {
+                TouchedKey::Did(_) => Drift::Number,
+                TouchedKey::Config(_) => Drift::Config,
+            };
+            self.ctx.metrics.drifted(what, 1);
+        }
         self.ctx.look_at(&concerned);
     }
 
@@ -319,6 +332,8 @@ impl Lead<'_> {
 
     fn set(&self, value: Result<Epoch, Hold>) -> bool {
         self.ctx.metrics.leading.set(i64::from(value.is_ok()));
+        let epoch = value.as_ref().map_or(0, |epoch| epoch.0);
+        self.ctx.metrics.epoch.set(i64::try_from(epoch).unwrap_or(i64::MAX));
         self.ready.send_if_modified(|before| {
             let changed = *before != value;
             *before = value;
@@ -342,11 +357,9 @@ async fn load(ctx: &Context) -> Result<(), StoreError> {
             (record, intact)
         })
         .collect();
-    info!(
-        records = records.len(),
-        broken = records.iter().filter(|(_, intact)| !intact).count(),
-        "Redis was read"
-    );
+    let broken = records.iter().filter(|(_, intact)| !intact).count();
+    ctx.metrics.drifted(Drift::Record, broken);
+    info!(records = records.len(), broken, "Redis was read");
     let touched = ctx.state().load(records);
     ctx.look_at_touched(&touched, &[]);
     Ok(())

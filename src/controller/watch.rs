@@ -1,6 +1,7 @@
 //! Watches: everything that Kubernetes says goes through here, at once and in order, into the index.
 
 use std::collections::HashSet;
+use std::time::Duration;
 
 use futures::stream::{BoxStream, SelectAll, StreamExt};
 use k8s_openapi::api::core::v1::Secret;
@@ -16,6 +17,13 @@ use super::secrets;
 use super::tenant::{Tenant, reference};
 use crate::domain::claims::Touched;
 use crate::domain::{ResourceName, Uid, compile};
+
+/// How long the API server keeps a watch before it ends it, in seconds; then it is taken up where it ended. A watch
+/// that does not end in time is dead, and is noticed [5 s later](watcher::Config::timeout): the default of 290 s would
+/// leave changes unseen for as long.
+const WATCH_FOR: u32 = 30;
+/// How long a connection of a watch may say nothing: longer than a watch lasts.
+pub const WATCH_SILENCE: Duration = Duration::from_secs(40);
 
 type SecretMeta = PartialObjectMeta<Secret>;
 
@@ -34,6 +42,7 @@ pub fn streams(client: &Client, namespaces: &[String]) -> SelectAll<BoxStream<'s
         [] => vec![None],
         some => some.iter().map(|namespace| Some(namespace.as_str())).collect(),
     };
+    let config = watcher::Config::default().timeout(WATCH_FOR);
     for (scope, namespace) in scopes.into_iter().enumerate() {
         let tenants = match namespace {
             Some(namespace) => Api::<Tenant>::namespaced(client.clone(), namespace),
@@ -43,14 +52,14 @@ pub fn streams(client: &Client, namespaces: &[String]) -> SelectAll<BoxStream<'s
             Some(namespace) => Api::<SecretMeta>::namespaced(client.clone(), namespace),
             None => Api::all(client.clone()),
         };
-        let tenants = watch(tenants, watcher::Config::default()).default_backoff();
+        let tenants = watch(tenants, config.clone()).default_backoff();
         streams.push(
             tenants
                 .filter_map(move |event| async move { told("RuntimeTenants", event) })
                 .map(move |event| Seen::Tenant(scope, Box::new(event)))
                 .boxed(),
         );
-        let secrets = watch(secrets, watcher::Config::default()).default_backoff();
+        let secrets = watch(secrets, config.clone()).default_backoff();
         streams.push(
             secrets
                 .filter_map(move |event| async move { told("Secrets", event) })
@@ -157,19 +166,19 @@ impl<'a> Intake<'a> {
 
     fn see(&mut self, mut tenant: Tenant) {
         tenant.slim();
-        let claimed = compile::claimed(tenant.spec());
         let (uid, name) = (tenant.uid(), tenant.name());
+        let before = self.ctx.tenants.get(&reference(&name));
         // A resource that was deleted and made again between two lists.
-        let other = self
-            .ctx
-            .tenants
-            .get(&reference(&name))
-            .map(|before| before.uid())
-            .filter(|before| *before != uid);
-        if let Some(other) = other {
+        if let Some(other) = before.as_ref().map(|before| before.uid()).filter(|before| *before != uid) {
             self.drop_tenant(&name, &other);
         }
-        let touched = self.ctx.state().see(&tenant, claimed);
+        // Most of what is seen of a resource is its own status coming back.
+        let same = before.is_some_and(|before| before.uid() == uid && before.spec() == tenant.spec());
+        let again = if same { self.ctx.state().see_again(&tenant) } else { None };
+        let touched = again.unwrap_or_else(|| {
+            let claimed = compile::claimed(tenant.spec());
+            self.ctx.state().see(&tenant, claimed)
+        });
         self.writer.apply_watcher_event(&Event::Apply(tenant));
         self.look_at(touched, Some(uid));
     }

@@ -16,7 +16,7 @@ use tokio::task::AbortHandle;
 use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 
 use super::connection::{Connections, Pushes, RESPONSE_TIMEOUT, connect, info_field, info_text};
-use super::{ClusterId, DIDS_KEY, EPOCH_KEY, Epoch, SeenEpoch, Store, StoreError, script};
+use super::{ClusterId, DIDS_KEY, EPOCH_KEY, Epoch, Purpose, SeenEpoch, Store, StoreError, script};
 use crate::contract::{CONFIG_PREFIX, DID_PREFIX, Did, TenantId};
 
 /// How often the probe asks.
@@ -69,6 +69,16 @@ pub enum Cause {
 }
 
 impl Cause {
+    /// Every cause that there is.
+    pub const ALL: [Self; 6] = [
+        Self::Connected,
+        Self::Reconnected,
+        Self::Flushed,
+        Self::EpochChanged,
+        Self::ServerChanged,
+        Self::Overflow,
+    ];
+
     /// The cause's name.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
@@ -174,7 +184,9 @@ impl Follower {
         let mut cause = Cause::Connected;
         let mut wait = RETRY.0;
         loop {
-            let end = match self.open().await {
+            let opened = self.open().await;
+            self.connections.connected(Purpose::Tracking, opened.is_ok());
+            let end = match opened {
                 Ok(session) => {
                     wait = RETRY.0;
                     self.health.send_replace(None);

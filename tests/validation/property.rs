@@ -4,7 +4,7 @@
 use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
 use runtime_operator::api::RuntimeTenantSpec;
-use runtime_operator::contract::Did;
+use runtime_operator::contract::{Did, RuntimeTenantConfig};
 use runtime_operator::domain::compile;
 use secrecy::ExposeSecret;
 use serde_json::Value;
@@ -15,6 +15,11 @@ use crate::generator::spec;
 /// How many specs are sent.
 const CASES: u32 = 400;
 
+fn compiled(spec: &RuntimeTenantSpec, dids: &[Did]) -> Result<RuntimeTenantConfig, String> {
+    let config = compile::compile(spec, dids).map_err(|faults| faults.join("; "))?;
+    config.with_secret(&"whsec".into()).map_err(|invalid| invalid.to_string())
+}
+
 fn compiles(spec: &Value) -> Result<(), String> {
     let spec: RuntimeTenantSpec = serde_json::from_value(spec.clone()).map_err(|error| error.to_string())?;
     let faults = compile::check(&spec);
@@ -22,13 +27,13 @@ fn compiles(spec: &Value) -> Result<(), String> {
         return Err(faults.join("; "));
     }
     let dids: Vec<Did> = spec.dids.iter().map(|did| Did::parse(did).unwrap()).collect();
-    let config = compile::compile(&spec, &dids, Some(&"whsec".into())).map_err(|faults| faults.join("; "))?;
-    let again = compile::compile(&spec, &dids, Some(&"whsec".into())).map_err(|faults| faults.join("; "))?;
+    let config = compiled(&spec, &dids)?;
+    let again = compiled(&spec, &dids)?;
     let text = config.to_json();
     if text.expose_secret() != again.to_json().expose_secret() {
         return Err("it is written in two ways".to_owned());
     }
-    let read = runtime_operator::contract::RuntimeTenantConfig::parse(text.expose_secret());
+    let read = RuntimeTenantConfig::parse(text.expose_secret());
     (read.map_err(|error| error.to_string())? == config).then_some(()).ok_or("it reads otherwise".to_owned())
 }
 

@@ -81,6 +81,12 @@ impl Cluster {
         &self.etcd
     }
 
+    /// `http://127.0.0.1:<port>` of etcd: gRPC, and the same as JSON below `/v3`.
+    #[must_use]
+    pub fn etcd_url(&self) -> String {
+        format!("http://{}", self.etcd_address())
+    }
+
     /// What makes `ServiceAccounts` and empties namespaces.
     #[must_use]
     pub fn controller_manager(&self) -> &Process {
