@@ -180,11 +180,14 @@ fn compare(one: &Said, all: &[Said], held: &Held) -> Vec<String> {
         must(*generation == one.generation.to_string(), format!("its record is of generation {generation}"));
         must(held.members.contains(tenant), "the index of records lacks it".into());
         let dids: Vec<Did> = mine.iter().map(|did| Did::parse(did).unwrap()).collect();
-        let secret = one.secret.clone().map(Into::into);
-        let config = compile(&one.spec, &dids, secret.as_ref()).map(|config| config.to_json());
+        let config = compile(&one.spec, &dids).ok().and_then(|config| match &one.secret {
+            Some(secret) => config.with_secret(&secret.clone().into()).ok(),
+            None => Some(config),
+        });
+        let config = config.map(|config| config.to_json());
         let config = config.as_ref().map(ExposeSecret::expose_secret);
         let is = held.configs.get(tenant);
-        must(is.map(String::as_str) == config.ok(), format!("its config is {is:?}"));
+        must(is.map(String::as_str) == config, format!("its config is {is:?}"));
     } else {
         let (config, record) = (held.configs.get(tenant), held.records.get(tenant));
         must(config.is_none() && record.is_none(), format!("not its own: {config:?}, {record:?}"));

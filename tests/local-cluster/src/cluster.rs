@@ -81,12 +81,6 @@ impl Cluster {
         &self.etcd
     }
 
-    /// `http://127.0.0.1:<port>` of etcd: gRPC, and the same as JSON below `/v3`.
-    #[must_use]
-    pub fn etcd_url(&self) -> String {
-        format!("http://{}", self.etcd_address())
-    }
-
     /// What makes `ServiceAccounts` and empties namespaces.
     #[must_use]
     pub fn controller_manager(&self) -> &Process {
@@ -98,7 +92,7 @@ impl Cluster {
         self.add_api_server_through(name, &self.etcd_address()).await
     }
 
-    /// `127.0.0.1:<port>` of the store.
+    /// `127.0.0.1:<port>` of etcd: gRPC, and the same as JSON below `/v3`.
     #[must_use]
     pub fn etcd_address(&self) -> String {
         self.ports[0].address()
