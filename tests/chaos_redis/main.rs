@@ -8,6 +8,7 @@
 //! | `refusals` | T7: Redis answers, and refuses to write |
 //! | `failover` | T7: Sentinels make a replica the primary that lacks what was acknowledged |
 //! | `leaders` | T8: a leader is frozen and superseded, with a write or its number still on the way |
+//! | `chains` | T9: a resource is edited again and again, and ends as if it only ever had its last spec |
 //! | `soak` | T10: random faults out of all of these, drawn by a seed |
 //!
 //! `CHAOS=full` (`make chaos`) runs the long forms.
@@ -16,13 +17,18 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod chains;
 mod failover;
 mod gate;
+#[path = "../validation/generator.rs"]
+mod generator;
 mod leaders;
 mod losses;
 mod refusals;
 mod scene;
 mod soak;
+#[path = "../validation/specs.rs"]
+mod specs;
 mod truth;
 mod ways;
 
