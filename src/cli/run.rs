@@ -14,7 +14,7 @@ use tracing::{error, info};
 
 use super::Failure;
 use crate::admin::{self, Access, Limits, probes};
-use crate::controller::{Controller, Hold};
+use crate::controller::{Controller, Hold, WATCH_SILENCE};
 use crate::leader;
 use crate::settings::{AdminAuth, RunArgs, Settings};
 use crate::store::{ClusterId, Store, StoreError};
@@ -35,6 +35,21 @@ pub(super) fn call(args: RunArgs) -> Result<(), Failure> {
     outcome.inspect_err(|error| error!(%error, "ends"))
 }
 
+/// How long the API server may take to answer. A connection that is open on this side only says nothing for ever, and
+/// kube by itself waits as long.
+const ANSWER_WITHIN: Duration = Duration::from_secs(10);
+/// How long a connection of the Lease's client may say nothing: longer than a Lease counts, since one that nobody
+/// renews is silent for as long.
+const LEASE_SILENCE: Duration = Duration::from_secs(20);
+
+/// A client whose connections are given up when they say nothing for so long after they were asked something.
+fn client(config: &Config, silence: Duration) -> Result<Client, kube::Error> {
+    let mut config = config.clone();
+    config.read_timeout = Some(silence);
+    config.reset_reader_on_write = true;
+    Client::try_from(config)
+}
+
 async fn run(settings: Settings, store: Store) -> Result<(), Failure> {
     info!(version = env!("CARGO_PKG_VERSION"), "runtime-operator starts");
     if let Err(error @ StoreError::ClusterMode) = store.ping().await {
@@ -45,9 +60,10 @@ async fn run(settings: Settings, store: Store) -> Result<(), Failure> {
             "no cluster: neither in one, nor is there a kubeconfig that can be used (set KUBECONFIG): {error}"
         )
     })?;
-    let client = Client::try_from(config.clone())?;
+    let watches = client(&config, WATCH_SILENCE)?;
     // Leases go their own way, so that a storm of status writes can't starve them.
-    let lease_client = Client::try_from(config)?;
+    let lease_client = client(&config, LEASE_SILENCE)?;
+    let client = client(&config, ANSWER_WITHIN)?;
     let cluster = cluster_id(&client, settings.cluster_id.as_deref()).await?;
     let identity = identity();
     // Replicas that share a Lease must not write side by side; an operator with another Lease has other resources.
@@ -82,6 +98,7 @@ async fn run(settings: Settings, store: Store) -> Result<(), Failure> {
     let (leadership, leader) = leader::channel();
     let controller = Controller {
         client,
+        watches,
         store: store.clone(),
         cluster,
         publish_secret: settings.publish_webhook_secret,

@@ -2,6 +2,8 @@
 //!
 //! | file | what it does |
 //! | --- | --- |
+//! | `enduring` | a watch that notices when it can't be believed any more |
+//! | `ask` | asks the API server itself, where a watch that is behind would do harm |
 //! | `watch` | takes in what Kubernetes says, at once and in order |
 //! | `state` | what is known: claims, Secrets' versions, ownership records |
 //! | `prepare` | what one resource calls for, as a value |
@@ -9,7 +11,9 @@
 //! | `tell` | finalizer, status, events, after the publish |
 //! | `orphans` | what is left of resources that are gone |
 
+mod ask;
 mod context;
+mod enduring;
 mod error;
 mod orphans;
 mod prepare;
@@ -40,6 +44,7 @@ use crate::leader::{Leader, Leadership};
 use crate::store::{Cause, ClusterId, Epoch, Signal, Store, StoreError, TouchedKey, Tracking};
 use crate::telemetry::{Drift, Metrics};
 use context::Context;
+pub use enduring::WATCH_SILENCE;
 use error::Error;
 pub use error::{ERRORS, Hold};
 use state::State;
@@ -60,6 +65,8 @@ const AUDIT: Duration = Duration::from_secs(300);
 pub struct Controller {
     /// The API server.
     pub client: Client,
+    /// The API server, for watches alone: they may say nothing for longer than an answer may take.
+    pub watches: Client,
     /// Redis.
     pub store: Store,
     /// This cluster's name in ownership records.
@@ -97,7 +104,7 @@ impl Controller {
         let counted = Arc::downgrade(&ctx);
         ctx.metrics.count_with(move || counted.upgrade().map(|ctx| ctx.census()).unwrap_or_default());
         let stop = stop.shared();
-        let mut streams = watch::streams(&ctx.client, &ctx.namespaces);
+        let mut streams = watch::streams(&self.watches, &ctx.namespaces);
         let mut intake = watch::Intake::new(&ctx, writer);
         let (listed, all_listed) = tokio::sync::oneshot::channel();
         let mut listed = Some(listed);

@@ -9,7 +9,7 @@ use super::secrets::{SecretIndex, SecretKey, Version};
 use super::tenant::Tenant;
 use crate::api::{RuntimeTenantSpec, RuntimeTenantStatus};
 use crate::contract::{Did, TenantId};
-use crate::domain::claims::{Claim, Claims, Live, Touched};
+use crate::domain::claims::{Claim, Claims, Live, Standing, Touched};
 use crate::domain::compile::Claimed;
 use crate::domain::plan::View;
 pub use crate::domain::plan::{Fingerprint, Outcome};
@@ -102,6 +102,19 @@ impl State {
             }),
             None => self.claims.remove(&uid),
         }
+    }
+
+    /// A resource was seen again with the spec that it had. None: what it claims has to be made out anew.
+    pub fn see_again(&mut self, tenant: &Tenant) -> Option<Touched> {
+        let uid = tenant.uid();
+        let claim = self.claims.get(&uid)?;
+        if tenant.is_deleting() || claim.standing == Standing::Unreadable {
+            return None;
+        }
+        let told = told(tenant.status());
+        let claim = (claim.told != told).then(|| Claim { told, ..claim.clone() });
+        self.entries.get_mut(&uid)?.seen = tenant.resource_version();
+        Some(claim.map_or_else(Touched::new, |claim| self.claims.upsert(claim)))
     }
 
     /// A resource is gone. What is known of it stays until its keys are gone too. Says whose holdings are others now.
@@ -246,6 +259,11 @@ impl Entry {
     /// This resourceVersion is our own doing. The watch may show it before the answer to the write does.
     pub fn wrote_version(&mut self, version: Option<u64>) {
         self.written = version;
+    }
+
+    /// A list shows what is there now. Our own last write may be undone: by an etcd that was restored.
+    pub fn listed(&mut self) {
+        self.written = None;
     }
 
     /// Whether the watch still shows the resource as it was before our own last write.

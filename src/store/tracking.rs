@@ -15,14 +15,15 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::AbortHandle;
 use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 
-use super::connection::{Connections, Pushes, connect, info_field, info_text};
+use super::connection::{Connections, Pushes, RESPONSE_TIMEOUT, connect, info_field, info_text};
 use super::{ClusterId, DIDS_KEY, EPOCH_KEY, Epoch, Purpose, SeenEpoch, Store, StoreError, script};
 use crate::contract::{CONFIG_PREFIX, DID_PREFIX, Did, TenantId};
 
 /// How often the probe asks.
 const PROBE_EVERY: Duration = Duration::from_secs(1);
-/// How long the probe waits: a connection that is silent for longer is given up.
-const PROBE_TIMEOUT: Duration = Duration::from_secs(2);
+/// How long the probe waits: a connection that is silent for longer is given up. As long as for any other answer: a Redis
+/// that is slow, and whose answers come all the same, is one to write to.
+const PROBE_TIMEOUT: Duration = RESPONSE_TIMEOUT;
 /// The wait before connecting again, doubled with each failure; the half of it is left to chance.
 const RETRY: (Duration, Duration) = (Duration::from_millis(50), Duration::from_millis(500));
 /// How many signals may wait for whoever listens.
