@@ -102,9 +102,14 @@ impl Cluster {
 
     /// Starts one more API server on the same etcd, with a port and a kubeconfig of its own; `name` is also its log's.
     pub async fn add_api_server(&self, name: &str) -> Result<ApiServer> {
+        self.add_api_server_by(name, self.etcd_url.clone()).await
+    }
+
+    /// The same, which reaches etcd by another URL: that of a proxy.
+    pub async fn add_api_server_by(&self, name: &str, etcd_url: String) -> Result<ApiServer> {
         let shared = Shared {
             folder: &self.folder,
-            etcd: self.etcd_url.clone(),
+            etcd: etcd_url,
             serving: &self.serving,
             admin: &self.admin,
             account_key: &self.account_key,
