@@ -2,6 +2,7 @@
 
 use std::pin::pin;
 use std::process;
+use std::sync::Arc;
 use std::time::Duration;
 
 use k8s_openapi::api::core::v1::Namespace;
@@ -17,7 +18,7 @@ use crate::controller::{Controller, Hold, WATCH_SILENCE};
 use crate::leader;
 use crate::settings::{AdminAuth, RunArgs, Settings};
 use crate::store::{ClusterId, Store, StoreError};
-use crate::telemetry::{self, Metrics};
+use crate::telemetry::{self, Certificate, Metrics};
 
 pub(super) fn call(args: RunArgs) -> Result<(), Failure> {
     let settings = Settings::check(args)?;
@@ -64,6 +65,8 @@ async fn run(settings: Settings, store: Store) -> Result<(), Failure> {
     // Replicas that share a Lease must not write side by side; an operator with another Lease has other resources.
     let store = store.writing_as(&format!("{cluster}/{}", client.default_namespace()), &identity);
     let metrics = Metrics::default();
+    watch_certificates(&metrics, &settings);
+    let store = store.observed_by(Arc::new(metrics.clone()));
     let (ready, readiness) = watch::channel(Err(Hold::Starting));
     let telemetry = TcpListener::bind(settings.telemetry_addr)
         .await
@@ -136,6 +139,15 @@ async fn run(settings: Settings, store: Store) -> Result<(), Failure> {
     probes.await?;
     info!("ended");
     outcome
+}
+
+fn watch_certificates(metrics: &Metrics, settings: &Settings) {
+    if let Some((certificate, _)) = &settings.admin.tls {
+        metrics.watch_certificate(Certificate::Admin, certificate.clone());
+    }
+    if let Some(certificate) = &settings.redis.cert_file {
+        metrics.watch_certificate(Certificate::RedisClient, certificate.clone());
+    }
 }
 
 async fn stop_signal() -> Result<&'static str, std::io::Error> {

@@ -2,6 +2,19 @@
 
 use crate::store::StoreError;
 
+/// Every [`Error::reason`] that is counted as a failure: beside those of Redis, what this room adds.
+pub const ERRORS: [&str; StoreError::REASONS.len() + 6] = {
+    let mut all = ["RedisUnavailable"; StoreError::REASONS.len() + 6];
+    [all[1], all[2], all[3]] = ["SecretReadFailed", "StatusWriteFailed", "Unsettled"];
+    [all[4], all[5]] = ["ResourceReadFailed", "WatchBehind"];
+    let mut at = 0;
+    while at < StoreError::REASONS.len() {
+        all[at + 6] = StoreError::REASONS[at];
+        at += 1;
+    }
+    all
+};
+
 /// What could not be done. What can't succeed before somebody changes something is no error but a verdict.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {

@@ -42,11 +42,11 @@ use tracing::{debug, info, warn};
 use crate::domain::Uid;
 use crate::leader::{Leader, Leadership};
 use crate::store::{Cause, ClusterId, Epoch, Signal, Store, StoreError, TouchedKey, Tracking};
-use crate::telemetry::Metrics;
+use crate::telemetry::{Drift, Metrics};
 use context::Context;
 pub use enduring::WATCH_SILENCE;
 use error::Error;
-pub use error::Hold;
+pub use error::{ERRORS, Hold};
 use state::State;
 use tenant::Tenant;
 
@@ -101,6 +101,8 @@ impl Controller {
         stop: impl Future<Output = ()> + Send + 'static,
     ) {
         let (ctx, queues, writer) = self.context(ready.subscribe());
+        let counted = Arc::downgrade(&ctx);
+        ctx.metrics.count_with(move || counted.upgrade().map(|ctx| ctx.census()).unwrap_or_default());
         let stop = stop.shared();
         let mut streams = watch::streams(&self.watches, &ctx.namespaces);
         let mut intake = watch::Intake::new(&ctx, writer);
@@ -265,6 +267,7 @@ impl Lead<'_> {
             Signal::Touched(key) => self.doubt(&key),
             Signal::CheckEverything(cause) => {
                 info!(cause = cause.as_str(), "everything in Redis is checked");
+                self.ctx.metrics.checked(cause);
                 let carried = self.ready.borrow().clone();
                 match carried {
                     // The number is gone too, and with the next one everything is checked. It is that which writes
@@ -290,6 +293,13 @@ impl Lead<'_> {
             }
             concerned
         };
+        if concerned.is_some() {
+            let what = match key {
+                TouchedKey::Did(_) => Drift::Number,
+                TouchedKey::Config(_) => Drift::Config,
+            };
+            self.ctx.metrics.drifted(what, 1);
+        }
         self.ctx.look_at(&concerned);
     }
 
@@ -326,6 +336,8 @@ impl Lead<'_> {
 
     fn set(&self, value: Result<Epoch, Hold>) -> bool {
         self.ctx.metrics.leading.set(i64::from(value.is_ok()));
+        let epoch = value.as_ref().map_or(0, |epoch| epoch.0);
+        self.ctx.metrics.epoch.set(i64::try_from(epoch).unwrap_or(i64::MAX));
         self.ready.send_if_modified(|before| {
             let changed = *before != value;
             *before = value;
@@ -349,11 +361,9 @@ async fn load(ctx: &Context) -> Result<(), StoreError> {
             (record, intact)
         })
         .collect();
-    info!(
-        records = records.len(),
-        broken = records.iter().filter(|(_, intact)| !intact).count(),
-        "Redis was read"
-    );
+    let broken = records.iter().filter(|(_, intact)| !intact).count();
+    ctx.metrics.drifted(Drift::Record, broken);
+    info!(records = records.len(), broken, "Redis was read");
     let touched = ctx.state().load(records);
     ctx.look_at_touched(&touched, &[]);
     Ok(())

@@ -34,6 +34,8 @@ pub struct Todo {
     pub doubts: u64,
     /// Whether the Secret's version is the only news.
     pub rotation: bool,
+    /// Whether there is no news: Redis is to hold again what it held.
+    pub repair: bool,
 }
 
 /// Says what `uid` calls for.
@@ -70,7 +72,7 @@ pub async fn prepare(ctx: &Context, uid: &Uid, findings: &Findings) -> Result<Pr
 fn remove(uid: &Uid, farewell: Farewell, doubts: u64) -> Prepared {
     let Farewell { tenant, known, retain, outcome } = farewell;
     let step = Step::Remove(Removal { tenant, uid: uid.clone(), known, retain });
-    Prepared::Todo(Box::new(Todo { step, after: None, outcome, doubts, rotation: false }))
+    Prepared::Todo(Box::new(Todo { step, after: None, outcome, doubts, rotation: false, repair: false }))
 }
 
 /// A resource that is to be published, unless it is.
@@ -152,6 +154,10 @@ impl Publish<'_> {
             Err(blocker) => return Prepared::Settled(self.look.kept(self.wanted, blocker)),
         };
         let Ready { config, fingerprint, known, predecessors, rotation } = ready;
+        // Where the record is lost too, the status still tells what was published.
+        let told_hash = self.tenant.status().and_then(|status| status.published_hash.as_ref());
+        let recorded = self.look.view.record.as_ref() == Some(&fingerprint);
+        let repair = recorded || (self.look.view.record.is_none() && told_hash == Some(&fingerprint.hash));
         let name = self.tenant.name();
         let (tenant, dids) = (config.tenant_id().clone(), config.dids().to_vec());
         let publication = Publication {
@@ -176,6 +182,7 @@ impl Publish<'_> {
             outcome: Some(Outcome::Seen(self.look.published(self.wanted))),
             doubts: self.look.view.doubts,
             rotation,
+            repair,
         }))
     }
 }

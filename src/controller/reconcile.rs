@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures::future::try_join_all;
 use kube::runtime::controller::Action;
@@ -21,6 +21,7 @@ use crate::domain::plan::Findings;
 use crate::domain::verdict::{Blocker, Holder, Lacking, numbers};
 use crate::domain::{ResourceName, Uid};
 use crate::store::{Applied, Epoch, Refusal, Step, StoreError};
+use crate::telemetry::Queue;
 
 /// How often a look starts again after Redis showed that somebody else owns something.
 const ATTEMPTS: usize = 5;
@@ -30,9 +31,12 @@ const LONGEST_WAIT: Duration = Duration::from_secs(30);
 
 /// Looks at one resource, and publishes it with all those that take numbers from it.
 pub async fn reconcile(tenant: Arc<Tenant>, ctx: Arc<Context>) -> Result<Action, Error> {
-    let uid = tenant.uid();
+    let (uid, began) = (tenant.uid(), Instant::now());
+    ctx.turn(Queue::Publish, &uid);
     ctx.metrics.reconciles.inc();
-    match settle(&ctx, &uid).await {
+    let settled = settle(&ctx, &uid).await;
+    ctx.metrics.looked(began.elapsed());
+    match settled {
         Ok(()) => {}
         Err(error @ (Error::Store(_) | Error::Waiting(_)))
             if tenant.is_deleting() && tenant.is_annotated(api::FORCE_DELETE) =>
@@ -44,7 +48,7 @@ pub async fn reconcile(tenant: Arc<Tenant>, ctx: Arc<Context>) -> Result<Action,
     }
     let outside = succeed(&ctx, &uid);
     catch_up(&ctx, &uid);
-    ctx.tell(&tenant.name());
+    ctx.tell(&uid, &tenant.name());
     // Nothing in Kubernetes will say that somebody outside let go of what he holds.
     Ok(if outside { Action::requeue(jittered(LONGEST_WAIT)) } else { Action::await_change() })
 }
@@ -77,7 +81,7 @@ pub fn error_policy(tenant: Arc<Tenant>, error: &Error, ctx: Arc<Context>) -> Ac
     }
     ctx.metrics.reconcile_failed(error.reason());
     let failures = fail(&ctx, &tenant, error);
-    ctx.tell(&tenant.name());
+    ctx.tell(&uid, &tenant.name());
     if matches!(error, Error::Waiting(_)) {
         debug!(resource = %tenant.name(), %uid, %error, "waits until Redis is back");
         return Action::await_change();
@@ -279,6 +283,9 @@ fn conclude(
     }
     for ((uid, todo), applied) in todos.into_iter().zip(applied) {
         ctx.metrics.applied(&applied);
+        if todo.repair && matches!(applied, Applied::Published { .. }) {
+            ctx.metrics.repaired.inc();
+        }
         log(uid, &todo, &applied);
         let mut state = ctx.state();
         let name = state.entry(uid).map(|entry| entry.name.clone());
@@ -292,7 +299,7 @@ fn conclude(
         drop(state);
         ctx.look_at_touched(&touched, members);
         if let Some(name) = name {
-            ctx.tell(&name);
+            ctx.tell(uid, &name);
         }
     }
 }

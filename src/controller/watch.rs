@@ -146,19 +146,19 @@ impl<'a> Intake<'a> {
 
     fn see(&mut self, mut tenant: Tenant) {
         tenant.slim();
-        let claimed = compile::claimed(tenant.spec());
         let (uid, name) = (tenant.uid(), tenant.name());
+        let before = self.ctx.tenants.get(&reference(&name));
         // A resource that was deleted and made again between two lists.
-        let other = self
-            .ctx
-            .tenants
-            .get(&reference(&name))
-            .map(|before| before.uid())
-            .filter(|before| *before != uid);
-        if let Some(other) = other {
+        if let Some(other) = before.as_ref().map(|before| before.uid()).filter(|before| *before != uid) {
             self.drop_tenant(&name, &other);
         }
-        let touched = self.ctx.state().see(&tenant, claimed);
+        // Most of what is seen of a resource is its own status coming back.
+        let same = before.is_some_and(|before| before.uid() == uid && before.spec() == tenant.spec());
+        let again = if same { self.ctx.state().see_again(&tenant) } else { None };
+        let touched = again.unwrap_or_else(|| {
+            let claimed = compile::claimed(tenant.spec());
+            self.ctx.state().see(&tenant, claimed)
+        });
         self.writer.apply_watcher_event(&Event::Apply(tenant));
         self.look_at(touched, Some(uid));
     }

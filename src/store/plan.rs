@@ -182,6 +182,26 @@ pub enum Applied {
     Withheld,
 }
 
+impl Applied {
+    /// Every name that [`Self::as_str`] gives.
+    pub const RESULTS: [&str; 7] =
+        ["unchanged", "recorded", "published", "removed", "not_owned", "refused", "withheld"];
+
+    /// Its name, as a label has it.
+    #[must_use]
+    pub const fn as_str(&self) -> &'static str {
+        match self {
+            Self::Unchanged => "unchanged",
+            Self::Recorded => "recorded",
+            Self::Published { .. } => "published",
+            Self::Removed { .. } => "removed",
+            Self::NotOwned => "not_owned",
+            Self::Refused(_) => "refused",
+            Self::Withheld => "withheld",
+        }
+    }
+}
+
 /// Something taken from its holder.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TakenOver {

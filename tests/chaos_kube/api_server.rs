@@ -14,7 +14,7 @@ const FOUR: &str = "+15550000004";
 /// Asks etcd through its JSON gateway (<https://etcd.io/docs/v3.6/dev-guide/api_grpc_gateway/>).
 async fn etcd(world: &World, path: &str, body: Value) -> Value {
     let client = reqwest::Client::builder().no_proxy().build().unwrap();
-    let url = format!("{}/v3/{path}", world.cluster().etcd_url());
+    let url = format!("http://{}/v3/{path}", world.cluster().etcd_address());
     let answer = client.post(url).json(&body).send().await.unwrap().error_for_status().unwrap();
     answer.json().await.unwrap()
 }

@@ -38,8 +38,9 @@ async fn delete_by_force(world: &World, name: &str) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_done_by_an_old_view_takes_nothing_from_a_resource_that_was_made_again() {
     let gated = Gated::new(World::with_own_cluster().await).await;
-    let etcd = EtcdGate::start(gated.cluster().etcd_url()).await;
-    let behind = gated.cluster().add_api_server_by("kube-apiserver-behind", etcd.url()).await.unwrap();
+    let etcd = EtcdGate::start(gated.cluster().etcd_address()).await;
+    let behind =
+        gated.cluster().add_api_server_through("kube-apiserver-behind", &etcd.address()).await.unwrap();
     gated.kube.switch_to(behind.kubeconfig()).await;
     writes_by_an_old_view_are_refused(&gated, &etcd).await;
     a_new_leader_with_an_old_view_leaves_alone_what_it_does_not_see(&gated, &etcd).await;

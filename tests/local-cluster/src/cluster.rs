@@ -28,12 +28,11 @@ pub struct Cluster {
     controller_manager: Process,
     api_server: ApiServer,
     etcd: Process,
-    etcd_url: String,
     serving: TlsFiles,
     admin: TlsFiles,
     account_key: PathBuf,
     authority: Authority,
-    _ports: [Port; 2],
+    ports: [Port; 2],
     folder: Folder,
 }
 
@@ -52,10 +51,9 @@ impl Cluster {
 
         let ports = [Port::reserve()?, Port::reserve()?];
         let etcd = start_etcd(&folder, &ports).await?;
-        let etcd_url = format!("http://{}", ports[0].address());
         let shared = Shared {
             folder: &folder,
-            etcd: etcd_url.clone(),
+            etcd: format!("http://{}", ports[0].address()),
             serving: &serving,
             admin: &admin,
             account_key: &account_key,
@@ -66,12 +64,11 @@ impl Cluster {
             controller_manager,
             api_server,
             etcd,
-            etcd_url,
             serving,
             admin,
             account_key,
             authority,
-            _ports: ports,
+            ports,
             folder,
         })
     }
@@ -88,12 +85,6 @@ impl Cluster {
         &self.etcd
     }
 
-    /// `http://127.0.0.1:<port>` of etcd: gRPC, and the same as JSON below `/v3`.
-    #[must_use]
-    pub fn etcd_url(&self) -> &str {
-        &self.etcd_url
-    }
-
     /// What makes `ServiceAccounts` and empties namespaces.
     #[must_use]
     pub fn controller_manager(&self) -> &Process {
@@ -102,14 +93,20 @@ impl Cluster {
 
     /// Starts one more API server on the same etcd, with a port and a kubeconfig of its own; `name` is also its log's.
     pub async fn add_api_server(&self, name: &str) -> Result<ApiServer> {
-        self.add_api_server_by(name, self.etcd_url.clone()).await
+        self.add_api_server_through(name, &self.etcd_address()).await
     }
 
-    /// The same, which reaches etcd by another URL: that of a proxy.
-    pub async fn add_api_server_by(&self, name: &str, etcd_url: String) -> Result<ApiServer> {
+    /// `127.0.0.1:<port>` of etcd: gRPC, and the same as JSON below `/v3`.
+    #[must_use]
+    pub fn etcd_address(&self) -> String {
+        self.ports[0].address()
+    }
+
+    /// One more API server that finds etcd at another address, `host:port`, such as an [`Edge`](crate::Edge)'s.
+    pub async fn add_api_server_through(&self, name: &str, etcd: &str) -> Result<ApiServer> {
         let shared = Shared {
             folder: &self.folder,
-            etcd: etcd_url,
+            etcd: format!("http://{etcd}"),
             serving: &self.serving,
             admin: &self.admin,
             account_key: &self.account_key,

@@ -36,9 +36,8 @@ pub struct EtcdGate {
 type Frames = std::pin::Pin<Box<dyn Stream<Item = Result<Frame<Bytes>, hyper::Error>> + Send>>;
 
 impl EtcdGate {
-    /// Before the etcd at `http://<address>`.
-    pub async fn start(url: &str) -> Self {
-        let address = url.strip_prefix("http://").expect("etcd speaks plain HTTP/2").to_owned();
+    /// Before the etcd at this address, `host:port`.
+    pub async fn start(address: String) -> Self {
         let port = Port::reserve().unwrap();
         let listener = TcpListener::bind(port.address()).await.unwrap();
         let flow = Arc::new(watch::Sender::new(Flow::Everything));
@@ -51,9 +50,9 @@ impl EtcdGate {
         Self { flow, port, task: tokio::spawn(accept).abort_handle() }
     }
 
-    /// `http://127.0.0.1:<port>`.
-    pub fn url(&self) -> String {
-        format!("http://{}", self.port.address())
+    /// `127.0.0.1:<port>`.
+    pub fn address(&self) -> String {
+        self.port.address()
     }
 
     /// From now on the API server behind learns of no change.
