@@ -3,12 +3,13 @@
 use crate::store::StoreError;
 
 /// Every [`Error::reason`] that is counted as a failure: beside those of Redis, what this room adds.
-pub const ERRORS: [&str; StoreError::REASONS.len() + 4] = {
-    let mut all = ["RedisUnavailable"; StoreError::REASONS.len() + 4];
+pub const ERRORS: [&str; StoreError::REASONS.len() + 6] = {
+    let mut all = ["RedisUnavailable"; StoreError::REASONS.len() + 6];
     [all[1], all[2], all[3]] = ["SecretReadFailed", "StatusWriteFailed", "Unsettled"];
+    [all[4], all[5]] = ["ResourceReadFailed", "WatchBehind"];
     let mut at = 0;
     while at < StoreError::REASONS.len() {
-        all[at + 4] = StoreError::REASONS[at];
+        all[at + 6] = StoreError::REASONS[at];
         at += 1;
     }
     all
