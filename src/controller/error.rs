@@ -29,6 +29,12 @@ pub enum Error {
     /// A webhook secret could not be read.
     #[error("reading the Secret of {0}: {1}")]
     ReadSecret(String, #[source] kube::Error),
+    /// A resource could not be read.
+    #[error("reading {0}: {1}")]
+    ReadResource(String, #[source] kube::Error),
+    /// The watches do not show a resource that is there.
+    #[error("the watches are behind: they do not show {0} yet")]
+    Behind(String),
     /// The status, a finalizer or an event could not be written.
     #[error("writing {0}: {1}")]
     Write(&'static str, #[source] kube::Error),
@@ -46,6 +52,8 @@ impl Error {
             Self::Waiting(_) => "RedisUnavailable",
             Self::Store(error) => error.reason(),
             Self::ReadSecret(..) => "SecretReadFailed",
+            Self::ReadResource(..) => "ResourceReadFailed",
+            Self::Behind(_) => "WatchBehind",
             Self::Write(..) => "StatusWriteFailed",
             Self::Unsettled => "Unsettled",
         }

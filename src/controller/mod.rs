@@ -2,6 +2,8 @@
 //!
 //! | file | what it does |
 //! | --- | --- |
+//! | `enduring` | a watch that notices when it can't be believed any more |
+//! | `ask` | asks the API server itself, where a watch that is behind would do harm |
 //! | `watch` | takes in what Kubernetes says, at once and in order |
 //! | `state` | what is known: claims, Secrets' versions, ownership records |
 //! | `prepare` | what one resource calls for, as a value |
@@ -9,7 +11,9 @@
 //! | `tell` | finalizer, status, events, after the publish |
 //! | `orphans` | what is left of resources that are gone |
 
+mod ask;
 mod context;
+mod enduring;
 mod error;
 mod orphans;
 mod prepare;
@@ -40,11 +44,11 @@ use crate::leader::{Leader, Leadership};
 use crate::store::{Cause, ClusterId, Epoch, Signal, Store, StoreError, TouchedKey, Tracking};
 use crate::telemetry::{Drift, Metrics};
 use context::Context;
+pub use enduring::WATCH_SILENCE;
 use error::Error;
 pub use error::{ERRORS, Hold};
 use state::State;
 use tenant::Tenant;
-pub use watch::WATCH_SILENCE;
 
 /// How many resources are looked at, at once.
 const LOOKS: u16 = 64;

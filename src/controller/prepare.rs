@@ -1,6 +1,7 @@
 //! What one resource calls for, from one consistent reading of everything that is known. Reads at most its Secret and
-//! its ownership record; writes nothing.
+//! its ownership record, and whether an owner whom no watch shows is gone; writes nothing.
 
+use super::ask;
 use super::context::Context;
 use super::error::Error;
 use super::secrets::{self, Resolved, Version};
@@ -47,7 +48,13 @@ pub async fn prepare(ctx: &Context, uid: &Uid, findings: &Findings) -> Result<Pr
     let part = |farewell: Option<Farewell>| {
         farewell.map_or(Prepared::Settled(Outcome::Released), |farewell| remove(uid, farewell, view.doubts))
     };
-    let Some(tenant) = tenant else { return Ok(part(plan::vanished(&view))) };
+    let Some(tenant) = tenant else {
+        let farewell = plan::vanished(&view);
+        if let Some(farewell) = &farewell {
+            ask::recorded_owner_is_gone(ctx, uid, &farewell.tenant).await?;
+        }
+        return Ok(part(farewell));
+    };
     if tenant.is_deleting() {
         return Ok(part(plan::deleted(tenant.spec(), told(tenant.status()), &view)));
     }
@@ -88,11 +95,23 @@ impl Publish<'_> {
         {
             return Ok(Prepared::Settled(Outcome::Seen(self.look.published(self.wanted))));
         }
+        self.predecessors_are_gone().await?;
         let read = secrets::read(&self.ctx.client, &wanted).await;
         match read.map_err(|error| Error::ReadSecret(self.tenant.name().to_string(), error))? {
             Ok(secret) => Ok(self.step(secret)),
             Err(fault) => Ok(self.without(fault)),
         }
+    }
+
+    /// Owners by record that no watch shows yield to it, if that is so because they are gone.
+    async fn predecessors_are_gone(&self) -> Result<(), Error> {
+        for uid in self.look.view.predecessors.keys() {
+            let live = self.ctx.state().claims.live(uid).map(|live| live.tenant.clone());
+            if let Some(tenant) = live {
+                ask::recorded_owner_is_gone(self.ctx, uid, &tenant).await?;
+            }
+        }
+        Ok(())
     }
 
     fn without(&self, fault: SecretFault) -> Prepared {

@@ -9,6 +9,7 @@ use kube::runtime::controller::Action;
 use rand::Rng;
 use tracing::{debug, info, warn};
 
+use super::ask;
 use super::context::Context;
 use super::error::Error;
 use super::prepare::{Prepared, Todo, prepare};
@@ -220,9 +221,19 @@ async fn learn(ctx: &Context, uid: &Uid, refusal: Refusal, findings: &mut Findin
         }
         Refusal::WouldUnmap(dids) => findings.blocker = Some(Blocker::WouldUnmap(dids)),
         Refusal::HeldBy { uid, owner, dids } => return learn_holder(ctx, uid, &owner, dids, findings).await,
-        // The watch is behind, or another leader was ahead: the newer version of the resource is on its way.
-        Refusal::Stale { .. } => return Err(Error::Unsettled),
+        Refusal::Stale { .. } => return learn_newest(ctx, uid, findings).await,
     }
+    Ok(())
+}
+
+/// The record is of a later generation. Either the watch is behind, or another leader was ahead: the newer version of
+/// the resource is on its way. Or there is none: the store was restored from before it, and what it says now counts.
+async fn learn_newest(ctx: &Context, uid: &Uid, findings: &mut Findings) -> Result<(), Error> {
+    let name = ctx.state().entry(uid).map(|entry| entry.name.clone()).ok_or(Error::Unsettled)?;
+    if !ask::is_current(ctx, uid, &name, findings.generation).await? {
+        return Err(Error::Unsettled);
+    }
+    findings.predecessors.insert(uid.clone());
     Ok(())
 }
 
@@ -249,7 +260,10 @@ async fn learn_holder(
             findings.lost(Holder::Resource(ResourceName::new(namespace, name)), dids);
         }
         // No such resource is left, or it is on its way out: its record yields.
-        None => drop(findings.predecessors.insert(uid)),
+        None => {
+            ask::owner_is_gone(ctx, &uid, &ResourceName::new(namespace, name)).await?;
+            findings.predecessors.insert(uid);
+        }
     }
     Ok(())
 }

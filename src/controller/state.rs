@@ -247,6 +247,11 @@ impl Entry {
         self.written = version;
     }
 
+    /// A list shows what is there now. Our own last write may be undone: by an etcd that was restored.
+    pub fn listed(&mut self) {
+        self.written = None;
+    }
+
     /// Whether the watch still shows the resource as it was before our own last write.
     #[must_use]
     pub fn is_behind(&self) -> bool {

@@ -1,29 +1,21 @@
 //! Watches: everything that Kubernetes says goes through here, at once and in order, into the index.
 
 use std::collections::HashSet;
-use std::time::Duration;
 
 use futures::stream::{BoxStream, SelectAll, StreamExt};
 use k8s_openapi::api::core::v1::Secret;
 use kube::core::PartialObjectMeta;
 use kube::runtime::reflector::store::Writer;
-use kube::runtime::watcher::{self, Event};
-use kube::runtime::{WatchStreamExt, watcher as watch};
+use kube::runtime::watcher::Event;
 use kube::{Api, Client, Resource, ResourceExt};
-use tracing::{info, warn};
+use tracing::info;
 
 use super::context::Context;
+use super::enduring;
 use super::secrets;
 use super::tenant::{Tenant, reference};
 use crate::domain::claims::Touched;
 use crate::domain::{ResourceName, Uid, compile};
-
-/// How long the API server keeps a watch before it ends it, in seconds; then it is taken up where it ended. A watch
-/// that does not end in time is dead, and is noticed [5 s later](watcher::Config::timeout): the default of 290 s would
-/// leave changes unseen for as long.
-const WATCH_FOR: u32 = 30;
-/// How long a connection of a watch may say nothing: longer than a watch lasts.
-pub const WATCH_SILENCE: Duration = Duration::from_secs(40);
 
 type SecretMeta = PartialObjectMeta<Secret>;
 
@@ -42,7 +34,6 @@ pub fn streams(client: &Client, namespaces: &[String]) -> SelectAll<BoxStream<'s
         [] => vec![None],
         some => some.iter().map(|namespace| Some(namespace.as_str())).collect(),
     };
-    let config = watcher::Config::default().timeout(WATCH_FOR);
     for (scope, namespace) in scopes.into_iter().enumerate() {
         let tenants = match namespace {
             Some(namespace) => Api::<Tenant>::namespaced(client.clone(), namespace),
@@ -52,27 +43,12 @@ pub fn streams(client: &Client, namespaces: &[String]) -> SelectAll<BoxStream<'s
             Some(namespace) => Api::<SecretMeta>::namespaced(client.clone(), namespace),
             None => Api::all(client.clone()),
         };
-        let tenants = watch(tenants, config.clone()).default_backoff();
-        streams.push(
-            tenants
-                .filter_map(move |event| async move { told("RuntimeTenants", event) })
-                .map(move |event| Seen::Tenant(scope, Box::new(event)))
-                .boxed(),
-        );
-        let secrets = watch(secrets, config.clone()).default_backoff();
-        streams.push(
-            secrets
-                .filter_map(move |event| async move { told("Secrets", event) })
-                .map(move |event| Seen::Secret(scope, Box::new(event)))
-                .boxed(),
-        );
+        let tenants = enduring::watch(tenants, "RuntimeTenants");
+        streams.push(tenants.map(move |event| Seen::Tenant(scope, Box::new(event))).boxed());
+        let secrets = enduring::watch(secrets, "Secrets");
+        streams.push(secrets.map(move |event| Seen::Secret(scope, Box::new(event))).boxed());
     }
     streams
-}
-
-/// The watch repairs itself; a person may have to know why it had to.
-fn told<K>(what: &'static str, event: Result<Event<K>, watcher::Error>) -> Option<Event<K>> {
-    event.inspect_err(|error| warn!(what, %error, "the watch is interrupted, and is tried again")).ok()
 }
 
 /// Takes in what the watches say.
@@ -138,7 +114,11 @@ impl<'a> Intake<'a> {
                 if let Some(fresh) = &mut self.tenants[scope].fresh {
                     fresh.insert((tenant.name(), tenant.uid()));
                 }
+                let uid = tenant.uid();
                 self.see(tenant);
+                if let Some(entry) = self.ctx.state().entry_mut(&uid) {
+                    entry.listed();
+                }
             }
             Event::Apply(tenant) => {
                 self.tenants[scope].known.insert((tenant.name(), tenant.uid()));

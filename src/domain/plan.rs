@@ -91,7 +91,8 @@ pub struct Findings {
     pub blocker: Option<Blocker>,
     /// Numbers that somebody outside has.
     pub lacking: Vec<Lacking>,
-    /// Owners by record of which no resource is left.
+    /// Owners by record of which no resource is left; the resource itself, where the record is of a generation that
+    /// is none any more.
     pub predecessors: BTreeSet<Uid>,
 }
 

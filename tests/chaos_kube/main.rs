@@ -15,11 +15,17 @@ mod deaths;
 mod gated;
 mod lost_events;
 mod refusals;
+mod restored;
 mod story;
 mod tally;
 mod truth;
 
+/// Whether all of it runs.
+fn full() -> bool {
+    std::env::var("CHAOS").is_ok_and(|chaos| chaos == "full")
+}
+
 /// Every which one of a loop's faults is injected: all of them, or a part that is quick.
 fn stride(part: usize) -> usize {
-    if std::env::var("CHAOS").is_ok_and(|chaos| chaos == "full") { 1 } else { part }
+    if full() { 1 } else { part }
 }

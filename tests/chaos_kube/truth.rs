@@ -2,6 +2,7 @@
 //! knows the contract and the design, and none of the product's code.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use k8s_openapi::api::core::v1::Secret;
 use kube::api::{Api, DynamicObject, ListParams};
@@ -11,11 +12,20 @@ use serde_json::{Value, json};
 
 use crate::support::World;
 
+/// How long it may take: some retries wait for 30 s.
+const PATIENCE: Duration = Duration::from_secs(60);
+
 type Check = Result<(), String>;
 
 /// Waits until all of it is true.
 pub async fn wait(world: &World) {
-    world.wait("Redis is what the resources say, and so is their status", || look(world)).await;
+    wait_within(world, PATIENCE).await;
+}
+
+/// The same with a patience of its own.
+pub async fn wait_within(world: &World, patience: Duration) {
+    let what = "Redis is what the resources say, and so is their status";
+    world.wait_within(patience, what, || look(world)).await;
 }
 
 /// What is not true, if anything.
@@ -27,6 +37,19 @@ pub async fn look(world: &World) -> Check {
     }
     contested(&resources, &redis)?;
     nothing_else(&resources, &redis)
+}
+
+/// Waits until it is true of these alone.
+pub async fn wait_of(world: &World, names: &[&str]) {
+    let look = || async {
+        let redis = Redis::read(world).await;
+        for name in names {
+            let resource = world.get(name).await.ok_or_else(|| format!("{name} is not there"))?;
+            one(world, &resource, &redis).await.map_err(|why| format!("{name}: {why}"))?;
+        }
+        Ok(())
+    };
+    world.wait_within(PATIENCE, &format!("Redis is what {names:?} say, and so is their status"), look).await;
 }
 
 /// All that Redis holds, at nearly one instant; what changes meanwhile is looked at again.

@@ -3,6 +3,8 @@
 // In tests a panic is the report.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
+mod alerts;
+mod dashboard;
 mod page;
 mod scrape;
 #[path = "../support/mod.rs"]

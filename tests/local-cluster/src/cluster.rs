@@ -10,13 +10,17 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use crate::api_server::Shared;
+use crate::error::Context as _;
 use crate::kubeconfig::{self, Context, Credentials};
 use crate::pki::Authority;
-use crate::{ApiServer, Folder, Launch, Port, Process, Result, TlsFiles, apply, tools};
+use crate::{ApiServer, Folder, Launch, Port, Process, Result, TlsFiles, apply, folder, tools};
 
 /// What a namespace, an owner reference, a `ServiceAccount` and an aggregated role need to work; nothing schedules pods.
 const CONTROLLERS: &str = "namespace-controller,garbage-collector-controller,serviceaccount-controller,\
     root-ca-certificate-publisher-controller,clusterrole-aggregation-controller";
+
+/// The folder of etcd's data, in the cluster's.
+const ETCD_DATA: &str = "etcd";
 
 /// A Kubernetes cluster without nodes. On drop its processes are killed and its folder goes.
 pub struct Cluster {
@@ -191,10 +195,34 @@ impl Cluster {
 
     /// The same for a file.
     pub async fn apply_file(&self, path: impl AsRef<Path>) -> Result<()> {
-        use crate::error::Context;
         let path = path.as_ref();
         let text = std::fs::read_to_string(path).context(|| format!("read {}", path.display()))?;
         self.apply_yaml(&text).await
+    }
+
+    /// A copy of all that etcd holds, as it is at one instant.
+    pub async fn snapshot(&self) -> Result<Folder> {
+        let copy = Folder::new("snapshot")?;
+        self.etcd.freeze().await?;
+        // What a process that does not run has written is what its end would leave behind.
+        let copied = folder::copy(&self.folder.file(ETCD_DATA), &copy.file(ETCD_DATA));
+        self.etcd.thaw()?;
+        copied.map(|()| copy)
+    }
+
+    /// Sets etcd back to a snapshot; revisions count on from there. The first API server starts anew, since what it
+    /// remembers is of another history; others are the caller's.
+    pub async fn restore(&self, snapshot: &Folder) -> Result<()> {
+        for process in [&*self.api_server, &self.etcd] {
+            if process.is_running() {
+                process.kill().await?;
+            }
+        }
+        let data = self.folder.file(ETCD_DATA);
+        std::fs::remove_dir_all(&data).context(|| format!("remove {}", data.display()))?;
+        folder::copy(&snapshot.file(ETCD_DATA), &data)?;
+        self.etcd.restart().await?;
+        self.api_server.restart().await
     }
 
     /// Stops all processes, in order and cleanly.
@@ -214,7 +242,7 @@ async fn start_etcd(folder: &Folder, ports: &[Port; 2]) -> Result<Process> {
     let address = ports[0].address();
     let launch = Launch::new("etcd", tools::find("etcd")?, folder.file("etcd.log"))
         .args([
-            format!("--data-dir={}", folder.file("etcd").display()),
+            format!("--data-dir={}", folder.file(ETCD_DATA).display()),
             format!("--listen-client-urls={client}"),
             format!("--advertise-client-urls={client}"),
             format!("--listen-peer-urls={peer}"),

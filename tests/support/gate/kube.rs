@@ -274,7 +274,9 @@ impl Shared {
     fn note(&self, method: &Method, path: &str, query: &str) -> bool {
         let kind = path.rsplit('/').next().unwrap_or_default().to_owned();
         let watch = query.split('&').any(|pair| pair == "watch=true" || pair == "watch=1");
-        if *method == Method::GET && !watch && query.contains("limit=") {
+        // One item is no list but a question for the store's revision.
+        let list = query.split('&').any(|pair| pair.starts_with("limit=") && pair != "limit=1");
+        if *method == Method::GET && !watch && list {
             *self.lists.lock().unwrap().entry(kind.clone()).or_default() += 1;
         }
         watch && (kind == "runtimetenants" || kind == "secrets")
