@@ -1,7 +1,8 @@
 //! All that runs: two operators that share a Lease, each with ways of its own to a Redis primary with a replica, to
 //! Sentinels, and to an API server; and how each fault begins and ends.
 
-use std::time::Duration;
+use std::cell::Cell;
+use std::time::{Duration, Instant};
 
 use local_cluster::{
     ApiServer, Edge, Redis, RedisOptions, SentinelOptions, Sentinels, Toxic, Toxiproxy, Way,
@@ -13,6 +14,9 @@ use super::fault::{Between, Fault, Harm};
 use super::nat::Nat;
 use crate::support::{Operator, World};
 use crate::truth::{PATIENCE, differences};
+
+/// How often it is told what is not yet right.
+const TELL_EVERY: Duration = Duration::from_secs(5);
 
 pub struct Stage {
     pub world: World,
@@ -227,17 +231,27 @@ impl Stage {
             .await;
     }
 
-    /// Waits until all is right. Operators that ended, as one that was superseded does, start again meanwhile.
+    /// Waits until all is right. Operators that ended, as one that was superseded does, start again meanwhile. What takes
+    /// its time is told.
     pub async fn wait_true(&self) {
+        let told = Cell::new(Instant::now());
         self.world
             .wait_within(PATIENCE, "Redis equals the resources", || async {
                 for placed in &self.operators {
                     if !placed.operator.is_running() {
-                        placed.operator.restart().await.map_err(|error| error.to_string())?;
+                        println!("soak: an operator that ended starts again");
+                        placed.operator.run_again().await.map_err(|error| error.to_string())?;
                     }
                 }
                 let wrong = differences(&self.world, self.redis().await.0).await;
-                if wrong.is_empty() { Ok(()) } else { Err(wrong.join("\n")) }
+                if wrong.is_empty() {
+                    return Ok(());
+                }
+                if told.get().elapsed() > TELL_EVERY {
+                    println!("soak: not yet: {}", wrong.join("; "));
+                    told.set(Instant::now());
+                }
+                Err(wrong.join("\n"))
             })
             .await;
     }
