@@ -6,13 +6,11 @@
 //! | --- | --- |
 //! | `fault` | what can fail: a new kind of fault is added here, and in `stage` |
 //! | `plan` | what a seed draws |
-//! | `nat` | has each operator find Redis behind edges of its own, though Sentinels know of none |
 //! | `stage` | all that runs, and how each fault begins and ends |
 //! | `edit` | what is done to the resources meanwhile |
 
 mod edit;
 mod fault;
-mod nat;
 mod plan;
 mod stage;
 

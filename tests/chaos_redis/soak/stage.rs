@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use super::edit::Edit;
 use super::fault::{Between, Fault, Harm};
-use super::nat::Nat;
+use crate::nat::Nat;
 use crate::support::{Operator, World};
 use crate::truth::{PATIENCE, differences};
 
@@ -40,11 +40,12 @@ struct Placed {
 impl Stage {
     /// Sets it up, with tenants that are live. On a cluster of its own its processes can fail too.
     pub async fn set(own_cluster: bool) -> Self {
-        let options = RedisOptions::default().in_memory();
+        // What a replica is sent it keeps on disk otherwise, and has again when it starts "with nothing".
+        let options = RedisOptions::default().in_memory().set("rdb-del-sync-files", "yes");
+        let like_primary = options.clone();
         let world =
             if own_cluster { World::on_own_cluster(options).await } else { World::with_redis(options).await };
-        let options = RedisOptions::default().in_memory().replica_of(world.redis());
-        let replica = Redis::start(options).await.unwrap();
+        let replica = Redis::start(like_primary.replica_of(world.redis())).await.unwrap();
         world.also_read(&replica);
         let sentinels = Sentinels::start(world.redis(), SentinelOptions::default()).await.unwrap();
         let toxiproxy = Toxiproxy::start().await.unwrap();
