@@ -153,6 +153,7 @@ async fn a_write_of_a_superseded_leader_is_refused_though_the_counter_was_lost_a
 }
 
 #[tokio::test]
+#[ignore = "long: make chaos"]
 async fn two_leaders_that_are_frozen_in_turn_while_everything_is_edited_leave_no_trace() {
     let world = World::new().await;
     let first = world.operator().leader_elect().start().await;
@@ -164,11 +165,7 @@ async fn two_leaders_that_are_frozen_in_turn_while_everything_is_edited_leave_no
     }
     let second = world.operator().leader_elect().start().await;
     wait_true(&world, world.redis()).await;
-    let mut rounds = vec![(&first, &second)];
-    if crate::full() {
-        rounds.push((&second, &first));
-    }
-    for (round, (frozen, awake)) in (1..).zip(rounds) {
+    for (round, (frozen, awake)) in (1..).zip([(&first, &second), (&second, &first)]) {
         frozen.freeze().await.unwrap();
         for (n, name) in names.iter().enumerate() {
             world.set_dids(name, [did(round, n).as_str()]).await;
