@@ -19,7 +19,7 @@ test: ## Run everything: tools, format, lints, all tests
 	@scripts/test.sh
 
 chaos: tools ## Have everything fail in turn that the operator stands on (a part of it is in make test)
-	@CHAOS=full cargo test --locked --no-fail-fast --test 'chaos_*' -- --nocapture
+	@CHAOS=full cargo test --locked --no-fail-fast --test 'chaos_*' -- --nocapture --include-ignored
 
 soak: tools ## Let random faults happen for SOAK_SECONDS (300); the same SOAK_SEED draws the same faults
 	@SOAK_SECONDS=$${SOAK_SECONDS:-300} SOAK_SEED=$${SOAK_SEED:-$$(date +%s)} \

@@ -20,7 +20,7 @@ pub async fn serve(
         // A follower serves reads as well as the leader does.
         Err(Hold::Following) => warp::reply::with_status("ok: following\n".to_owned(), StatusCode::OK),
         Err(Hold::Starting) => not_ready("starting"),
-        Err(Hold::Redis(why)) => not_ready(why),
+        Err(Hold::FollowingBlindly(why) | Hold::Redis(why)) => not_ready(why),
     });
     let accept = warp::header::optional::<String>(header::ACCEPT.as_str());
     let metrics = warp::path!("metrics").and(accept).map(move |accept: Option<String>| {

@@ -68,6 +68,8 @@ pub enum Hold {
     Starting,
     /// Another replica leads.
     Following,
+    /// Another replica leads, and this one can't ask Redis for what it is asked: why.
+    FollowingBlindly(String),
     /// Redis can't be asked or told.
     Redis(String),
 }
@@ -75,7 +77,7 @@ pub enum Hold {
 impl From<Hold> for Error {
     fn from(hold: Hold) -> Self {
         match hold {
-            Hold::Starting | Hold::Following => Self::NotLeading,
+            Hold::Starting | Hold::Following | Hold::FollowingBlindly(_) => Self::NotLeading,
             Hold::Redis(why) => Self::Waiting(why),
         }
     }

@@ -248,7 +248,7 @@ impl Lead<'_> {
 
     async fn follow(&mut self, leadership: Leadership) {
         match leadership {
-            Leadership::Following => self.hold(Hold::Following),
+            Leadership::Following => self.stand_by(),
             Leadership::Waiting(why) => self.hold(Hold::Redis(why)),
             Leadership::Leading(_) => self.begin().await,
         }
@@ -257,9 +257,18 @@ impl Lead<'_> {
     fn feel(&mut self) {
         let sick = self.health.borrow_and_update().clone();
         self.ctx.metrics.redis_up.set(i64::from(sick.is_none()));
-        if let Some(error) = sick {
-            self.hold(Hold::Redis(error.to_string()));
+        match sick {
+            _ if *self.leader.state.borrow() == Leadership::Following => self.stand_by(),
+            Some(error) => self.hold(Hold::Redis(error.to_string())),
+            None => {}
         }
+    }
+
+    /// A follower waits for nothing that Redis would have to do, and so says nothing of the kind about any resource:
+    /// that is the leader's.
+    fn stand_by(&self) {
+        let sick = self.health.borrow().as_ref().map(ToString::to_string);
+        self.hold(sick.map_or(Hold::Following, Hold::FollowingBlindly));
     }
 
     async fn hear(&mut self, signal: Signal) {

@@ -47,7 +47,9 @@ impl Held {
             } else if let Some(did) = key.strip_prefix("tenantmap:did:") {
                 held.mappings.insert(did.into(), get(connection, &key).await?);
             } else if let Some(tenant) = key.strip_prefix("runtime-operator:tenant:") {
-                held.records.insert(tenant.into(), all(connection, &key).await?);
+                // One that went in between has no fields.
+                let fields = Some(all(connection, &key).await?).filter(|fields| !fields.is_empty());
+                held.records.extend(fields.map(|fields| (tenant.into(), fields)));
             } else if key == "runtime-operator:dids" {
                 held.owners = all(connection, &key).await?;
             } else if key.starts_with("runtime-operator:tenants:") {
