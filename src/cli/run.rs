@@ -2,6 +2,7 @@
 
 use std::pin::pin;
 use std::process;
+use std::sync::Arc;
 use std::time::Duration;
 
 use k8s_openapi::api::core::v1::Namespace;
@@ -13,7 +14,7 @@ use tracing::{error, info};
 
 use super::Failure;
 use crate::admin::{self, Access, Limits, probes};
-use crate::controller::{Controller, Hold};
+use crate::controller::{Controller, Health, Pace};
 use crate::leader;
 use crate::settings::{AdminAuth, RunArgs, Settings};
 use crate::store::{ClusterId, Store, StoreError};
@@ -48,7 +49,7 @@ async fn run(settings: Settings, store: Store) -> Result<(), Failure> {
     // Replicas that share a Lease must not write side by side; an operator with another Lease has other resources.
     let store = store.writing_as(&format!("{cluster}/{}", client.default_namespace()), &identity);
     let metrics = Metrics::default();
-    let (ready, readiness) = watch::channel(Err(Hold::Starting));
+    let health = Arc::new(Health::default());
     let telemetry = TcpListener::bind(settings.telemetry_addr)
         .await
         .map_err(|error| format!("--telemetry-addr {}: {error}", settings.telemetry_addr))?;
@@ -70,7 +71,7 @@ async fn run(settings: Settings, store: Store) -> Result<(), Failure> {
             let _ = stopped.wait_for(|stopped| *stopped).await;
         }
     };
-    let probes = tokio::spawn(probes::serve(telemetry, metrics.clone(), readiness, stopping()));
+    let probes = tokio::spawn(probes::serve(telemetry, metrics.clone(), Arc::clone(&health), stopping()));
     let admin = tokio::spawn(admin.serve(stopping()));
     let (leadership, leader) = leader::channel();
     let controller = Controller {
@@ -82,8 +83,9 @@ async fn run(settings: Settings, store: Store) -> Result<(), Failure> {
         identity: identity.clone(),
         leader: leader.clone(),
         metrics,
+        pace: Pace::default(),
     };
-    let mut controlling = tokio::spawn(controller.run(ready, stopping()));
+    let mut controlling = tokio::spawn(controller.run(health, stopping()));
     // The Lease is given back after the controller has finished what runs, never before.
     let (finish, finished) = watch::channel(false);
     let leading = async {

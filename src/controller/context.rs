@@ -6,9 +6,12 @@ use futures::channel::mpsc::UnboundedSender;
 use kube::Client;
 use kube::runtime::events::Recorder;
 use kube::runtime::reflector::{self, ObjectRef};
-use tokio::sync::{RwLock, watch};
+use tokio::sync::RwLock;
+use tokio::time::Instant;
 
-use super::error::{Error, Hold};
+use super::error::Error;
+use super::health::Health;
+use super::secrets::Version;
 use super::state::State;
 use super::tenant::{Tenant, reference};
 use crate::domain::claims::Touched;
@@ -29,8 +32,8 @@ pub struct Context {
     pub publish_secret: bool,
     /// The namespaces that are watched; empty: all.
     pub namespaces: Vec<String>,
-    /// The number that writes carry; none: nothing may be written yet, and why.
-    pub epoch: watch::Receiver<Result<Epoch, Hold>>,
+    /// The number that writes carry, or why nothing may be written yet; and how it goes.
+    pub health: Arc<Health>,
     /// The resources as the watch shows them.
     pub tenants: reflector::Store<Tenant>,
     /// Writes events.
@@ -60,7 +63,7 @@ impl Context {
 
     /// The number that a write must carry.
     pub fn epoch(&self) -> Result<Epoch, Error> {
-        self.epoch.borrow().clone().map_err(Error::from)
+        self.health.work().map_err(Error::from)
     }
 
     /// Reports a write, which carried this number, that failed.
@@ -86,8 +89,11 @@ impl Context {
         for uid in uids {
             match state.entry(uid) {
                 Some(entry) if entry.gone => self.send_gone(uid),
-                // The queue is closed only when the process is about to end.
-                Some(entry) => drop(self.looks.unbounded_send(reference(&entry.name))),
+                Some(entry) => {
+                    self.health.pulse().asked(Instant::now());
+                    // The queue is closed only when the process is about to end.
+                    drop(self.looks.unbounded_send(reference(&entry.name)));
+                }
                 None => {}
             }
         }
@@ -107,6 +113,18 @@ impl Context {
     /// Has the status of this one written, where it is not what it should be.
     pub fn tell(&self, name: &ResourceName) {
         drop(self.tellings.unbounded_send(reference(name)));
+    }
+
+    /// Has readiness say what Redis refuses, for as long as somebody waits for it.
+    pub fn feel_refusals(&self) {
+        let state = self.state();
+        let refusal = state.refusal.clone().filter(|_| !state.failing.is_empty());
+        self.health.refused(refusal);
+    }
+
+    /// A Secret's version as it is recorded: with or without its value makes a difference.
+    pub fn recorded(&self, version: Version) -> Version {
+        if self.publish_secret { version } else { format!("reference:{version}") }
     }
 
     fn send_gone(&self, uid: &Uid) {

@@ -10,7 +10,7 @@ pub enum Error {
     NotLeading,
     /// Redis can't be used, and everything is looked at once it can: what is wrong with it.
     #[error("{0}")]
-    Waiting(String),
+    Waiting(StoreError),
     /// Redis could not be asked or told.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -31,8 +31,7 @@ impl Error {
     pub fn reason(&self) -> &'static str {
         match self {
             Self::NotLeading => "NotLeading",
-            Self::Waiting(_) => "RedisUnavailable",
-            Self::Store(error) => error.reason(),
+            Self::Waiting(error) | Self::Store(error) => error.reason(),
             Self::ReadSecret(..) => "SecretReadFailed",
             Self::Write(..) => "StatusWriteFailed",
             Self::Unsettled => "Unsettled",
@@ -47,14 +46,16 @@ pub enum Hold {
     Starting,
     /// Another replica leads.
     Following,
+    /// It can't take part in the election: what it may not do.
+    Lease(String),
     /// Redis can't be asked or told.
-    Redis(String),
+    Redis(StoreError),
 }
 
 impl From<Hold> for Error {
     fn from(hold: Hold) -> Self {
         match hold {
-            Hold::Starting | Hold::Following => Self::NotLeading,
+            Hold::Starting | Hold::Following | Hold::Lease(_) => Self::NotLeading,
             Hold::Redis(why) => Self::Waiting(why),
         }
     }

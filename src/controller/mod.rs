@@ -7,13 +7,20 @@
 //! | `prepare` | what one resource calls for, as a value |
 //! | `reconcile` | has it done in Redis, and notes what came of it |
 //! | `tell` | finalizer, status, events, after the publish |
+//! | `repairs` | how often keys are set right that somebody else changes again and again |
+//! | `audit` | finds what sends no message |
 //! | `orphans` | what is left of resources that are gone |
+//! | `health`, `pulse` | what the probes answer |
 
+mod audit;
 mod context;
 mod error;
+mod health;
 mod orphans;
 mod prepare;
+mod pulse;
 mod reconcile;
+mod repairs;
 mod secrets;
 mod state;
 mod tell;
@@ -32,7 +39,7 @@ use kube::runtime::controller::{Action, Config};
 use kube::runtime::events::{Recorder, Reporter};
 use kube::runtime::reflector::{ObjectRef, store::Writer};
 use tokio::sync::{RwLock, watch as channel};
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep, sleep_until};
 use tracing::{debug, info, warn};
 
 use crate::domain::Uid;
@@ -42,6 +49,8 @@ use crate::telemetry::Metrics;
 use context::Context;
 use error::Error;
 pub use error::Hold;
+pub use health::Health;
+use repairs::{Repairs, Ruling};
 use state::State;
 use tenant::Tenant;
 
@@ -49,12 +58,12 @@ use tenant::Tenant;
 const LOOKS: u16 = 64;
 /// How many resources are written to, at once.
 const TELLINGS: u16 = 16;
+/// How long the API server may take to be told of one resource.
+const TELL_WITHIN: Duration = Duration::from_secs(30);
 /// How long a clean stop waits for what runs.
 const STOP_WITHIN: Duration = Duration::from_secs(3);
 /// How often it is tried again where Redis fails.
 const RETRY: Duration = Duration::from_secs(1);
-/// How often everything is checked that Redis does not tell of.
-const AUDIT: Duration = Duration::from_secs(300);
 
 /// What a controller is made of.
 pub struct Controller {
@@ -74,6 +83,28 @@ pub struct Controller {
     pub leader: Leader,
     /// What is counted.
     pub metrics: Metrics,
+    /// What it does by the clock.
+    pub pace: Pace,
+}
+
+/// How often the controller does what nobody calls for.
+#[derive(Clone, Copy, Debug)]
+pub struct Pace {
+    /// How often everything is compared that Redis does not tell of; each time between half and one and a half of it.
+    pub audit: Duration,
+    /// How often orphans are looked for.
+    pub sweep: Duration,
+    /// How long a record may lack its resource before it is an orphan: a relist of a stale API server passes.
+    pub grace: Duration,
+    /// How many tenants an audit compares in one round trip.
+    pub piece: usize,
+}
+
+impl Default for Pace {
+    fn default() -> Self {
+        let seconds = Duration::from_secs;
+        Self { audit: seconds(300), sweep: seconds(10), grace: seconds(60), piece: 256 }
+    }
 }
 
 /// The receiving ends of a context's queues.
@@ -83,18 +114,20 @@ struct Queues {
     gone: UnboundedReceiver<Uid>,
 }
 
-/// Whether the controller does its work, for the readiness probe.
-pub type Readiness = channel::Receiver<Result<Epoch, Hold>>;
-
 impl Controller {
-    /// Works until `stop` is done, then finishes what runs. Gives its readiness to `ready` at once.
-    pub async fn run(
+    /// Works until `stop` is done, then finishes what runs. How it fares is told in `health` all the time.
+    pub async fn run(self, health: Arc<Health>, stop: impl Future<Output = ()> + Send + 'static) {
+        let (ctx, queues, writer) = self.context(health);
+        self.run_in(ctx, queues, writer, stop.shared()).await;
+    }
+
+    async fn run_in(
         self,
-        ready: channel::Sender<Result<Epoch, Hold>>,
-        stop: impl Future<Output = ()> + Send + 'static,
+        ctx: Arc<Context>,
+        queues: Queues,
+        writer: Writer<Tenant>,
+        stop: impl Future<Output = ()> + Clone + Send + 'static,
     ) {
-        let (ctx, queues, writer) = self.context(ready.subscribe());
-        let stop = stop.shared();
         let mut streams = watch::streams(&ctx.client, &ctx.namespaces);
         let mut intake = watch::Intake::new(&ctx, writer);
         let (listed, all_listed) = tokio::sync::oneshot::channel();
@@ -114,7 +147,8 @@ impl Controller {
                 let tracking = ctx.store.track(&ctx.cluster);
                 let leader = self.leader.clone();
                 let health = tracking.health();
-                Lead { ctx: &ctx, ready: &ready, leader, tracking, health, again: false }.run().await;
+                let repairs = Repairs::default();
+                Lead { ctx: &ctx, leader, tracking, health, again: false, repairs }.run().await;
             }
         };
         let working = work(&ctx, queues, stop.clone());
@@ -123,7 +157,9 @@ impl Controller {
             () = &mut working => {}
             () = taking_in => {}
             () = leading => {}
-            () = orphans::sweep(&ctx) => {}
+            () = orphans::sweep(&ctx, &self.pace) => {}
+            () = audit::run(&ctx, &self.pace) => {}
+            () = beat(&ctx) => {}
             () = stop => {
                 info!("stopping: finishing what runs");
                 if tokio::time::timeout(STOP_WITHIN, working).await.is_err() {
@@ -133,7 +169,7 @@ impl Controller {
         }
     }
 
-    fn context(&self, epoch: Readiness) -> (Arc<Context>, Queues, Writer<Tenant>) {
+    fn context(&self, health: Arc<Health>) -> (Arc<Context>, Queues, Writer<Tenant>) {
         let writer = Writer::default();
         let (looks, looks_out) = unbounded();
         let (tellings, tellings_out) = unbounded();
@@ -146,7 +182,7 @@ impl Controller {
             cluster: self.cluster.clone(),
             publish_secret: self.publish_secret,
             namespaces: self.namespaces.clone(),
-            epoch,
+            health,
             tenants: writer.as_reader(),
             recorder: Recorder::new(self.client.clone(), reporter),
             metrics: self.metrics.clone(),
@@ -161,6 +197,15 @@ impl Controller {
     }
 }
 
+/// Says that this loop runs: it shares its task with all that the controller does.
+async fn beat(ctx: &Context) {
+    let mut beats = tokio::time::interval(pulse::BEAT);
+    loop {
+        beats.tick().await;
+        ctx.health.pulse().beat(Instant::now());
+    }
+}
+
 /// Looks at what the queues hold until `stop` is done, then finishes what runs.
 async fn work(ctx: &Arc<Context>, queues: Queues, stop: impl Future<Output = ()> + Clone + Send + 'static) {
     let looks = applier(
@@ -172,7 +217,7 @@ async fn work(ctx: &Arc<Context>, queues: Queues, stop: impl Future<Output = ()>
         Config::default().concurrency(LOOKS),
     );
     let tellings = applier(
-        |tenant, ctx| tell::tell(tenant, ctx).boxed(),
+        |tenant, ctx| tell_in_time(tenant, ctx).boxed(),
         tell_again,
         ctx.clone(),
         ctx.tenants.clone(),
@@ -181,10 +226,21 @@ async fn work(ctx: &Arc<Context>, queues: Queues, stop: impl Future<Output = ()>
     );
     // What fails is counted and tried again by the error policies; an object that is gone needs neither.
     futures::join!(
-        looks.for_each(|_| std::future::ready(())),
+        looks.for_each(|_| {
+            ctx.health.pulse().moved(Instant::now());
+            std::future::ready(())
+        }),
         tellings.for_each(|_| std::future::ready(())),
         orphans::remove_gone(ctx, queues.gone.take_until(stop)),
     );
+}
+
+/// On a connection that is open on one side only no answer ever comes.
+async fn tell_in_time(tenant: Arc<Tenant>, ctx: Arc<Context>) -> Result<Action, Error> {
+    let late = kube::Error::Service(format!("no answer within {} s", TELL_WITHIN.as_secs()).into());
+    tokio::time::timeout(TELL_WITHIN, tell::tell(tenant, ctx))
+        .await
+        .unwrap_or(Err(Error::Write("what came of a look", late)))
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "the signature that the applier calls")]
@@ -198,22 +254,22 @@ fn tell_again(tenant: Arc<Tenant>, error: &Error, ctx: Arc<Context>) -> Action {
 /// looked at whatever Redis says that somebody else did.
 struct Lead<'a> {
     ctx: &'a Context,
-    ready: &'a channel::Sender<Result<Epoch, Hold>>,
     leader: Leader,
     tracking: Tracking,
     /// Why Redis can't be followed.
     health: channel::Receiver<Option<StoreError>>,
     /// Redis is to be read; it failed before.
     again: bool,
+    /// Who was repaired how often.
+    repairs: Repairs,
 }
 
 impl Lead<'_> {
     async fn run(mut self) {
         let mut leadership = self.leader.state.clone();
         leadership.mark_changed();
-        let audit = sleep(reconcile::jittered(AUDIT));
-        tokio::pin!(audit);
         loop {
+            let repair = self.repairs.next();
             tokio::select! {
                 changed = leadership.changed() => match changed {
                     Ok(()) => {
@@ -228,10 +284,7 @@ impl Lead<'_> {
                 },
                 // What Redis tells when it is back comes as a signal.
                 Ok(()) = self.health.changed() => self.feel(),
-                () = &mut audit => {
-                    audit.set(sleep(reconcile::jittered(AUDIT)));
-                    self.begin().await;
-                }
+                () = sleep_until(repair.unwrap_or_else(Instant::now)), if repair.is_some() => self.repair(),
                 () = sleep(RETRY), if self.again => self.begin().await,
             }
         }
@@ -240,6 +293,7 @@ impl Lead<'_> {
     async fn follow(&mut self, leadership: Leadership) {
         match leadership {
             Leadership::Following => self.hold(Hold::Following),
+            Leadership::Barred(why) => self.hold(Hold::Lease(why)),
             Leadership::Waiting(why) => self.hold(Hold::Redis(why)),
             Leadership::Leading(_) => self.begin().await,
         }
@@ -249,7 +303,7 @@ impl Lead<'_> {
         let sick = self.health.borrow_and_update().clone();
         self.ctx.metrics.redis_up.set(i64::from(sick.is_none()));
         if let Some(error) = sick {
-            self.hold(Hold::Redis(error.to_string()));
+            self.hold(Hold::Redis(error));
         }
     }
 
@@ -258,8 +312,7 @@ impl Lead<'_> {
             Signal::Touched(key) => self.doubt(&key),
             Signal::CheckEverything(cause) => {
                 info!(cause = cause.as_str(), "everything in Redis is checked");
-                let carried = self.ready.borrow().clone();
-                match carried {
+                match self.ctx.health.work() {
                     // The number is gone too, and with the next one everything is checked. It is that which writes
                     // carry: where a refused write has told already, there is a next one.
                     Ok(epoch) if cause == Cause::Flushed => self.leader.fenced(epoch),
@@ -270,20 +323,37 @@ impl Lead<'_> {
     }
 
     /// Somebody wrote a key that is not as its record has it, or is no record's.
-    fn doubt(&self, key: &TouchedKey) {
+    fn doubt(&mut self, key: &TouchedKey) {
         debug!(?key, "touched from outside");
-        let concerned = {
-            let mut state = self.ctx.state();
-            let concerned = match key {
-                TouchedKey::Did(did) => state.concerned_by_did(did),
-                TouchedKey::Config(tenant) => state.concerned_by_tenant(tenant),
-            };
-            if let Some(uid) = &concerned {
-                state.doubt(uid);
-            }
-            concerned
+        let mut state = self.ctx.state();
+        let concerned = match key {
+            TouchedKey::Did(did) => state.concerned_by_did(did),
+            TouchedKey::Config(tenant) => state.concerned_by_tenant(tenant),
         };
-        self.ctx.look_at(&concerned);
+        let Some(uid) = concerned else { return };
+        match self.repairs.touched(&uid, Instant::now()) {
+            Ruling::Now => {
+                state.doubt(&uid);
+                drop(state);
+                self.ctx.look_at([&uid]);
+            }
+            // Until then it is as if nothing had been said, or a look for another reason would repair it all the same.
+            Ruling::Later => drop(self.ctx.metrics.repairs_held_back.inc()),
+        }
+    }
+
+    /// Has those looked at whose repair had to wait.
+    fn repair(&mut self) {
+        for (uid, note) in self.repairs.due(Instant::now()) {
+            let mut state = self.ctx.state();
+            state.doubt(&uid);
+            if let (Some(entry), Some(note)) = (state.entry_mut(&uid), note) {
+                warn!(resource = %entry.name, why = note.message, "not repaired at once any more");
+                entry.notes.push(note);
+            }
+            drop(state);
+            self.ctx.look_at([&uid]);
+        }
     }
 
     /// Reads what Redis holds, and has everything looked at.
@@ -301,17 +371,17 @@ impl Lead<'_> {
             }
             Err(error) => {
                 self.again = true;
-                self.hold(Hold::Redis(error.to_string()));
+                self.hold(Hold::Redis(error));
             }
         }
     }
 
     fn hold(&self, hold: Hold) {
-        let why = if let Hold::Redis(why) = &hold { Some(why.clone()) } else { None };
+        let error = if let Hold::Redis(error) = &hold { Some(error.clone()) } else { None };
         if self.set(Err(hold))
-            && let Some(why) = why
+            && let Some(error) = error
         {
-            warn!(why, "Redis can't be used, so nothing is written");
+            warn!(%error, "Redis can't be used, so nothing is written");
             // Resources that wait for a change say that they do.
             self.ctx.look_at_all();
         }
@@ -319,11 +389,7 @@ impl Lead<'_> {
 
     fn set(&self, value: Result<Epoch, Hold>) -> bool {
         self.ctx.metrics.leading.set(i64::from(value.is_ok()));
-        self.ready.send_if_modified(|before| {
-            let changed = *before != value;
-            *before = value;
-            changed
-        })
+        self.ctx.health.set(value)
     }
 }
 
@@ -350,4 +416,79 @@ async fn load(ctx: &Context) -> Result<(), StoreError> {
     let touched = ctx.state().load(records);
     ctx.look_at_touched(&touched, &[]);
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::admin::probes;
+    use crate::store::RedisSettings;
+
+    /// Waits until the probe answers with this status, and gives back what it says.
+    async fn wait_livez(url: &str, status: u16) -> String {
+        let asks = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(10)).build().unwrap();
+        for _ in 0..6000 {
+            let answer = asks.get(url).send().await.unwrap();
+            if answer.status().as_u16() == status {
+                return answer.text().await.unwrap();
+            }
+            sleep(Duration::from_millis(10)).await;
+        }
+        panic!("{url} does not answer with {status}");
+    }
+
+    #[tokio::test]
+    async fn a_loop_that_is_blocked_is_not_alive_until_it_goes_on() {
+        let nobody = "127.0.0.1:1";
+        let store = Store::new(RedisSettings {
+            url: format!("redis://{nobody}").into(),
+            username_file: None,
+            password_file: None,
+            ca_file: None,
+            cert_file: None,
+            key_file: None,
+            sentinels: Vec::new(),
+            sentinel_service: None,
+        });
+        let (_leading, leader) = crate::leader::channel();
+        let metrics = Metrics::default();
+        let controller = Controller {
+            client: Client::try_from(kube::Config::new(format!("http://{nobody}").parse().unwrap())).unwrap(),
+            store: store.unwrap(),
+            cluster: ClusterId::new("here"),
+            publish_secret: true,
+            namespaces: Vec::new(),
+            identity: "me".to_owned(),
+            leader,
+            metrics: metrics.clone(),
+            pace: Pace { sweep: Duration::from_millis(10), ..Pace::default() },
+        };
+        let health = Arc::new(Health::silent_within(Duration::from_secs(2)));
+        // So that the loop has something to do with the index.
+        health.set(Ok(Epoch(1)));
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}/livez", listener.local_addr().unwrap());
+        tokio::spawn(probes::serve(listener, metrics, Arc::clone(&health), std::future::pending()));
+        let (ctx, queues, writer) = controller.context(health);
+        let never = std::future::pending::<()>().shared();
+        let runs = (Arc::clone(&ctx), queues, writer);
+        // On a thread of its own: what is blocked there takes nothing with it.
+        std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+            runtime.block_on(controller.run_in(runs.0, runs.1, runs.2, never));
+        });
+        assert_eq!(wait_livez(&url, 200).await, "ok\n");
+
+        let (release, released) = std::sync::mpsc::channel::<()>();
+        let holds = std::thread::spawn(move || {
+            let _state = ctx.state();
+            let _ = released.recv();
+        });
+
+        let why = wait_livez(&url, 503).await;
+        assert!(why.starts_with("not alive: the controller's loop has stood still for"), "{why}");
+        release.send(()).unwrap();
+        holds.join().unwrap();
+        wait_livez(&url, 200).await;
+    }
 }

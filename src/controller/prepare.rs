@@ -3,7 +3,7 @@
 
 use super::context::Context;
 use super::error::Error;
-use super::secrets::{self, Resolved, Version};
+use super::secrets::{self, Resolved};
 use super::state::{secret_key, told};
 use super::tenant::Tenant;
 use crate::api;
@@ -33,6 +33,8 @@ pub struct Todo {
     pub doubts: u64,
     /// Whether the Secret's version is the only news.
     pub rotation: bool,
+    /// Whether nothing is new: Redis does not hold what it was seen to hold.
+    pub repair: bool,
 }
 
 /// Says what `uid` calls for.
@@ -63,7 +65,7 @@ pub async fn prepare(ctx: &Context, uid: &Uid, findings: &Findings) -> Result<Pr
 fn remove(uid: &Uid, farewell: Farewell, doubts: u64) -> Prepared {
     let Farewell { tenant, known, retain, outcome } = farewell;
     let step = Step::Remove(Removal { tenant, uid: uid.clone(), known, retain });
-    Prepared::Todo(Box::new(Todo { step, after: None, outcome, doubts, rotation: false }))
+    Prepared::Todo(Box::new(Todo { step, after: None, outcome, doubts, rotation: false, repair: false }))
 }
 
 /// A resource that is to be published, unless it is.
@@ -80,7 +82,7 @@ impl Publish<'_> {
         let Some(version) = self.ctx.state().secret_version(&wanted) else {
             return Ok(self.without(secrets::fault(&wanted, SecretFaultKind::NotFound)));
         };
-        let fingerprint = self.look.fingerprint(self.wanted, self.recorded(version));
+        let fingerprint = self.look.fingerprint(self.wanted, self.ctx.recorded(version));
         if self.look.is_recorded(self.wanted, &fingerprint)
             && (self.look.view.verified || self.verify(&fingerprint).await?)
         {
@@ -95,11 +97,6 @@ impl Publish<'_> {
 
     fn without(&self, fault: SecretFault) -> Prepared {
         Prepared::Settled(self.look.kept(self.wanted, Blocker::Secret(fault)))
-    }
-
-    /// A Secret's version as it is recorded: with or without its value makes a difference.
-    fn recorded(&self, version: Version) -> String {
-        if self.ctx.publish_secret { version } else { format!("reference:{version}") }
     }
 
     /// Whether Redis holds exactly what its record says, and the record says this.
@@ -127,7 +124,7 @@ impl Publish<'_> {
 
     fn step(&self, secret: Resolved) -> Prepared {
         let value = self.ctx.publish_secret.then_some(&secret.value);
-        let version = self.recorded(secret.version);
+        let version = self.ctx.recorded(secret.version);
         let ready = match self.look.ready(self.wanted, version, value, told(self.tenant.status())) {
             Ok(ready) => ready,
             Err(blocker) => return Prepared::Settled(self.look.kept(self.wanted, blocker)),
@@ -151,12 +148,14 @@ impl Publish<'_> {
             take_over: self.tenant.is_annotated(api::TAKE_OVER),
             config: config.to_json(),
         };
+        let repair = self.look.view.record.as_ref() == Some(&fingerprint);
         Prepared::Todo(Box::new(Todo {
             step: Step::Publish(publication),
             after: Some((Live { tenant, dids }, fingerprint)),
             outcome: Some(Outcome::Seen(self.look.published(self.wanted))),
             doubts: self.look.view.doubts,
             rotation,
+            repair,
         }))
     }
 }

@@ -2,6 +2,7 @@
 //! needs it and lives no longer than that.
 
 use std::collections::{BTreeSet, HashMap};
+use std::time::Duration;
 
 use k8s_openapi::api::core::v1::Secret;
 use kube::{Api, Client};
@@ -9,6 +10,9 @@ use secrecy::SecretString;
 
 use crate::domain::verdict::{SecretFault, SecretFaultKind};
 use crate::domain::{ResourceName, Uid};
+
+/// How long the API server may take to give a Secret: on a connection that is open on one side only it never does.
+const ANSWERS_WITHIN: Duration = Duration::from_secs(10);
 
 /// Which Secret, and which key of it, a resource refers to.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,6 +39,12 @@ impl SecretIndex {
     #[must_use]
     pub fn version(&self, secret: &ResourceName) -> Option<&Version> {
         self.versions.get(secret)
+    }
+
+    /// The version of the Secret that a resource refers to, if both exist.
+    #[must_use]
+    pub fn version_for(&self, uid: &Uid) -> Option<&Version> {
+        self.versions.get(self.uses.get(uid)?)
     }
 
     /// A Secret was seen, changed or found gone. Says who refers to it, if anything is new.
@@ -82,7 +92,9 @@ pub struct Resolved {
 /// is the Secret's own and is told in the status.
 pub async fn read(client: &Client, wanted: &SecretKey) -> Result<Result<Resolved, SecretFault>, kube::Error> {
     let secrets: Api<Secret> = Api::namespaced(client.clone(), &wanted.secret.namespace);
-    Ok(match secrets.get_opt(&wanted.secret.name).await {
+    let answer = tokio::time::timeout(ANSWERS_WITHIN, secrets.get_opt(&wanted.secret.name)).await;
+    let late = |_| kube::Error::Service(format!("no answer within {} s", ANSWERS_WITHIN.as_secs()).into());
+    Ok(match answer.map_err(late)? {
         Ok(Some(secret)) => extract(secret, wanted),
         Ok(None) => Err(fault(wanted, SecretFaultKind::NotFound)),
         // A status that refuses stays so until somebody changes a Role.

@@ -28,6 +28,12 @@ pub struct Metrics {
     pub redis_up: Gauge,
     /// Ownership records of which the resource is gone.
     pub orphans: Gauge,
+    /// Resources whose keys were set right after somebody else had changed them.
+    pub repairs: Counter,
+    /// Changes from outside that were not repaired at once, since there were too many.
+    pub repairs_held_back: Counter,
+    /// Passes in which everything that Redis holds was compared.
+    pub audits: Counter,
     /// Sweeps that removed nothing since there was too much to remove.
     pub sweeps_refused: Counter,
     failures: Family<ReasonLabel, Counter>,
@@ -100,6 +106,17 @@ impl Default for Metrics {
         let redis_up = gauge(&mut registry, "redis_up", "1 while Redis answers");
         let orphans =
             gauge(&mut registry, "orphaned_records", "Ownership records of which the resource is gone");
+        let repairs = counter(
+            &mut registry,
+            "drift_repairs",
+            "Times that a resource's keys in Redis were set right after somebody else had changed them",
+        );
+        let repairs_held_back = counter(
+            &mut registry,
+            "drift_repairs_held_back",
+            "Changes from outside that waited for their repair, since one resource's keys changed too often",
+        );
+        let audits = counter(&mut registry, "audits", "Passes in which all that Redis holds was compared");
         let sweeps_refused = counter(
             &mut registry,
             "orphan_sweeps_refused",
@@ -134,6 +151,9 @@ impl Default for Metrics {
             leading,
             redis_up,
             orphans,
+            repairs,
+            repairs_held_back,
+            audits,
             sweeps_refused,
             failures,
             steps,
