@@ -7,6 +7,7 @@
 //! | `prepare` | what one resource calls for, as a value |
 //! | `reconcile` | has it done in Redis, and notes what came of it |
 //! | `tell` | finalizer, status, events, after the publish |
+//! | `lead` | begins to write when this replica leads, and hears what Redis tells |
 //! | `repairs` | how often keys are set right that somebody else changes again and again |
 //! | `audit` | finds what sends no message |
 //! | `orphans` | what is left of resources that are gone |
@@ -16,6 +17,7 @@ mod audit;
 mod context;
 mod error;
 mod health;
+mod lead;
 mod orphans;
 mod prepare;
 mod pulse;
@@ -38,19 +40,19 @@ use kube::runtime::applier;
 use kube::runtime::controller::{Action, Config};
 use kube::runtime::events::{Recorder, Reporter};
 use kube::runtime::reflector::{ObjectRef, store::Writer};
-use tokio::sync::{RwLock, watch as channel};
-use tokio::time::{Instant, sleep, sleep_until};
+use tokio::sync::RwLock;
+use tokio::time::Instant;
 use tracing::{debug, info, warn};
 
 use crate::domain::Uid;
-use crate::leader::{Leader, Leadership};
-use crate::store::{Cause, ClusterId, Epoch, Signal, Store, StoreError, TouchedKey, Tracking};
+use crate::leader::Leader;
+use crate::store::{ClusterId, Store};
 use crate::telemetry::Metrics;
 use context::Context;
 use error::Error;
 pub use error::Hold;
 pub use health::Health;
-use repairs::{Repairs, Ruling};
+use lead::Lead;
 use state::State;
 use tenant::Tenant;
 
@@ -58,8 +60,6 @@ use tenant::Tenant;
 const LOOKS: u16 = 64;
 /// How many resources are written to, at once.
 const TELLINGS: u16 = 16;
-/// How long the API server may take to be told of one resource.
-const TELL_WITHIN: Duration = Duration::from_secs(30);
 /// How long a clean stop waits for what runs.
 const STOP_WITHIN: Duration = Duration::from_secs(3);
 /// How often it is tried again where Redis fails.
@@ -144,11 +144,7 @@ impl Controller {
         };
         let leading = async {
             if all_listed.await.is_ok() {
-                let tracking = ctx.store.track(&ctx.cluster);
-                let leader = self.leader.clone();
-                let health = tracking.health();
-                let repairs = Repairs::default();
-                Lead { ctx: &ctx, leader, tracking, health, again: false, repairs }.run().await;
+                Lead::new(&ctx, self.leader.clone()).run().await;
             }
         };
         let working = work(&ctx, queues, stop.clone());
@@ -217,7 +213,7 @@ async fn work(ctx: &Arc<Context>, queues: Queues, stop: impl Future<Output = ()>
         Config::default().concurrency(LOOKS),
     );
     let tellings = applier(
-        |tenant, ctx| tell_in_time(tenant, ctx).boxed(),
+        |tenant, ctx| tell::tell(tenant, ctx).boxed(),
         tell_again,
         ctx.clone(),
         ctx.tenants.clone(),
@@ -235,14 +231,6 @@ async fn work(ctx: &Arc<Context>, queues: Queues, stop: impl Future<Output = ()>
     );
 }
 
-/// On a connection that is open on one side only no answer ever comes.
-async fn tell_in_time(tenant: Arc<Tenant>, ctx: Arc<Context>) -> Result<Action, Error> {
-    let late = kube::Error::Service(format!("no answer within {} s", TELL_WITHIN.as_secs()).into());
-    tokio::time::timeout(TELL_WITHIN, tell::tell(tenant, ctx))
-        .await
-        .unwrap_or(Err(Error::Write("what came of a look", late)))
-}
-
 #[expect(clippy::needless_pass_by_value, reason = "the signature that the applier calls")]
 fn tell_again(tenant: Arc<Tenant>, error: &Error, ctx: Arc<Context>) -> Action {
     ctx.metrics.reconcile_failed(error.reason());
@@ -250,179 +238,11 @@ fn tell_again(tenant: Arc<Tenant>, error: &Error, ctx: Arc<Context>) -> Action {
     Action::requeue(reconcile::jittered(2 * RETRY))
 }
 
-/// Begins to write with each number that this replica leads with, once everything that Redis holds is known; and has
-/// looked at whatever Redis says that somebody else did.
-struct Lead<'a> {
-    ctx: &'a Context,
-    leader: Leader,
-    tracking: Tracking,
-    /// Why Redis can't be followed.
-    health: channel::Receiver<Option<StoreError>>,
-    /// Redis is to be read; it failed before.
-    again: bool,
-    /// Who was repaired how often.
-    repairs: Repairs,
-}
-
-impl Lead<'_> {
-    async fn run(mut self) {
-        let mut leadership = self.leader.state.clone();
-        leadership.mark_changed();
-        loop {
-            let repair = self.repairs.next();
-            tokio::select! {
-                changed = leadership.changed() => match changed {
-                    Ok(()) => {
-                        let now = leadership.borrow_and_update().clone();
-                        self.follow(now).await;
-                    }
-                    Err(_) => return,
-                },
-                signal = self.tracking.next() => match signal {
-                    Some(signal) => self.hear(signal).await,
-                    None => return,
-                },
-                // What Redis tells when it is back comes as a signal.
-                Ok(()) = self.health.changed() => self.feel(),
-                () = sleep_until(repair.unwrap_or_else(Instant::now)), if repair.is_some() => self.repair(),
-                () = sleep(RETRY), if self.again => self.begin().await,
-            }
-        }
-    }
-
-    async fn follow(&mut self, leadership: Leadership) {
-        match leadership {
-            Leadership::Following => self.hold(Hold::Following),
-            Leadership::Barred(why) => self.hold(Hold::Lease(why)),
-            Leadership::Waiting(why) => self.hold(Hold::Redis(why)),
-            Leadership::Leading(_) => self.begin().await,
-        }
-    }
-
-    fn feel(&mut self) {
-        let sick = self.health.borrow_and_update().clone();
-        self.ctx.metrics.redis_up.set(i64::from(sick.is_none()));
-        if let Some(error) = sick {
-            self.hold(Hold::Redis(error));
-        }
-    }
-
-    async fn hear(&mut self, signal: Signal) {
-        match signal {
-            Signal::Touched(key) => self.doubt(&key),
-            Signal::CheckEverything(cause) => {
-                info!(cause = cause.as_str(), "everything in Redis is checked");
-                match self.ctx.health.work() {
-                    // The number is gone too, and with the next one everything is checked. It is that which writes
-                    // carry: where a refused write has told already, there is a next one.
-                    Ok(epoch) if cause == Cause::Flushed => self.leader.fenced(epoch),
-                    _ => self.begin().await,
-                }
-            }
-        }
-    }
-
-    /// Somebody wrote a key that is not as its record has it, or is no record's.
-    fn doubt(&mut self, key: &TouchedKey) {
-        debug!(?key, "touched from outside");
-        let mut state = self.ctx.state();
-        let concerned = match key {
-            TouchedKey::Did(did) => state.concerned_by_did(did),
-            TouchedKey::Config(tenant) => state.concerned_by_tenant(tenant),
-        };
-        let Some(uid) = concerned else { return };
-        match self.repairs.touched(&uid, Instant::now()) {
-            Ruling::Now => {
-                state.doubt(&uid);
-                drop(state);
-                self.ctx.look_at([&uid]);
-            }
-            // Until then it is as if nothing had been said, or a look for another reason would repair it all the same.
-            Ruling::Later => drop(self.ctx.metrics.repairs_held_back.inc()),
-        }
-    }
-
-    /// Has those looked at whose repair had to wait.
-    fn repair(&mut self) {
-        for (uid, note) in self.repairs.due(Instant::now()) {
-            let mut state = self.ctx.state();
-            state.doubt(&uid);
-            if let (Some(entry), Some(note)) = (state.entry_mut(&uid), note) {
-                warn!(resource = %entry.name, why = note.message, "not repaired at once any more");
-                entry.notes.push(note);
-            }
-            drop(state);
-            self.ctx.look_at([&uid]);
-        }
-    }
-
-    /// Reads what Redis holds, and has everything looked at.
-    async fn begin(&mut self) {
-        let Leadership::Leading(epoch) = *self.leader.state.borrow() else { return };
-        // While it can't be followed, what it holds changes unseen. A signal says when it can.
-        if self.health.borrow().is_some() {
-            return;
-        }
-        match load(self.ctx).await {
-            Ok(()) => {
-                self.again = false;
-                self.set(Ok(epoch));
-                self.ctx.look_at_all();
-            }
-            Err(error) => {
-                self.again = true;
-                self.hold(Hold::Redis(error));
-            }
-        }
-    }
-
-    fn hold(&self, hold: Hold) {
-        let error = if let Hold::Redis(error) = &hold { Some(error.clone()) } else { None };
-        if self.set(Err(hold))
-            && let Some(error) = error
-        {
-            warn!(%error, "Redis can't be used, so nothing is written");
-            // Resources that wait for a change say that they do.
-            self.ctx.look_at_all();
-        }
-    }
-
-    fn set(&self, value: Result<Epoch, Hold>) -> bool {
-        self.ctx.metrics.leading.set(i64::from(value.is_ok()));
-        self.ctx.health.set(value)
-    }
-}
-
-/// Reads every ownership record of this cluster, and whether Redis still holds what it says.
-async fn load(ctx: &Context) -> Result<(), StoreError> {
-    let mut records = ctx.store.records(&ctx.cluster).await?;
-    // Another operator of this cluster, which watches other namespaces, has its own.
-    records.retain(|record| ctx.watches(&record.owner.namespace));
-    let tenants: Vec<_> = records.iter().map(|record| record.tenant.clone()).collect();
-    let found = ctx.store.inspect(&tenants).await?;
-    let records: Vec<_> = records
-        .into_iter()
-        .zip(found)
-        .map(|(record, found)| {
-            let intact = found.intact && found.record.as_ref() == Some(&record);
-            (record, intact)
-        })
-        .collect();
-    info!(
-        records = records.len(),
-        broken = records.iter().filter(|(_, intact)| !intact).count(),
-        "Redis was read"
-    );
-    let touched = ctx.state().load(records);
-    ctx.look_at_touched(&touched, &[]);
-    Ok(())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::admin::probes;
-    use crate::store::RedisSettings;
+    use crate::store::{Epoch, RedisSettings};
 
     /// Waits until the probe answers with this status, and gives back what it says.
     async fn wait_livez(url: &str, status: u16) -> String {
@@ -432,7 +252,7 @@ mod tests {
             if answer.status().as_u16() == status {
                 return answer.text().await.unwrap();
             }
-            sleep(Duration::from_millis(10)).await;
+            tokio::time::sleep(Duration::from_millis(10)).await;
         }
         panic!("{url} does not answer with {status}");
     }

@@ -290,9 +290,6 @@ fn conclude(
         log(uid, &todo, &applied);
         let wrote =
             matches!(applied, Applied::Published { .. } | Applied::Removed { .. } | Applied::Recorded);
-        if wrote && todo.repair {
-            ctx.metrics.repairs.inc();
-        }
         let mut state = ctx.state();
         if wrote {
             state.refusal = None;

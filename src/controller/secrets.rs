@@ -2,7 +2,6 @@
 //! needs it and lives no longer than that.
 
 use std::collections::{BTreeSet, HashMap};
-use std::time::Duration;
 
 use k8s_openapi::api::core::v1::Secret;
 use kube::{Api, Client};
@@ -10,9 +9,6 @@ use secrecy::SecretString;
 
 use crate::domain::verdict::{SecretFault, SecretFaultKind};
 use crate::domain::{ResourceName, Uid};
-
-/// How long the API server may take to give a Secret: on a connection that is open on one side only it never does.
-const ANSWERS_WITHIN: Duration = Duration::from_secs(10);
 
 /// Which Secret, and which key of it, a resource refers to.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -92,9 +88,7 @@ pub struct Resolved {
 /// is the Secret's own and is told in the status.
 pub async fn read(client: &Client, wanted: &SecretKey) -> Result<Result<Resolved, SecretFault>, kube::Error> {
     let secrets: Api<Secret> = Api::namespaced(client.clone(), &wanted.secret.namespace);
-    let answer = tokio::time::timeout(ANSWERS_WITHIN, secrets.get_opt(&wanted.secret.name)).await;
-    let late = |_| kube::Error::Service(format!("no answer within {} s", ANSWERS_WITHIN.as_secs()).into());
-    Ok(match answer.map_err(late)? {
+    Ok(match secrets.get_opt(&wanted.secret.name).await {
         Ok(Some(secret)) => extract(secret, wanted),
         Ok(None) => Err(fault(wanted, SecretFaultKind::NotFound)),
         // A status that refuses stays so until somebody changes a Role.
