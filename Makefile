@@ -1,6 +1,6 @@
 # What a person does with this repository; `make` lists it.
 .DEFAULT_GOAL := help
-.PHONY: help tools cluster demo test bench fuzz schemathesis fmt lint
+.PHONY: help tools cluster demo test chaos bench fuzz schemathesis fmt lint soak
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -17,6 +17,13 @@ demo: ## See the operator at work on a local cluster; KEEP=1 leaves it up
 
 test: ## Run everything: tools, format, lints, all tests
 	@scripts/test.sh
+
+chaos: tools ## Have everything fail in turn that the operator stands on (a part of it is in make test)
+	@CHAOS=full cargo test --locked --no-fail-fast --test 'chaos_*' -- --nocapture
+
+soak: tools ## Let random faults happen for SOAK_SECONDS (300); the same SOAK_SEED draws the same faults
+	@SOAK_SECONDS=$${SOAK_SECONDS:-300} SOAK_SEED=$${SOAK_SEED:-$$(date +%s)} \
+		cargo test --locked --test chaos_redis soak:: -- --nocapture
 
 bench: tools ## Measure the operator with N tenants (1000) against what the API server and Redis allow
 	@cargo bench --locked --bench operator

@@ -7,8 +7,8 @@ step() { printf '\n==> %s\n' "$*"; }
 
 command -v cargo >/dev/null || { echo "cargo is missing: install Rust (https://rustup.rs)" >&2; exit 1; }
 
-step "programs of the local cluster (tools/install.sh)"
-tools/install.sh
+step "programs of the local cluster and of the chart (tools/install.sh chart)"
+tools/install.sh chart
 step "format (cargo fmt)"
 cargo fmt --all --check
 step "lints (cargo clippy)"

@@ -10,6 +10,7 @@ use clap::{Arg, CommandFactory};
 use regex::Regex;
 use runtime_operator::api;
 use runtime_operator::cli::Cli;
+use runtime_operator::domain::reason::Reason;
 use runtime_operator::domain::status;
 use runtime_operator::store::StoreError;
 
@@ -89,6 +90,7 @@ fn every_reason_of_a_condition_is_documented_and_no_other() {
     let reasons = all(r#"Self::\w+ => "([A-Z]\w+)""#, &text("src/domain/reason.rs"));
     assert!(reasons.len() > 10, "{reasons:?}");
     assert_eq!(documented("Reasons"), reasons);
+    assert_eq!(reasons, Reason::ALL.map(|reason| reason.as_str().to_owned()).into());
 }
 
 #[test]
@@ -136,6 +138,7 @@ fn what_a_page_links_to_is_there() {
         "docs/reference.md",
         "docs/settings.md",
         "docs/guarantees.md",
+        "docs/metrics.md",
     ] {
         let folder = path(page).parent().unwrap().to_owned();
         for found in link.captures_iter(&text(page)) {

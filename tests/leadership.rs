@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use k8s_openapi::api::coordination::v1::Lease;
 use kube::Api;
+use local_cluster::Toxiproxy;
 use support::{Operator, World, tenant};
 
 /// Gives a `ServiceAccount` what an operator needs in the world's namespace, and of a Lease these rights.
@@ -170,5 +171,37 @@ async fn a_follower_serves_admin_reads_and_probes() {
     assert_eq!(answer.status().as_u16(), 200);
     let answer: serde_json::Value = answer.json().await.unwrap();
     assert_eq!(answer, serde_json::json!({ "didE164": "+15550100001", "tenantId": "acme" }));
+    world.finish().await;
+}
+
+#[tokio::test]
+async fn a_follower_that_lost_redis_for_a_while_says_so_itself_and_nothing_of_any_resource() {
+    let world = World::new().await;
+    let toxiproxy = Toxiproxy::start().await.unwrap();
+    let way = toxiproxy.edge("redis", &world.redis().address()).await.unwrap();
+    let leader = world.operator().leader_elect().start().await;
+    wait_leading(&world, &leader).await;
+    world.apply(&tenant("acme").dids(["+15550100001"])).await;
+    world.wait_ready("acme").await;
+    let redis = format!("redis://{}/0", way.address());
+    let follower = world.operator().leader_elect().env("REDIS_URL", redis).start().await;
+
+    way.cut().await.unwrap();
+    world.wait_not_ready(&follower, "Redis can't be reached").await;
+    // By what the watch shows it, none of these is dealt with.
+    for n in 0..10 {
+        world.patch("acme", serde_json::json!({ "spec": { "dids": [format!("+155502000{n:02}")] } })).await;
+    }
+    world.apply(&tenant("globex").dids(["+15550100002"])).await;
+    world.wait_ready("acme").await;
+    world.wait_ready("globex").await;
+    way.heal().await.unwrap();
+
+    // Not ready for ever is one that can't be replaced.
+    world.wait_operator_ready(&follower).await;
+    assert!(follower.metric("runtime_operator_status_writes_total").await < 1.0);
+    for name in ["acme", "globex"] {
+        assert_eq!(world.told(name, "PublishWaits").await, 0, "the leader had nothing to wait for");
+    }
     world.finish().await;
 }

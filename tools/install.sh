@@ -1,6 +1,8 @@
 #!/usr/bin/env bash
 # Finds or builds the programs that the demo, the tests and the benches run, and links them into tools/bin.
 #   tools/install.sh            the programs of the local cluster
+#   tools/install.sh chart      these, and what the chart's tests need: Helm 3 and 4, kubeconform, kwok, the scheduler, the
+#                               oldest Kubernetes that is supported, and the schemas of all
 # A program is taken from KUBEBUILDER_ASSETS, else from the PATH, else built once from the module that pins it
 # into a cache outside the work tree (RUNTIME_OPERATOR_CACHE, by default ~/.cache/runtime-operator).
 set -euo pipefail
@@ -25,13 +27,17 @@ found() {
   fi
 }
 
-# kubernetes_version: the pinned one, as in v1.35.4.
-kubernetes_version() { sed -n 's|^\s*k8s.io/kubernetes \(v[0-9.]*\).*|\1|p' go.mod | head -n 1; }
+# kubernetes_version FOLDER: the pinned one, as in v1.35.4; that of this folder's module where another has none.
+kubernetes_version() {
+  local file=$1/go.mod
+  grep -q '^\s*k8s.io/kubernetes v' "$file" || file=go.mod
+  sed -n 's|^\s*k8s.io/kubernetes \(v[0-9.]*\).*|\1|p' "$file" | head -n 1
+}
 
 # The API server reports its version from the linker's flags; Helm and clients refuse one that reports none.
 linker_flags() {
   local version minor
-  version=$(kubernetes_version)
+  version=$(kubernetes_version "$1")
   minor=${version#v1.}
   minor=${minor%%.*}
   printf '%s' "-s -w"
@@ -74,25 +80,38 @@ patiently() {
 # compile FOLDER PACKAGE FLAGS OUTPUT
 compile() { cd "$1" && CGO_ENABLED=0 exec go build -trimpath -buildvcs=false -ldflags "$3" -o "$4" "$2"; }
 
-# built NAME MODULE-FOLDER PACKAGE MINUTES: links NAME, found or built; MINUTES is what a build takes on two cores.
-built() {
+# pinned NAME MODULE-FOLDER PACKAGE MINUTES: links NAME, built; MINUTES is what that takes on two cores.
+pinned() {
   local name=$1 folder=$2 package=$3 minutes=$4 path key
-  path=$(found "$name")
-  if [ -z "$path" ]; then
-    key=$(cat "$folder/go.mod" "$folder/go.sum" | sha256sum | cut -c1-12)
-    path=$cache/$key/$name
-    if [ ! -x "$path" ]; then
-      go_ready "$folder"
-      say "building $name from $package (once, about $minutes on two cores) ..."
-      local start=$SECONDS flags
-      flags=$(linker_flags)
-      mkdir -p "$cache/$key"
-      patiently "$name" compile "$folder" "$package" "$flags" "$path.$$" || die "could not build $name"
-      mv "$path.$$" "$path"
-      say "built $name in $((SECONDS - start)) s"
-    fi
+  key=$(cat "$folder/go.mod" "$folder/go.sum" | sha256sum | cut -c1-12)
+  path=$cache/$key/$name
+  if [ ! -x "$path" ]; then
+    go_ready "$folder"
+    say "building $name from $package (once, about $minutes on two cores) ..."
+    local start=$SECONDS flags
+    flags=$(linker_flags "$folder")
+    mkdir -p "$cache/$key"
+    patiently "$name" compile "$folder" "$package" "$flags" "$path.$$" || die "could not build $name"
+    mv "$path.$$" "$path"
+    say "built $name in $((SECONDS - start)) s"
   fi
   link "$name" "$path"
+}
+
+# built NAME MODULE-FOLDER PACKAGE MINUTES: the same, unless the user has one.
+built() {
+  local path
+  path=$(found "$1")
+  if [ -n "$path" ]; then link "$1" "$path"; else pinned "$@"; fi
+}
+
+# unpacked NAME MODULE@VERSION: links NAME to the folder of a Go module, for files in it that are no Go.
+unpacked() {
+  local folder
+  # Asked outside of every module, so that none has to require it.
+  folder=$(cd / && go mod download -json "$2" | sed -n 's|^\s*"Dir": "\(.*\)",*$|\1|p') && [ -n "$folder" ] ||
+    die "could not download $2"
+  link "$1" "$folder"
 }
 
 # packaged NAME DEBIAN-PACKAGE: links NAME, found or installed from Debian.
@@ -107,7 +126,7 @@ packaged() {
         die "apt-get could not install $package"
       path=$(found "$name")
     fi
-    [ -n "$path" ] || die "$name is missing: install it (Debian and Ubuntu: apt-get install $package; macOS: brew install redis)"
+    [ -n "$path" ] || die "$name is missing: install it (Debian and Ubuntu: apt-get install $package; macOS: brew install ${package%-*})"
   fi
   link "$name" "$path"
 }
@@ -123,7 +142,7 @@ at_least() {
 like_pinned() {
   local version pinned
   version=$("$bin/$1" --version)
-  pinned=$(kubernetes_version)
+  pinned=$(kubernetes_version .)
   case $version in
     *" ${pinned%.*}."*) ;;
     *) say "$1 is $version; the tests are made for ${pinned%.*}" ;;
@@ -134,9 +153,30 @@ command -v setpriv >/dev/null || die "setpriv is missing: install util-linux 2.3
 packaged redis-server redis-server
 packaged redis-cli redis-tools
 at_least redis-server 7
+packaged prometheus prometheus
+packaged promtool prometheus
 built etcd . go.etcd.io/etcd/server/v3 "1 minute"
 built kube-apiserver . k8s.io/kubernetes/cmd/kube-apiserver "6 minutes"
 built kube-controller-manager . k8s.io/kubernetes/cmd/kube-controller-manager "2 minutes"
 built kubectl . k8s.io/kubernetes/cmd/kubectl "1 minute"
+# A module of its own: what it stands on is older than what Kubernetes stands on.
+built toxiproxy-server toxiproxy github.com/Shopify/toxiproxy/v2/cmd/server "1 minute"
 like_pinned kube-apiserver
 like_pinned kube-controller-manager
+
+[ "${1:-}" = chart ] || exit 0
+built kube-scheduler . k8s.io/kubernetes/cmd/kube-scheduler "1 minute"
+pinned kwok kwok sigs.k8s.io/kwok/cmd/kwok "3 minutes"
+pinned kubeconform kubeconform github.com/yannh/kubeconform/cmd/kubeconform "1 minute"
+pinned helm helm helm.sh/helm/v4/cmd/helm "4 minutes"
+pinned helm3 helm3 helm.sh/helm/v3/cmd/helm "3 minutes"
+for program in kube-apiserver kube-controller-manager kube-scheduler; do
+  pinned "oldest-$program" oldest "k8s.io/kubernetes/cmd/$program" "6 minutes"
+done
+unpacked kubernetes-1.32 "k8s.io/kubernetes@$(kubernetes_version oldest)"
+unpacked kubernetes-1.33 k8s.io/kubernetes@v1.33.2
+unpacked kubernetes-1.34 k8s.io/kubernetes@v1.34.2
+unpacked kubernetes-1.35 "k8s.io/kubernetes@$(kubernetes_version .)"
+unpacked prometheus-operator github.com/prometheus-operator/prometheus-operator@v0.85.0
+unpacked cert-manager github.com/cert-manager/cert-manager@v1.21.2
+unpacked gateway-api sigs.k8s.io/gateway-api@v1.4.0

@@ -7,7 +7,7 @@ use warp::Filter;
 use warp::http::{StatusCode, header};
 
 use crate::controller::Health;
-use crate::telemetry::Metrics;
+use crate::telemetry::{Format, Metrics};
 
 /// Serves probes and metrics until `stop` is done.
 pub async fn serve(
@@ -25,9 +25,10 @@ pub async fn serve(
         Ok(how) => say(StatusCode::OK, how),
         Err(why) => say(StatusCode::SERVICE_UNAVAILABLE, &format!("not ready: {why}")),
     });
-    let metrics = warp::path!("metrics").map(move || {
-        let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
-        warp::reply::with_header(metrics.encode(), header::CONTENT_TYPE, kind)
+    let accept = warp::header::optional::<String>(header::ACCEPT.as_str());
+    let metrics = warp::path!("metrics").and(accept).map(move |accept: Option<String>| {
+        let format = Format::accepted(accept.as_deref());
+        warp::reply::with_header(metrics.encode(format), header::CONTENT_TYPE, format.content_type())
     });
     let routes = warp::get().and(live.or(ready).or(metrics));
     warp::serve(routes).incoming(listener).graceful(stop).run().await;

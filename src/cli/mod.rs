@@ -1,5 +1,6 @@
 //! The command line: one file a subcommand.
 
+mod check;
 mod contract;
 mod crd;
 mod run;
@@ -35,6 +36,14 @@ enum Command {
         mut_args = |arg| arg.hide_env_values(true)
     )]
     Run(Box<crate::settings::RunArgs>),
+    /// Have a running operator publish a tenant, look it up, and delete it again
+    #[command(
+        long_about = "Have a running operator publish a tenant, look it up by the admin routes, and delete it again: what \
+                      `helm test` runs. It makes the RuntimeTenant and the Secret runtime-operator-check, needs the rights \
+                      to create, get and delete them, and fails with the reason when something is not so in time.",
+        after_help = "Example:\n  runtime-operator check --namespace voice --admin-url http://runtime-operator:8080"
+    )]
+    Check(check::CheckArgs),
     /// Print the CRD of RuntimeTenant as YAML
     #[command(after_help = "Example:\n  runtime-operator crd | kubectl apply -f -")]
     Crd,
@@ -53,6 +62,7 @@ impl Cli {
     pub fn call(self) -> Result<(), Failure> {
         match self.command {
             Command::Run(args) => run::call(*args),
+            Command::Check(args) => check::call(&args),
             Command::Crd => crd::call(),
             Command::Contract { command } => contract::call(&command),
         }

@@ -14,6 +14,7 @@ use super::state::State;
 use crate::contract::TenantId;
 use crate::domain::Uid;
 use crate::store::{Inspection, StoreError};
+use crate::telemetry::Drift;
 
 /// How long Redis is left in peace after each piece.
 const PAUSE: Duration = Duration::from_millis(100);
@@ -29,6 +30,7 @@ pub async fn run(ctx: &Context, pace: &Pace) {
         match (Audit { ctx, owners, piece: pace.piece }).pass().await {
             Ok(differ) => {
                 ctx.metrics.audits.inc();
+                ctx.metrics.drifted(Drift::Record, differ);
                 if differ > 0 {
                     info!(differ, "the audit found tenants of which Redis does not hold what it should");
                 }

@@ -1,13 +1,13 @@
 //! What every look at a resource shares.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
 
 use futures::channel::mpsc::UnboundedSender;
 use kube::Client;
 use kube::runtime::events::Recorder;
 use kube::runtime::reflector::{self, ObjectRef};
 use tokio::sync::RwLock;
-use tokio::time::Instant;
 
 use super::error::Error;
 use super::health::Health;
@@ -18,7 +18,7 @@ use crate::domain::claims::Touched;
 use crate::domain::{ResourceName, Uid};
 use crate::leader::Leader;
 use crate::store::{ClusterId, Epoch, Store, StoreError};
-use crate::telemetry::Metrics;
+use crate::telemetry::{Census, Metrics, Queue};
 
 /// What every look at a resource shares.
 pub struct Context {
@@ -68,6 +68,9 @@ impl Context {
 
     /// Reports a write, which carried this number, that failed.
     pub fn failed(&self, epoch: Epoch, error: &StoreError) {
+        if matches!(error, StoreError::Fenced { .. }) {
+            self.metrics.fenced.inc();
+        }
         if error.costs_the_number() {
             self.leader.fenced(epoch);
         }
@@ -85,12 +88,14 @@ impl Context {
 
     /// Has these looked at.
     pub fn look_at<'a>(&self, uids: impl IntoIterator<Item = &'a Uid>) {
-        let state = self.state();
+        let now = Instant::now();
+        let mut state = self.state();
         for uid in uids {
-            match state.entry(uid) {
+            match state.entry_mut(uid) {
                 Some(entry) if entry.gone => self.send_gone(uid),
                 Some(entry) => {
-                    self.health.pulse().asked(Instant::now());
+                    self.health.pulse().asked(now);
+                    entry.waits_since[Queue::Publish as usize].get_or_insert(now);
                     // The queue is closed only when the process is about to end.
                     drop(self.looks.unbounded_send(reference(&entry.name)));
                 }
@@ -111,7 +116,10 @@ impl Context {
     }
 
     /// Has the status of this one written, where it is not what it should be.
-    pub fn tell(&self, name: &ResourceName) {
+    pub fn tell(&self, uid: &Uid, name: &ResourceName) {
+        if let Some(entry) = self.state().entry_mut(uid) {
+            entry.waits_since[Queue::Status as usize].get_or_insert_with(Instant::now);
+        }
         drop(self.tellings.unbounded_send(reference(name)));
     }
 
@@ -125,6 +133,33 @@ impl Context {
     /// A Secret's version as it is recorded: with or without its value makes a difference.
     pub fn recorded(&self, version: Version) -> Version {
         if self.publish_secret { version } else { format!("reference:{version}") }
+    }
+
+    /// The turn of this one has come.
+    pub fn turn(&self, queue: Queue, uid: &Uid) {
+        let since = self.state().entry_mut(uid).and_then(|entry| entry.waits_since[queue as usize].take());
+        if let Some(since) = since {
+            self.metrics.waited(queue, since.elapsed());
+        }
+    }
+
+    /// Counts resources and what waits.
+    pub fn census(&self) -> Census {
+        let mut census = Census::default();
+        let tenants = self.tenants.state();
+        let state = self.state();
+        for tenant in tenants {
+            let unreadable = state.entry(&tenant.uid()).is_some_and(|entry| entry.unreadable.is_some());
+            census.see(tenant.status(), unreadable);
+        }
+        for (_, entry) in state.entries() {
+            for (queue, since) in Queue::ALL.into_iter().zip(entry.waits_since) {
+                if let Some(since) = since {
+                    census.waits(queue, since.elapsed());
+                }
+            }
+        }
+        census
     }
 
     fn send_gone(&self, uid: &Uid) {

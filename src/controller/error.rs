@@ -2,6 +2,19 @@
 
 use crate::store::StoreError;
 
+/// Every [`Error::reason`] that is counted as a failure: beside those of Redis, what this room adds.
+pub const ERRORS: [&str; StoreError::REASONS.len() + 5] = {
+    let mut all = ["SecretReadFailed"; StoreError::REASONS.len() + 5];
+    [all[1], all[2], all[3], all[4]] =
+        ["ResourceReadFailed", "WatchBehind", "StatusWriteFailed", "Unsettled"];
+    let mut at = 0;
+    while at < StoreError::REASONS.len() {
+        all[at + 5] = StoreError::REASONS[at];
+        at += 1;
+    }
+    all
+};
+
 /// What could not be done. What can't succeed before somebody changes something is no error but a verdict.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -17,6 +30,12 @@ pub enum Error {
     /// A webhook secret could not be read.
     #[error("reading the Secret of {0}: {1}")]
     ReadSecret(String, #[source] kube::Error),
+    /// A resource could not be read.
+    #[error("reading {0}: {1}")]
+    ReadResource(String, #[source] kube::Error),
+    /// The watches do not show a resource that is there.
+    #[error("the watches are behind: they do not show {0} yet")]
+    Behind(String),
     /// The status, a finalizer or an event could not be written.
     #[error("writing {0}: {1}")]
     Write(&'static str, #[source] kube::Error),
@@ -33,6 +52,8 @@ impl Error {
             Self::NotLeading => "NotLeading",
             Self::Waiting(error) | Self::Store(error) => error.reason(),
             Self::ReadSecret(..) => "SecretReadFailed",
+            Self::ReadResource(..) => "ResourceReadFailed",
+            Self::Behind(_) => "WatchBehind",
             Self::Write(..) => "StatusWriteFailed",
             Self::Unsettled => "Unsettled",
         }
@@ -46,6 +67,8 @@ pub enum Hold {
     Starting,
     /// Another replica leads.
     Following,
+    /// Another replica leads, and this one can't ask Redis for what it is asked: why.
+    FollowingBlindly(StoreError),
     /// It can't take part in the election: what it may not do.
     Lease(String),
     /// Redis can't be asked or told.
@@ -55,7 +78,7 @@ pub enum Hold {
 impl From<Hold> for Error {
     fn from(hold: Hold) -> Self {
         match hold {
-            Hold::Starting | Hold::Following | Hold::Lease(_) => Self::NotLeading,
+            Hold::Starting | Hold::Following | Hold::FollowingBlindly(_) | Hold::Lease(_) => Self::NotLeading,
             Hold::Redis(why) => Self::Waiting(why),
         }
     }

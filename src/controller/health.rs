@@ -1,9 +1,9 @@
 //! What the probes answer: whether this replica is of use, and whether a restart would help it.
 
 use std::sync::{Mutex, PoisonError};
+use std::time::Instant;
 
 use tokio::sync::watch;
-use tokio::time::Instant;
 
 use super::error::Hold;
 use super::pulse::Pulse;
@@ -45,7 +45,7 @@ impl Health {
             Err(Hold::Following) => Ok("ok: following"),
             Err(Hold::Starting) => Err("starting".to_owned()),
             Err(Hold::Lease(why)) => Err(why.clone()),
-            Err(Hold::Redis(error)) => Err(error.to_string()),
+            Err(Hold::FollowingBlindly(error) | Hold::Redis(error)) => Err(error.to_string()),
         }
     }
 

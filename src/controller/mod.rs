@@ -2,6 +2,8 @@
 //!
 //! | file | what it does |
 //! | --- | --- |
+//! | `enduring` | a watch that notices when it can't be believed any more |
+//! | `ask` | asks the API server itself, where a watch that is behind would do harm |
 //! | `watch` | takes in what Kubernetes says, at once and in order |
 //! | `state` | what is known: claims, Secrets' versions, ownership records |
 //! | `prepare` | what one resource calls for, as a value |
@@ -13,8 +15,10 @@
 //! | `orphans` | what is left of resources that are gone |
 //! | `health`, `pulse` | what the probes answer |
 
+mod ask;
 mod audit;
 mod context;
+mod enduring;
 mod error;
 mod health;
 mod lead;
@@ -31,7 +35,7 @@ mod watch;
 
 use std::convert::Infallible;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures::channel::mpsc::{UnboundedReceiver, unbounded};
 use futures::{FutureExt, StreamExt};
@@ -41,7 +45,6 @@ use kube::runtime::controller::{Action, Config};
 use kube::runtime::events::{Recorder, Reporter};
 use kube::runtime::reflector::{ObjectRef, store::Writer};
 use tokio::sync::RwLock;
-use tokio::time::Instant;
 use tracing::{debug, info, warn};
 
 use crate::domain::Uid;
@@ -49,8 +52,9 @@ use crate::leader::Leader;
 use crate::store::{ClusterId, Store};
 use crate::telemetry::Metrics;
 use context::Context;
+pub use enduring::WATCH_SILENCE;
 use error::Error;
-pub use error::Hold;
+pub use error::{ERRORS, Hold};
 pub use health::Health;
 use lead::Lead;
 use state::State;
@@ -69,6 +73,8 @@ const RETRY: Duration = Duration::from_secs(1);
 pub struct Controller {
     /// The API server.
     pub client: Client,
+    /// The API server, for watches alone: they may say nothing for longer than an answer may take.
+    pub watches: Client,
     /// Redis.
     pub store: Store,
     /// This cluster's name in ownership records.
@@ -128,7 +134,9 @@ impl Controller {
         writer: Writer<Tenant>,
         stop: impl Future<Output = ()> + Clone + Send + 'static,
     ) {
-        let mut streams = watch::streams(&ctx.client, &ctx.namespaces);
+        let counted = Arc::downgrade(&ctx);
+        ctx.metrics.count_with(move || counted.upgrade().map(|ctx| ctx.census()).unwrap_or_default());
+        let mut streams = watch::streams(&self.watches, &ctx.namespaces);
         let mut intake = watch::Intake::new(&ctx, writer);
         let (listed, all_listed) = tokio::sync::oneshot::channel();
         let mut listed = Some(listed);
@@ -272,8 +280,11 @@ mod tests {
         });
         let (_leading, leader) = crate::leader::channel();
         let metrics = Metrics::default();
+        let client =
+            Client::try_from(kube::Config::new(format!("http://{nobody}").parse().unwrap())).unwrap();
         let controller = Controller {
-            client: Client::try_from(kube::Config::new(format!("http://{nobody}").parse().unwrap())).unwrap(),
+            client: client.clone(),
+            watches: client,
             store: store.unwrap(),
             cluster: ClusterId::new("here"),
             publish_secret: true,

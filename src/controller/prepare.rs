@@ -1,6 +1,7 @@
 //! What one resource calls for, from one consistent reading of everything that is known. Reads at most its Secret and
-//! its ownership record; writes nothing.
+//! its ownership record, and whether an owner whom no watch shows is gone; writes nothing.
 
+use super::ask;
 use super::context::Context;
 use super::error::Error;
 use super::secrets::{self, Resolved};
@@ -33,7 +34,7 @@ pub struct Todo {
     pub doubts: u64,
     /// Whether the Secret's version is the only news.
     pub rotation: bool,
-    /// Whether nothing is new: Redis does not hold what it was seen to hold.
+    /// Whether there is no news: Redis is to hold again what it held.
     pub repair: bool,
 }
 
@@ -47,7 +48,13 @@ pub async fn prepare(ctx: &Context, uid: &Uid, findings: &Findings) -> Result<Pr
     let part = |farewell: Option<Farewell>| {
         farewell.map_or(Prepared::Settled(Outcome::Released), |farewell| remove(uid, farewell, view.doubts))
     };
-    let Some(tenant) = tenant else { return Ok(part(plan::vanished(&view))) };
+    let Some(tenant) = tenant else {
+        let farewell = plan::vanished(&view);
+        if let Some(farewell) = &farewell {
+            ask::recorded_owner_is_gone(ctx, uid, &farewell.tenant).await?;
+        }
+        return Ok(part(farewell));
+    };
     if tenant.is_deleting() {
         return Ok(part(plan::deleted(tenant.spec(), told(tenant.status()), &view)));
     }
@@ -88,11 +95,23 @@ impl Publish<'_> {
         {
             return Ok(Prepared::Settled(Outcome::Seen(self.look.published(self.wanted))));
         }
+        self.predecessors_are_gone().await?;
         let read = secrets::read(&self.ctx.client, &wanted).await;
         match read.map_err(|error| Error::ReadSecret(self.tenant.name().to_string(), error))? {
             Ok(secret) => Ok(self.step(secret)),
             Err(fault) => Ok(self.without(fault)),
         }
+    }
+
+    /// Owners by record that no watch shows yield to it, if that is so because they are gone.
+    async fn predecessors_are_gone(&self) -> Result<(), Error> {
+        for uid in self.look.view.predecessors.keys() {
+            let live = self.ctx.state().claims.live(uid).map(|live| live.tenant.clone());
+            if let Some(tenant) = live {
+                ask::recorded_owner_is_gone(self.ctx, uid, &tenant).await?;
+            }
+        }
+        Ok(())
     }
 
     fn without(&self, fault: SecretFault) -> Prepared {
@@ -130,6 +149,10 @@ impl Publish<'_> {
             Err(blocker) => return Prepared::Settled(self.look.kept(self.wanted, blocker)),
         };
         let Ready { config, fingerprint, known, predecessors, rotation } = ready;
+        // Where the record is lost too, the status still tells what was published.
+        let told_hash = self.tenant.status().and_then(|status| status.published_hash.as_ref());
+        let recorded = self.look.view.record.as_ref() == Some(&fingerprint);
+        let repair = recorded || (self.look.view.record.is_none() && told_hash == Some(&fingerprint.hash));
         let name = self.tenant.name();
         let (tenant, dids) = (config.tenant_id().clone(), config.dids().to_vec());
         let publication = Publication {
@@ -148,7 +171,6 @@ impl Publish<'_> {
             take_over: self.tenant.is_annotated(api::TAKE_OVER),
             config: config.to_json(),
         };
-        let repair = self.look.view.record.as_ref() == Some(&fingerprint);
         Prepared::Todo(Box::new(Todo {
             step: Step::Publish(publication),
             after: Some((Live { tenant, dids }, fingerprint)),

@@ -1,9 +1,7 @@
 //! Whether the controller moves at all: what the liveness probe asks.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
-
-use tokio::time::Instant;
+use std::time::{Duration, Instant};
 
 /// How often the controller's loop says that it runs.
 pub(super) const BEAT: Duration = Duration::from_secs(1);

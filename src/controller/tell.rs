@@ -20,6 +20,7 @@ use crate::api::{FINALIZER, RuntimeTenantStatus};
 use crate::domain::reason::Reason;
 use crate::domain::status::{self, DIDS_CLAIMED, READY, bounded};
 use crate::domain::verdict::{Blocker, Verdict};
+use crate::telemetry::Queue;
 
 const FIELD_MANAGER: &str = "runtime-operator";
 /// The longest note that the events API takes.
@@ -28,6 +29,7 @@ const LONGEST_NOTE: usize = 1000;
 /// Writes what is to be told of one resource, where it is not told yet.
 pub async fn tell(tenant: Arc<Tenant>, ctx: Arc<Context>) -> Result<Action, Error> {
     let uid = tenant.uid();
+    ctx.turn(Queue::Status, &uid);
     let (outcome, notes, wrote, failing) = {
         let mut state = ctx.state();
         let Some(entry) = state.entry_mut(&uid) else { return Ok(Action::await_change()) };

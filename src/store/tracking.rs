@@ -15,14 +15,15 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::AbortHandle;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep, sleep_until, timeout};
 
-use super::connection::{Connections, Pushes, connect, info_field, info_text};
-use super::{ClusterId, DIDS_KEY, EPOCH_KEY, Epoch, SeenEpoch, Store, StoreError, script};
+use super::connection::{Connections, Pushes, RESPONSE_TIMEOUT, connect, info_field, info_text};
+use super::{ClusterId, DIDS_KEY, EPOCH_KEY, Epoch, Purpose, SeenEpoch, Store, StoreError, script};
 use crate::contract::{CONFIG_PREFIX, DID_PREFIX, Did, TenantId};
 
 /// How often the probe asks.
 const PROBE_EVERY: Duration = Duration::from_secs(1);
-/// How long the probe waits: a connection that is silent for longer is given up.
-const PROBE_TIMEOUT: Duration = Duration::from_secs(2);
+/// How long the probe waits: a connection that is silent for longer is given up. As long as for any other answer: a Redis
+/// that is slow, and whose answers come all the same, is one to write to.
+const PROBE_TIMEOUT: Duration = RESPONSE_TIMEOUT;
 /// The wait before connecting again, doubled with each failure; the half of it is left to chance.
 const RETRY: (Duration, Duration) = (Duration::from_millis(50), Duration::from_millis(500));
 /// How many signals may wait for whoever listens.
@@ -72,6 +73,16 @@ pub enum Cause {
 }
 
 impl Cause {
+    /// Every cause that there is.
+    pub const ALL: [Self; 6] = [
+        Self::Connected,
+        Self::Reconnected,
+        Self::Flushed,
+        Self::EpochChanged,
+        Self::ServerChanged,
+        Self::Overflow,
+    ];
+
     /// The cause's name.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
@@ -190,7 +201,9 @@ impl Follower {
         let mut cause = Cause::Connected;
         let mut wait = RETRY.0;
         loop {
-            let end = match self.open().await {
+            let opened = self.open().await;
+            self.connections.connected(Purpose::Tracking, opened.is_ok());
+            let end = match opened {
                 Ok(session) => {
                     wait = RETRY.0;
                     self.health.send_replace(None);

@@ -74,7 +74,7 @@ async fn who_breaks_a_key_in_a_loop_is_repaired_at_a_bounded_rate_and_told_of_an
 
     world.wait_live(DID, Some("acme")).await;
     let granted = BURST + A_SECOND * (seconds + 1.0);
-    let repairs = operator.metric("runtime_operator_drift_repairs_total").await;
+    let repairs = operator.metric("runtime_operator_drift_repaired_total").await;
     assert!(repairs - 5.0 <= granted, "{repairs} repairs in {seconds} s");
     assert!(operator.metric("runtime_operator_drift_repairs_held_back_total").await > 0.0);
     // What a look at Redis, a comparison and a write ask of the index of numbers; nobody else asks that.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use runtime_operator::controller::{Controller, Health, Pace};
 use runtime_operator::leader;
 use runtime_operator::store::{ClusterId, RedisSettings, Store};
-use runtime_operator::telemetry::Metrics;
+use runtime_operator::telemetry::{Format, Metrics};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
@@ -38,8 +38,10 @@ impl Inside {
         let store = store.unwrap().writing_as(CLUSTER, "this process");
         let (sender, leader) = leader::channel();
         let metrics = Metrics::default();
+        let client = world.cluster().client_for(world.kubeconfig()).await.unwrap();
         let controller = Controller {
-            client: world.cluster().client_for(world.kubeconfig()).await.unwrap(),
+            client: client.clone(),
+            watches: client,
             store: store.clone(),
             cluster: ClusterId::new(CLUSTER),
             publish_secret: true,
@@ -59,7 +61,7 @@ impl Inside {
 
     /// A metric, by its name in the text format.
     pub fn metric(&self, name: &str) -> f64 {
-        let text = self.metrics.encode();
+        let text = self.metrics.encode(Format::OpenMetrics);
         text.lines().find_map(|line| line.strip_prefix(name)?.trim().parse().ok()).unwrap_or_default()
     }
 

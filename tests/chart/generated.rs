@@ -1,0 +1,130 @@
+//! What of the chart is generated: `UPDATE=1 cargo test --test chart` writes it.
+
+use std::fmt::Write;
+use std::fs;
+
+use serde_json::Value;
+
+use super::helm::chart;
+
+const CRD_START: &str = "\
+{{- /* Generated from src/api: `UPDATE=1 cargo test --test chart` writes it. */ -}}
+{{- if .Values.crds.install }}
+apiVersion: apiextensions.k8s.io/v1
+kind: CustomResourceDefinition
+metadata:
+  name: runtimetenants.runtime.veralux.io
+  labels:
+    {{- include \"runtime-operator.labels\" . | nindent 4 }}
+  {{- $kept := dict }}
+  {{- if .Values.crds.keep }}{{ $kept = dict \"helm.sh/resource-policy\" \"keep\" }}{{ end }}
+  {{- include \"runtime-operator.annotations\" (list . .Values.crds.annotations $kept) | nindent 2 }}
+";
+
+/// The chart's template is the CRD itself, within the condition and with the release's labels.
+#[test]
+fn the_definition_in_the_chart_is_the_generated_one() {
+    let crd = runtime_operator::api::crd_yaml().unwrap();
+    let start = crd.find("\nspec:\n").expect("a CRD has a spec") + 1;
+    // What looks like a template's action is shown as it is.
+    let spec = crd[start..].replace("{{", "{{ \"{{\" }}");
+    keep("templates/crd.yaml", &format!("{CRD_START}{spec}{{{{- end }}}}\n"));
+}
+
+#[test]
+fn the_readme_describes_every_value() {
+    let mut readme = README_START.to_owned();
+    let text = fs::read_to_string(chart().join("values.yaml")).unwrap();
+    let values: Value = serde_saphyr::from_str(&text).unwrap();
+    for line in described(&text) {
+        match line {
+            Line::Section(name) => {
+                write!(readme, "\n### {name}\n\n| value | default | what it is |\n| --- | --- | --- |\n")
+                    .unwrap();
+            }
+            Line::Value { path, what } => {
+                let default = values.pointer(&format!("/{}", path.replace('.', "/"))).unwrap();
+                let default = if path == "global" { String::new() } else { format!("`{default}`") };
+                writeln!(readme, "| `{path}` | {default} | {what} |").unwrap();
+            }
+        }
+    }
+    keep("README.md", &readme);
+}
+
+fn keep(name: &str, generated: &str) {
+    let path = chart().join(name);
+    if std::env::var_os("UPDATE").is_some() {
+        fs::write(&path, generated).unwrap();
+    }
+    let there = fs::read_to_string(&path).unwrap_or_default();
+    assert!(there == generated, "{} is stale: run `UPDATE=1 cargo test --test chart`", path.display());
+}
+
+/// What a comment of values.yaml says.
+pub enum Line {
+    /// `## name`
+    Section(String),
+    /// `# -- what it is`, over several lines perhaps, above the value.
+    Value { path: String, what: String },
+}
+
+/// The sections and the described values, in order. A value without a description, and that is no group of others, is
+/// described by the group that it is in.
+pub fn described(text: &str) -> Vec<Line> {
+    let mut lines = Vec::new();
+    let mut path: Vec<(usize, String)> = Vec::new();
+    let mut comment: Option<String> = None;
+    for line in text.lines() {
+        let bare = line.trim_start();
+        if let Some(section) = bare.strip_prefix("## ") {
+            lines.push(Line::Section(section.into()));
+        } else if let Some(start) = bare.strip_prefix("# -- ") {
+            comment = Some(start.into());
+        } else if let (Some(comment), Some(more)) = (&mut comment, bare.strip_prefix("# ")) {
+            write!(comment, " {more}").unwrap();
+        } else if let Some((key, _)) = bare.split_once(':').filter(|_| !bare.starts_with('#')) {
+            let indent = line.len() - bare.len();
+            path.retain(|(outer, _)| *outer < indent);
+            path.push((indent, key.into()));
+            if let Some(what) = comment.take() {
+                let path: Vec<_> = path.iter().map(|(_, key)| key.as_str()).collect();
+                lines.push(Line::Value { path: path.join("."), what });
+            }
+        }
+    }
+    lines
+}
+
+const README_START: &str = "\
+# runtime-operator
+
+<!-- Generated from values.yaml: `UPDATE=1 cargo test --test chart` writes it. -->
+
+Installs the operator that keeps a voice runtime's Redis exactly equal to `RuntimeTenant` resources, with the CRD, on
+Kubernetes 1.32 and newer, by Helm 3 or 4. [Installing](../../docs/install.md), [upgrading](../../docs/upgrade.md) and
+[uninstalling](../../docs/uninstall.md) have pages of their own.
+
+```sh
+helm install runtime-operator charts/runtime-operator --namespace runtime-operator --create-namespace --wait \\
+  --set redis.url=redis://redis.data.svc:6379/0
+helm test runtime-operator --namespace runtime-operator
+```
+
+Exactly one of `redis.url`, `redis.existingSecret.urlKey` and `redis.embedded.enabled` must be given. One release serves a
+namespace, since its replicas share the Lease `runtime-operator` there.
+
+## What it needs of a cluster
+
+| object | when |
+| --- | --- |
+| CustomResourceDefinition | `crds.install` |
+| ClusterRole, ClusterRoleBinding | without `watchNamespaces`; with it, only for `admin.enabled` and `admin.auth: kubernetes`, where tokens are reviewed |
+| Role, RoleBinding in the release's namespace | always: its Lease |
+| Role, RoleBinding in each of `watchNamespaces` | with `watchNamespaces` |
+| PriorityLevelConfiguration, FlowSchema, PriorityClass, aggregated ClusterRoles | without `watchNamespaces` |
+
+Its Pods meet the Pod Security Standard `restricted`.
+
+## Values
+";

@@ -1,0 +1,119 @@
+//! Helm, as users run it, on the chart of this repository.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use local_cluster::Folder;
+use serde_json::{Value, json};
+
+/// Helm 4 and Helm 3.
+pub const BOTH: [&str; 2] = ["helm", "helm3"];
+/// What every release needs: where Redis is.
+pub const LEAST: &str = "redis: { url: 'redis://redis:6379/0' }";
+/// All that can be switched on in one release.
+pub const MOST: &str = "
+redis:
+  existingSecret:
+    { name: redis, urlKey: url, usernameKey: user, passwordKey: password, caKey: ca, certKey: crt, keyKey: key }
+  sentinel: { addresses: ['sentinel-0:26379', 'sentinel-1:26379'], service: mymaster }
+admin:
+  enabled: true
+  allowSecretRead: true
+  tls: { certManager: { enabled: true, issuerRef: { name: issuer }, dnsNames: [admin.example.com] } }
+ingress: { enabled: true, className: nginx, hosts: [admin.example.com], tls: [{ secretName: tls, hosts: [admin.example.com] }] }
+httpRoute: { enabled: true, parentRefs: [{ name: gateway }], hostnames: [admin.example.com] }
+networkPolicy:
+  enabled: true
+  adminFrom: [{ namespaceSelector: {} }]
+  extraEgress: [{ to: [{ ipBlock: { cidr: 192.0.2.0/24 } }] }]
+telemetry: { otlpEndpoint: 'http://collector:4318' }
+serviceMonitor: { enabled: true, relabelings: [{ action: labeldrop, regex: pod }] }
+podMonitor: { enabled: true }
+prometheusRule: { enabled: true, labels: { release: prometheus } }
+dashboard: { enabled: true }
+priorityClass: { create: true }
+commonLabels: { team: voice }
+commonAnnotations: { contact: voice }
+imagePullSecrets: [registry]
+global: { imageRegistry: registry.example.com, somethingElse: 1 }
+podLabels: { tier: critical }
+podAnnotations: { checksum: '1' }
+nodeSelector: { kubernetes.io/os: linux }
+tolerations: [{ operator: Exists }]
+affinity: { nodeAffinity: {} }
+extraEnv: [{ name: NO_COLOR, value: '1' }]
+";
+/// A release that has nothing cluster-wide.
+pub const NAMESPACED: &str = "
+redis: { url: 'redis://redis:6379/0' }
+watchNamespaces: [voice-a, voice-b]
+clusterId: cluster-1
+crds: { install: false }
+priorityClass: { create: true }
+";
+/// One that brings its own Redis.
+pub const TRIAL: &str = "redis: { embedded: { enabled: true } }";
+
+/// Where the chart is.
+pub fn chart() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("charts/runtime-operator")
+}
+
+/// Runs Helm with homes of its own.
+pub fn run(program: &str, args: &[&str], values: &str) -> Output {
+    let folder = Folder::new("helm").unwrap();
+    let values = folder.write("values.yaml", values).unwrap();
+    Command::new(local_cluster::tools::find(program).unwrap())
+        .args(args)
+        .arg(chart())
+        .arg("--values")
+        .arg(values)
+        .env_clear()
+        .env("HOME", folder.path())
+        .output()
+        .unwrap()
+}
+
+/// The documents that a release `release` in the namespace `space` consists of.
+pub fn render(values: &str) -> Vec<Value> {
+    documents(&rendered(BOTH[0], values, "1.35"))
+}
+
+/// The YAML of the same for a version of Kubernetes.
+pub fn rendered(program: &str, values: &str, kubernetes: &str) -> String {
+    let version = format!("{kubernetes}.0");
+    let args = ["template", "release", "--namespace", "space", "--kube-version", &version];
+    let output = run(program, &args, values);
+    assert!(output.status.success(), "{program}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// Why Helm renders nothing.
+pub fn refusal(values: &str) -> String {
+    let output = run(BOTH[0], &["template", "release", "--namespace", "space"], values);
+    assert!(!output.status.success(), "not refused: {values}");
+    String::from_utf8(output.stderr).unwrap()
+}
+
+fn documents(yaml: &str) -> Vec<Value> {
+    let documents: Vec<Value> = serde_saphyr::from_multiple(yaml).unwrap();
+    documents.into_iter().filter(|document| !document.is_null()).collect()
+}
+
+/// The one of a kind whose name ends so.
+pub fn one<'a>(documents: &'a [Value], kind: &str, end: &str) -> &'a Value {
+    let fits = |document: &&Value| {
+        document["kind"] == json!(kind) && document["metadata"]["name"].as_str().unwrap().ends_with(end)
+    };
+    let found: Vec<_> = documents.iter().filter(fits).collect();
+    assert_eq!(found.len(), 1, "{kind} {end}");
+    found[0]
+}
+
+/// The kinds that are there, sorted, each once.
+pub fn kinds(documents: &[Value]) -> Vec<&str> {
+    let mut kinds: Vec<_> = documents.iter().map(|document| document["kind"].as_str().unwrap()).collect();
+    kinds.sort_unstable();
+    kinds.dedup();
+    kinds
+}

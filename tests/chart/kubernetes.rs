@@ -1,0 +1,56 @@
+//! Every Kubernetes that is supported takes what the chart renders.
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use local_cluster::{Folder, tools};
+use serde_json::Value;
+
+use super::helm::{BOTH, LEAST, MOST, NAMESPACED, TRIAL, rendered};
+use super::swagger;
+
+const VERSIONS: [&str; 4] = ["1.32", "1.33", "1.34", "1.35"];
+/// Files with the definitions of kinds that others define, in the folders that tools/install.sh links.
+const CUSTOM: [&str; 5] = [
+    "prometheus-operator/example/prometheus-operator-crd/monitoring.coreos.com_servicemonitors.yaml",
+    "prometheus-operator/example/prometheus-operator-crd/monitoring.coreos.com_podmonitors.yaml",
+    "prometheus-operator/example/prometheus-operator-crd/monitoring.coreos.com_prometheusrules.yaml",
+    "cert-manager/deploy/crds/cert-manager.io_certificates.yaml",
+    "gateway-api/config/crd/standard/gateway.networking.k8s.io_httproutes.yaml",
+];
+
+#[test]
+fn every_kubernetes_that_is_supported_knows_what_is_rendered() {
+    let folder = Folder::new("kubeconform").unwrap();
+    let tools = Path::new(env!("CARGO_MANIFEST_DIR")).join("tools/bin");
+    for version in VERSIONS {
+        let schemas = folder.file(version);
+        fs::create_dir(&schemas).unwrap();
+        let swagger = tools.join(format!("kubernetes-{version}/api/openapi-spec/swagger.json"));
+        swagger::kubernetes(&swagger, &schemas);
+        for file in CUSTOM {
+            let text = fs::read_to_string(tools.join(file)).unwrap_or_else(|error| panic!("{file}: {error}"));
+            let definition: Value = serde_saphyr::from_str(&text).unwrap();
+            swagger::custom(&definition, &schemas);
+        }
+        for (name, values) in [("least", LEAST), ("most", MOST), ("namespaced", NAMESPACED), ("trial", TRIAL)]
+        {
+            let yaml = rendered(BOTH[0], values, version);
+            valid(&schemas, &folder.write(&format!("{version}-{name}.yaml"), &yaml).unwrap());
+        }
+    }
+}
+
+/// Nothing is skipped: a kind without a schema is a fault.
+fn valid(schemas: &Path, file: &Path) {
+    let location = format!("{}/{{{{.ResourceKind}}}}{{{{.KindSuffix}}}}.json", schemas.display());
+    let output = Command::new(tools::find("kubeconform").unwrap())
+        .args(["-summary", "-verbose", "-schema-location", &location])
+        .arg(file)
+        .output()
+        .unwrap();
+    let told = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(output.status.success(), "{told}{}", String::from_utf8_lossy(&output.stderr));
+    assert!(told.contains("Skipped: 0"), "{told}");
+}

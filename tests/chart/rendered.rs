@@ -1,0 +1,127 @@
+//! What the chart renders.
+
+use serde_json::{Value, json};
+
+use super::helm::{BOTH, LEAST, MOST, NAMESPACED, TRIAL, kinds, one, render, rendered, run};
+
+/// Kinds that are not in a namespace.
+const CLUSTER_WIDE: [&str; 6] = [
+    "ClusterRole",
+    "ClusterRoleBinding",
+    "CustomResourceDefinition",
+    "FlowSchema",
+    "PriorityClass",
+    "PriorityLevelConfiguration",
+];
+
+#[test]
+fn helm_3_and_4_find_nothing_to_blame() {
+    for program in BOTH {
+        for values in [LEAST, MOST, NAMESPACED, TRIAL] {
+            let output = run(program, &["lint", "--strict"], values);
+            assert!(output.status.success(), "{program}: {}", String::from_utf8_lossy(&output.stdout));
+        }
+    }
+}
+
+#[test]
+fn helm_3_and_4_render_the_same() {
+    for values in [LEAST, MOST, NAMESPACED] {
+        let [four, three] = BOTH.map(|program| rendered(program, values, "1.35"));
+        assert!(four.trim() == three.trim(), "they differ for: {values}");
+    }
+}
+
+#[test]
+fn the_definition_is_rendered_as_the_operator_prints_it_and_kept() {
+    let documents = render(LEAST);
+    let definition = one(&documents, "CustomResourceDefinition", "");
+    let printed: Value = serde_saphyr::from_str(&runtime_operator::api::crd_yaml().unwrap()).unwrap();
+    assert_eq!(definition["spec"], printed["spec"]);
+    assert_eq!(definition["metadata"]["annotations"]["helm.sh/resource-policy"], "keep");
+}
+
+#[test]
+fn with_named_namespaces_nothing_is_cluster_wide_and_each_has_its_role() {
+    let documents = render(NAMESPACED);
+    assert!(kinds(&documents).iter().all(|kind| !CLUSTER_WIDE.contains(kind)), "{:?}", kinds(&documents));
+    let roles = documents.iter().filter(|document| document["kind"] == "Role" && !is_hook(document));
+    let mut namespaces: Vec<_> = roles.map(|role| role["metadata"]["namespace"].as_str().unwrap()).collect();
+    namespaces.sort_unstable();
+    assert_eq!(namespaces, ["space", "voice-a", "voice-b"]);
+    let env = environment(&documents);
+    assert_eq!(env["WATCH_NAMESPACES"], "voice-a,voice-b");
+    assert_eq!(env["CLUSTER_ID"], "cluster-1");
+}
+
+#[test]
+fn with_named_namespaces_the_admin_routes_need_the_review_of_tokens_and_nothing_else_cluster_wide() {
+    let values = format!("{NAMESPACED}\nadmin: {{ enabled: true }}");
+    let documents = render(&values);
+    let wide: Vec<_> = documents.iter().filter(|document| document["kind"] == "ClusterRole").collect();
+    let wide: Vec<_> = wide.into_iter().filter(|document| !is_hook(document)).collect();
+    assert_eq!(wide.len(), 1);
+    let resources: Vec<_> =
+        wide[0]["rules"].as_array().unwrap().iter().map(|rule| &rule["resources"][0]).collect();
+    assert_eq!(resources, ["tokenreviews", "subjectaccessreviews"]);
+}
+
+#[test]
+fn settings_come_as_the_values_say() {
+    let documents = render(MOST);
+    let env = environment(&documents);
+    let url = json!({ "secretKeyRef": { "name": "redis", "key": "url" } });
+    assert_eq!(env["REDIS_URL"], url);
+    assert_eq!(env["REDIS_PASSWORD_FILE"], "/etc/runtime-operator/redis/password");
+    assert_eq!(env["REDIS_KEY_FILE"], "/etc/runtime-operator/redis/tls.key");
+    assert_eq!(env["REDIS_SENTINEL"], "sentinel-0:26379,sentinel-1:26379");
+    assert_eq!(env["ADMIN_TLS_CERT_FILE"], "/etc/runtime-operator/admin-tls/tls.crt");
+    assert_eq!(env["OTEL_EXPORTER_OTLP_ENDPOINT"], "http://collector:4318");
+    let pod = &one(&documents, "Deployment", "operator")["spec"]["template"]["spec"];
+    assert_eq!(pod["containers"][0]["image"], "registry.example.com/veralux/runtime-operator:0.1.0");
+    assert_eq!(pod["priorityClassName"], "space-release-runtime-operator");
+}
+
+#[test]
+fn every_setting_that_the_chart_gives_is_one_that_the_operator_has() {
+    use clap::CommandFactory;
+    let cli = runtime_operator::cli::Cli::command();
+    let run = cli.find_subcommand("run").unwrap();
+    let mut known: Vec<_> =
+        run.get_arguments().filter_map(|arg| Some(arg.get_env()?.to_str().unwrap())).collect();
+    known.extend(["POD_NAME", "RUST_LOG", "NO_COLOR", "OTEL_EXPORTER_OTLP_ENDPOINT"]);
+    for values in [LEAST, MOST, NAMESPACED, TRIAL] {
+        let env = environment(&render(values));
+        let unknown: Vec<_> =
+            env.as_object().unwrap().keys().filter(|name| !known.contains(&name.as_str())).collect();
+        assert!(unknown.is_empty(), "{unknown:?}");
+    }
+}
+
+#[test]
+fn no_pod_gets_a_token_by_itself() {
+    for values in [MOST, TRIAL] {
+        for document in render(values) {
+            let pod = if document["kind"] == "Pod" {
+                &document["spec"]
+            } else {
+                &document["spec"]["template"]["spec"]
+            };
+            if pod.is_object() {
+                assert_eq!(pod["automountServiceAccountToken"], false, "{}", document["metadata"]["name"]);
+            }
+        }
+    }
+}
+
+fn is_hook(document: &Value) -> bool {
+    document["metadata"]["annotations"]["helm.sh/hook"].is_string()
+}
+
+/// The operator's variables: value or source by name.
+fn environment(documents: &[Value]) -> Value {
+    let deployment = one(documents, "Deployment", "operator");
+    let env = deployment["spec"]["template"]["spec"]["containers"][0]["env"].as_array().unwrap();
+    let value = |variable: &Value| variable.get("value").unwrap_or(&variable["valueFrom"]).clone();
+    env.iter().map(|variable| (variable["name"].as_str().unwrap().to_owned(), value(variable))).collect()
+}

@@ -1,0 +1,133 @@
+//! What values may be.
+
+use std::fs;
+
+use serde_json::Value;
+
+use super::generated::{Line, described};
+use super::helm::{chart, refusal};
+
+fn schema() -> Value {
+    serde_json::from_str(&fs::read_to_string(chart().join("values.schema.json")).unwrap()).unwrap()
+}
+
+/// Follows references.
+fn resolved<'a>(root: &'a Value, schema: &'a Value) -> &'a Value {
+    match schema["$ref"].as_str() {
+        Some(reference) => resolved(root, root.pointer(reference.strip_prefix('#').unwrap()).unwrap()),
+        None => schema,
+    }
+}
+
+fn open_objects(root: &Value, path: &str, schema: &Value, open: &mut Vec<String>) {
+    let schema = resolved(root, schema);
+    let types = schema["type"].to_string();
+    if types.contains("object") && schema.get("additionalProperties").is_none() {
+        assert!(schema["$comment"].is_string(), "{path} is open and does not say why");
+        open.push(path.to_owned());
+    }
+    for (name, member) in schema["properties"].as_object().into_iter().flatten() {
+        open_objects(root, &format!("{path}.{name}"), member, open);
+    }
+    if let Some(items) = schema.get("items") {
+        open_objects(root, &format!("{path}[]"), items, open);
+    }
+}
+
+#[test]
+fn the_schema_is_strict_but_for_what_goes_to_kubernetes_as_it_is() {
+    let root = schema();
+    let mut open = Vec::new();
+    open_objects(&root, "", &root, &mut open);
+    open.sort();
+    let passed_through = [
+        ".affinity",
+        ".extraEnv[]",
+        ".extraVolumeMounts[]",
+        ".extraVolumes[]",
+        ".global",
+        ".httpRoute.parentRefs[]",
+        ".networkPolicy.adminFrom[]",
+        ".networkPolicy.apiServerTo[]",
+        ".networkPolicy.extraEgress[]",
+        ".networkPolicy.redisTo[]",
+        ".networkPolicy.telemetryFrom[]",
+        ".podMonitor.metricRelabelings[]",
+        ".podMonitor.relabelings[]",
+        ".podSecurityContext",
+        ".redis.embedded.resources.claims[]",
+        ".resources.claims[]",
+        ".securityContext",
+        ".serviceMonitor.metricRelabelings[]",
+        ".serviceMonitor.relabelings[]",
+        ".tolerations[]",
+        ".topologySpreadConstraints[]",
+    ];
+    assert_eq!(open, passed_through);
+}
+
+/// Every property of the schema that is no group of others, with `.` between names.
+fn leaves(root: &Value, path: &str, schema: &Value, found: &mut Vec<String>) {
+    let schema = resolved(root, schema);
+    match schema["properties"].as_object() {
+        Some(members) if !path.ends_with("esources") => {
+            for (name, member) in members {
+                let inner = if path.is_empty() { name.clone() } else { format!("{path}.{name}") };
+                leaves(root, &inner, member, found);
+            }
+        }
+        _ => found.push(path.to_owned()),
+    }
+}
+
+#[test]
+fn every_value_of_the_schema_is_there_and_described_and_no_other() {
+    let root = schema();
+    let (mut in_schema, text) = (Vec::new(), fs::read_to_string(chart().join("values.yaml")).unwrap());
+    leaves(&root, "", &root, &mut in_schema);
+    let in_values = described(&text).into_iter().filter_map(|line| match line {
+        Line::Value { path, .. } if path != "global" => Some(path),
+        _ => None,
+    });
+    let mut in_values: Vec<_> = in_values.collect();
+    in_schema.sort();
+    in_values.sort();
+    assert_eq!(in_values, in_schema);
+}
+
+#[test]
+fn a_misspelt_value_is_refused() {
+    for (values, named) in [
+        ("redis: { url: 'redis://r', passwort: x }", "passwort"),
+        ("replicas: 3", "replicas"),
+        ("redis: { url: 'http://r' }", "/redis/url"),
+        ("redis: { url: 'redis://:secret@r' }", "/redis/url"),
+        ("admin: { auth: nobody }", "/admin/auth"),
+        ("admin: { port: 80 }", "/admin/port"),
+        ("watchNamespaces: [Not_ok]", "/watchNamespaces/0"),
+        ("test: { did: '555' }", "/test/did"),
+    ] {
+        let refusal = refusal(values);
+        assert!(refusal.contains(named), "{values}: {refusal}");
+    }
+}
+
+#[test]
+fn what_cannot_work_is_refused_with_the_reason() {
+    let redis = "redis: { url: 'redis://r' }";
+    for (values, why) in [
+        (String::new(), "give exactly one of redis.url"),
+        ("redis: { url: 'redis://r', embedded: { enabled: true } }".into(), "give exactly one of redis.url"),
+        ("redis: { existingSecret: { urlKey: url } }".into(), "redis.existingSecret.name must be given"),
+        ("redis: { url: 'rediss://r', existingSecret: { name: s, certKey: c } }".into(), "given together"),
+        ("redis: { url: 'redis://r', sentinel: { service: m } }".into(), "given together"),
+        (format!("{redis}\nwatchNamespaces: [voice]"), "clusterId must be given"),
+        (format!("{redis}\nleaderElection: false"), "leaderElection must be true"),
+        (format!("{redis}\nadmin: {{ enabled: true, auth: none }}"), "admin.insecure"),
+        (format!("{redis}\nadmin: {{ tls: {{ certManager: {{ enabled: true }} }} }}"), "issuerRef.name"),
+        (format!("{redis}\nhttpRoute: {{ enabled: true }}"), "httpRoute.parentRefs"),
+    ] {
+        let refusal = refusal(&values);
+        assert!(refusal.contains(why), "{values}: {refusal}");
+    }
+}

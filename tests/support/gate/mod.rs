@@ -1,0 +1,15 @@
+//! Gates between an operator and what it writes to: they let everything through until a test arms a fault, number every
+//! side effect, and note who was written to.
+//!
+//! A gate is no mock: behind it are the real API server and the real Redis, and the operator is the real process.
+#![allow(dead_code, unused_imports, reason = "each test binary uses a part of it")]
+
+mod events;
+mod fuse;
+mod kube;
+mod redis;
+mod resp;
+
+pub use fuse::{Fault, Fuse};
+pub use kube::{KubeGate, Refusal};
+pub use redis::RedisGate;
