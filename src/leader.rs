@@ -4,19 +4,22 @@
 //! number of the epoch, *then* reads the Lease again, and only if it still holds it begins to write; every write
 //! carries the number, and Redis refuses any but the latest.
 
+mod rights;
+
 use std::time::Duration;
 
 use futures::StreamExt;
+use jiff::Timestamp;
 use k8s_openapi::api::coordination::v1::{Lease, LeaseSpec};
 use kube::runtime::WatchStreamExt;
-use kube::runtime::watcher::watch_object;
+use kube::runtime::watcher::{self, watch_object};
 use kube::{Api, Client};
 use kube_lease_manager::{LeaseManager, LeaseManagerBuilder, LeaseManagerError};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep, timeout};
 use tracing::{debug, info, warn};
 
-use crate::store::{Epoch, Store};
+use crate::store::{Epoch, Store, StoreError};
 
 /// The Lease's name, in the operator's own namespace.
 pub const LEASE: &str = "runtime-operator";
@@ -30,14 +33,18 @@ const RENEW_EVERY: Duration = Duration::from_secs(2);
 const ATTEMPT: Duration = Duration::from_secs(5);
 /// How often it is tried again where something outside fails.
 const RETRY: Duration = Duration::from_secs(1);
+/// How often a replica that lacks a right asks whether somebody has given it.
+const ASK_AGAIN: Duration = Duration::from_secs(3);
 
 /// Whether this replica leads, and with which number.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Leadership {
     /// Another does, or none yet.
     Following,
+    /// This one never can: what it may not do.
+    Barred(String),
     /// This one would, but Redis gives it no number: why.
-    Waiting(String),
+    Waiting(StoreError),
     /// This one does.
     Leading(Epoch),
 }
@@ -107,7 +114,7 @@ pub async fn elected(
     tokio::pin!(stop);
     loop {
         let manager = tokio::select! {
-            manager = lease.win() => manager,
+            manager = lease.win(sender) => manager,
             () = &mut stop => return Ok(()),
         };
         info!(identity, "holds the Lease");
@@ -147,8 +154,9 @@ struct OwnLease<'a> {
 
 impl OwnLease<'_> {
     /// Waits until the Lease is this replica's. However long that takes.
-    async fn win(&self) -> LeaseManager {
+    async fn win(&self, sender: &watch::Sender<Leadership>) -> LeaseManager {
         loop {
+            self.wait_until_allowed(sender).await;
             self.wait_until_free().await;
             match timeout(ATTEMPT, self.try_to_win()).await {
                 Ok(Ok(Some(manager))) => return manager,
@@ -158,6 +166,34 @@ impl OwnLease<'_> {
             }
             sleep(RETRY.mul_f64(rand::random_range(0.2..0.6))).await;
         }
+    }
+
+    /// Waits until it may do what an election takes, and says what it may not. An API server that does not answer is no
+    /// refusal.
+    async fn wait_until_allowed(&self, sender: &watch::Sender<Leadership>) {
+        loop {
+            let lacking = timeout(ATTEMPT, rights::lacking(&self.client)).await;
+            let Ok(Ok(Some(why))) = lacking else { break };
+            let now = Leadership::Barred(why);
+            sender.send_if_modified(|before| {
+                if *before == now {
+                    return false;
+                }
+                if let Leadership::Barred(why) = &now {
+                    warn!(why, "takes no part in the election");
+                }
+                *before = now;
+                true
+            });
+            sleep(ASK_AGAIN.mul_f64(rand::random_range(0.5..1.5))).await;
+        }
+        sender.send_if_modified(|before| {
+            let barred = matches!(before, Leadership::Barred(_));
+            if barred {
+                *before = Leadership::Following;
+            }
+            barred
+        });
     }
 
     async fn try_to_win(&self) -> Result<Option<LeaseManager>, LeaseManagerError> {
@@ -178,7 +214,7 @@ impl OwnLease<'_> {
     }
 
     /// Waits until nobody holds the Lease, or whoever does has not renewed it for its duration, by this replica's own
-    /// clock. A Lease that is released is seen at once.
+    /// clock. A Lease that is released is seen at once. Ends too where the Lease may not be watched: it is asked why.
     async fn wait_until_free(&self) {
         let mut events = watch_object(self.leases.clone(), LEASE).default_backoff().boxed();
         let mut held: Option<LeaseSpec> = None;
@@ -190,7 +226,12 @@ impl OwnLease<'_> {
                         return;
                     }
                 }
-                Ok(Some(Err(error))) => debug!(%error, "the Lease can't be watched"),
+                Ok(Some(Err(error))) => {
+                    debug!(%error, "the Lease can't be watched");
+                    if is_forbidden(&error) {
+                        return;
+                    }
+                }
                 // Not renewed for so long; unless it was never seen, for the API server does not answer.
                 Ok(None) | Err(_) if held.is_some() => return,
                 Ok(None) | Err(_) => {}
@@ -214,7 +255,13 @@ impl OwnLease<'_> {
                 }
                 // It answers only when something has changed: silence is good while the Lease says so.
                 Err(_) => match timeout(RENEW_EVERY, self.leases.get_opt(LEASE)).await {
-                    Ok(Ok(lease)) if self.is_holder(lease.as_ref()) => failing = None,
+                    Ok(Ok(lease)) if self.is_holder(lease.as_ref()) => {
+                        // Nobody has taken it yet, but anybody may: it is not renewed, as where the right was taken away.
+                        if !is_renewed(lease.as_ref()) {
+                            return End::Expired;
+                        }
+                        failing = None;
+                    }
                     Ok(Ok(_)) => return End::Superseded,
                     Ok(Err(_)) | Err(_) => return End::Expired,
                 },
@@ -265,6 +312,22 @@ impl OwnLease<'_> {
     }
 }
 
+/// Whether its holder has renewed it within the deadline, by the clock with which that one wrote it: asked of one's own.
+fn is_renewed(lease: Option<&Lease>) -> bool {
+    let renewed = lease.and_then(|lease| lease.spec.as_ref()?.renew_time.as_ref());
+    renewed.is_some_and(|time| Timestamp::now().duration_since(time.0).unsigned_abs() < RENEW_DEADLINE)
+}
+
+fn is_forbidden(error: &watcher::Error) -> bool {
+    let (watcher::Error::InitialListFailed(cause)
+    | watcher::Error::WatchStartFailed(cause)
+    | watcher::Error::WatchFailed(cause)) = error
+    else {
+        return matches!(error, watcher::Error::WatchError(status) if status.code == 403);
+    };
+    matches!(cause, kube::Error::Api(status) if status.code == 403)
+}
+
 async fn take_number(store: &Store, sender: &watch::Sender<Leadership>) -> Epoch {
     let epoch = next_epoch(store, sender).await;
     info!(epoch = epoch.0, "leads, without an election");
@@ -273,17 +336,16 @@ async fn take_number(store: &Store, sender: &watch::Sender<Leadership>) -> Epoch
 }
 
 async fn next_epoch(store: &Store, sender: &watch::Sender<Leadership>) -> Epoch {
-    let mut told = String::new();
+    let mut told = None;
     loop {
         match store.next_epoch().await {
             Ok(epoch) => return epoch,
             Err(error) => {
-                let why = error.to_string();
-                if why != told {
+                if told.as_ref() != Some(&error) {
                     warn!(%error, "no number can be taken in Redis, so nothing is written yet");
-                    told.clone_from(&why);
+                    told = Some(error.clone());
                 }
-                sender.send_replace(Leadership::Waiting(why));
+                sender.send_replace(Leadership::Waiting(error));
                 sleep(RETRY).await;
             }
         }

@@ -108,10 +108,11 @@ fn every_condition_is_documented_and_no_other() {
 
 #[test]
 fn every_event_is_documented_and_no_other() {
-    let told = ["src/controller/reconcile.rs", "src/controller/tell.rs"].map(text).concat();
+    let told = ["reconcile", "tell", "repairs", "orphans"];
+    let told = told.map(|file| text(&format!("src/controller/{file}.rs"))).concat();
     let mut events = all(r#""([A-Z][a-z]+[A-Za-z]*)""#, &told);
-    // The action that every event names, and a condition's status.
-    assert!(events.remove("Reconcile") && events.remove("False"));
+    // The actions that events name, and a condition's status.
+    assert!(["Reconcile", "Sweep", "False"].iter().all(|other| events.remove(*other)));
     assert!(events.len() > 8, "{events:?}");
     assert_eq!(documented("Events"), events);
 }
@@ -149,4 +150,27 @@ fn what_a_page_links_to_is_there() {
         assert!(!text(page).is_empty(), "{page} is missing");
     }
     assert!(text("README.md").lines().count() < 150, "README.md is for a quick read");
+}
+
+#[test]
+fn every_promise_names_tests_that_are_there() {
+    let page = text("docs/guarantees.md");
+    let named = Regex::new(r"\[[^\]]+\]\(\.\./([^)]+\.rs)\)((?:\s+`\w+`)*)").unwrap();
+    let name = Regex::new(r"`(\w+)`").unwrap();
+    let mut count = 0;
+    for found in named.captures_iter(&page) {
+        let (file, tests) = (&found[1], &found[2]);
+        let code = text(file);
+        assert!(name.is_match(tests), "no test of {file} is named");
+        for test in name.captures_iter(tests) {
+            let is_test = format!(r"#\[(tokio::)?test[^\]]*\]\s+(#\[[^\]]*\]\s+)*(async )?fn {}\(", &test[1]);
+            assert!(Regex::new(&is_test).unwrap().is_match(&code), "{file} has no test {}", &test[1]);
+            count += 1;
+        }
+    }
+    assert!(count > 40, "only {count} tests are found");
+    let promises = page.split("\n## Faults injected").next().unwrap();
+    for row in promises.lines().filter(|line| line.starts_with("| ") && !line.starts_with("| promise")) {
+        assert!(row.starts_with("| ---") || named.is_match(row), "nothing shows this: {row}");
+    }
 }

@@ -10,6 +10,31 @@ use kube::Api;
 use local_cluster::Toxiproxy;
 use support::{Operator, World, tenant};
 
+/// Gives a `ServiceAccount` what an operator needs in the world's namespace, and of a Lease these rights.
+async fn grant(world: &World, lease: &str) {
+    let namespace = world.namespace();
+    let roles = format!(
+        "
+apiVersion: rbac.authorization.k8s.io/v1
+kind: Role
+metadata: {{ name: operator, namespace: {namespace} }}
+rules:
+- {{ apiGroups: [runtime.veralux.io], resources: [runtimetenants], verbs: [get, list, watch, patch] }}
+- {{ apiGroups: [runtime.veralux.io], resources: [runtimetenants/status], verbs: [patch] }}
+- {{ apiGroups: [''], resources: [secrets], verbs: [get, list, watch] }}
+- {{ apiGroups: [events.k8s.io], resources: [events], verbs: [create, patch] }}
+- {{ apiGroups: [coordination.k8s.io], resources: [leases], verbs: [{lease}] }}
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: RoleBinding
+metadata: {{ name: operator, namespace: {namespace} }}
+roleRef: {{ apiGroup: rbac.authorization.k8s.io, kind: Role, name: operator }}
+subjects: [{{ kind: ServiceAccount, name: operator, namespace: {namespace} }}]
+"
+    );
+    world.cluster().apply_yaml(&roles).await.unwrap();
+}
+
 async fn holder(world: &World) -> Option<String> {
     let leases: Api<Lease> = Api::namespaced(world.client(), world.namespace());
     leases.get_opt("runtime-operator").await.unwrap()?.spec?.holder_identity
@@ -93,6 +118,59 @@ async fn a_lost_counter_costs_the_leader_a_number_and_nothing_else() {
     let epoch: u64 = world.key("runtime-operator:epoch").await.unwrap().parse().unwrap();
     assert!(epoch > 1, "never set back: {epoch}");
     assert!(leader.is_running());
+    world.finish().await;
+}
+
+#[tokio::test]
+async fn a_replica_that_may_not_use_the_lease_is_not_ready_and_says_what_it_lacks() {
+    let world = World::new().await;
+    let kubeconfig = world.cluster().service_account_kubeconfig(world.namespace(), "operator").await.unwrap();
+    grant(&world, "'deletecollection'").await;
+    let operator = world.operator().leader_elect().kubeconfig(kubeconfig).spawn().await;
+
+    let why = world.wait_not_ready(&operator, "can't read or write the Lease").await;
+    assert!(why.contains("forbids get, list, watch, patch there"), "{why}");
+    assert_eq!(operator.probe("livez").await.unwrap().0, 200, "a restart would not help");
+    grant(&world, "get, list, watch").await;
+    let why = world.wait_not_ready(&operator, "forbids patch, create there").await;
+    assert!(why.contains("A Role must allow get, list, watch, patch and create on leases"), "{why}");
+    assert_eq!(holder(&world).await, None);
+
+    grant(&world, "get, list, watch, patch, create").await;
+    world.wait_operator_ready(&operator).await;
+    wait_leading(&world, &operator).await;
+    world.apply(&tenant("acme").dids(["+15550100001"])).await;
+    world.wait_ready("acme").await;
+
+    // What a leader may no longer renew it gives up, and says why.
+    grant(&world, "get").await;
+    let why = world.wait_not_ready(&operator, "can't read or write the Lease").await;
+    assert!(why.contains("forbids list, watch, patch there"), "{why}");
+    assert!(operator.metric("runtime_operator_leading").await < 1.0);
+    world.finish().await;
+}
+
+#[tokio::test]
+async fn a_follower_serves_admin_reads_and_probes() {
+    let world = World::new().await;
+    let replica = || {
+        let builder = world.operator().leader_elect().env("ENABLE_RUNTIME_ADMIN", "true");
+        builder.env("RUNTIME_ADMIN_AUTH", "none")
+    };
+    let leader = replica().start().await;
+    wait_leading(&world, &leader).await;
+    let follower = replica().start().await;
+    world.apply(&tenant("acme").dids(["+15550100001"])).await;
+    world.wait_ready("acme").await;
+
+    assert_eq!(leader.probe("readyz").await, Some((200, "ok\n".to_owned())));
+    assert_eq!(follower.probe("readyz").await, Some((200, "ok: following\n".to_owned())));
+    assert_eq!(follower.probe("livez").await, Some((200, "ok\n".to_owned())));
+    let url = format!("{}/api/admin/runtime/dids/+15550100001", follower.admin_url());
+    let answer = reqwest::Client::builder().no_proxy().build().unwrap().get(url).send().await.unwrap();
+    assert_eq!(answer.status().as_u16(), 200);
+    let answer: serde_json::Value = answer.json().await.unwrap();
+    assert_eq!(answer, serde_json::json!({ "didE164": "+15550100001", "tenantId": "acme" }));
     world.finish().await;
 }
 

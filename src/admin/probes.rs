@@ -1,26 +1,29 @@
 //! `/livez`, `/readyz` and `/metrics`, on a port of their own and open to whoever reaches it.
 
+use std::sync::Arc;
+
 use tokio::net::TcpListener;
 use warp::Filter;
 use warp::http::{StatusCode, header};
 
-use crate::controller::{Hold, Readiness};
+use crate::controller::Health;
 use crate::telemetry::{Format, Metrics};
 
 /// Serves probes and metrics until `stop` is done.
 pub async fn serve(
     listener: TcpListener,
     metrics: Metrics,
-    readiness: Readiness,
+    health: Arc<Health>,
     stop: impl Future<Output = ()> + Send + 'static,
 ) {
-    let live = warp::path!("livez").map(|| "ok\n".to_owned());
-    let ready = warp::path!("readyz").map(move || match &*readiness.borrow() {
-        Ok(_) => warp::reply::with_status("ok\n".to_owned(), StatusCode::OK),
-        // A follower serves reads as well as the leader does.
-        Err(Hold::Following) => warp::reply::with_status("ok: following\n".to_owned(), StatusCode::OK),
-        Err(Hold::Starting) => not_ready("starting"),
-        Err(Hold::FollowingBlindly(why) | Hold::Redis(why)) => not_ready(why),
+    let pulse = Arc::clone(&health);
+    let live = warp::path!("livez").map(move || match pulse.alive() {
+        Ok(()) => say(StatusCode::OK, "ok"),
+        Err(why) => say(StatusCode::SERVICE_UNAVAILABLE, &format!("not alive: {why}")),
+    });
+    let ready = warp::path!("readyz").map(move || match health.ready() {
+        Ok(how) => say(StatusCode::OK, how),
+        Err(why) => say(StatusCode::SERVICE_UNAVAILABLE, &format!("not ready: {why}")),
     });
     let accept = warp::header::optional::<String>(header::ACCEPT.as_str());
     let metrics = warp::path!("metrics").and(accept).map(move |accept: Option<String>| {
@@ -31,6 +34,6 @@ pub async fn serve(
     warp::serve(routes).incoming(listener).graceful(stop).run().await;
 }
 
-fn not_ready(why: &str) -> warp::reply::WithStatus<String> {
-    warp::reply::with_status(format!("not ready: {why}\n"), StatusCode::SERVICE_UNAVAILABLE)
+fn say(status: StatusCode, text: &str) -> warp::reply::WithStatus<String> {
+    warp::reply::with_status(format!("{text}\n"), status)
 }

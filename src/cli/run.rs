@@ -14,7 +14,7 @@ use tracing::{error, info};
 
 use super::Failure;
 use crate::admin::{self, Access, Limits, probes};
-use crate::controller::{Controller, Hold, WATCH_SILENCE};
+use crate::controller::{Controller, Health, Pace, WATCH_SILENCE};
 use crate::leader;
 use crate::settings::{AdminAuth, RunArgs, Settings};
 use crate::store::{ClusterId, Store, StoreError};
@@ -71,7 +71,7 @@ async fn run(settings: Settings, store: Store) -> Result<(), Failure> {
     let metrics = Metrics::default();
     watch_certificates(&metrics, &settings);
     let store = store.observed_by(Arc::new(metrics.clone()));
-    let (ready, readiness) = watch::channel(Err(Hold::Starting));
+    let health = Arc::new(Health::default());
     let telemetry = TcpListener::bind(settings.telemetry_addr)
         .await
         .map_err(|error| format!("--telemetry-addr {}: {error}", settings.telemetry_addr))?;
@@ -93,7 +93,7 @@ async fn run(settings: Settings, store: Store) -> Result<(), Failure> {
             let _ = stopped.wait_for(|stopped| *stopped).await;
         }
     };
-    let probes = tokio::spawn(probes::serve(telemetry, metrics.clone(), readiness, stopping()));
+    let probes = tokio::spawn(probes::serve(telemetry, metrics.clone(), Arc::clone(&health), stopping()));
     let admin = tokio::spawn(admin.serve(stopping()));
     let (leadership, leader) = leader::channel();
     let controller = Controller {
@@ -106,8 +106,9 @@ async fn run(settings: Settings, store: Store) -> Result<(), Failure> {
         identity: identity.clone(),
         leader: leader.clone(),
         metrics,
+        pace: Pace::default(),
     };
-    let mut controlling = tokio::spawn(controller.run(ready, stopping()));
+    let mut controlling = tokio::spawn(controller.run(health, stopping()));
     // The Lease is given back after the controller has finished what runs, never before.
     let (finish, finished) = watch::channel(false);
     let leading = async {

@@ -7,10 +7,12 @@ use futures::channel::mpsc::UnboundedSender;
 use kube::Client;
 use kube::runtime::events::Recorder;
 use kube::runtime::reflector::{self, ObjectRef};
-use tokio::sync::{RwLock, watch};
+use tokio::sync::RwLock;
 use tracing::Span;
 
-use super::error::{Error, Hold};
+use super::error::Error;
+use super::health::Health;
+use super::secrets::Version;
 use super::state::State;
 use super::tenant::{Tenant, reference};
 use crate::domain::claims::Touched;
@@ -31,8 +33,8 @@ pub struct Context {
     pub publish_secret: bool,
     /// The namespaces that are watched; empty: all.
     pub namespaces: Vec<String>,
-    /// The number that writes carry; none: nothing may be written yet, and why.
-    pub epoch: watch::Receiver<Result<Epoch, Hold>>,
+    /// The number that writes carry, or why nothing may be written yet; and how it goes.
+    pub health: Arc<Health>,
     /// The resources as the watch shows them.
     pub tenants: reflector::Store<Tenant>,
     /// Writes events.
@@ -62,7 +64,7 @@ impl Context {
 
     /// The number that a write must carry.
     pub fn epoch(&self) -> Result<Epoch, Error> {
-        self.epoch.borrow().clone().map_err(Error::from)
+        self.health.work().map_err(Error::from)
     }
 
     /// Reports a write, which carried this number, that failed.
@@ -93,6 +95,7 @@ impl Context {
             match state.entry_mut(uid) {
                 Some(entry) if entry.gone => self.send_gone(uid),
                 Some(entry) => {
+                    self.health.pulse().asked(now);
                     entry.waits_since[Queue::Publish as usize].get_or_insert(now);
                     entry.begin_trace();
                     // The queue is closed only when the process is about to end.
@@ -120,6 +123,18 @@ impl Context {
             entry.waits_since[Queue::Status as usize].get_or_insert_with(Instant::now);
         }
         drop(self.tellings.unbounded_send(reference(name)));
+    }
+
+    /// Has readiness say what Redis refuses, for as long as somebody waits for it.
+    pub fn feel_refusals(&self) {
+        let state = self.state();
+        let refusal = state.refusal.clone().filter(|_| !state.failing.is_empty());
+        self.health.refused(refusal);
+    }
+
+    /// A Secret's version as it is recorded: with or without its value makes a difference.
+    pub fn recorded(&self, version: Version) -> Version {
+        if self.publish_secret { version } else { format!("reference:{version}") }
     }
 
     /// The turn of this one has come. Gives back the span of the change that called for it; the status is its last part.

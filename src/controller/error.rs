@@ -3,13 +3,13 @@
 use crate::store::StoreError;
 
 /// Every [`Error::reason`] that is counted as a failure: beside those of Redis, what this room adds.
-pub const ERRORS: [&str; StoreError::REASONS.len() + 6] = {
-    let mut all = ["RedisUnavailable"; StoreError::REASONS.len() + 6];
-    [all[1], all[2], all[3]] = ["SecretReadFailed", "StatusWriteFailed", "Unsettled"];
-    [all[4], all[5]] = ["ResourceReadFailed", "WatchBehind"];
+pub const ERRORS: [&str; StoreError::REASONS.len() + 5] = {
+    let mut all = ["SecretReadFailed"; StoreError::REASONS.len() + 5];
+    [all[1], all[2], all[3], all[4]] =
+        ["ResourceReadFailed", "WatchBehind", "StatusWriteFailed", "Unsettled"];
     let mut at = 0;
     while at < StoreError::REASONS.len() {
-        all[at + 6] = StoreError::REASONS[at];
+        all[at + 5] = StoreError::REASONS[at];
         at += 1;
     }
     all
@@ -23,7 +23,7 @@ pub enum Error {
     NotLeading,
     /// Redis can't be used, and everything is looked at once it can: what is wrong with it.
     #[error("{0}")]
-    Waiting(String),
+    Waiting(StoreError),
     /// Redis could not be asked or told.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -50,8 +50,7 @@ impl Error {
     pub fn reason(&self) -> &'static str {
         match self {
             Self::NotLeading => "NotLeading",
-            Self::Waiting(_) => "RedisUnavailable",
-            Self::Store(error) => error.reason(),
+            Self::Waiting(error) | Self::Store(error) => error.reason(),
             Self::ReadSecret(..) => "SecretReadFailed",
             Self::ReadResource(..) => "ResourceReadFailed",
             Self::Behind(_) => "WatchBehind",
@@ -69,15 +68,17 @@ pub enum Hold {
     /// Another replica leads.
     Following,
     /// Another replica leads, and this one can't ask Redis for what it is asked: why.
-    FollowingBlindly(String),
+    FollowingBlindly(StoreError),
+    /// It can't take part in the election: what it may not do.
+    Lease(String),
     /// Redis can't be asked or told.
-    Redis(String),
+    Redis(StoreError),
 }
 
 impl From<Hold> for Error {
     fn from(hold: Hold) -> Self {
         match hold {
-            Hold::Starting | Hold::Following | Hold::FollowingBlindly(_) => Self::NotLeading,
+            Hold::Starting | Hold::Following | Hold::FollowingBlindly(_) | Hold::Lease(_) => Self::NotLeading,
             Hold::Redis(why) => Self::Waiting(why),
         }
     }

@@ -9,15 +9,24 @@
 //! | `prepare` | what one resource calls for, as a value |
 //! | `reconcile` | has it done in Redis, and notes what came of it |
 //! | `tell` | finalizer, status, events, after the publish |
+//! | `lead` | begins to write when this replica leads, and hears what Redis tells |
+//! | `repairs` | how often keys are set right that somebody else changes again and again |
+//! | `audit` | finds what sends no message |
 //! | `orphans` | what is left of resources that are gone |
+//! | `health`, `pulse` | what the probes answer |
 
 mod ask;
+mod audit;
 mod context;
 mod enduring;
 mod error;
+mod health;
+mod lead;
 mod orphans;
 mod prepare;
+mod pulse;
 mod reconcile;
+mod repairs;
 mod secrets;
 mod state;
 mod tell;
@@ -26,7 +35,7 @@ mod watch;
 
 use std::convert::Infallible;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures::channel::mpsc::{UnboundedReceiver, unbounded};
 use futures::{FutureExt, StreamExt};
@@ -35,18 +44,19 @@ use kube::runtime::applier;
 use kube::runtime::controller::{Action, Config};
 use kube::runtime::events::{Recorder, Reporter};
 use kube::runtime::reflector::{ObjectRef, store::Writer};
-use tokio::sync::{RwLock, watch as channel};
-use tokio::time::sleep;
+use tokio::sync::RwLock;
 use tracing::{debug, info, warn};
 
 use crate::domain::Uid;
-use crate::leader::{Leader, Leadership};
-use crate::store::{Cause, ClusterId, Epoch, Signal, Store, StoreError, TouchedKey, Tracking};
-use crate::telemetry::{Drift, Metrics};
+use crate::leader::Leader;
+use crate::store::{ClusterId, Store};
+use crate::telemetry::Metrics;
 use context::Context;
 pub use enduring::WATCH_SILENCE;
 use error::Error;
 pub use error::{ERRORS, Hold};
+pub use health::Health;
+use lead::Lead;
 use state::State;
 use tenant::Tenant;
 
@@ -58,8 +68,6 @@ const TELLINGS: u16 = 16;
 const STOP_WITHIN: Duration = Duration::from_secs(3);
 /// How often it is tried again where Redis fails.
 const RETRY: Duration = Duration::from_secs(1);
-/// How often everything is checked that Redis does not tell of.
-const AUDIT: Duration = Duration::from_secs(300);
 
 /// What a controller is made of.
 pub struct Controller {
@@ -81,6 +89,28 @@ pub struct Controller {
     pub leader: Leader,
     /// What is counted.
     pub metrics: Metrics,
+    /// What it does by the clock.
+    pub pace: Pace,
+}
+
+/// How often the controller does what nobody calls for.
+#[derive(Clone, Copy, Debug)]
+pub struct Pace {
+    /// How often everything is compared that Redis does not tell of; each time between half and one and a half of it.
+    pub audit: Duration,
+    /// How often orphans are looked for.
+    pub sweep: Duration,
+    /// How long a record may lack its resource before it is an orphan: a relist of a stale API server passes.
+    pub grace: Duration,
+    /// How many tenants an audit compares in one round trip.
+    pub piece: usize,
+}
+
+impl Default for Pace {
+    fn default() -> Self {
+        let seconds = Duration::from_secs;
+        Self { audit: seconds(300), sweep: seconds(10), grace: seconds(60), piece: 256 }
+    }
 }
 
 /// The receiving ends of a context's queues.
@@ -90,20 +120,22 @@ struct Queues {
     gone: UnboundedReceiver<Uid>,
 }
 
-/// Whether the controller does its work, for the readiness probe.
-pub type Readiness = channel::Receiver<Result<Epoch, Hold>>;
-
 impl Controller {
-    /// Works until `stop` is done, then finishes what runs. Gives its readiness to `ready` at once.
-    pub async fn run(
+    /// Works until `stop` is done, then finishes what runs. How it fares is told in `health` all the time.
+    pub async fn run(self, health: Arc<Health>, stop: impl Future<Output = ()> + Send + 'static) {
+        let (ctx, queues, writer) = self.context(health);
+        self.run_in(ctx, queues, writer, stop.shared()).await;
+    }
+
+    async fn run_in(
         self,
-        ready: channel::Sender<Result<Epoch, Hold>>,
-        stop: impl Future<Output = ()> + Send + 'static,
+        ctx: Arc<Context>,
+        queues: Queues,
+        writer: Writer<Tenant>,
+        stop: impl Future<Output = ()> + Clone + Send + 'static,
     ) {
-        let (ctx, queues, writer) = self.context(ready.subscribe());
         let counted = Arc::downgrade(&ctx);
         ctx.metrics.count_with(move || counted.upgrade().map(|ctx| ctx.census()).unwrap_or_default());
-        let stop = stop.shared();
         let mut streams = watch::streams(&self.watches, &ctx.namespaces);
         let mut intake = watch::Intake::new(&ctx, writer);
         let (listed, all_listed) = tokio::sync::oneshot::channel();
@@ -120,10 +152,7 @@ impl Controller {
         };
         let leading = async {
             if all_listed.await.is_ok() {
-                let tracking = ctx.store.track(&ctx.cluster);
-                let leader = self.leader.clone();
-                let health = tracking.health();
-                Lead { ctx: &ctx, ready: &ready, leader, tracking, health, again: false }.run().await;
+                Lead::new(&ctx, self.leader.clone()).run().await;
             }
         };
         let working = work(&ctx, queues, stop.clone());
@@ -132,7 +161,9 @@ impl Controller {
             () = &mut working => {}
             () = taking_in => {}
             () = leading => {}
-            () = orphans::sweep(&ctx) => {}
+            () = orphans::sweep(&ctx, &self.pace) => {}
+            () = audit::run(&ctx, &self.pace) => {}
+            () = beat(&ctx) => {}
             () = stop => {
                 info!("stopping: finishing what runs");
                 if tokio::time::timeout(STOP_WITHIN, working).await.is_err() {
@@ -142,7 +173,7 @@ impl Controller {
         }
     }
 
-    fn context(&self, epoch: Readiness) -> (Arc<Context>, Queues, Writer<Tenant>) {
+    fn context(&self, health: Arc<Health>) -> (Arc<Context>, Queues, Writer<Tenant>) {
         let writer = Writer::default();
         let (looks, looks_out) = unbounded();
         let (tellings, tellings_out) = unbounded();
@@ -155,7 +186,7 @@ impl Controller {
             cluster: self.cluster.clone(),
             publish_secret: self.publish_secret,
             namespaces: self.namespaces.clone(),
-            epoch,
+            health,
             tenants: writer.as_reader(),
             recorder: Recorder::new(self.client.clone(), reporter),
             metrics: self.metrics.clone(),
@@ -167,6 +198,15 @@ impl Controller {
             state: Mutex::new(State::default()),
         };
         (Arc::new(ctx), Queues { looks: looks_out, tellings: tellings_out, gone: gone_out }, writer)
+    }
+}
+
+/// Says that this loop runs: it shares its task with all that the controller does.
+async fn beat(ctx: &Context) {
+    let mut beats = tokio::time::interval(pulse::BEAT);
+    loop {
+        beats.tick().await;
+        ctx.health.pulse().beat(Instant::now());
     }
 }
 
@@ -190,7 +230,10 @@ async fn work(ctx: &Arc<Context>, queues: Queues, stop: impl Future<Output = ()>
     );
     // What fails is counted and tried again by the error policies; an object that is gone needs neither.
     futures::join!(
-        looks.for_each(|_| std::future::ready(())),
+        looks.for_each(|_| {
+            ctx.health.pulse().moved(Instant::now());
+            std::future::ready(())
+        }),
         tellings.for_each(|_| std::future::ready(())),
         orphans::remove_gone(ctx, queues.gone.take_until(stop)),
     );
@@ -203,177 +246,80 @@ fn tell_again(tenant: Arc<Tenant>, error: &Error, ctx: Arc<Context>) -> Action {
     Action::requeue(reconcile::jittered(2 * RETRY))
 }
 
-/// Begins to write with each number that this replica leads with, once everything that Redis holds is known; and has
-/// looked at whatever Redis says that somebody else did.
-struct Lead<'a> {
-    ctx: &'a Context,
-    ready: &'a channel::Sender<Result<Epoch, Hold>>,
-    leader: Leader,
-    tracking: Tracking,
-    /// Why Redis can't be followed.
-    health: channel::Receiver<Option<StoreError>>,
-    /// Redis is to be read; it failed before.
-    again: bool,
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::admin::probes;
+    use crate::store::{Epoch, RedisSettings};
 
-impl Lead<'_> {
-    async fn run(mut self) {
-        let mut leadership = self.leader.state.clone();
-        leadership.mark_changed();
-        let audit = sleep(reconcile::jittered(AUDIT));
-        tokio::pin!(audit);
-        loop {
-            tokio::select! {
-                changed = leadership.changed() => match changed {
-                    Ok(()) => {
-                        let now = leadership.borrow_and_update().clone();
-                        self.follow(now).await;
-                    }
-                    Err(_) => return,
-                },
-                signal = self.tracking.next() => match signal {
-                    Some(signal) => self.hear(signal).await,
-                    None => return,
-                },
-                // What Redis tells when it is back comes as a signal.
-                Ok(()) = self.health.changed() => self.feel(),
-                () = &mut audit => {
-                    audit.set(sleep(reconcile::jittered(AUDIT)));
-                    self.begin().await;
-                }
-                () = sleep(RETRY), if self.again => self.begin().await,
+    /// Waits until the probe answers with this status, and gives back what it says.
+    async fn wait_livez(url: &str, status: u16) -> String {
+        let asks = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(10)).build().unwrap();
+        for _ in 0..6000 {
+            let answer = asks.get(url).send().await.unwrap();
+            if answer.status().as_u16() == status {
+                return answer.text().await.unwrap();
             }
+            tokio::time::sleep(Duration::from_millis(10)).await;
         }
+        panic!("{url} does not answer with {status}");
     }
 
-    async fn follow(&mut self, leadership: Leadership) {
-        match leadership {
-            Leadership::Following => self.stand_by(),
-            Leadership::Waiting(why) => self.hold(Hold::Redis(why)),
-            Leadership::Leading(_) => self.begin().await,
-        }
-    }
-
-    fn feel(&mut self) {
-        let sick = self.health.borrow_and_update().clone();
-        self.ctx.metrics.redis_up.set(i64::from(sick.is_none()));
-        match sick {
-            _ if *self.leader.state.borrow() == Leadership::Following => self.stand_by(),
-            Some(error) => self.hold(Hold::Redis(error.to_string())),
-            None => {}
-        }
-    }
-
-    /// A follower waits for nothing that Redis would have to do, and so says nothing of the kind about any resource:
-    /// that is the leader's.
-    fn stand_by(&self) {
-        let sick = self.health.borrow().as_ref().map(ToString::to_string);
-        self.hold(sick.map_or(Hold::Following, Hold::FollowingBlindly));
-    }
-
-    async fn hear(&mut self, signal: Signal) {
-        match signal {
-            Signal::Touched(key) => self.doubt(&key),
-            Signal::CheckEverything(cause) => {
-                info!(cause = cause.as_str(), "everything in Redis is checked");
-                self.ctx.metrics.checked(cause);
-                let carried = self.ready.borrow().clone();
-                match carried {
-                    // The number is gone too, and with the next one everything is checked. It is that which writes
-                    // carry: where a refused write has told already, there is a next one.
-                    Ok(epoch) if cause == Cause::Flushed => self.leader.fenced(epoch),
-                    _ => self.begin().await,
-                }
-            }
-        }
-    }
-
-    /// Somebody wrote a key that is not as its record has it, or is no record's.
-    fn doubt(&self, key: &TouchedKey) {
-        debug!(?key, "touched from outside");
-        let concerned = {
-            let mut state = self.ctx.state();
-            let concerned = match key {
-                TouchedKey::Did(did) => state.concerned_by_did(did),
-                TouchedKey::Config(tenant) => state.concerned_by_tenant(tenant),
-            };
-            if let Some(uid) = &concerned {
-                state.doubt(uid);
-            }
-            concerned
+    #[tokio::test]
+    async fn a_loop_that_is_blocked_is_not_alive_until_it_goes_on() {
+        let nobody = "127.0.0.1:1";
+        let store = Store::new(RedisSettings {
+            url: format!("redis://{nobody}").into(),
+            username_file: None,
+            password_file: None,
+            ca_file: None,
+            cert_file: None,
+            key_file: None,
+            sentinels: Vec::new(),
+            sentinel_service: None,
+        });
+        let (_leading, leader) = crate::leader::channel();
+        let metrics = Metrics::default();
+        let client =
+            Client::try_from(kube::Config::new(format!("http://{nobody}").parse().unwrap())).unwrap();
+        let controller = Controller {
+            client: client.clone(),
+            watches: client,
+            store: store.unwrap(),
+            cluster: ClusterId::new("here"),
+            publish_secret: true,
+            namespaces: Vec::new(),
+            identity: "me".to_owned(),
+            leader,
+            metrics: metrics.clone(),
+            pace: Pace { sweep: Duration::from_millis(10), ..Pace::default() },
         };
-        if concerned.is_some() {
-            let what = match key {
-                TouchedKey::Did(_) => Drift::Number,
-                TouchedKey::Config(_) => Drift::Config,
-            };
-            self.ctx.metrics.drifted(what, 1);
-        }
-        self.ctx.look_at(&concerned);
-    }
+        let health = Arc::new(Health::silent_within(Duration::from_secs(2)));
+        // So that the loop has something to do with the index.
+        health.set(Ok(Epoch(1)));
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}/livez", listener.local_addr().unwrap());
+        tokio::spawn(probes::serve(listener, metrics, Arc::clone(&health), std::future::pending()));
+        let (ctx, queues, writer) = controller.context(health);
+        let never = std::future::pending::<()>().shared();
+        let runs = (Arc::clone(&ctx), queues, writer);
+        // On a thread of its own: what is blocked there takes nothing with it.
+        std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+            runtime.block_on(controller.run_in(runs.0, runs.1, runs.2, never));
+        });
+        assert_eq!(wait_livez(&url, 200).await, "ok\n");
 
-    /// Reads what Redis holds, and has everything looked at.
-    async fn begin(&mut self) {
-        let Leadership::Leading(epoch) = *self.leader.state.borrow() else { return };
-        // While it can't be followed, what it holds changes unseen. A signal says when it can.
-        if self.health.borrow().is_some() {
-            return;
-        }
-        match load(self.ctx).await {
-            Ok(()) => {
-                self.again = false;
-                self.set(Ok(epoch));
-                self.ctx.look_at_all();
-            }
-            Err(error) => {
-                self.again = true;
-                self.hold(Hold::Redis(error.to_string()));
-            }
-        }
-    }
+        let (release, released) = std::sync::mpsc::channel::<()>();
+        let holds = std::thread::spawn(move || {
+            let _state = ctx.state();
+            let _ = released.recv();
+        });
 
-    fn hold(&self, hold: Hold) {
-        let why = if let Hold::Redis(why) = &hold { Some(why.clone()) } else { None };
-        if self.set(Err(hold))
-            && let Some(why) = why
-        {
-            warn!(why, "Redis can't be used, so nothing is written");
-            // Resources that wait for a change say that they do.
-            self.ctx.look_at_all();
-        }
+        let why = wait_livez(&url, 503).await;
+        assert!(why.starts_with("not alive: the controller's loop has stood still for"), "{why}");
+        release.send(()).unwrap();
+        holds.join().unwrap();
+        wait_livez(&url, 200).await;
     }
-
-    fn set(&self, value: Result<Epoch, Hold>) -> bool {
-        self.ctx.metrics.leading.set(i64::from(value.is_ok()));
-        let epoch = value.as_ref().map_or(0, |epoch| epoch.0);
-        self.ctx.metrics.epoch.set(i64::try_from(epoch).unwrap_or(i64::MAX));
-        self.ready.send_if_modified(|before| {
-            let changed = *before != value;
-            *before = value;
-            changed
-        })
-    }
-}
-
-/// Reads every ownership record of this cluster, and whether Redis still holds what it says.
-async fn load(ctx: &Context) -> Result<(), StoreError> {
-    let mut records = ctx.store.records(&ctx.cluster).await?;
-    // Another operator of this cluster, which watches other namespaces, has its own.
-    records.retain(|record| ctx.watches(&record.owner.namespace));
-    let tenants: Vec<_> = records.iter().map(|record| record.tenant.clone()).collect();
-    let found = ctx.store.inspect(&tenants).await?;
-    let records: Vec<_> = records
-        .into_iter()
-        .zip(found)
-        .map(|(record, found)| {
-            let intact = found.intact && found.record.as_ref() == Some(&record);
-            (record, intact)
-        })
-        .collect();
-    let broken = records.iter().filter(|(_, intact)| !intact).count();
-    ctx.metrics.drifted(Drift::Record, broken);
-    info!(records = records.len(), broken, "Redis was read");
-    let touched = ctx.state().load(records);
-    ctx.look_at_touched(&touched, &[]);
-    Ok(())
 }

@@ -6,7 +6,7 @@ use tracing::{Instrument, trace_span};
 use super::ask;
 use super::context::Context;
 use super::error::Error;
-use super::secrets::{self, Resolved, Version};
+use super::secrets::{self, Resolved};
 use super::state::{secret_key, told};
 use super::tenant::Tenant;
 use crate::api;
@@ -92,7 +92,7 @@ impl Publish<'_> {
         let Some(version) = self.ctx.state().secret_version(&wanted) else {
             return Ok(self.without(secrets::fault(&wanted, SecretFaultKind::NotFound)));
         };
-        let fingerprint = self.look.fingerprint(self.wanted, self.recorded(version));
+        let fingerprint = self.look.fingerprint(self.wanted, self.ctx.recorded(version));
         if self.look.is_recorded(self.wanted, &fingerprint)
             && (self.look.view.verified || self.verify(&fingerprint).await?)
         {
@@ -122,11 +122,6 @@ impl Publish<'_> {
         Prepared::Settled(self.look.kept(self.wanted, Blocker::Secret(fault)))
     }
 
-    /// A Secret's version as it is recorded: with or without its value makes a difference.
-    fn recorded(&self, version: Version) -> String {
-        if self.ctx.publish_secret { version } else { format!("reference:{version}") }
-    }
-
     /// Whether Redis holds exactly what its record says, and the record says this.
     async fn verify(&self, fingerprint: &Fingerprint) -> Result<bool, Error> {
         let draft = &self.wanted.draft;
@@ -152,7 +147,7 @@ impl Publish<'_> {
 
     fn step(&self, secret: Resolved) -> Prepared {
         let value = self.ctx.publish_secret.then_some(&secret.value);
-        let version = self.recorded(secret.version);
+        let version = self.ctx.recorded(secret.version);
         let ready = match self.look.ready(self.wanted, version, value, told(self.tenant.status())) {
             Ok(ready) => ready,
             Err(blocker) => return Prepared::Settled(self.look.kept(self.wanted, blocker)),

@@ -13,7 +13,8 @@ use super::ask;
 use super::context::Context;
 use super::error::Error;
 use super::prepare::{Prepared, Todo, prepare};
-use super::state::{Note, Outcome, State};
+use super::secrets::Version;
+use super::state::{Fingerprint, Note, Outcome, State};
 use super::tenant::Tenant;
 use crate::api;
 use crate::contract::Did;
@@ -35,7 +36,9 @@ pub async fn reconcile(tenant: Arc<Tenant>, ctx: Arc<Context>) -> Result<Action,
     let change = ctx.turn(Queue::Publish, &uid);
     ctx.metrics.reconciles.inc();
     let span = trace_span!(target: TRACES, parent: &change, "look", resource = %tenant.name());
+    let look = ctx.health.pulse().look();
     let settled = settle(&ctx, &uid).instrument(span).await;
+    drop(look);
     ctx.metrics.looked(began.elapsed());
     match settled {
         Ok(()) => {}
@@ -49,6 +52,7 @@ pub async fn reconcile(tenant: Arc<Tenant>, ctx: Arc<Context>) -> Result<Action,
     }
     let outside = succeed(&ctx, &uid);
     catch_up(&ctx, &uid);
+    ctx.feel_refusals();
     ctx.tell(&uid, &tenant.name());
     // Nothing in Kubernetes will say that somebody outside let go of what he holds.
     Ok(if outside { Action::requeue(jittered(LONGEST_WAIT)) } else { Action::await_change() })
@@ -82,17 +86,23 @@ pub fn error_policy(tenant: Arc<Tenant>, error: &Error, ctx: Arc<Context>) -> Ac
     }
     ctx.metrics.reconcile_failed(error.reason());
     let failures = fail(&ctx, &tenant, error);
+    ctx.feel_refusals();
     ctx.tell(&uid, &tenant.name());
     if matches!(error, Error::Waiting(_)) {
         debug!(resource = %tenant.name(), %uid, %error, "waits until Redis is back");
         return Action::await_change();
     }
-    // The more wait, the less each has to try: one that succeeds has all others tried at once.
-    let others = u32::try_from(ctx.state().failing.len()).unwrap_or(u32::MAX);
-    let longest = (FIRST_WAIT / 2).saturating_mul(others).clamp(10 * FIRST_WAIT, LONGEST_WAIT);
-    let wait = FIRST_WAIT.saturating_mul(1 << failures.min(10)).min(longest);
+    let others = ctx.state().failing.len();
     debug!(resource = %tenant.name(), %uid, %error, failures, "not done, tried again later");
-    Action::requeue(jittered(wait))
+    Action::requeue(jittered(wait_after(failures, others)))
+}
+
+/// How long one waits that failed so often before, while so many wait in all: the more there are, the less each has to
+/// try, since one that succeeds has all others tried at once.
+fn wait_after(failures: u32, waiting: usize) -> Duration {
+    let waiting = u32::try_from(waiting).unwrap_or(u32::MAX);
+    let longest = (FIRST_WAIT / 2).saturating_mul(waiting).clamp(10 * FIRST_WAIT, LONGEST_WAIT);
+    FIRST_WAIT.saturating_mul(1 << failures.min(10)).min(longest)
 }
 
 /// Between half and one and a half of `wait`, so that what failed together does not come back together.
@@ -127,26 +137,39 @@ fn catch_up(ctx: &Context, uid: &Uid) {
 
 /// Notes a failure, and tells the resource once if it waits for something to change.
 fn fail(ctx: &Context, tenant: &Tenant, error: &Error) -> u32 {
+    let uid = tenant.uid();
     let mut state = ctx.state();
-    state.failing.insert(tenant.uid());
-    let Some(entry) = state.entry_mut(&tenant.uid()) else { return 0 };
-    let failures = entry.failures;
-    entry.failures = failures.saturating_add(1);
+    state.failing.insert(uid.clone());
     // A refused number is no trouble of Redis': another is taken at once.
     let passing = matches!(error, Error::Store(StoreError::Fenced { .. }));
+    if let (Error::Store(error), false) = (error, passing) {
+        state.refusal = Some(error.to_string());
+    }
+    let secret = state.secrets.version_for(&uid).cloned().map(|version| ctx.recorded(version));
+    let Some(entry) = state.entry_mut(&uid) else { return 0 };
+    let failures = entry.failures;
+    entry.failures = failures.saturating_add(1);
     let reason = if tenant.is_deleting() {
         Some("DeletionWaits")
-    } else if entry.record.as_ref().map_or(told_of(tenant), |record| record.generation) == tenant.generation()
-    {
-        None
     } else {
-        Some("PublishWaits")
+        is_to_change(tenant, entry.record.as_ref(), secret).then_some("PublishWaits")
     };
     if let Some(reason) = reason.filter(|reason| !passing && entry.waits != Some(*reason)) {
         entry.waits = Some(reason);
         entry.notes.push(Note::warning(reason, format!("tried again until it works: {error}")));
     }
     failures
+}
+
+/// Whether its spec or its Secret is another than what is recorded as published. Nobody has to wait who is to be left as
+/// he is.
+fn is_to_change(tenant: &Tenant, record: Option<&Fingerprint>, secret: Option<Version>) -> bool {
+    match record {
+        Some(record) => {
+            record.generation != tenant.generation() || secret.is_some_and(|secret| secret != record.secret)
+        }
+        None => told_of(tenant) != tenant.generation(),
+    }
 }
 
 /// The generation that the status says was dealt with; it is all that is known before Redis was read.
@@ -292,7 +315,12 @@ fn conclude(
             ctx.metrics.repaired.inc();
         }
         log(uid, &todo, &applied);
+        let wrote =
+            matches!(applied, Applied::Published { .. } | Applied::Removed { .. } | Applied::Recorded);
         let mut state = ctx.state();
+        if wrote {
+            state.refusal = None;
+        }
         let name = state.entry(uid).map(|entry| entry.name.clone());
         let intact = state.entry(uid).is_some_and(|entry| entry.doubts == todo.doubts);
         if let Some(entry) = state.entry_mut(uid) {
@@ -330,6 +358,11 @@ fn notes(todo: &Todo, applied: &Applied) -> Vec<Note> {
                 let what: Vec<String> = taken_over.iter().map(ToString::to_string).collect();
                 notes.push(Note::normal("TakenOver", format!("took {}", what.join(", "))));
             }
+            if todo.repair && !adopted && taken_over.is_empty() {
+                let message = "set right what somebody else changed or removed in Redis";
+                notes.push(Note::normal("Repaired", message));
+                return notes;
+            }
             let message = match (todo.rotation, removed.is_empty()) {
                 (true, _) => "the webhook secret's new version is live".to_owned(),
                 (false, true) => format!("{} live", numbers(publication.dids.len())),
@@ -354,4 +387,27 @@ fn notes(todo: &Todo, applied: &Applied) -> Vec<Note> {
         _ => {}
     }
     notes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_wait_after_a_failure_doubles_and_is_longer_where_many_wait() {
+        let alone: Vec<u128> = (0..6).map(|failures| wait_after(failures, 1).as_millis()).collect();
+        assert_eq!(alone, [200, 400, 800, 1600, 2000, 2000], "one that is alone is soon caught up");
+        assert_eq!(wait_after(0, 10_000), FIRST_WAIT, "it may pass at once for many too");
+        assert_eq!(wait_after(u32::MAX, 10_000), LONGEST_WAIT);
+        assert_eq!(wait_after(20, 100), Duration::from_secs(10));
+    }
+
+    #[test]
+    fn what_failed_together_does_not_come_back_together() {
+        let wait = Duration::from_secs(10);
+        let waits: Vec<Duration> = (0..1000).map(|_| jittered(wait)).collect();
+        assert!(waits.iter().all(|waits| (wait / 2..wait * 3 / 2).contains(waits)));
+        let early = waits.iter().filter(|waits| **waits < wait).count();
+        assert!((300..700).contains(&early), "{early} of 1000 came in the first half");
+    }
 }

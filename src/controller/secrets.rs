@@ -37,6 +37,12 @@ impl SecretIndex {
         self.versions.get(secret)
     }
 
+    /// The version of the Secret that a resource refers to, if both exist.
+    #[must_use]
+    pub fn version_for(&self, uid: &Uid) -> Option<&Version> {
+        self.versions.get(self.uses.get(uid)?)
+    }
+
     /// A Secret was seen, changed or found gone. Says who refers to it, if anything is new.
     pub fn see(&mut self, secret: &ResourceName, version: Option<Version>) -> Vec<Uid> {
         if self.versions.get(secret) == version.as_ref() {

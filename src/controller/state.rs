@@ -26,6 +26,8 @@ pub struct State {
     pub secrets: SecretIndex,
     /// Who could not be dealt with at the last try: when one of them can be again, so may the others.
     pub failing: BTreeSet<Uid>,
+    /// What Redis refused last, until it takes a write again.
+    pub refusal: Option<String>,
     entries: HashMap<Uid, Entry>,
 }
 

@@ -165,6 +165,7 @@ impl<'a> Intake<'a> {
 
     fn drop_tenant(&mut self, name: &ResourceName, uid: &Uid) {
         let touched = self.ctx.state().forget(uid);
+        self.ctx.feel_refusals();
         let stored = self.ctx.tenants.get(&reference(name)).filter(|stored| stored.uid() == *uid);
         if let Some(stored) = stored {
             self.writer.apply_watcher_event(&Event::Delete((*stored).clone()));

@@ -34,11 +34,15 @@ impl Store {
         Ok(tenants.iter().zip(rows).map(|(tenant, row)| decode_inspection(tenant, row)).collect())
     }
 
+    /// The tenants of a cluster, by the index of its records; in no order.
+    pub async fn tenants(&self, cluster: &ClusterId) -> Result<Vec<TenantId>, StoreError> {
+        let tenants: Vec<Vec<u8>> = self.query(redis::cmd("SMEMBERS").arg(tenants_key(cluster))).await?;
+        Ok(tenants.iter().filter_map(|id| TenantId::parse(std::str::from_utf8(id).ok()?).ok()).collect())
+    }
+
     /// The records of a cluster's tenants, by their index; in no order.
     pub async fn records(&self, cluster: &ClusterId) -> Result<Vec<Record>, StoreError> {
-        let tenants: Vec<Vec<u8>> = self.query(redis::cmd("SMEMBERS").arg(tenants_key(cluster))).await?;
-        let tenants: Vec<TenantId> =
-            tenants.iter().filter_map(|id| TenantId::parse(std::str::from_utf8(id).ok()?).ok()).collect();
+        let tenants = self.tenants(cluster).await?;
         let mut records = Vec::with_capacity(tenants.len());
         for some in tenants.chunks(RECORDS_A_TRIP) {
             let found = self.read_records(some).await?;

@@ -15,7 +15,7 @@ use redis::aio::MultiplexedConnection;
 use redis::{Cmd, PushInfo, PushKind, Value};
 use tokio::sync::{mpsc, watch};
 use tokio::task::AbortHandle;
-use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep, sleep_until, timeout};
 
 use super::connection::{Connections, Pushes, RESPONSE_TIMEOUT, connect, info_field, info_text};
 use super::{ClusterId, DIDS_KEY, EPOCH_KEY, Epoch, Purpose, SeenEpoch, Store, StoreError, script, sentinel};
@@ -34,6 +34,10 @@ const SENTINELS_EVERY: Duration = Duration::from_secs(3);
 const SIGNALS: usize = 1024;
 /// How many keys one look at Redis compares.
 const KEYS_A_LOOK: usize = 512;
+/// So many looks may follow each other at once, and then one in this time, for all that is pushed until then: somebody
+/// who writes without end must not have Redis asked without end.
+const LOOKS_AT_ONCE: u32 = 256;
+const LOOK_EVERY: Duration = Duration::from_millis(5);
 /// How many of them one script call does, so that calls of the voice runtime get in between.
 const KEYS_A_CALL: usize = 64;
 
@@ -181,6 +185,19 @@ struct Session {
     server: Server,
     /// The epoch as Redis had it when it was last asked, and the one that this process had taken by then.
     epoch: (Option<u64>, u64),
+    /// When all looks so far would be paid off at one in [`LOOK_EVERY`].
+    paid: Instant,
+}
+
+impl Session {
+    /// Waits where too many looks followed each other.
+    async fn take_breath(&mut self) {
+        let now = Instant::now();
+        if let Some(earliest) = self.paid.checked_sub(LOOK_EVERY * LOOKS_AT_ONCE) {
+            sleep_until(earliest).await;
+        }
+        self.paid = self.paid.max(now) + LOOK_EVERY;
+    }
 }
 
 impl Follower {
@@ -229,7 +246,7 @@ impl Follower {
         let (server, epoch) = self.probe(&mut connection, &address).await?;
         self.connections.primary_is_at(&address);
         let epoch = (epoch, self.seen.taken());
-        Ok(Session { connection, address, pushes, server, epoch })
+        Ok(Session { connection, address, pushes, server, epoch, paid: Instant::now() })
     }
 
     /// Tells what happens until the connection is of no more use.
@@ -276,6 +293,9 @@ impl Follower {
 
     /// Takes what has been pushed until now, in one look; says whether it asked to check everything.
     async fn take_pushes(&self, session: &mut Session, first: Option<PushInfo>) -> Result<bool, End> {
+        if first.is_some() {
+            session.take_breath().await;
+        }
         let mut keys = BTreeSet::new();
         let mut everything = None;
         let mut next = first;

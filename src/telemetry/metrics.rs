@@ -48,6 +48,10 @@ pub struct Metrics {
     pub repaired: Counter,
     /// Ownership records of which the resource is gone.
     pub orphans: Gauge,
+    /// Changes from outside that were not repaired at once, since there were too many.
+    pub repairs_held_back: Counter,
+    /// Passes in which everything that Redis holds was compared.
+    pub audits: Counter,
     /// Sweeps that removed nothing since there was too much to remove.
     pub sweeps_refused: Counter,
     looks: Histogram,
@@ -191,6 +195,11 @@ impl Default for Metrics {
                 Drift::ALL.map(|what| [("what", what.as_str())]),
             ),
             repaired: all.counter("drift_repaired", "Publishes that only brought back what Redis had lost"),
+            repairs_held_back: all.counter(
+                "drift_repairs_held_back",
+                "Changes from outside that waited for their repair, since one resource's keys changed too often",
+            ),
+            audits: all.counter("audits", "Passes in which all that Redis holds was compared, piece by piece"),
             checks: all.counters(
                 "redis_checks",
                 "Checks of everything that Redis holds, by cause",

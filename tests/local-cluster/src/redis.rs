@@ -153,7 +153,7 @@ pub struct Redis {
     port: Port,
     password: Option<String>,
     tls: Option<ServerTls>,
-    _folder: Folder,
+    folder: Folder,
 }
 
 struct ServerTls {
@@ -189,7 +189,7 @@ impl Redis {
             .args([path])
             .args(args.iter().copied())
             .ready(move || answers(client.clone()));
-        Ok(Self { process: Process::start(launch).await?, port, password, tls, _folder: folder })
+        Ok(Self { process: Process::start(launch).await?, port, password, tls, folder })
     }
 
     /// `redis://` or `rediss://`, with the default user's password, database 0.
@@ -226,6 +226,27 @@ impl Redis {
     #[must_use]
     pub fn tls(&self) -> Option<&TlsFiles> {
         self.tls.as_ref().map(|tls| &tls.client)
+    }
+
+    /// Gives it a new certificate, of a new authority or of the one that it has, for connections from now on. The files of
+    /// [`Redis::tls`] change with it.
+    pub async fn renew_certificate(&self, new_authority: bool) -> Result<()> {
+        let Some(tls) = &self.tls else { return Ok(()) };
+        let mut connection = self.connection().await?;
+        let authority = match (&tls.options.authority, new_authority) {
+            (Some(authority), false) => Arc::clone(authority),
+            _ => Arc::new(Authority::new("redis renewed")?),
+        };
+        let files = authority.server(&self.folder, "server", &[])?;
+        authority.client(&self.folder, "client", None)?;
+        let mut config = redis::cmd("CONFIG");
+        config.arg("SET");
+        for (name, file) in
+            [("tls-cert-file", files.cert), ("tls-key-file", files.key), ("tls-ca-cert-file", files.ca)]
+        {
+            config.arg(name).arg(file.display().to_string());
+        }
+        Ok(config.exec_async(&mut connection).await?)
     }
 
     /// A client as the default user.

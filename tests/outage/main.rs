@@ -2,7 +2,12 @@
 //! it is back.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)] // a test fails by panicking
 
+#[path = "../support/mod.rs"]
 mod support;
+
+mod credentials;
+mod failover;
+mod refusals;
 
 use std::process::Command;
 
@@ -123,6 +128,47 @@ async fn redis_that_hangs_and_goes_on_costs_no_write_but_what_was_to_change() {
         world.redis().thaw().unwrap();
     })
     .await;
+    world.finish().await;
+}
+
+#[tokio::test]
+async fn after_an_outage_each_change_is_published_once_and_nothing_else_is() {
+    let world = World::new().await;
+    let operator = world.operator().start().await;
+    for n in 0..6 {
+        world.apply(&tenant(&format!("t{n}")).dids([format!("+1555000000{n}").as_str()])).await;
+    }
+    for n in 0..6 {
+        world.wait_ready(&format!("t{n}")).await;
+    }
+    let mut journal = world.journal().await;
+    world.redis().freeze().await.unwrap();
+    wait_sick(&world, &operator, "Redis did not answer in time").await;
+
+    for n in 0..4 {
+        let did = format!("+1555000001{n}");
+        world.patch(&format!("t{n}"), json!({ "spec": { "dids": [did] } })).await;
+    }
+    world.apply_secret("t4-webhook", "rotated").await;
+    for n in 0..5 {
+        let told = world.wait_event(&format!("t{n}"), "PublishWaits").await;
+        assert!(told.contains("Redis did not answer in time"), "{told}");
+    }
+    world.redis().thaw().unwrap();
+
+    wait_well(&world, &operator).await;
+    for n in 0..4 {
+        world.wait_live(&format!("+1555000001{n}"), Some(&format!("t{n}"))).await;
+        world.wait_ready(&format!("t{n}")).await;
+    }
+    world.wait_event("t4", "SecretRotated").await;
+    let writes = journal.writes().await;
+    for n in 0..6 {
+        let key = format!("tenantcfg:t{n}");
+        let times = writes.iter().filter(|(of, _)| *of == key).count();
+        assert_eq!(times, usize::from(n < 5), "{key}: {writes:?}");
+    }
+    assert_eq!(world.told("t5", "PublishWaits").await, 0, "nothing of it was to change");
     world.finish().await;
 }
 

@@ -2,7 +2,13 @@
 //! is rest.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)] // a test fails by panicking
 
+#[path = "../support/mod.rs"]
 mod support;
+
+mod contested;
+mod inside;
+mod orphans;
+mod silent;
 
 use serde_json::json;
 use support::{Operator, World, tenant};

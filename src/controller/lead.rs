@@ -1,0 +1,209 @@
+//! Begins to write when this replica leads, and has looked at whatever Redis says that somebody else did.
+
+use std::time::Duration;
+
+use tokio::sync::watch as channel;
+use tokio::time::{Instant, sleep, sleep_until};
+use tracing::{debug, info, warn};
+
+use super::context::Context;
+use super::error::Hold;
+use super::repairs::{Repairs, Ruling};
+use crate::leader::{Leader, Leadership};
+use crate::store::{Cause, Epoch, Signal, StoreError, TouchedKey, Tracking};
+use crate::telemetry::Drift;
+
+/// How often it is tried again where Redis fails.
+const RETRY: Duration = Duration::from_secs(1);
+
+/// Begins to write with each number that this replica leads with, once everything that Redis holds is known; and has
+/// looked at whatever Redis says that somebody else did.
+pub struct Lead<'a> {
+    ctx: &'a Context,
+    leader: Leader,
+    tracking: Tracking,
+    /// Why Redis can't be followed.
+    health: channel::Receiver<Option<StoreError>>,
+    /// Redis is to be read; it failed before.
+    again: bool,
+    /// Who was repaired how often.
+    repairs: Repairs,
+}
+
+impl<'a> Lead<'a> {
+    /// Follows Redis from here on. `leader` says whether this replica leads.
+    pub fn new(ctx: &'a Context, leader: Leader) -> Self {
+        let tracking = ctx.store.track(&ctx.cluster);
+        let health = tracking.health();
+        Self { ctx, leader, tracking, health, again: false, repairs: Repairs::default() }
+    }
+
+    /// Goes on until the process ends.
+    pub async fn run(mut self) {
+        let mut leadership = self.leader.state.clone();
+        leadership.mark_changed();
+        loop {
+            let repair = self.repairs.next();
+            tokio::select! {
+                changed = leadership.changed() => match changed {
+                    Ok(()) => {
+                        let now = leadership.borrow_and_update().clone();
+                        self.follow(now).await;
+                    }
+                    Err(_) => return,
+                },
+                signal = self.tracking.next() => match signal {
+                    Some(signal) => self.hear(signal).await,
+                    None => return,
+                },
+                // What Redis tells when it is back comes as a signal.
+                Ok(()) = self.health.changed() => self.feel(),
+                () = sleep_until(repair.unwrap_or_else(Instant::now)), if repair.is_some() => self.repair(),
+                () = sleep(RETRY), if self.again => self.begin().await,
+            }
+        }
+    }
+
+    async fn follow(&mut self, leadership: Leadership) {
+        match leadership {
+            Leadership::Following => self.stand_by(),
+            Leadership::Barred(why) => self.hold(Hold::Lease(why)),
+            Leadership::Waiting(why) => self.hold(Hold::Redis(why)),
+            Leadership::Leading(_) => self.begin().await,
+        }
+    }
+
+    fn feel(&mut self) {
+        let sick = self.health.borrow_and_update().clone();
+        self.ctx.metrics.redis_up.set(i64::from(sick.is_none()));
+        let leadership = self.leader.state.borrow().clone();
+        match (leadership, sick) {
+            (Leadership::Following, _) => self.stand_by(),
+            (Leadership::Barred(_), _) | (_, None) => {}
+            (_, Some(error)) => self.hold(Hold::Redis(error)),
+        }
+    }
+
+    /// A follower waits for nothing that Redis would have to do, and so says nothing of the kind about any resource:
+    /// that is the leader's.
+    fn stand_by(&self) {
+        let sick = self.health.borrow().clone();
+        self.hold(sick.map_or(Hold::Following, Hold::FollowingBlindly));
+    }
+
+    async fn hear(&mut self, signal: Signal) {
+        match signal {
+            Signal::Touched(key) => self.doubt(&key),
+            Signal::CheckEverything(cause) => {
+                info!(cause = cause.as_str(), "everything in Redis is checked");
+                self.ctx.metrics.checked(cause);
+                match self.ctx.health.work() {
+                    // The number is gone too, and with the next one everything is checked. It is that which writes
+                    // carry: where a refused write has told already, there is a next one.
+                    Ok(epoch) if cause == Cause::Flushed => self.leader.fenced(epoch),
+                    _ => self.begin().await,
+                }
+            }
+        }
+    }
+
+    /// Somebody wrote a key that is not as its record has it, or is no record's.
+    fn doubt(&mut self, key: &TouchedKey) {
+        debug!(?key, "touched from outside");
+        let mut state = self.ctx.state();
+        let concerned = match key {
+            TouchedKey::Did(did) => state.concerned_by_did(did),
+            TouchedKey::Config(tenant) => state.concerned_by_tenant(tenant),
+        };
+        let Some(uid) = concerned else { return };
+        let what = match key {
+            TouchedKey::Did(_) => Drift::Number,
+            TouchedKey::Config(_) => Drift::Config,
+        };
+        self.ctx.metrics.drifted(what, 1);
+        match self.repairs.touched(&uid, Instant::now()) {
+            Ruling::Now => {
+                state.doubt(&uid);
+                drop(state);
+                self.ctx.look_at([&uid]);
+            }
+            // Until then it is as if nothing had been said, or a look for another reason would repair it all the same.
+            Ruling::Later => drop(self.ctx.metrics.repairs_held_back.inc()),
+        }
+    }
+
+    /// Has those looked at whose repair had to wait.
+    fn repair(&mut self) {
+        for (uid, note) in self.repairs.due(Instant::now()) {
+            let mut state = self.ctx.state();
+            state.doubt(&uid);
+            if let (Some(entry), Some(note)) = (state.entry_mut(&uid), note) {
+                warn!(resource = %entry.name, why = note.message, "not repaired at once any more");
+                entry.notes.push(note);
+            }
+            drop(state);
+            self.ctx.look_at([&uid]);
+        }
+    }
+
+    /// Reads what Redis holds, and has everything looked at.
+    async fn begin(&mut self) {
+        let Leadership::Leading(epoch) = *self.leader.state.borrow() else { return };
+        // While it can't be followed, what it holds changes unseen. A signal says when it can.
+        if self.health.borrow().is_some() {
+            return;
+        }
+        match load(self.ctx).await {
+            Ok(()) => {
+                self.again = false;
+                self.set(Ok(epoch));
+                self.ctx.look_at_all();
+            }
+            Err(error) => {
+                self.again = true;
+                self.hold(Hold::Redis(error));
+            }
+        }
+    }
+
+    fn hold(&self, hold: Hold) {
+        let error = if let Hold::Redis(error) = &hold { Some(error.clone()) } else { None };
+        if self.set(Err(hold))
+            && let Some(error) = error
+        {
+            warn!(%error, "Redis can't be used, so nothing is written");
+            // Resources that wait for a change say that they do.
+            self.ctx.look_at_all();
+        }
+    }
+
+    fn set(&self, value: Result<Epoch, Hold>) -> bool {
+        self.ctx.metrics.leading.set(i64::from(value.is_ok()));
+        let epoch = value.as_ref().map_or(0, |epoch| epoch.0);
+        self.ctx.metrics.epoch.set(i64::try_from(epoch).unwrap_or(i64::MAX));
+        self.ctx.health.set(value)
+    }
+}
+
+/// Reads every ownership record of this cluster, and whether Redis still holds what it says.
+async fn load(ctx: &Context) -> Result<(), StoreError> {
+    let mut records = ctx.store.records(&ctx.cluster).await?;
+    // Another operator of this cluster, which watches other namespaces, has its own.
+    records.retain(|record| ctx.watches(&record.owner.namespace));
+    let tenants: Vec<_> = records.iter().map(|record| record.tenant.clone()).collect();
+    let found = ctx.store.inspect(&tenants).await?;
+    let records: Vec<_> = records
+        .into_iter()
+        .zip(found)
+        .map(|(record, found)| {
+            let intact = found.intact && found.record.as_ref() == Some(&record);
+            (record, intact)
+        })
+        .collect();
+    let broken = records.iter().filter(|(_, intact)| !intact).count();
+    ctx.metrics.drifted(Drift::Record, broken);
+    info!(records = records.len(), broken, "Redis was read");
+    let touched = ctx.state().load(records);
+    ctx.look_at_touched(&touched, &[]);
+    Ok(())
+}

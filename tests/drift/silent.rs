@@ -1,0 +1,72 @@
+//! What Redis tells nobody of is found by the audit.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use redis::AsyncCommands;
+use runtime_operator::controller::Pace;
+
+use super::inside::{CLUSTER, Inside};
+use super::support::{World, tenant};
+
+const TENANTS: usize = 5;
+
+/// All that the operator keeps for itself but who writes, as text.
+async fn records(world: &World) -> BTreeMap<String, String> {
+    let mut all = BTreeMap::new();
+    let mut connection = world.connection().await;
+    for key in world.keys("runtime-operator:*").await {
+        if key.starts_with("runtime-operator:epoch") {
+            continue;
+        }
+        let text = if key.starts_with("runtime-operator:tenants:") {
+            let mut members: Vec<String> = connection.smembers(&key).await.unwrap();
+            members.sort();
+            format!("{members:?}")
+        } else {
+            let fields: BTreeMap<String, String> = connection.hgetall(&key).await.unwrap();
+            format!("{fields:?}")
+        };
+        all.insert(key, text);
+    }
+    all
+}
+
+#[tokio::test]
+async fn a_record_that_somebody_edits_or_removes_is_set_right_by_the_audit() {
+    let world = World::new().await;
+    // In pieces that don't divide what there is.
+    let pace = Pace { audit: Duration::from_millis(300), piece: 2, ..Pace::default() };
+    let inside = Inside::start(&world, pace).await;
+    for n in 0..TENANTS {
+        world.apply(&tenant(&format!("t{n}")).dids([format!("+1555000000{n}").as_str()])).await;
+    }
+    for n in 0..TENANTS {
+        world.wait_ready(&format!("t{n}")).await;
+    }
+    let before = records(&world).await;
+    assert_eq!(before.len(), TENANTS + 2, "{before:?}");
+    let index = format!("runtime-operator:tenants:{CLUSTER}");
+
+    for harm in [
+        &["HDEL", "runtime-operator:dids", "+15550000000"][..],
+        &["HSET", "runtime-operator:tenant:t1", "sha1", "0"],
+        &["HSET", "runtime-operator:tenant:t2", "dids", "+15550009999"],
+        &["DEL", "runtime-operator:tenant:t3"],
+        &["SREM", &index, "t4"],
+        // Every tenant is compared, in whichever piece it is.
+        &["DEL", &index, "runtime-operator:dids"],
+    ] {
+        world.redis_cli(harm).await;
+        assert_ne!(records(&world).await, before, "{harm:?} is no harm");
+        world
+            .wait(&format!("all is as it was before {harm:?}"), || async {
+                let now = records(&world).await;
+                if now == before { Ok(()) } else { Err(format!("{now:#?}")) }
+            })
+            .await;
+    }
+    assert!(inside.metric("runtime_operator_audits_total") >= 1.0);
+    inside.stop().await;
+    world.finish().await;
+}
