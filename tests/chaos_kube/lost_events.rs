@@ -6,7 +6,7 @@ use crate::tally::{Tally, Usual};
 use crate::{story, stride};
 
 /// Each so many-th event, where not all are lost.
-const PART: usize = 6;
+const PART: usize = 8;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn any_event_of_a_watch_may_be_lost() {
@@ -34,6 +34,7 @@ async fn any_event_of_a_watch_may_be_lost() {
         usual.assert_no_more(&tally.end(&gated).await, &format!("event {n} lost, {event}"));
     }
     println!("survived the loss of {survived} events of {all}");
-    assert!(survived * (stride(PART) + 1) >= all, "{survived} of {all}");
+    // A story in which one is lost may have a few less.
+    assert!(3 * survived * stride(PART) >= 2 * all, "{survived} of {all}");
     gated.world.finish().await;
 }
