@@ -18,14 +18,18 @@ use crate::controller::{Controller, Health, Pace, WATCH_SILENCE};
 use crate::leader;
 use crate::settings::{AdminAuth, RunArgs, Settings};
 use crate::store::{ClusterId, Store, StoreError};
-use crate::telemetry::{self, Certificate, Metrics};
+use crate::telemetry::{self, Certificate, Metrics, Traces};
 
 pub(super) fn call(args: RunArgs) -> Result<(), Failure> {
     let settings = Settings::check(args)?;
     let store = Store::new(settings.redis.clone())?;
-    telemetry::init_logs(settings.log_format);
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let traces = Traces::from_environment(runtime.handle().clone())?;
+    telemetry::init_logs(settings.log_format, traces.as_ref());
     let outcome = runtime.block_on(run(settings, store));
+    if let Some(traces) = traces {
+        traces.end();
+    }
     // A look-up of a name that hangs must not hold the process.
     runtime.shutdown_timeout(Duration::from_millis(100));
     outcome.inspect_err(|error| error!(%error, "ends"))

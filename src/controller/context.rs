@@ -8,6 +8,7 @@ use kube::Client;
 use kube::runtime::events::Recorder;
 use kube::runtime::reflector::{self, ObjectRef};
 use tokio::sync::RwLock;
+use tracing::Span;
 
 use super::error::Error;
 use super::health::Health;
@@ -96,6 +97,7 @@ impl Context {
                 Some(entry) => {
                     self.health.pulse().asked(now);
                     entry.waits_since[Queue::Publish as usize].get_or_insert(now);
+                    entry.begin_trace();
                     // The queue is closed only when the process is about to end.
                     drop(self.looks.unbounded_send(reference(&entry.name)));
                 }
@@ -135,12 +137,20 @@ impl Context {
         if self.publish_secret { version } else { format!("reference:{version}") }
     }
 
-    /// The turn of this one has come.
-    pub fn turn(&self, queue: Queue, uid: &Uid) {
-        let since = self.state().entry_mut(uid).and_then(|entry| entry.waits_since[queue as usize].take());
+    /// The turn of this one has come. Gives back the span of the change that called for it; the status is its last part.
+    pub fn turn(&self, queue: Queue, uid: &Uid) -> Span {
+        let mut state = self.state();
+        let Some(entry) = state.entry_mut(uid) else { return Span::none() };
+        let since = entry.waits_since[queue as usize].take();
+        let span = match queue {
+            Queue::Publish => entry.trace.clone(),
+            Queue::Status => entry.trace.take(),
+        };
+        drop(state);
         if let Some(since) = since {
             self.metrics.waited(queue, since.elapsed());
         }
+        span.map_or_else(Span::none, |span| *span)
     }
 
     /// Counts resources and what waits.

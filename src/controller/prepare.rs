@@ -1,6 +1,8 @@
 //! What one resource calls for, from one consistent reading of everything that is known. Reads at most its Secret and
 //! its ownership record, and whether an owner whom no watch shows is gone; writes nothing.
 
+use tracing::{Instrument, trace_span};
+
 use super::ask;
 use super::context::Context;
 use super::error::Error;
@@ -13,6 +15,7 @@ use crate::domain::claims::Live;
 use crate::domain::plan::{self, Farewell, Findings, Fingerprint, Look, Outcome, Plan, Ready, Wanted};
 use crate::domain::verdict::{Blocker, SecretFault, SecretFaultKind};
 use crate::store::{Owner, Publication, Removal, Step};
+use crate::telemetry::TRACES;
 
 /// What a resource calls for.
 pub enum Prepared {
@@ -96,7 +99,8 @@ impl Publish<'_> {
             return Ok(Prepared::Settled(Outcome::Seen(self.look.published(self.wanted))));
         }
         self.predecessors_are_gone().await?;
-        let read = secrets::read(&self.ctx.client, &wanted).await;
+        let span = trace_span!(target: TRACES, "secret", otel.kind = "client");
+        let read = secrets::read(&self.ctx.client, &wanted).instrument(span).await;
         match read.map_err(|error| Error::ReadSecret(self.tenant.name().to_string(), error))? {
             Ok(secret) => Ok(self.step(secret)),
             Err(fault) => Ok(self.without(fault)),

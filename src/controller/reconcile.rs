@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use futures::future::try_join_all;
 use kube::runtime::controller::Action;
 use rand::Rng;
-use tracing::{debug, info, warn};
+use tracing::{Instrument, debug, info, trace_span, warn};
 
 use super::ask;
 use super::context::Context;
@@ -22,7 +22,7 @@ use crate::domain::plan::Findings;
 use crate::domain::verdict::{Blocker, Holder, Lacking, numbers};
 use crate::domain::{ResourceName, Uid};
 use crate::store::{Applied, Epoch, Refusal, Step, StoreError};
-use crate::telemetry::Queue;
+use crate::telemetry::{Queue, TRACES};
 
 /// How often a look starts again after Redis showed that somebody else owns something.
 const ATTEMPTS: usize = 5;
@@ -33,10 +33,11 @@ const LONGEST_WAIT: Duration = Duration::from_secs(30);
 /// Looks at one resource, and publishes it with all those that take numbers from it.
 pub async fn reconcile(tenant: Arc<Tenant>, ctx: Arc<Context>) -> Result<Action, Error> {
     let (uid, began) = (tenant.uid(), Instant::now());
-    ctx.turn(Queue::Publish, &uid);
+    let change = ctx.turn(Queue::Publish, &uid);
     ctx.metrics.reconciles.inc();
+    let span = trace_span!(target: TRACES, parent: &change, "look", resource = %tenant.name());
     let look = ctx.health.pulse().look();
-    let settled = settle(&ctx, &uid).await;
+    let settled = settle(&ctx, &uid).instrument(span).await;
     drop(look);
     ctx.metrics.looked(began.elapsed());
     match settled {
@@ -188,7 +189,10 @@ async fn together(ctx: &Context, epoch: Epoch, members: &[Uid]) -> Result<(), Er
     let mut findings: HashMap<Uid, Findings> = HashMap::new();
     for _ in 0..ATTEMPTS {
         let nothing = Findings::default();
-        let looks = members.iter().map(|uid| prepare(ctx, uid, findings.get(uid).unwrap_or(&nothing)));
+        let looks = members.iter().map(|uid| {
+            let span = trace_span!(target: TRACES, "compile", %uid);
+            prepare(ctx, uid, findings.get(uid).unwrap_or(&nothing)).instrument(span)
+        });
         let mut todos: Vec<(&Uid, Box<Todo>)> = Vec::new();
         let mut settled: Vec<(&Uid, Outcome)> = Vec::new();
         for (uid, prepared) in members.iter().zip(try_join_all(looks).await?) {
@@ -201,10 +205,11 @@ async fn together(ctx: &Context, epoch: Epoch, members: &[Uid]) -> Result<(), Er
         let applied = if steps.is_empty() {
             Vec::new()
         } else {
-            ctx.store
-                .apply(epoch, &ctx.cluster, &steps)
-                .await
-                .inspect_err(|error| ctx.failed(epoch, error))?
+            let steps_taken = steps.len();
+            let span =
+                trace_span!(target: TRACES, "script", otel.kind = "client", db.system = "redis", steps_taken);
+            let applying = ctx.store.apply(epoch, &ctx.cluster, &steps).instrument(span);
+            applying.await.inspect_err(|error| ctx.failed(epoch, error))?
         };
         let refused = applied.iter().any(|applied| matches!(applied, Applied::Refused(_)));
         if !refused {

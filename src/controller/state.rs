@@ -3,6 +3,8 @@
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::time::Instant;
 
+use tracing::{Span, trace_span};
+
 use super::secrets::{SecretIndex, SecretKey, Version};
 use super::tenant::Tenant;
 use crate::api::{RuntimeTenantSpec, RuntimeTenantStatus};
@@ -13,6 +15,7 @@ use crate::domain::plan::View;
 pub use crate::domain::plan::{Fingerprint, Outcome};
 use crate::domain::{ResourceName, Uid};
 use crate::store::Record;
+use crate::telemetry::TRACES;
 
 /// Everything that is known, kept by increments.
 #[derive(Debug, Default)]
@@ -62,6 +65,8 @@ pub struct Entry {
     pub gone: bool,
     /// Since when it waits for its turn, in the order of [`Queue::ALL`](crate::telemetry::Queue::ALL).
     pub waits_since: [Option<Instant>; 2],
+    /// The span of the change that is under way, where somebody collects them.
+    pub trace: Option<Box<Span>>,
 }
 
 /// Something that happened once, for an event.
@@ -241,6 +246,15 @@ impl Entry {
             retain: false,
             gone: false,
             waits_since: [None; 2],
+            trace: None,
+        }
+    }
+
+    /// Something called for a look; what follows belongs to one trace until its status is told.
+    pub fn begin_trace(&mut self) {
+        if self.trace.is_none() {
+            let span = trace_span!(target: TRACES, parent: None, "change", resource = %self.name);
+            self.trace = Some(span).filter(|span| !span.is_disabled()).map(Box::new);
         }
     }
 

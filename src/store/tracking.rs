@@ -5,6 +5,8 @@
 //! only, another server behind the same address.
 
 use std::collections::BTreeSet;
+use std::future::pending;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,7 +18,7 @@ use tokio::task::AbortHandle;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep, sleep_until, timeout};
 
 use super::connection::{Connections, Pushes, RESPONSE_TIMEOUT, connect, info_field, info_text};
-use super::{ClusterId, DIDS_KEY, EPOCH_KEY, Epoch, Purpose, SeenEpoch, Store, StoreError, script};
+use super::{ClusterId, DIDS_KEY, EPOCH_KEY, Epoch, Purpose, SeenEpoch, Store, StoreError, script, sentinel};
 use crate::contract::{CONFIG_PREFIX, DID_PREFIX, Did, TenantId};
 
 /// How often the probe asks.
@@ -26,6 +28,8 @@ const PROBE_EVERY: Duration = Duration::from_secs(1);
 const PROBE_TIMEOUT: Duration = RESPONSE_TIMEOUT;
 /// The wait before connecting again, doubled with each failure; the half of it is left to chance.
 const RETRY: (Duration, Duration) = (Duration::from_millis(50), Duration::from_millis(500));
+/// How often the Sentinels are asked whether the primary is still this one.
+const SENTINELS_EVERY: Duration = Duration::from_secs(3);
 /// How many signals may wait for whoever listens.
 const SIGNALS: usize = 1024;
 /// How many keys one look at Redis compares.
@@ -252,13 +256,33 @@ impl Follower {
         }
         let mut probe = interval(PROBE_EVERY);
         probe.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut moved = pin!(self.primary_moved(Arc::clone(&session.address)));
         loop {
             let step = tokio::select! {
                 push = session.pushes.next() => self.take_pushes(&mut session, push).await.map(drop),
                 _ = probe.tick() => self.compare(&mut session).await,
+                () = &mut moved => Err(End::ServerChanged),
             };
             if let Err(end) = step {
                 return end;
+            }
+        }
+    }
+
+    /// Waits until the Sentinels name another primary; for ever where there are none.
+    ///
+    /// One that is cut off from them answers as before, and is not told that it is none any more: what is written to it
+    /// then is read by nobody who asks them, and lost.
+    async fn primary_moved(&self, address: Arc<str>) {
+        let endpoint = self.connections.endpoint();
+        let Some(service) = endpoint.sentinel_service() else { return pending().await };
+        loop {
+            sleep(SENTINELS_EVERY).await;
+            // Sentinels that don't answer are no reason to leave a primary that does.
+            if let Ok((host, port)) = sentinel::primary(endpoint, service).await
+                && *address != *format!("{host}:{port}")
+            {
+                return;
             }
         }
     }

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use tokio::task::JoinHandle;
 
 use crate::gate::{Fuse, KubeGate, RedisGate};
-use crate::support::{Operator, World};
+use crate::support::{Operator, OperatorBuilder, World};
 
 /// A world whose operator goes through gates; the test itself and the reader do not.
 pub struct Gated {
@@ -37,8 +37,12 @@ impl Gated {
 
     /// Starts an operator behind the gates and waits for nothing.
     pub async fn spawn(&self) -> Operator {
-        let builder = self.world.operator().kubeconfig(&self.kubeconfig);
-        builder.env("REDIS_URL", self.redis.url()).spawn().await
+        self.operator().spawn().await
+    }
+
+    /// An operator behind the gates, to be set up and started.
+    pub fn operator(&self) -> OperatorBuilder<'_> {
+        self.world.operator().kubeconfig(&self.kubeconfig).env("REDIS_URL", self.redis.url())
     }
 
     /// Kills the operator when the fuse says so, and starts it again, as a kubelet would; until the task is aborted.

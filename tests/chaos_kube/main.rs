@@ -16,6 +16,7 @@ mod gated;
 mod lost_events;
 mod refusals;
 mod restored;
+mod stale;
 mod story;
 mod tally;
 mod truth;

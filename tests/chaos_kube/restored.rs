@@ -66,6 +66,7 @@ async fn what_a_restored_etcd_says_is_what_redis_holds() {
     }
     // From now on nothing is missed: neither an edit nor a rotation.
     gated.set_dids("deleted", [DELETED, ADDED]).await;
+    gated.set_dids("edited", [EDITED, LATER]).await;
     gated.apply_secret("made-again-webhook", "third").await;
     gated.wait_live(ADDED, Some("deleted")).await;
     truth::wait_of(&gated, &NAMES).await;

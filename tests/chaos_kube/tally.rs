@@ -17,14 +17,14 @@ const SPARE: usize = 2;
 /// What is written from here on.
 pub struct Counting(Journal);
 
-/// How often each key of Redis was written to, and each side effect was had.
+/// How often each key of Redis was written to, and each kind of write to Kubernetes was sent.
 pub struct Tally {
     keys: Counts,
     effects: Counts,
 }
 
 impl Tally {
-    /// Begins to count keys; side effects are counted since the fuse was armed or disarmed.
+    /// Begins to count keys; the rest is counted since the fuse was armed or disarmed.
     pub async fn begin(gated: &Gated) -> Counting {
         Counting(gated.journal().await)
     }
@@ -37,7 +37,9 @@ impl Counting {
         for (key, _) in self.0.writes().await.into_iter().filter(|(key, _)| !key.starts_with(EPOCH)) {
             *keys.entry(key).or_default() += 1;
         }
-        Tally { keys, effects: gated.fuse.counts() }
+        // A call of a script may find nothing to write; what it writes shows in the keys.
+        let calls = |(effect, _): &(String, usize)| !effect.starts_with("EVALSHA");
+        Tally { keys, effects: gated.fuse.counts().into_iter().filter(calls).collect() }
     }
 }
 
@@ -46,24 +48,17 @@ impl Counting {
 pub struct Usual {
     keys: Counts,
     effects: Counts,
-    most: usize,
 }
 
 impl Usual {
     /// One more undisturbed run.
     pub fn add(&mut self, tally: Tally) {
-        self.most = self.most.max(tally.effects.values().sum());
         for (most, counts) in [(&mut self.keys, tally.keys), (&mut self.effects, tally.effects)] {
             for (what, count) in counts {
                 let known = most.entry(what).or_default();
                 *known = count.max(*known);
             }
         }
-    }
-
-    /// How many side effects an undisturbed run has.
-    pub fn effects(&self) -> usize {
-        self.most
     }
 
     /// What is in Redis already is not written again; a write to Kubernetes is repeated at most as often as it failed.

@@ -1,9 +1,10 @@
 //! T7: Sentinels make a replica the primary that lacks what the old one had acknowledged.
 
-use local_cluster::{Redis, RedisOptions, SentinelOptions, Sentinels};
+use local_cluster::{Redis, RedisOptions, SentinelOptions, Sentinels, Toxiproxy};
 use serde_json::json;
 
 use crate::full;
+use crate::nat::Nat;
 use crate::scene::{DIDS, STATUS_WRITES, apply_all};
 use crate::support::World;
 use crate::truth::{PATIENCE, wait_true};
@@ -80,6 +81,44 @@ async fn writes_that_a_failover_loses_are_written_again() {
     world.redis().restart().await.unwrap();
     wait_replication(&world, world.redis(), "role", "slave").await;
     wait_replication(&world, world.redis(), "master_link_status", "up").await;
+    world.patch("t0", json!({ "spec": { "dids": [DIDS[0]] } })).await;
+    wait_true(&world, &replica).await;
+    world.finish().await;
+}
+
+#[tokio::test]
+async fn a_primary_that_is_cut_off_from_its_sentinels_alone_is_left_for_the_one_that_they_name() {
+    let world = World::new().await;
+    let toxiproxy = Toxiproxy::start().await.unwrap();
+    let way = toxiproxy.edge("primary", &world.redis().address()).await.unwrap();
+    let options = RedisOptions::default().replica_of(world.redis()).through(way.port());
+    let replica = Redis::start(options).await.unwrap();
+    world.also_read(&replica);
+    wait_replication(&world, &replica, "master_link_status", "up").await;
+    let options = SentinelOptions { port: Some(way.port()), ..SentinelOptions::default() };
+    let sentinels = Sentinels::start(world.redis(), options).await.unwrap();
+    // The operator is on the primary's side, and has a way of its own to the Sentinels.
+    let mut nats = Vec::new();
+    for address in sentinels.addresses() {
+        nats.push(Nat::start(address, vec![(way.port(), world.redis().port())]).await);
+    }
+    let _operator = world
+        .operator()
+        .env("REDIS_SENTINEL", nats.iter().map(Nat::address).collect::<Vec<_>>().join(","))
+        .env("REDIS_SENTINEL_SERVICE", sentinels.service())
+        .start()
+        .await;
+    apply_all(&world).await;
+    wait_true(&world, world.redis()).await;
+
+    way.cut().await.unwrap();
+
+    assert_eq!(sentinels.wait_failover(&way.address()).await.unwrap(), replica.address());
+    assert_eq!(replication(world.redis(), "role").await.as_deref(), Some("master"), "nobody has told it");
+    world.patch("t0", json!({ "spec": { "dids": ["+15557770001"] } })).await;
+    wait_true(&world, &replica).await;
+    way.heal().await.unwrap();
+    wait_replication(&world, world.redis(), "role", "slave").await;
     world.patch("t0", json!({ "spec": { "dids": [DIDS[0]] } })).await;
     wait_true(&world, &replica).await;
     world.finish().await;

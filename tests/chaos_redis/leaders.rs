@@ -1,7 +1,7 @@
 //! T8: a leader is frozen and superseded, with a write, or its number, still on the way. Not one of its writes is
 //! accepted, whatever it still has to say.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::json;
 
@@ -58,8 +58,10 @@ async fn a_write_on_its_way_from_a_leader_that_was_superseded_is_refused() {
     let world = World::new().await;
     let gate = Gate::start(world.redis().address()).await;
     let (first, second) = frozen_with_a_write_on_its_way(&world, &gate).await;
+    let frozen = Instant::now();
     wait_leading(&world, &second).await;
     world.wait_live(B, Some("acme")).await;
+    println!("leaders: what a leader that is gone had to publish was live after {:?}", frozen.elapsed());
     give(&world, C).await;
     world.apply(&tenant("beta").dids([B])).await;
     wait_true(&world, world.redis()).await;
@@ -151,6 +153,7 @@ async fn a_write_of_a_superseded_leader_is_refused_though_the_counter_was_lost_a
 }
 
 #[tokio::test]
+#[ignore = "long: make chaos"]
 async fn two_leaders_that_are_frozen_in_turn_while_everything_is_edited_leave_no_trace() {
     let world = World::new().await;
     let first = world.operator().leader_elect().start().await;
@@ -162,11 +165,7 @@ async fn two_leaders_that_are_frozen_in_turn_while_everything_is_edited_leave_no
     }
     let second = world.operator().leader_elect().start().await;
     wait_true(&world, world.redis()).await;
-    let mut rounds = vec![(&first, &second)];
-    if crate::full() {
-        rounds.push((&second, &first));
-    }
-    for (round, (frozen, awake)) in (1..).zip(rounds) {
+    for (round, (frozen, awake)) in (1..).zip([(&first, &second), (&second, &first)]) {
         frozen.freeze().await.unwrap();
         for (n, name) in names.iter().enumerate() {
             world.set_dids(name, [did(round, n).as_str()]).await;

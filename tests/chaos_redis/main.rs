@@ -24,6 +24,7 @@ mod gate;
 mod generator;
 mod leaders;
 mod losses;
+mod nat;
 mod refusals;
 mod scene;
 mod soak;

@@ -9,3 +9,4 @@ mod page;
 mod scrape;
 #[path = "../support/mod.rs"]
 mod support;
+mod traces;

@@ -1,7 +1,8 @@
 //! All that runs: two operators that share a Lease, each with ways of its own to a Redis primary with a replica, to
 //! Sentinels, and to an API server; and how each fault begins and ends.
 
-use std::time::Duration;
+use std::cell::Cell;
+use std::time::{Duration, Instant};
 
 use local_cluster::{
     ApiServer, Edge, Redis, RedisOptions, SentinelOptions, Sentinels, Toxic, Toxiproxy, Way,
@@ -10,9 +11,12 @@ use serde_json::Value;
 
 use super::edit::Edit;
 use super::fault::{Between, Fault, Harm};
-use super::nat::Nat;
+use crate::nat::Nat;
 use crate::support::{Operator, World};
 use crate::truth::{PATIENCE, differences};
+
+/// How often it is told what is not yet right.
+const TELL_EVERY: Duration = Duration::from_secs(5);
 
 pub struct Stage {
     pub world: World,
@@ -36,11 +40,12 @@ struct Placed {
 impl Stage {
     /// Sets it up, with tenants that are live. On a cluster of its own its processes can fail too.
     pub async fn set(own_cluster: bool) -> Self {
-        let options = RedisOptions::default().in_memory();
+        // What a replica is sent it keeps on disk otherwise, and has again when it starts "with nothing".
+        let options = RedisOptions::default().in_memory().set("rdb-del-sync-files", "yes");
+        let like_primary = options.clone();
         let world =
             if own_cluster { World::on_own_cluster(options).await } else { World::with_redis(options).await };
-        let options = RedisOptions::default().in_memory().replica_of(world.redis());
-        let replica = Redis::start(options).await.unwrap();
+        let replica = Redis::start(like_primary.replica_of(world.redis())).await.unwrap();
         world.also_read(&replica);
         let sentinels = Sentinels::start(world.redis(), SentinelOptions::default()).await.unwrap();
         let toxiproxy = Toxiproxy::start().await.unwrap();
@@ -227,17 +232,27 @@ impl Stage {
             .await;
     }
 
-    /// Waits until all is right. Operators that ended, as one that was superseded does, start again meanwhile.
+    /// Waits until all is right. Operators that ended, as one that was superseded does, start again meanwhile. What takes
+    /// its time is told.
     pub async fn wait_true(&self) {
+        let told = Cell::new(Instant::now());
         self.world
             .wait_within(PATIENCE, "Redis equals the resources", || async {
                 for placed in &self.operators {
                     if !placed.operator.is_running() {
-                        placed.operator.restart().await.map_err(|error| error.to_string())?;
+                        println!("soak: an operator that ended starts again");
+                        placed.operator.run_again().await.map_err(|error| error.to_string())?;
                     }
                 }
                 let wrong = differences(&self.world, self.redis().await.0).await;
-                if wrong.is_empty() { Ok(()) } else { Err(wrong.join("\n")) }
+                if wrong.is_empty() {
+                    return Ok(());
+                }
+                if told.get().elapsed() > TELL_EVERY {
+                    println!("soak: not yet: {}", wrong.join("; "));
+                    told.set(Instant::now());
+                }
+                Err(wrong.join("\n"))
             })
             .await;
     }

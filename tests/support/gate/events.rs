@@ -17,6 +17,7 @@ const RELIST_AFTER: Duration = Duration::from_millis(300);
 #[derive(Default)]
 struct State {
     seen: usize,
+    too_old: usize,
     lose: Option<usize>,
     lost: Option<String>,
 }
@@ -47,6 +48,11 @@ impl Events {
     /// How many there were.
     pub fn seen(&self) -> usize {
         self.state.lock().unwrap().seen
+    }
+
+    /// How many watches the API server itself has told that they are too old.
+    pub fn too_old(&self) -> usize {
+        self.state.lock().unwrap().too_old
     }
 
     /// Tells every watch that stands that it is too old: what follows is a list.
@@ -99,6 +105,9 @@ impl Events {
     fn is_lost(self: &Arc<Self>, line: &[u8]) -> bool {
         let Ok(event) = serde_json::from_slice::<Value>(line) else { return false };
         let what = event["type"].as_str().unwrap_or_default();
+        if what == "ERROR" && event["object"]["code"] == 410 {
+            self.state.lock().unwrap().too_old += 1;
+        }
         if !["ADDED", "MODIFIED", "DELETED"].contains(&what) {
             return false;
         }

@@ -172,6 +172,11 @@ impl KubeGate {
         self.shared.events.seen()
     }
 
+    /// How many watches the API server has told that they are too old (410) since [`KubeGate::lose_event`].
+    pub fn too_old(&self) -> usize {
+        self.shared.events.too_old()
+    }
+
     /// How often each kind of resource was listed: `lists()["runtimetenants"]`.
     pub fn lists(&self) -> BTreeMap<String, usize> {
         self.shared.lists.lock().unwrap().clone()
