@@ -5,6 +5,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a run that fails has no figures")]
 #![allow(missing_docs, clippy::cast_precision_loss, reason = "figures are for people")]
 
+mod handover;
 mod load;
 mod report;
 mod site;
@@ -16,6 +17,10 @@ use site::Site;
 
 /// How often each idle latency is measured.
 const SAMPLES: usize = 200;
+/// Between two samples of drift, so that each begins at rest.
+const REST: Duration = Duration::from_millis(20);
+/// How often everything is lost.
+const FLUSHES: usize = 5;
 
 fn main() {
     // `cargo test --benches` only asks whether it builds and starts.
@@ -54,15 +59,20 @@ async fn run(tenants: usize) {
     report.spread("apply acknowledged -> readable", &sample_applies(&site).await);
     report.spread("Secret rotated -> readable", &sample_rotations(&site).await);
     report.spread("foreign DEL -> repaired", &sample_drift(&site).await);
+    report.spread("foreign SET -> repaired", &sample_redirects(&site).await);
     report.spread("deleted -> keys gone", &sample_deletes(&site).await);
 
     report.say("FLUSHALL");
     let keys = site.keys().await;
-    let began = Instant::now();
-    site.flush().await;
-    site.wait_keys(keys).await;
-    report.time("FLUSHALL -> all back", began.elapsed(), None);
-    site.wait_settled(&operator).await;
+    let mut flushes = Spread::default();
+    for _ in 0..FLUSHES {
+        let began = Instant::now();
+        site.flush().await;
+        site.wait_keys(keys).await;
+        flushes.add(began.elapsed());
+        site.wait_settled(&operator).await;
+    }
+    report.spread("FLUSHALL -> all back", &flushes);
 
     report.say("restart with nothing changed");
     operator.process.stop().await.unwrap();
@@ -87,6 +97,14 @@ async fn run(tenants: usize) {
     tokio::time::sleep(Duration::from_secs(10)).await;
     report.count("at rest: Redis commands in 10 s", site.redis_calls().await - before);
     report.ratio("at rest: share of one core", operator.cpu().saturating_sub(cpu).as_secs_f64() / 10.0);
+
+    report.say("hand-over");
+    let (graceful, operator) = handover::stops(&site, operator).await;
+    report.spread("hand-over: leader stopped -> next one writes (goal 2 s)", &graceful);
+    report.spread(
+        "hand-over: leader killed -> next one writes (goal 17 s)",
+        &handover::crashes(&site, operator).await,
+    );
     report.finish();
 }
 
@@ -116,14 +134,29 @@ async fn sample_rotations(site: &Site) -> Spread {
     spread
 }
 
+/// Another tenant each time: what is broken again and again is repaired at a bounded rate.
 async fn sample_drift(site: &Site) -> Spread {
     let mut spread = Spread::default();
-    let tenant = load::Tenant::numbered("idle", 1);
-    for _ in 0..SAMPLES {
+    for sample in 0..SAMPLES {
+        let tenant = load::Tenant::numbered("idle", sample);
         site.delete_key(&tenant.did_key()).await;
         let broken = Instant::now();
         site.wait_key(&tenant.did_key(), true).await;
         spread.add(broken.elapsed());
+        tokio::time::sleep(REST).await;
+    }
+    spread
+}
+
+async fn sample_redirects(site: &Site) -> Spread {
+    let mut spread = Spread::default();
+    for sample in 0..SAMPLES {
+        let tenant = load::Tenant::numbered("idle", sample);
+        site.set_key(&tenant.config_key(), "broken").await;
+        let broken = Instant::now();
+        site.wait_config(&tenant, &tenant.name).await;
+        spread.add(broken.elapsed());
+        tokio::time::sleep(REST).await;
     }
     spread
 }

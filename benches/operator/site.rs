@@ -166,6 +166,10 @@ impl Site {
         self.connection.clone().del::<_, ()>(key).await.unwrap();
     }
 
+    pub async fn set_key(&self, key: &str, value: &str) {
+        self.connection.clone().set::<_, _, ()>(key, value).await.unwrap();
+    }
+
     pub async fn flush(&self) {
         redis::cmd("FLUSHALL").query_async::<()>(&mut self.connection.clone()).await.unwrap();
     }
