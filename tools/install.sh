@@ -83,7 +83,8 @@ compile() { cd "$1" && CGO_ENABLED=0 exec go build -trimpath -buildvcs=false -ld
 # pinned NAME MODULE-FOLDER PACKAGE MINUTES: links NAME, built; MINUTES is what that takes on two cores.
 pinned() {
   local name=$1 folder=$2 package=$3 minutes=$4 path key
-  key=$(cat "$folder/go.mod" "$folder/go.sum" | sha256sum | cut -c1-12)
+  # What is written here is a part of it, too.
+  key=$({ cat "$folder/go.mod" "$folder/go.sum" && find "$folder" -maxdepth 1 -name '*.go' -exec cat {} +; } | sha256sum | cut -c1-12)
   path=$cache/$key/$name
   if [ ! -x "$path" ]; then
     go_ready "$folder"
@@ -155,10 +156,13 @@ packaged redis-cli redis-tools
 at_least redis-server 7
 packaged prometheus prometheus
 packaged promtool prometheus
+packaged jq jq
+packaged openssl openssl
 built etcd . go.etcd.io/etcd/server/v3 "1 minute"
 built kube-apiserver . k8s.io/kubernetes/cmd/kube-apiserver "6 minutes"
 built kube-controller-manager . k8s.io/kubernetes/cmd/kube-controller-manager "2 minutes"
 built kubectl . k8s.io/kubernetes/cmd/kubectl "1 minute"
+built kstatus kstatus . "1 minute"
 # A module of its own: what it stands on is older than what Kubernetes stands on.
 built toxiproxy-server toxiproxy github.com/Shopify/toxiproxy/v2/cmd/server "1 minute"
 like_pinned kube-apiserver

@@ -1,0 +1,43 @@
+//! One version, wherever it is told.
+
+use std::fs;
+use std::path::Path;
+
+use serde_json::Value;
+
+fn text(name: &str) -> String {
+    fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(name)).unwrap()
+}
+
+#[test]
+fn the_crate_the_chart_the_image_and_the_changelog_have_one_version() {
+    let version = env!("CARGO_PKG_VERSION");
+    let chart: Value = serde_saphyr::from_str(&text("charts/runtime-operator/Chart.yaml")).unwrap();
+    assert_eq!((&chart["version"], &chart["appVersion"]), (&Value::from(version), &Value::from(version)));
+    assert!(text("Dockerfile").contains(&format!("\nARG VERSION={version}\n")));
+    let changelog = text("CHANGELOG.md");
+    let released = changelog.lines().find_map(|line| line.strip_prefix("## [")?.split_once(']'));
+    let to_be = changelog.contains(&format!("\nTo be {version}"));
+    match released {
+        Some(("Unreleased", _)) => assert!(to_be, "the section Unreleased says `To be {version}`"),
+        Some((newest, _)) => assert_eq!(newest, version),
+        None => panic!("CHANGELOG.md has no section"),
+    }
+}
+
+#[test]
+fn workflows_are_read_and_name_no_owner_and_no_registry() {
+    for (name, jobs) in [("ci", 3), ("release", 6)] {
+        let workflow = text(&format!(".github/workflows/{name}.yaml"));
+        let parsed: Value = serde_saphyr::from_str(&workflow).unwrap();
+        assert_eq!(parsed["jobs"].as_object().unwrap().len(), jobs, "{name}");
+        assert!(!workflow.contains("veralux"), "{name} is for a fork, too");
+        assert_eq!(parsed["permissions"]["contents"], "read", "{name}");
+    }
+    let release = text(".github/workflows/release.yaml");
+    for needed in
+        ["GITHUB_REPOSITORY_OWNER", "cosign sign", "attest-build-provenance", "helm push", "id-token: write"]
+    {
+        assert!(release.contains(needed), "{needed}");
+    }
+}
