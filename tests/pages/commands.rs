@@ -50,7 +50,7 @@ async fn backup_and_restore() {
     world.close().await;
 }
 
-fn limited<'w>(world: &'w World) -> OperatorBuilder<'w> {
+fn limited(world: &World) -> OperatorBuilder<'_> {
     let url = world.redis().url().replace("redis://", &format!("redis://operator:{PASSWORD}@"));
     world.operator().env("REDIS_URL", url)
 }
