@@ -2,6 +2,7 @@
 # Builds the image by the Dockerfile, or checks it, without a registry: the bases are made of what is on this machine.
 #   scripts/image.sh build   builds it with buildah, as localhost/runtime-operator:<version>, and says how large it is
 #   scripts/image.sh check   runs its root file system read-only, as its own user, and has it serve a real tenant
+#   BIN=…                    for the check, the folder of local-cluster, instead of building it
 #   PLATFORM=linux/arm64     another architecture, where the kernel can run its programs
 # The compiled dependencies are kept in RUNTIME_OPERATOR_CACHE (by default ~/.cache/runtime-operator).
 set -euo pipefail
@@ -137,8 +138,9 @@ serve() {
 check() {
   ready
   mount_image
-  cargo build --quiet --locked -p local-cluster
-  "${CARGO_TARGET_DIR:-target}"/debug/local-cluster crds/runtimetenants.yaml >"$scratch/cluster.env" 2>"$scratch/cluster.log" &
+  local bin=${BIN:-${CARGO_TARGET_DIR:-target}/debug}
+  [ -n "${BIN:-}" ] || cargo build --quiet --locked --workspace --bins
+  "$bin/local-cluster" crds/runtimetenants.yaml >"$scratch/cluster.env" 2>"$scratch/cluster.log" &
   pids+=($!)
   within 120 "a cluster and a Redis are up" grep -q REDIS_URL "$scratch/cluster.env"
   # shellcheck disable=SC1091
@@ -170,5 +172,5 @@ check() {
 case ${1:-} in
   build) build ;;
   check) check ;;
-  *) sed -n '2,6s/^# //p' "$0" && exit 2 ;;
+  *) sed -n '2,7s/^# //p' "$0" && exit 2 ;;
 esac
