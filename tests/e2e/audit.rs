@@ -85,9 +85,9 @@ pub fn rights(manifest: &[Value], account: &str) -> BTreeSet<Right> {
     rights
 }
 
-fn expand(role: &Value, rule: &Value, all: &mut BTreeSet<Right>) {
+fn expand(role: &Value, granted: &Value, all: &mut BTreeSet<Right>) {
     let list = |name: &str| -> Vec<String> {
-        let items = rule[name].as_array().into_iter().flatten();
+        let items = granted[name].as_array().into_iter().flatten();
         items.map(|item| item.as_str().unwrap().to_owned()).collect()
     };
     let names = list("resourceNames");

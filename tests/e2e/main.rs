@@ -4,12 +4,12 @@
 
 mod audit;
 mod caller;
-mod helm;
 mod isolated;
 mod kubelet;
 mod life;
 mod namespaced;
 mod network;
+mod pages;
 mod previous;
 mod site;
 

@@ -3,39 +3,32 @@
 use local_cluster::ClusterOptions;
 
 use crate::audit;
-use crate::helm::{Release, chart};
+use crate::pages::{Reader, blocks};
 use crate::site::Site;
 
+/// As the page has it.
 const NAMESPACE: &str = "voice-system";
-const VALUES: &str = "
-watchNamespaces: [voice-a, voice-b]
-clusterId: cluster-1
-crds: { install: false }
-redis: { embedded: { enabled: true, image: { tag: '7.4' } } }
-";
 
 pub async fn story() {
     let site = Site::start(ClusterOptions::default().oldest()).await;
     // The definition is cluster-wide: an administrator's.
-    site.cluster.apply_yaml(&runtime_operator::api::crd_yaml().unwrap()).await.unwrap();
-    let installer = site.cluster.user_kubeconfig("installer", None).unwrap();
-    let admin = site.cluster.kubeconfig().to_owned();
-    let release = |kubeconfig| Release { site: &site, program: "helm3", kubeconfig, namespace: NAMESPACE };
-    let (admin, own) = (release(admin), release(installer));
+    let admin = Reader::new(&site, site.cluster.kubeconfig(), "admin", "helm3");
+    let [definition, install] = &blocks("install", "For some namespaces only")[..] else {
+        panic!("two blocks")
+    };
+    admin.runs(definition).await;
     for namespace in [NAMESPACE, "voice-a", "voice-b", "voice-c"] {
         site.namespace(namespace).await;
         if namespace != "voice-c" {
             // In one namespace, a cluster's administrator has all rights there and none beyond.
-            let args =
-                ["create", "rolebinding", "installer", "--clusterrole=cluster-admin", "--user=installer"];
-            admin.kubectl(&[&["-n", namespace], &args[..]].concat()).await;
+            let bind = "create rolebinding installer --clusterrole=cluster-admin --user=installer";
+            admin.runs(&format!("kubectl -n {namespace} {bind}")).await;
         }
     }
 
-    let values = site.folder.write("values.yaml", VALUES).unwrap();
-    let chart = chart();
-    let args = [chart.to_str().unwrap(), "--values", values.to_str().unwrap(), "--wait", "--timeout=180s"];
-    own.helm(&["install"], &args).await;
+    let installer = site.cluster.user_kubeconfig("installer", None).unwrap();
+    let installer = Reader::new(&site, &installer, "installer", "helm3");
+    installer.runs(install).await;
     for (namespace, tenant, did) in [
         ("voice-a", "acme", "+15550100001"),
         ("voice-b", "harbor", "+15550100002"),
@@ -45,8 +38,6 @@ pub async fn story() {
     }
     site.wait_reason("voice-a", "acme", "Published").await;
     site.wait_reason("voice-b", "harbor", "Published").await;
-    let told = own.helm(&["test"], &["--timeout=120s"]).await;
-    assert!(told.contains("Succeeded"), "{told}");
     let other = site.tenants("voice-c").get("other").await.unwrap();
     assert!(other.data.get("status").is_none(), "a tenant of another namespace is left alone");
 
@@ -61,6 +52,6 @@ pub async fn story() {
         .collect();
     assert!(beyond.is_empty(), "{beyond:#?}");
 
-    own.helm(&["uninstall"], &["--wait", "--timeout=120s"]).await;
+    installer.runs(&format!("helm uninstall runtime-operator --namespace {NAMESPACE} --wait")).await;
     site.tenants("voice-a").get("acme").await.unwrap();
 }

@@ -7,7 +7,7 @@ use std::process::Command;
 
 use serde_json::Value;
 
-use crate::helm::chart;
+use crate::pages::chart;
 use crate::site::Site;
 
 /// The field of the spec that the older definition lacks.

@@ -17,7 +17,7 @@ use crate::kubelet::Kubelet;
 use crate::network::Network;
 
 /// How long anything may take.
-const PATIENCE: Duration = Duration::from_secs(90);
+const PATIENCE: Duration = Duration::from_secs(180);
 /// How a node becomes one that Pods can be given; kwok renews its Lease.
 const NODES: &str = r#"
 apiVersion: kwok.x-k8s.io/v1alpha1
