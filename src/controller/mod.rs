@@ -239,9 +239,8 @@ impl Lead<'_> {
 
     async fn follow(&mut self, leadership: Leadership) {
         match leadership {
-            Leadership::Following => self.hold(Hold::Following),
             Leadership::Waiting(why) => self.hold(Hold::Redis(why)),
-            Leadership::Leading(_) => self.begin().await,
+            Leadership::Following | Leadership::Leading(_) => self.begin().await,
         }
     }
 
@@ -286,13 +285,19 @@ impl Lead<'_> {
         self.ctx.look_at(&concerned);
     }
 
-    /// Reads what Redis holds, and has everything looked at.
+    /// Reads what Redis holds, and has everything looked at. A follower only takes note that it could.
     async fn begin(&mut self) {
-        let Leadership::Leading(epoch) = *self.leader.state.borrow() else { return };
         // While it can't be followed, what it holds changes unseen. A signal says when it can.
-        if self.health.borrow().is_some() {
-            return;
-        }
+        let sick = self.health.borrow().as_ref().map(ToString::to_string);
+        let leadership = self.leader.state.borrow().clone();
+        let epoch = match (leadership, sick) {
+            // At start Redis has not been asked yet: its answer comes as a signal, or as a change of its health.
+            (Leadership::Following, Some(_)) if *self.ready.borrow() == Err(Hold::Starting) => return,
+            (Leadership::Following, Some(why)) => return self.hold(Hold::Redis(why)),
+            (Leadership::Following, None) => return self.hold(Hold::Following),
+            (Leadership::Leading(epoch), None) => epoch,
+            (Leadership::Waiting(_), _) | (Leadership::Leading(_), Some(_)) => return,
+        };
         match load(self.ctx).await {
             Ok(()) => {
                 self.again = false;
