@@ -71,8 +71,10 @@ impl<'a> Reader<'a> {
             .unwrap();
         let told = String::from_utf8(output.stdout).unwrap();
         let faults = String::from_utf8_lossy(&output.stderr);
-        let logs = if output.status.success() { String::new() } else { self.site.kubelet.logs() };
-        assert!(output.status.success(), "{logs}\n{script}\n{told}\n{faults}");
+        if !output.status.success() {
+            let (logs, there) = (self.site.kubelet.logs(), self.site.there());
+            panic!("{logs}\n{there}\n{script}\n{told}\n{faults}");
+        }
         told
     }
 }

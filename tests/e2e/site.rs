@@ -179,6 +179,22 @@ impl Site {
         connection.get(format!("tenantmap:did:{did}")).await.unwrap()
     }
 
+    /// What a person would look at first when something does not come up.
+    pub fn there(&self) -> String {
+        let output = std::process::Command::new(tools::find("kubectl").unwrap())
+            .args([
+                "get",
+                "nodes,deployments,pods,endpointslices,leases,rtenant",
+                "--all-namespaces",
+                "-o",
+                "wide",
+            ])
+            .env("KUBECONFIG", self.cluster.kubeconfig())
+            .output()
+            .unwrap();
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    }
+
     /// Looks until it sees something; a failure shows the Pods' logs.
     pub async fn wait<T, F>(&self, what: &str, look: impl Fn() -> F) -> T
     where
@@ -189,7 +205,11 @@ impl Site {
             match look().await {
                 Ok(seen) => return seen,
                 Err(instead) if begin.elapsed() > PATIENCE => {
-                    panic!("not so after {PATIENCE:?}: {what}; {instead}\n{}", self.kubelet.logs())
+                    panic!(
+                        "not so after {PATIENCE:?}: {what}; {instead}\n{}{}",
+                        self.kubelet.logs(),
+                        self.there()
+                    )
                 }
                 Err(_) => sleep(Duration::from_millis(50)).await,
             }
