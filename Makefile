@@ -1,9 +1,9 @@
 # What a person does with this repository; `make` lists it.
 .DEFAULT_GOAL := help
-.PHONY: help tools cluster demo test bench fuzz schemathesis chart e2e fmt lint
+.PHONY: help tools cluster demo test chaos bench fuzz schemathesis chart e2e fmt lint soak image image-check deny sbom
 
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 tools: ## Find or build etcd, kube-apiserver, kubectl, Redis, ... and link them into tools/bin
 	@tools/install.sh
@@ -18,6 +18,13 @@ demo: ## See the operator at work on a local cluster; KEEP=1 leaves it up
 test: ## Run everything: tools, format, lints, all tests
 	@scripts/test.sh
 
+chaos: tools ## Have everything fail in turn that the operator stands on (a part of it is in make test)
+	@CHAOS=full cargo test --locked --no-fail-fast --test 'chaos_*' -- --nocapture --include-ignored
+
+soak: tools ## Let random faults happen for SOAK_SECONDS (300); the same SOAK_SEED draws the same faults
+	@SOAK_SECONDS=$${SOAK_SECONDS:-300} SOAK_SEED=$${SOAK_SEED:-$$(date +%s)} \
+		cargo test --locked --test chaos_redis soak:: -- --nocapture
+
 bench: tools ## Measure the operator with N tenants (1000) against what the API server and Redis allow
 	@cargo bench --locked --bench operator
 
@@ -30,6 +37,18 @@ lint: ## Check format and lints
 
 fuzz: ## Fuzz configs, numbers and paths for a minute each (FUZZ_SECONDS)
 	@BOLERO_RANDOM_TEST_TIME_MS=$$(($${FUZZ_SECONDS:-60} * 1000)) cargo test --quiet --locked --release --test fuzz -- --test-threads=1
+
+image: ## Build the image with buildah, on bases made of what is on this machine
+	@scripts/image.sh build
+
+image-check: tools ## Run the image's root file system, read-only and not as root, and have it serve a tenant
+	@scripts/image.sh check
+
+deny: ## Check licences, sources and advisories of everything that is linked in (cargo-deny)
+	@scripts/supply-chain.sh deny
+
+sbom: ## Write down every crate in the program: target/sbom/runtime-operator.cdx.json (CycloneDX)
+	@scripts/supply-chain.sh sbom
 
 schemathesis: tools ## Hold the description of the admin routes against them
 	@scripts/schemathesis.sh

@@ -10,6 +10,7 @@ use clap::{Arg, CommandFactory};
 use regex::Regex;
 use runtime_operator::api;
 use runtime_operator::cli::Cli;
+use runtime_operator::domain::reason::Reason;
 use runtime_operator::domain::status;
 use runtime_operator::store::StoreError;
 
@@ -42,7 +43,7 @@ Every setting is a flag and an environment variable; a flag wins, and an empty v
 checked at start, and all that is wrong is told at once, each fault with its flag and variable. A `BOOL` is `true` or
 `false` (`1`, `yes`, `on`; `0`, `no`, `off`, in any case); a flag alone is true. `RUST_LOG` sets what is logged: `warn`,
 `info` (the default), `debug`, or `runtime_operator=trace`. The cluster is found as kubectl finds it: the one that the
-operator runs in, else `KUBECONFIG`, else `~/.kube/config`.
+operator runs in, else `KUBECONFIG`, else `~/.kube/config`. [Traces](tracing.md) have the variables of OpenTelemetry.
 ";
 
 /// A flag's row. The default is the end of its help: the flags themselves have none, so that an empty variable is one
@@ -89,6 +90,7 @@ fn every_reason_of_a_condition_is_documented_and_no_other() {
     let reasons = all(r#"Self::\w+ => "([A-Z]\w+)""#, &text("src/domain/reason.rs"));
     assert!(reasons.len() > 10, "{reasons:?}");
     assert_eq!(documented("Reasons"), reasons);
+    assert_eq!(reasons, Reason::ALL.map(|reason| reason.as_str().to_owned()).into());
 }
 
 #[test]
@@ -125,10 +127,21 @@ fn every_annotation_and_the_finalizer_are_documented_and_no_other() {
     assert_eq!(documented("Annotations"), names.map(str::to_owned).into());
 }
 
+fn pages_in(folder: &str) -> Vec<String> {
+    let entries =
+        fs::read_dir(path(folder)).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    entries
+        .filter(|name| Path::new(name).extension().is_some_and(|end| end == "md"))
+        .map(|name| format!("{folder}/{name}"))
+        .collect()
+}
+
 #[test]
 fn what_a_page_links_to_is_there() {
     let link = Regex::new(r"\]\(([^)#:\s]+)(?:#[^)]*)?\)").unwrap();
-    for page in ["README.md", "CONTRIBUTING.md", "CHANGELOG.md", "docs/reference.md", "docs/settings.md"] {
+    let pages = ["README.md", "CONTRIBUTING.md", "CHANGELOG.md"].map(str::to_owned).into_iter();
+    for page in pages.chain(pages_in("docs")).chain(pages_in("docs/runbooks")) {
+        let page = page.as_str();
         let folder = path(page).parent().unwrap().to_owned();
         for found in link.captures_iter(&text(page)) {
             assert!(folder.join(&found[1]).exists(), "{page} links to {}, which is not there", &found[1]);

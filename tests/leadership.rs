@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use k8s_openapi::api::coordination::v1::Lease;
 use kube::Api;
+use local_cluster::Toxiproxy;
 use support::{Operator, World, tenant};
 
 async fn holder(world: &World) -> Option<String> {
@@ -106,5 +107,37 @@ async fn a_lost_counter_costs_the_leader_a_number_and_nothing_else() {
     let epoch: u64 = world.key("runtime-operator:epoch").await.unwrap().parse().unwrap();
     assert!(epoch > 1, "never set back: {epoch}");
     assert!(leader.is_running());
+    world.finish().await;
+}
+
+#[tokio::test]
+async fn a_follower_that_lost_redis_for_a_while_says_so_itself_and_nothing_of_any_resource() {
+    let world = World::new().await;
+    let toxiproxy = Toxiproxy::start().await.unwrap();
+    let way = toxiproxy.edge("redis", &world.redis().address()).await.unwrap();
+    let leader = world.operator().leader_elect().start().await;
+    wait_leading(&world, &leader).await;
+    world.apply(&tenant("acme").dids(["+15550100001"])).await;
+    world.wait_ready("acme").await;
+    let redis = format!("redis://{}/0", way.address());
+    let follower = world.operator().leader_elect().env("REDIS_URL", redis).start().await;
+
+    way.cut().await.unwrap();
+    world.wait_not_ready(&follower, "Redis can't be reached").await;
+    // By what the watch shows it, none of these is dealt with.
+    for n in 0..10 {
+        world.patch("acme", serde_json::json!({ "spec": { "dids": [format!("+155502000{n:02}")] } })).await;
+    }
+    world.apply(&tenant("globex").dids(["+15550100002"])).await;
+    world.wait_ready("acme").await;
+    world.wait_ready("globex").await;
+    way.heal().await.unwrap();
+
+    // Not ready for ever is one that can't be replaced.
+    world.wait_operator_ready(&follower).await;
+    assert!(follower.metric("runtime_operator_status_writes_total").await < 1.0);
+    for name in ["acme", "globex"] {
+        assert_eq!(world.told(name, "PublishWaits").await, 0, "the leader had nothing to wait for");
+    }
     world.finish().await;
 }

@@ -126,7 +126,7 @@ packaged() {
         die "apt-get could not install $package"
       path=$(found "$name")
     fi
-    [ -n "$path" ] || die "$name is missing: install it (Debian and Ubuntu: apt-get install $package; macOS: brew install redis)"
+    [ -n "$path" ] || die "$name is missing: install it (Debian and Ubuntu: apt-get install $package; macOS: brew install ${package%-*})"
   fi
   link "$name" "$path"
 }
@@ -153,10 +153,14 @@ command -v setpriv >/dev/null || die "setpriv is missing: install util-linux 2.3
 packaged redis-server redis-server
 packaged redis-cli redis-tools
 at_least redis-server 7
+packaged prometheus prometheus
+packaged promtool prometheus
 built etcd . go.etcd.io/etcd/server/v3 "1 minute"
 built kube-apiserver . k8s.io/kubernetes/cmd/kube-apiserver "6 minutes"
 built kube-controller-manager . k8s.io/kubernetes/cmd/kube-controller-manager "2 minutes"
 built kubectl . k8s.io/kubernetes/cmd/kubectl "1 minute"
+# A module of its own: what it stands on is older than what Kubernetes stands on.
+built toxiproxy-server toxiproxy github.com/Shopify/toxiproxy/v2/cmd/server "1 minute"
 like_pinned kube-apiserver
 like_pinned kube-controller-manager
 

@@ -94,8 +94,6 @@ impl Answer {
         let mut response = Response::new(self.body);
         *response.status_mut() = self.status;
         let headers = response.headers_mut();
-        // With those of the connection: none of them makes the table grow.
-        headers.reserve(8);
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
         // An answer may hold a secret, and is old in a moment.
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));

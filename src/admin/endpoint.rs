@@ -167,7 +167,8 @@ fn fit<'p>(template: &str, path: &'p str) -> Option<&'p str> {
             (None, None) => return Some(argument),
             (Some(wanted), Some(given)) if wanted.starts_with(':') => argument = given,
             // A letter means the same encoded and bare (RFC 3986, 6.2.2.2).
-            (Some(wanted), Some(given)) if percent_decode_str(given).eq(wanted.bytes()) => {}
+            (Some(wanted), Some(given))
+                if wanted == given || percent_decode_str(given).eq(wanted.bytes()) => {}
             _ => return None,
         }
     }

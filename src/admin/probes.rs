@@ -5,7 +5,7 @@ use warp::Filter;
 use warp::http::{StatusCode, header};
 
 use crate::controller::{Hold, Readiness};
-use crate::telemetry::Metrics;
+use crate::telemetry::{Format, Metrics};
 
 /// Serves probes and metrics until `stop` is done.
 pub async fn serve(
@@ -20,11 +20,12 @@ pub async fn serve(
         // A follower serves reads as well as the leader does.
         Err(Hold::Following) => warp::reply::with_status("ok: following\n".to_owned(), StatusCode::OK),
         Err(Hold::Starting) => not_ready("starting"),
-        Err(Hold::Redis(why)) => not_ready(why),
+        Err(Hold::FollowingBlindly(why) | Hold::Redis(why)) => not_ready(why),
     });
-    let metrics = warp::path!("metrics").map(move || {
-        let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
-        warp::reply::with_header(metrics.encode(), header::CONTENT_TYPE, kind)
+    let accept = warp::header::optional::<String>(header::ACCEPT.as_str());
+    let metrics = warp::path!("metrics").and(accept).map(move |accept: Option<String>| {
+        let format = Format::accepted(accept.as_deref());
+        warp::reply::with_header(metrics.encode(format), header::CONTENT_TYPE, format.content_type())
     });
     let routes = warp::get().and(live.or(ready).or(metrics));
     warp::serve(routes).incoming(listener).graceful(stop).run().await;

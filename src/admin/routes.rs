@@ -88,6 +88,9 @@ impl App {
             Access::Kubernetes(client) => Some(Reviewer::new(client, limits.review, metrics.clone())),
             Access::Open => None,
         };
+        for endpoint in Endpoint::ALL {
+            metrics.serves(endpoint.method().as_str(), endpoint.template());
+        }
         Self(Arc::new(Shared {
             enabled: settings.enabled,
             allow_secret_read: settings.allow_secret_read,

@@ -2,6 +2,7 @@
 
 use std::pin::pin;
 use std::process;
+use std::sync::Arc;
 use std::time::Duration;
 
 use k8s_openapi::api::core::v1::Namespace;
@@ -13,21 +14,40 @@ use tracing::{error, info};
 
 use super::Failure;
 use crate::admin::{self, Access, Limits, probes};
-use crate::controller::{Controller, Hold};
+use crate::controller::{Controller, Hold, WATCH_SILENCE};
 use crate::leader;
 use crate::settings::{AdminAuth, RunArgs, Settings};
 use crate::store::{ClusterId, Store, StoreError};
-use crate::telemetry::{self, Metrics};
+use crate::telemetry::{self, Certificate, Metrics, Traces};
 
 pub(super) fn call(args: RunArgs) -> Result<(), Failure> {
     let settings = Settings::check(args)?;
     let store = Store::new(settings.redis.clone())?;
-    telemetry::init_logs(settings.log_format);
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let traces = Traces::from_environment(runtime.handle().clone())?;
+    telemetry::init_logs(settings.log_format, traces.as_ref());
     let outcome = runtime.block_on(run(settings, store));
+    if let Some(traces) = traces {
+        traces.end();
+    }
     // A look-up of a name that hangs must not hold the process.
     runtime.shutdown_timeout(Duration::from_millis(100));
     outcome.inspect_err(|error| error!(%error, "ends"))
+}
+
+/// How long the API server may take to answer. A connection that is open on this side only says nothing for ever, and
+/// kube by itself waits as long.
+const ANSWER_WITHIN: Duration = Duration::from_secs(10);
+/// How long a connection of the Lease's client may say nothing: longer than a Lease counts, since one that nobody
+/// renews is silent for as long.
+const LEASE_SILENCE: Duration = Duration::from_secs(20);
+
+/// A client whose connections are given up when they say nothing for so long after they were asked something.
+fn client(config: &Config, silence: Duration) -> Result<Client, kube::Error> {
+    let mut config = config.clone();
+    config.read_timeout = Some(silence);
+    config.reset_reader_on_write = true;
+    Client::try_from(config)
 }
 
 async fn run(settings: Settings, store: Store) -> Result<(), Failure> {
@@ -40,14 +60,17 @@ async fn run(settings: Settings, store: Store) -> Result<(), Failure> {
             "no cluster: neither in one, nor is there a kubeconfig that can be used (set KUBECONFIG): {error}"
         )
     })?;
-    let client = Client::try_from(config.clone())?;
+    let watches = client(&config, WATCH_SILENCE)?;
     // Leases go their own way, so that a storm of status writes can't starve them.
-    let lease_client = Client::try_from(config)?;
+    let lease_client = client(&config, LEASE_SILENCE)?;
+    let client = client(&config, ANSWER_WITHIN)?;
     let cluster = cluster_id(&client, settings.cluster_id.as_deref()).await?;
     let identity = identity();
     // Replicas that share a Lease must not write side by side; an operator with another Lease has other resources.
     let store = store.writing_as(&format!("{cluster}/{}", client.default_namespace()), &identity);
     let metrics = Metrics::default();
+    watch_certificates(&metrics, &settings);
+    let store = store.observed_by(Arc::new(metrics.clone()));
     let (ready, readiness) = watch::channel(Err(Hold::Starting));
     let telemetry = TcpListener::bind(settings.telemetry_addr)
         .await
@@ -75,6 +98,7 @@ async fn run(settings: Settings, store: Store) -> Result<(), Failure> {
     let (leadership, leader) = leader::channel();
     let controller = Controller {
         client,
+        watches,
         store: store.clone(),
         cluster,
         publish_secret: settings.publish_webhook_secret,
@@ -119,6 +143,15 @@ async fn run(settings: Settings, store: Store) -> Result<(), Failure> {
     probes.await?;
     info!("ended");
     outcome
+}
+
+fn watch_certificates(metrics: &Metrics, settings: &Settings) {
+    if let Some((certificate, _)) = &settings.admin.tls {
+        metrics.watch_certificate(Certificate::Admin, certificate.clone());
+    }
+    if let Some(certificate) = &settings.redis.cert_file {
+        metrics.watch_certificate(Certificate::RedisClient, certificate.clone());
+    }
 }
 
 async fn stop_signal() -> Result<&'static str, std::io::Error> {

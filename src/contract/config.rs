@@ -3,14 +3,15 @@
 use std::fmt;
 use std::fmt::Write;
 
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
+use serde::Serializer;
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
 use super::fault::{Fault, InvalidConfig};
 use super::json::{self, MAX_DEPTH, NotJson};
 use super::rule::Check;
-use super::schema::{TENANT, WEBHOOK_SECRET, WEBHOOK_SECRET_REF};
+use super::schema::{SECRET, TENANT, WEBHOOK_SECRET, WEBHOOK_SECRET_REF};
 use super::{Did, TenantId};
 
 /// What `tenantcfg:<tenantId>` holds (contract v1): a JSON object in which every rule of the contract holds.
@@ -77,6 +78,20 @@ impl RuntimeTenantConfig {
         }
     }
 
+    /// The same config with this webhook secret, beside the reference to it. The error is the secret's alone.
+    pub fn with_secret(&self, secret: &SecretString) -> Result<Self, InvalidConfig> {
+        let Self { tenant_id, dids, document } = self.clone();
+        let mut document = document;
+        document.shift_remove(WEBHOOK_SECRET);
+        let place = document.keys().position(|name| name == WEBHOOK_SECRET_REF);
+        let place = place.map_or(document.len(), |place| place + 1);
+        document.shift_insert(place, WEBHOOK_SECRET.to_owned(), secret.expose_secret().into());
+        let mut check = Check::default();
+        check.members(&document, SECRET);
+        let invalid = check.finish();
+        if invalid.faults.is_empty() { Ok(Self { tenant_id, dids, document }) } else { Err(invalid) }
+    }
+
     /// Whose config it is.
     #[must_use]
     pub fn tenant_id(&self) -> &TenantId {
@@ -127,14 +142,11 @@ impl RuntimeTenantConfig {
     }
 
     fn write(&self, with: impl Fn(&str) -> bool) -> String {
-        let mut json = String::from("{");
-        for (name, value) in self.document.iter().filter(|(name, _)| with(name)) {
-            let separator = if json.len() == 1 { "" } else { "," };
-            // Writing to a String can't fail.
-            let _ = write!(json, "{separator}{}:{value}", Value::from(name.as_str()));
-        }
-        json.push('}');
-        json
+        let mut json = Vec::with_capacity(2048);
+        let members = self.document.iter().filter(|(name, _)| with(name));
+        // A value is written to memory without fail, and JSON is text.
+        let _ = serde_json::Serializer::new(&mut json).collect_map(members);
+        String::from_utf8(json).unwrap_or_default()
     }
 }
 

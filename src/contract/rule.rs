@@ -1,6 +1,7 @@
 //! The kinds of rule that the contract's tables are made of, and the walk that checks a document against them.
 
 use std::fmt;
+use std::fmt::Write;
 
 use serde_json::{Map, Number, Value};
 
@@ -160,7 +161,7 @@ impl Check {
                     self.must_be(rule);
                 }
                 for (index, value) in items.iter().enumerate() {
-                    self.inside(&format!("[{index}]"), |check| check.value(value, item));
+                    self.inside(format_args!("[{index}]"), |check| check.value(value, item));
                 }
             }
             (Rule::Map(rule), Value::Object(members)) => {
@@ -209,15 +210,16 @@ impl Check {
         let plain = name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
             && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '-');
         match (plain, self.path.is_empty()) {
-            (true, true) => self.inside(name, walk),
-            (true, false) => self.inside(&format!(".{name}"), walk),
-            (false, _) => self.inside(&format!("[{}]", Value::from(name)), walk),
+            (true, true) => self.inside(format_args!("{name}"), walk),
+            (true, false) => self.inside(format_args!(".{name}"), walk),
+            (false, _) => self.inside(format_args!("[{}]", Value::from(name)), walk),
         }
     }
 
-    fn inside(&mut self, step: &str, walk: impl FnOnce(&mut Self)) {
+    fn inside(&mut self, step: fmt::Arguments<'_>, walk: impl FnOnce(&mut Self)) {
         let outside = self.path.len();
-        self.path.push_str(step);
+        // Writing to a String can't fail.
+        let _ = self.path.write_fmt(step);
         walk(self);
         self.path.truncate(outside);
     }

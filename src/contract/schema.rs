@@ -51,6 +51,9 @@ pub(super) const TENANT: &[Member] = &[
     optional("quickReplies", Rule::List { item: &Rule::Object(QUICK_REPLY), min: 0, max: 200 }),
 ];
 
+/// The webhook secret by itself.
+pub(super) const SECRET: &[Member] = &[optional(WEBHOOK_SECRET, TEXT)];
+
 const CAPS: &[Member] = &[
     required("maxConcurrentCallsTenant", POSITIVE),
     required("maxCallsPerMinuteTenant", POSITIVE),

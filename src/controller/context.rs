@@ -1,12 +1,14 @@
 //! What every look at a resource shares.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
 
 use futures::channel::mpsc::UnboundedSender;
 use kube::Client;
 use kube::runtime::events::Recorder;
 use kube::runtime::reflector::{self, ObjectRef};
 use tokio::sync::{RwLock, watch};
+use tracing::Span;
 
 use super::error::{Error, Hold};
 use super::state::State;
@@ -15,7 +17,7 @@ use crate::domain::claims::Touched;
 use crate::domain::{ResourceName, Uid};
 use crate::leader::Leader;
 use crate::store::{ClusterId, Epoch, Store, StoreError};
-use crate::telemetry::Metrics;
+use crate::telemetry::{Census, Metrics, Queue};
 
 /// What every look at a resource shares.
 pub struct Context {
@@ -65,6 +67,9 @@ impl Context {
 
     /// Reports a write, which carried this number, that failed.
     pub fn failed(&self, epoch: Epoch, error: &StoreError) {
+        if matches!(error, StoreError::Fenced { .. }) {
+            self.metrics.fenced.inc();
+        }
         if error.costs_the_number() {
             self.leader.fenced(epoch);
         }
@@ -82,12 +87,17 @@ impl Context {
 
     /// Has these looked at.
     pub fn look_at<'a>(&self, uids: impl IntoIterator<Item = &'a Uid>) {
-        let state = self.state();
+        let now = Instant::now();
+        let mut state = self.state();
         for uid in uids {
-            match state.entry(uid) {
+            match state.entry_mut(uid) {
                 Some(entry) if entry.gone => self.send_gone(uid),
-                // The queue is closed only when the process is about to end.
-                Some(entry) => drop(self.looks.unbounded_send(reference(&entry.name))),
+                Some(entry) => {
+                    entry.waits_since[Queue::Publish as usize].get_or_insert(now);
+                    entry.begin_trace();
+                    // The queue is closed only when the process is about to end.
+                    drop(self.looks.unbounded_send(reference(&entry.name)));
+                }
                 None => {}
             }
         }
@@ -105,8 +115,46 @@ impl Context {
     }
 
     /// Has the status of this one written, where it is not what it should be.
-    pub fn tell(&self, name: &ResourceName) {
+    pub fn tell(&self, uid: &Uid, name: &ResourceName) {
+        if let Some(entry) = self.state().entry_mut(uid) {
+            entry.waits_since[Queue::Status as usize].get_or_insert_with(Instant::now);
+        }
         drop(self.tellings.unbounded_send(reference(name)));
+    }
+
+    /// The turn of this one has come. Gives back the span of the change that called for it; the status is its last part.
+    pub fn turn(&self, queue: Queue, uid: &Uid) -> Span {
+        let mut state = self.state();
+        let Some(entry) = state.entry_mut(uid) else { return Span::none() };
+        let since = entry.waits_since[queue as usize].take();
+        let span = match queue {
+            Queue::Publish => entry.trace.clone(),
+            Queue::Status => entry.trace.take(),
+        };
+        drop(state);
+        if let Some(since) = since {
+            self.metrics.waited(queue, since.elapsed());
+        }
+        span.map_or_else(Span::none, |span| *span)
+    }
+
+    /// Counts resources and what waits.
+    pub fn census(&self) -> Census {
+        let mut census = Census::default();
+        let tenants = self.tenants.state();
+        let state = self.state();
+        for tenant in tenants {
+            let unreadable = state.entry(&tenant.uid()).is_some_and(|entry| entry.unreadable.is_some());
+            census.see(tenant.status(), unreadable);
+        }
+        for (_, entry) in state.entries() {
+            for (queue, since) in Queue::ALL.into_iter().zip(entry.waits_since) {
+                if let Some(since) = since {
+                    census.waits(queue, since.elapsed());
+                }
+            }
+        }
+        census
     }
 
     fn send_gone(&self, uid: &Uid) {

@@ -2,6 +2,19 @@
 
 use crate::store::StoreError;
 
+/// Every [`Error::reason`] that is counted as a failure: beside those of Redis, what this room adds.
+pub const ERRORS: [&str; StoreError::REASONS.len() + 6] = {
+    let mut all = ["RedisUnavailable"; StoreError::REASONS.len() + 6];
+    [all[1], all[2], all[3]] = ["SecretReadFailed", "StatusWriteFailed", "Unsettled"];
+    [all[4], all[5]] = ["ResourceReadFailed", "WatchBehind"];
+    let mut at = 0;
+    while at < StoreError::REASONS.len() {
+        all[at + 6] = StoreError::REASONS[at];
+        at += 1;
+    }
+    all
+};
+
 /// What could not be done. What can't succeed before somebody changes something is no error but a verdict.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -17,6 +30,12 @@ pub enum Error {
     /// A webhook secret could not be read.
     #[error("reading the Secret of {0}: {1}")]
     ReadSecret(String, #[source] kube::Error),
+    /// A resource could not be read.
+    #[error("reading {0}: {1}")]
+    ReadResource(String, #[source] kube::Error),
+    /// The watches do not show a resource that is there.
+    #[error("the watches are behind: they do not show {0} yet")]
+    Behind(String),
     /// The status, a finalizer or an event could not be written.
     #[error("writing {0}: {1}")]
     Write(&'static str, #[source] kube::Error),
@@ -34,6 +53,8 @@ impl Error {
             Self::Waiting(_) => "RedisUnavailable",
             Self::Store(error) => error.reason(),
             Self::ReadSecret(..) => "SecretReadFailed",
+            Self::ReadResource(..) => "ResourceReadFailed",
+            Self::Behind(_) => "WatchBehind",
             Self::Write(..) => "StatusWriteFailed",
             Self::Unsettled => "Unsettled",
         }
@@ -47,6 +68,8 @@ pub enum Hold {
     Starting,
     /// Another replica leads.
     Following,
+    /// Another replica leads, and this one can't ask Redis for what it is asked: why.
+    FollowingBlindly(String),
     /// Redis can't be asked or told.
     Redis(String),
 }
@@ -54,7 +77,7 @@ pub enum Hold {
 impl From<Hold> for Error {
     fn from(hold: Hold) -> Self {
         match hold {
-            Hold::Starting | Hold::Following => Self::NotLeading,
+            Hold::Starting | Hold::Following | Hold::FollowingBlindly(_) => Self::NotLeading,
             Hold::Redis(why) => Self::Waiting(why),
         }
     }

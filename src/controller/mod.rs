@@ -2,6 +2,8 @@
 //!
 //! | file | what it does |
 //! | --- | --- |
+//! | `enduring` | a watch that notices when it can't be believed any more |
+//! | `ask` | asks the API server itself, where a watch that is behind would do harm |
 //! | `watch` | takes in what Kubernetes says, at once and in order |
 //! | `state` | what is known: claims, Secrets' versions, ownership records |
 //! | `prepare` | what one resource calls for, as a value |
@@ -9,7 +11,9 @@
 //! | `tell` | finalizer, status, events, after the publish |
 //! | `orphans` | what is left of resources that are gone |
 
+mod ask;
 mod context;
+mod enduring;
 mod error;
 mod orphans;
 mod prepare;
@@ -38,10 +42,11 @@ use tracing::{debug, info, warn};
 use crate::domain::Uid;
 use crate::leader::{Leader, Leadership};
 use crate::store::{Cause, ClusterId, Epoch, Signal, Store, StoreError, TouchedKey, Tracking};
-use crate::telemetry::Metrics;
+use crate::telemetry::{Drift, Metrics};
 use context::Context;
+pub use enduring::WATCH_SILENCE;
 use error::Error;
-pub use error::Hold;
+pub use error::{ERRORS, Hold};
 use state::State;
 use tenant::Tenant;
 
@@ -60,6 +65,8 @@ const AUDIT: Duration = Duration::from_secs(300);
 pub struct Controller {
     /// The API server.
     pub client: Client,
+    /// The API server, for watches alone: they may say nothing for longer than an answer may take.
+    pub watches: Client,
     /// Redis.
     pub store: Store,
     /// This cluster's name in ownership records.
@@ -94,8 +101,10 @@ impl Controller {
         stop: impl Future<Output = ()> + Send + 'static,
     ) {
         let (ctx, queues, writer) = self.context(ready.subscribe());
+        let counted = Arc::downgrade(&ctx);
+        ctx.metrics.count_with(move || counted.upgrade().map(|ctx| ctx.census()).unwrap_or_default());
         let stop = stop.shared();
-        let mut streams = watch::streams(&ctx.client, &ctx.namespaces);
+        let mut streams = watch::streams(&self.watches, &ctx.namespaces);
         let mut intake = watch::Intake::new(&ctx, writer);
         let (listed, all_listed) = tokio::sync::oneshot::channel();
         let mut listed = Some(listed);
@@ -239,17 +248,27 @@ impl Lead<'_> {
 
     async fn follow(&mut self, leadership: Leadership) {
         match leadership {
+            Leadership::Following => self.stand_by(),
             Leadership::Waiting(why) => self.hold(Hold::Redis(why)),
-            Leadership::Following | Leadership::Leading(_) => self.begin().await,
+            Leadership::Leading(_) => self.begin().await,
         }
     }
 
     fn feel(&mut self) {
         let sick = self.health.borrow_and_update().clone();
         self.ctx.metrics.redis_up.set(i64::from(sick.is_none()));
-        if let Some(error) = sick {
-            self.hold(Hold::Redis(error.to_string()));
+        match sick {
+            _ if *self.leader.state.borrow() == Leadership::Following => self.stand_by(),
+            Some(error) => self.hold(Hold::Redis(error.to_string())),
+            None => {}
         }
+    }
+
+    /// A follower waits for nothing that Redis would have to do, and so says nothing of the kind about any resource:
+    /// that is the leader's.
+    fn stand_by(&self) {
+        let sick = self.health.borrow().as_ref().map(ToString::to_string);
+        self.hold(sick.map_or(Hold::Following, Hold::FollowingBlindly));
     }
 
     async fn hear(&mut self, signal: Signal) {
@@ -257,6 +276,7 @@ impl Lead<'_> {
             Signal::Touched(key) => self.doubt(&key),
             Signal::CheckEverything(cause) => {
                 info!(cause = cause.as_str(), "everything in Redis is checked");
+                self.ctx.metrics.checked(cause);
                 let carried = self.ready.borrow().clone();
                 match carried {
                     // The number is gone too, and with the next one everything is checked. It is that which writes
@@ -282,22 +302,23 @@ impl Lead<'_> {
             }
             concerned
         };
+        if concerned.is_some() {
+            let what = match key {
+                TouchedKey::Did(_) => Drift::Number,
+                TouchedKey::Config(_) => Drift::Config,
+            };
+            self.ctx.metrics.drifted(what, 1);
+        }
         self.ctx.look_at(&concerned);
     }
 
-    /// Reads what Redis holds, and has everything looked at. A follower only takes note that it could.
+    /// Reads what Redis holds, and has everything looked at.
     async fn begin(&mut self) {
+        let Leadership::Leading(epoch) = *self.leader.state.borrow() else { return };
         // While it can't be followed, what it holds changes unseen. A signal says when it can.
-        let sick = self.health.borrow().as_ref().map(ToString::to_string);
-        let leadership = self.leader.state.borrow().clone();
-        let epoch = match (leadership, sick) {
-            // At start Redis has not been asked yet: its answer comes as a signal, or as a change of its health.
-            (Leadership::Following, Some(_)) if *self.ready.borrow() == Err(Hold::Starting) => return,
-            (Leadership::Following, Some(why)) => return self.hold(Hold::Redis(why)),
-            (Leadership::Following, None) => return self.hold(Hold::Following),
-            (Leadership::Leading(epoch), None) => epoch,
-            (Leadership::Waiting(_), _) | (Leadership::Leading(_), Some(_)) => return,
-        };
+        if self.health.borrow().is_some() {
+            return;
+        }
         match load(self.ctx).await {
             Ok(()) => {
                 self.again = false;
@@ -324,6 +345,8 @@ impl Lead<'_> {
 
     fn set(&self, value: Result<Epoch, Hold>) -> bool {
         self.ctx.metrics.leading.set(i64::from(value.is_ok()));
+        let epoch = value.as_ref().map_or(0, |epoch| epoch.0);
+        self.ctx.metrics.epoch.set(i64::try_from(epoch).unwrap_or(i64::MAX));
         self.ready.send_if_modified(|before| {
             let changed = *before != value;
             *before = value;
@@ -347,11 +370,9 @@ async fn load(ctx: &Context) -> Result<(), StoreError> {
             (record, intact)
         })
         .collect();
-    info!(
-        records = records.len(),
-        broken = records.iter().filter(|(_, intact)| !intact).count(),
-        "Redis was read"
-    );
+    let broken = records.iter().filter(|(_, intact)| !intact).count();
+    ctx.metrics.drifted(Drift::Record, broken);
+    info!(records = records.len(), broken, "Redis was read");
     let touched = ctx.state().load(records);
     ctx.look_at_touched(&touched, &[]);
     Ok(())

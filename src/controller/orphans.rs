@@ -9,6 +9,7 @@ use tokio::time::{Instant, interval, sleep};
 use tracing::{error, info, warn};
 
 use super::context::Context;
+use super::error::Error;
 use super::reconcile::{jittered, settle};
 use crate::domain::Uid;
 
@@ -28,7 +29,8 @@ pub async fn remove_gone(ctx: &Arc<Context>, gone: impl Stream<Item = Uid>) {
     gone.for_each_concurrent(16, |uid| async move {
         for attempt in 0..TRIES {
             match settle(ctx, &uid).await {
-                Ok(()) => return,
+                // It is the leader's; when this one begins to lead, it looks at everything.
+                Ok(()) | Err(Error::NotLeading) => return,
                 Err(error) => warn!(%uid, %error, attempt, "what it left in Redis is not removed yet"),
             }
             sleep(jittered(Duration::from_secs(1 << attempt.min(4)))).await;

@@ -1,6 +1,9 @@
 //! What one resource calls for, from one consistent reading of everything that is known. Reads at most its Secret and
-//! its ownership record; writes nothing.
+//! its ownership record, and whether an owner whom no watch shows is gone; writes nothing.
 
+use tracing::{Instrument, trace_span};
+
+use super::ask;
 use super::context::Context;
 use super::error::Error;
 use super::secrets::{self, Resolved, Version};
@@ -12,6 +15,7 @@ use crate::domain::claims::Live;
 use crate::domain::plan::{self, Farewell, Findings, Fingerprint, Look, Outcome, Plan, Ready, Wanted};
 use crate::domain::verdict::{Blocker, SecretFault, SecretFaultKind};
 use crate::store::{Owner, Publication, Removal, Step};
+use crate::telemetry::TRACES;
 
 /// What a resource calls for.
 pub enum Prepared {
@@ -33,6 +37,8 @@ pub struct Todo {
     pub doubts: u64,
     /// Whether the Secret's version is the only news.
     pub rotation: bool,
+    /// Whether there is no news: Redis is to hold again what it held.
+    pub repair: bool,
 }
 
 /// Says what `uid` calls for.
@@ -45,7 +51,13 @@ pub async fn prepare(ctx: &Context, uid: &Uid, findings: &Findings) -> Result<Pr
     let part = |farewell: Option<Farewell>| {
         farewell.map_or(Prepared::Settled(Outcome::Released), |farewell| remove(uid, farewell, view.doubts))
     };
-    let Some(tenant) = tenant else { return Ok(part(plan::vanished(&view))) };
+    let Some(tenant) = tenant else {
+        let farewell = plan::vanished(&view);
+        if let Some(farewell) = &farewell {
+            ask::recorded_owner_is_gone(ctx, uid, &farewell.tenant).await?;
+        }
+        return Ok(part(farewell));
+    };
     if tenant.is_deleting() {
         return Ok(part(plan::deleted(tenant.spec(), told(tenant.status()), &view)));
     }
@@ -63,7 +75,7 @@ pub async fn prepare(ctx: &Context, uid: &Uid, findings: &Findings) -> Result<Pr
 fn remove(uid: &Uid, farewell: Farewell, doubts: u64) -> Prepared {
     let Farewell { tenant, known, retain, outcome } = farewell;
     let step = Step::Remove(Removal { tenant, uid: uid.clone(), known, retain });
-    Prepared::Todo(Box::new(Todo { step, after: None, outcome, doubts, rotation: false }))
+    Prepared::Todo(Box::new(Todo { step, after: None, outcome, doubts, rotation: false, repair: false }))
 }
 
 /// A resource that is to be published, unless it is.
@@ -86,11 +98,24 @@ impl Publish<'_> {
         {
             return Ok(Prepared::Settled(Outcome::Seen(self.look.published(self.wanted))));
         }
-        let read = secrets::read(&self.ctx.client, &wanted).await;
+        self.predecessors_are_gone().await?;
+        let span = trace_span!(target: TRACES, "secret", otel.kind = "client");
+        let read = secrets::read(&self.ctx.client, &wanted).instrument(span).await;
         match read.map_err(|error| Error::ReadSecret(self.tenant.name().to_string(), error))? {
             Ok(secret) => Ok(self.step(secret)),
             Err(fault) => Ok(self.without(fault)),
         }
+    }
+
+    /// Owners by record that no watch shows yield to it, if that is so because they are gone.
+    async fn predecessors_are_gone(&self) -> Result<(), Error> {
+        for uid in self.look.view.predecessors.keys() {
+            let live = self.ctx.state().claims.live(uid).map(|live| live.tenant.clone());
+            if let Some(tenant) = live {
+                ask::recorded_owner_is_gone(self.ctx, uid, &tenant).await?;
+            }
+        }
+        Ok(())
     }
 
     fn without(&self, fault: SecretFault) -> Prepared {
@@ -133,6 +158,10 @@ impl Publish<'_> {
             Err(blocker) => return Prepared::Settled(self.look.kept(self.wanted, blocker)),
         };
         let Ready { config, fingerprint, known, predecessors, rotation } = ready;
+        // Where the record is lost too, the status still tells what was published.
+        let told_hash = self.tenant.status().and_then(|status| status.published_hash.as_ref());
+        let recorded = self.look.view.record.as_ref() == Some(&fingerprint);
+        let repair = recorded || (self.look.view.record.is_none() && told_hash == Some(&fingerprint.hash));
         let name = self.tenant.name();
         let (tenant, dids) = (config.tenant_id().clone(), config.dids().to_vec());
         let publication = Publication {
@@ -157,6 +186,7 @@ impl Publish<'_> {
             outcome: Some(Outcome::Seen(self.look.published(self.wanted))),
             doubts: self.look.view.doubts,
             rotation,
+            repair,
         }))
     }
 }

@@ -2,13 +2,14 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures::future::try_join_all;
 use kube::runtime::controller::Action;
 use rand::Rng;
-use tracing::{debug, info, warn};
+use tracing::{Instrument, debug, info, trace_span, warn};
 
+use super::ask;
 use super::context::Context;
 use super::error::Error;
 use super::prepare::{Prepared, Todo, prepare};
@@ -20,6 +21,7 @@ use crate::domain::plan::Findings;
 use crate::domain::verdict::{Blocker, Holder, Lacking, numbers};
 use crate::domain::{ResourceName, Uid};
 use crate::store::{Applied, Epoch, Refusal, Step, StoreError};
+use crate::telemetry::{Queue, TRACES};
 
 /// How often a look starts again after Redis showed that somebody else owns something.
 const ATTEMPTS: usize = 5;
@@ -29,9 +31,13 @@ const LONGEST_WAIT: Duration = Duration::from_secs(30);
 
 /// Looks at one resource, and publishes it with all those that take numbers from it.
 pub async fn reconcile(tenant: Arc<Tenant>, ctx: Arc<Context>) -> Result<Action, Error> {
-    let uid = tenant.uid();
+    let (uid, began) = (tenant.uid(), Instant::now());
+    let change = ctx.turn(Queue::Publish, &uid);
     ctx.metrics.reconciles.inc();
-    match settle(&ctx, &uid).await {
+    let span = trace_span!(target: TRACES, parent: &change, "look", resource = %tenant.name());
+    let settled = settle(&ctx, &uid).instrument(span).await;
+    ctx.metrics.looked(began.elapsed());
+    match settled {
         Ok(()) => {}
         Err(error @ (Error::Store(_) | Error::Waiting(_)))
             if tenant.is_deleting() && tenant.is_annotated(api::FORCE_DELETE) =>
@@ -43,7 +49,7 @@ pub async fn reconcile(tenant: Arc<Tenant>, ctx: Arc<Context>) -> Result<Action,
     }
     let outside = succeed(&ctx, &uid);
     catch_up(&ctx, &uid);
-    ctx.tell(&tenant.name());
+    ctx.tell(&uid, &tenant.name());
     // Nothing in Kubernetes will say that somebody outside let go of what he holds.
     Ok(if outside { Action::requeue(jittered(LONGEST_WAIT)) } else { Action::await_change() })
 }
@@ -76,7 +82,7 @@ pub fn error_policy(tenant: Arc<Tenant>, error: &Error, ctx: Arc<Context>) -> Ac
     }
     ctx.metrics.reconcile_failed(error.reason());
     let failures = fail(&ctx, &tenant, error);
-    ctx.tell(&tenant.name());
+    ctx.tell(&uid, &tenant.name());
     if matches!(error, Error::Waiting(_)) {
         debug!(resource = %tenant.name(), %uid, %error, "waits until Redis is back");
         return Action::await_change();
@@ -160,7 +166,10 @@ async fn together(ctx: &Context, epoch: Epoch, members: &[Uid]) -> Result<(), Er
     let mut findings: HashMap<Uid, Findings> = HashMap::new();
     for _ in 0..ATTEMPTS {
         let nothing = Findings::default();
-        let looks = members.iter().map(|uid| prepare(ctx, uid, findings.get(uid).unwrap_or(&nothing)));
+        let looks = members.iter().map(|uid| {
+            let span = trace_span!(target: TRACES, "compile", %uid);
+            prepare(ctx, uid, findings.get(uid).unwrap_or(&nothing)).instrument(span)
+        });
         let mut todos: Vec<(&Uid, Box<Todo>)> = Vec::new();
         let mut settled: Vec<(&Uid, Outcome)> = Vec::new();
         for (uid, prepared) in members.iter().zip(try_join_all(looks).await?) {
@@ -173,10 +182,11 @@ async fn together(ctx: &Context, epoch: Epoch, members: &[Uid]) -> Result<(), Er
         let applied = if steps.is_empty() {
             Vec::new()
         } else {
-            ctx.store
-                .apply(epoch, &ctx.cluster, &steps)
-                .await
-                .inspect_err(|error| ctx.failed(epoch, error))?
+            let steps_taken = steps.len();
+            let span =
+                trace_span!(target: TRACES, "script", otel.kind = "client", db.system = "redis", steps_taken);
+            let applying = ctx.store.apply(epoch, &ctx.cluster, &steps).instrument(span);
+            applying.await.inspect_err(|error| ctx.failed(epoch, error))?
         };
         let refused = applied.iter().any(|applied| matches!(applied, Applied::Refused(_)));
         if !refused {
@@ -216,9 +226,19 @@ async fn learn(ctx: &Context, uid: &Uid, refusal: Refusal, findings: &mut Findin
         }
         Refusal::WouldUnmap(dids) => findings.blocker = Some(Blocker::WouldUnmap(dids)),
         Refusal::HeldBy { uid, owner, dids } => return learn_holder(ctx, uid, &owner, dids, findings).await,
-        // The watch is behind, or another leader was ahead: the newer version of the resource is on its way.
-        Refusal::Stale { .. } => return Err(Error::Unsettled),
+        Refusal::Stale { .. } => return learn_newest(ctx, uid, findings).await,
     }
+    Ok(())
+}
+
+/// The record is of a later generation. Either the watch is behind, or another leader was ahead: the newer version of
+/// the resource is on its way. Or there is none: the store was restored from before it, and what it says now counts.
+async fn learn_newest(ctx: &Context, uid: &Uid, findings: &mut Findings) -> Result<(), Error> {
+    let name = ctx.state().entry(uid).map(|entry| entry.name.clone()).ok_or(Error::Unsettled)?;
+    if !ask::is_current(ctx, uid, &name, findings.generation).await? {
+        return Err(Error::Unsettled);
+    }
+    findings.predecessors.insert(uid.clone());
     Ok(())
 }
 
@@ -245,7 +265,10 @@ async fn learn_holder(
             findings.lost(Holder::Resource(ResourceName::new(namespace, name)), dids);
         }
         // No such resource is left, or it is on its way out: its record yields.
-        None => drop(findings.predecessors.insert(uid)),
+        None => {
+            ask::owner_is_gone(ctx, &uid, &ResourceName::new(namespace, name)).await?;
+            findings.predecessors.insert(uid);
+        }
     }
     Ok(())
 }
@@ -265,6 +288,9 @@ fn conclude(
     }
     for ((uid, todo), applied) in todos.into_iter().zip(applied) {
         ctx.metrics.applied(&applied);
+        if todo.repair && matches!(applied, Applied::Published { .. }) {
+            ctx.metrics.repaired.inc();
+        }
         log(uid, &todo, &applied);
         let mut state = ctx.state();
         let name = state.entry(uid).map(|entry| entry.name.clone());
@@ -278,7 +304,7 @@ fn conclude(
         drop(state);
         ctx.look_at_touched(&touched, members);
         if let Some(name) = name {
-            ctx.tell(&name);
+            ctx.tell(uid, &name);
         }
     }
 }

@@ -1,17 +1,21 @@
 //! What the controller knows between two events: an index, never the only copy of anything.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
+use std::time::Instant;
+
+use tracing::{Span, trace_span};
 
 use super::secrets::{SecretIndex, SecretKey, Version};
 use super::tenant::Tenant;
 use crate::api::{RuntimeTenantSpec, RuntimeTenantStatus};
 use crate::contract::{Did, TenantId};
-use crate::domain::claims::{Claim, Claims, Live, Touched};
+use crate::domain::claims::{Claim, Claims, Live, Standing, Touched};
 use crate::domain::compile::Claimed;
 use crate::domain::plan::View;
 pub use crate::domain::plan::{Fingerprint, Outcome};
 use crate::domain::{ResourceName, Uid};
 use crate::store::Record;
+use crate::telemetry::TRACES;
 
 /// Everything that is known, kept by increments.
 #[derive(Debug, Default)]
@@ -57,6 +61,10 @@ pub struct Entry {
     pub retain: bool,
     /// Whether it vanished and only its keys are left.
     pub gone: bool,
+    /// Since when it waits for its turn, in the order of [`Queue::ALL`](crate::telemetry::Queue::ALL).
+    pub waits_since: [Option<Instant>; 2],
+    /// The span of the change that is under way, where somebody collects them.
+    pub trace: Option<Box<Span>>,
 }
 
 /// Something that happened once, for an event.
@@ -94,6 +102,19 @@ impl State {
             }),
             None => self.claims.remove(&uid),
         }
+    }
+
+    /// A resource was seen again with the spec that it had. None: what it claims has to be made out anew.
+    pub fn see_again(&mut self, tenant: &Tenant) -> Option<Touched> {
+        let uid = tenant.uid();
+        let claim = self.claims.get(&uid)?;
+        if tenant.is_deleting() || claim.standing == Standing::Unreadable {
+            return None;
+        }
+        let told = told(tenant.status());
+        let claim = (claim.told != told).then(|| Claim { told, ..claim.clone() });
+        self.entries.get_mut(&uid)?.seen = tenant.resource_version();
+        Some(claim.map_or_else(Touched::new, |claim| self.claims.upsert(claim)))
     }
 
     /// A resource is gone. What is known of it stays until its keys are gone too. Says whose holdings are others now.
@@ -222,12 +243,27 @@ impl Entry {
             unreadable: None,
             retain: false,
             gone: false,
+            waits_since: [None; 2],
+            trace: None,
+        }
+    }
+
+    /// Something called for a look; what follows belongs to one trace until its status is told.
+    pub fn begin_trace(&mut self) {
+        if self.trace.is_none() {
+            let span = trace_span!(target: TRACES, parent: None, "change", resource = %self.name);
+            self.trace = Some(span).filter(|span| !span.is_disabled()).map(Box::new);
         }
     }
 
     /// This resourceVersion is our own doing. The watch may show it before the answer to the write does.
     pub fn wrote_version(&mut self, version: Option<u64>) {
         self.written = version;
+    }
+
+    /// A list shows what is there now. Our own last write may be undone: by an etcd that was restored.
+    pub fn listed(&mut self) {
+        self.written = None;
     }
 
     /// Whether the watch still shows the resource as it was before our own last write.

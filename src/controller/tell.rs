@@ -10,7 +10,7 @@ use kube::runtime::controller::Action;
 use kube::runtime::events::{Event, EventType};
 use kube::{Api, Resource, ResourceExt};
 use serde_json::{Map, Value, json};
-use tracing::{debug, warn};
+use tracing::{Instrument, debug, trace_span, warn};
 
 use super::context::Context;
 use super::error::Error;
@@ -20,6 +20,7 @@ use crate::api::{FINALIZER, RuntimeTenantStatus};
 use crate::domain::reason::Reason;
 use crate::domain::status::{self, DIDS_CLAIMED, READY, bounded};
 use crate::domain::verdict::{Blocker, Verdict};
+use crate::telemetry::{Queue, TRACES};
 
 const FIELD_MANAGER: &str = "runtime-operator";
 /// The longest note that the events API takes.
@@ -27,6 +28,12 @@ const LONGEST_NOTE: usize = 1000;
 
 /// Writes what is to be told of one resource, where it is not told yet.
 pub async fn tell(tenant: Arc<Tenant>, ctx: Arc<Context>) -> Result<Action, Error> {
+    let change = ctx.turn(Queue::Status, &tenant.uid());
+    let span = trace_span!(target: TRACES, parent: &change, "status");
+    tell_in(tenant, ctx).instrument(span).await
+}
+
+async fn tell_in(tenant: Arc<Tenant>, ctx: Arc<Context>) -> Result<Action, Error> {
     let uid = tenant.uid();
     let (outcome, notes, wrote, failing) = {
         let mut state = ctx.state();

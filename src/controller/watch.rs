@@ -6,12 +6,12 @@ use futures::stream::{BoxStream, SelectAll, StreamExt};
 use k8s_openapi::api::core::v1::Secret;
 use kube::core::PartialObjectMeta;
 use kube::runtime::reflector::store::Writer;
-use kube::runtime::watcher::{self, Event};
-use kube::runtime::{WatchStreamExt, watcher as watch};
+use kube::runtime::watcher::Event;
 use kube::{Api, Client, Resource, ResourceExt};
-use tracing::{info, warn};
+use tracing::info;
 
 use super::context::Context;
+use super::enduring;
 use super::secrets;
 use super::tenant::{Tenant, reference};
 use crate::domain::claims::Touched;
@@ -43,27 +43,12 @@ pub fn streams(client: &Client, namespaces: &[String]) -> SelectAll<BoxStream<'s
             Some(namespace) => Api::<SecretMeta>::namespaced(client.clone(), namespace),
             None => Api::all(client.clone()),
         };
-        let tenants = watch(tenants, watcher::Config::default()).default_backoff();
-        streams.push(
-            tenants
-                .filter_map(move |event| async move { told("RuntimeTenants", event) })
-                .map(move |event| Seen::Tenant(scope, Box::new(event)))
-                .boxed(),
-        );
-        let secrets = watch(secrets, watcher::Config::default()).default_backoff();
-        streams.push(
-            secrets
-                .filter_map(move |event| async move { told("Secrets", event) })
-                .map(move |event| Seen::Secret(scope, Box::new(event)))
-                .boxed(),
-        );
+        let tenants = enduring::watch(tenants, "RuntimeTenants");
+        streams.push(tenants.map(move |event| Seen::Tenant(scope, Box::new(event))).boxed());
+        let secrets = enduring::watch(secrets, "Secrets");
+        streams.push(secrets.map(move |event| Seen::Secret(scope, Box::new(event))).boxed());
     }
     streams
-}
-
-/// The watch repairs itself; a person may have to know why it had to.
-fn told<K>(what: &'static str, event: Result<Event<K>, watcher::Error>) -> Option<Event<K>> {
-    event.inspect_err(|error| warn!(what, %error, "the watch is interrupted, and is tried again")).ok()
 }
 
 /// Takes in what the watches say.
@@ -129,7 +114,11 @@ impl<'a> Intake<'a> {
                 if let Some(fresh) = &mut self.tenants[scope].fresh {
                     fresh.insert((tenant.name(), tenant.uid()));
                 }
+                let uid = tenant.uid();
                 self.see(tenant);
+                if let Some(entry) = self.ctx.state().entry_mut(&uid) {
+                    entry.listed();
+                }
             }
             Event::Apply(tenant) => {
                 self.tenants[scope].known.insert((tenant.name(), tenant.uid()));
@@ -157,19 +146,19 @@ impl<'a> Intake<'a> {
 
     fn see(&mut self, mut tenant: Tenant) {
         tenant.slim();
-        let claimed = compile::claimed(tenant.spec());
         let (uid, name) = (tenant.uid(), tenant.name());
+        let before = self.ctx.tenants.get(&reference(&name));
         // A resource that was deleted and made again between two lists.
-        let other = self
-            .ctx
-            .tenants
-            .get(&reference(&name))
-            .map(|before| before.uid())
-            .filter(|before| *before != uid);
-        if let Some(other) = other {
+        if let Some(other) = before.as_ref().map(|before| before.uid()).filter(|before| *before != uid) {
             self.drop_tenant(&name, &other);
         }
-        let touched = self.ctx.state().see(&tenant, claimed);
+        // Most of what is seen of a resource is its own status coming back.
+        let same = before.is_some_and(|before| before.uid() == uid && before.spec() == tenant.spec());
+        let again = if same { self.ctx.state().see_again(&tenant) } else { None };
+        let touched = again.unwrap_or_else(|| {
+            let claimed = compile::claimed(tenant.spec());
+            self.ctx.state().see(&tenant, claimed)
+        });
         self.writer.apply_watcher_event(&Event::Apply(tenant));
         self.look_at(touched, Some(uid));
     }

@@ -1,6 +1,5 @@
 //! From a resource to the config that the runtime reads.
 
-use secrecy::{ExposeSecret, SecretString};
 use serde::Serialize;
 use serde_json::{Map, Value};
 use url::Url;
@@ -8,7 +7,7 @@ use url::Url;
 use super::claims::Standing;
 use crate::api::{DeletionPolicy, RuntimeTenantSpec};
 use crate::contract::{
-    CONTRACT_VERSION, Did, KNOWN_MEMBERS, RuntimeTenantConfig, SttMode, TenantId, TtsMode, WEBHOOK_SECRET,
+    CONTRACT_VERSION, Did, InvalidConfig, KNOWN_MEMBERS, RuntimeTenantConfig, SttMode, TenantId, TtsMode,
     WEBHOOK_SECRET_REF, is_white_space, stt_members, trim, tts_members,
 };
 
@@ -29,6 +28,10 @@ pub struct Claimed {
 
 /// Reads a spec. The error says what can't be read.
 pub fn read(json: &str) -> Result<RuntimeTenantSpec, String> {
+    // To know the place of a fault costs as much as the reading; hardly any has one.
+    if let Ok(spec) = serde_json::from_str(json) {
+        return Ok(spec);
+    }
     let mut reader = serde_json::Deserializer::from_str(json);
     serde_path_to_error::deserialize(&mut reader).map_err(|error| {
         let text = error.inner().to_string();
@@ -77,24 +80,17 @@ fn numbers<'a>(texts: impl Iterator<Item = &'a str>) -> Vec<Did> {
     dids
 }
 
-/// The config of a spec with the numbers that it holds; without a secret's value it is what may be shown.
+/// The config of a spec with the numbers that it holds, and without a secret's value: it may be shown.
 ///
 /// Deterministic: members in the contract's order, then the extensions by name. The errors are everything that is
 /// wrong, each naming the place in the spec and what must hold there.
-pub fn compile(
-    spec: &RuntimeTenantSpec,
-    dids: &[Did],
-    secret: Option<&SecretString>,
-) -> Result<RuntimeTenantConfig, Vec<String>> {
+pub fn compile(spec: &RuntimeTenantSpec, dids: &[Did]) -> Result<RuntimeTenantConfig, Vec<String>> {
     let mut document = Map::new();
     document.insert("contractVersion".to_owned(), CONTRACT_VERSION.into());
     document.insert("tenantId".to_owned(), spec.tenant_id.as_str().into());
     document.insert("dids".to_owned(), dids.iter().map(Did::as_str).collect());
     let reference = format!("secret://{}/{}", spec.webhook_secret_ref.name, spec.webhook_secret_ref.key);
     document.insert(WEBHOOK_SECRET_REF.to_owned(), reference.into());
-    if let Some(secret) = secret {
-        document.insert(WEBHOOK_SECRET.to_owned(), secret.expose_secret().into());
-    }
     put(&mut document, "caps", Some(&spec.caps));
     put(&mut document, "stt", Some(&spec.stt));
     put(&mut document, "tts", Some(&spec.tts));
@@ -111,8 +107,13 @@ pub fn compile(
         value.sort_all_objects();
         document.insert(name.clone(), value);
     }
-    RuntimeTenantConfig::from_document(document)
-        .map_err(|invalid| invalid.faults.iter().map(|fault| format!("spec.{fault}")).collect())
+    RuntimeTenantConfig::from_document(document).map_err(|invalid| faults(&invalid))
+}
+
+/// What is wrong with a config, as whoever wrote the spec reads it.
+#[must_use]
+pub fn faults(invalid: &InvalidConfig) -> Vec<String> {
+    invalid.faults.iter().map(|fault| format!("spec.{fault}")).collect()
 }
 
 fn put<T: Serialize>(document: &mut Map<String, Value>, name: &str, value: Option<&T>) {
@@ -127,6 +128,32 @@ fn put<T: Serialize>(document: &mut Map<String, Value>, name: &str, value: Optio
 /// before a rule, lengths as the runtime counts them.
 #[must_use]
 pub fn check(spec: &RuntimeTenantSpec) -> Vec<String> {
+    checked(spec, &numbers(spec.dids.iter().map(String::as_str))).err().unwrap_or_default()
+}
+
+/// What [`compile`] gives for a spec that was checked, none without a number; or everything that [`check`] finds.
+pub fn checked(spec: &RuntimeTenantSpec, dids: &[Did]) -> Result<Option<RuntimeTenantConfig>, Vec<String>> {
+    let mut faults = rules_beside_the_contract(spec);
+    let all;
+    let some = if dids.is_empty() {
+        all = numbers(spec.dids.iter().map(String::as_str));
+        &all
+    } else {
+        dids
+    };
+    // A spec without one good number has been told so by the rules.
+    let compiled = if some.is_empty() { None } else { Some(compile(spec, some)) };
+    match compiled.transpose() {
+        Ok(config) if faults.is_empty() => Ok(config.filter(|_| !dids.is_empty())),
+        Ok(_) => Err(faults),
+        Err(more) => {
+            faults.extend(more);
+            Err(faults)
+        }
+    }
+}
+
+fn rules_beside_the_contract(spec: &RuntimeTenantSpec) -> Vec<String> {
     let mut faults = Vec::new();
     tenant_id(spec, &mut faults);
     dids(spec, &mut faults);
@@ -134,13 +161,6 @@ pub fn check(spec: &RuntimeTenantSpec) -> Vec<String> {
     modes(spec, &mut faults);
     for name in spec.extensions.keys().filter(|name| is_known(name)) {
         faults.push(format!("spec.extensions.{name} must not be a field that the contract knows"));
-    }
-    let dids = numbers(spec.dids.iter().map(String::as_str));
-    // A spec without one good number has been told so above.
-    if !dids.is_empty()
-        && let Err(more) = compile(spec, &dids, None)
-    {
-        faults.extend(more);
     }
     faults
 }

@@ -91,7 +91,8 @@ pub struct Findings {
     pub blocker: Option<Blocker>,
     /// Numbers that somebody outside has.
     pub lacking: Vec<Lacking>,
-    /// Owners by record of which no resource is left.
+    /// Owners by record of which no resource is left; the resource itself, where the record is of a generation that
+    /// is none any more.
     pub predecessors: BTreeSet<Uid>,
 }
 
@@ -144,6 +145,8 @@ pub struct Wanted {
     pub spec: RuntimeTenantSpec,
     /// The config with the numbers that it holds, without a secret.
     pub draft: RuntimeTenantConfig,
+    /// The draft's hash.
+    pub hash: String,
     /// The numbers that it lacks.
     pub lacking: Vec<Lacking>,
 }
@@ -198,30 +201,26 @@ impl Look<'_> {
     pub fn plan(&self) -> Plan {
         let spec = match compile::read(self.spec) {
             Ok(spec) => spec,
-            Err(why) => return self.blocked(Blocker::Unreadable(why), None),
+            Err(why) => return self.blocked(Blocker::Unreadable(why)),
         };
-        let faults = compile::check(&spec);
-        if !faults.is_empty() {
-            return self.blocked(Blocker::Invalid(faults), None);
-        }
         let (dids, lacking) = self.numbers();
+        let draft = match compile::checked(&spec, &dids) {
+            Ok(draft) => draft,
+            Err(faults) => return self.blocked(Blocker::Invalid(faults)),
+        };
         if spec.suspend {
             return self.suspended(&spec, lacking);
         }
         if let Some(blocker) = self.lost_tenant() {
-            return self.blocked(blocker, None);
+            return self.blocked(blocker);
         }
         if let Some(blocker) = self.findings.blocker.clone() {
             let verdict = self.verdict(Some(blocker), None);
             return Plan::Settled(Outcome::Seen(Verdict { lacking, ..verdict }));
         }
-        if dids.is_empty() {
-            return self.without_numbers(lacking);
-        }
-        match compile::compile(&spec, &dids, None) {
-            Ok(draft) => Plan::Publish(Box::new(Wanted { spec, draft, lacking })),
-            Err(faults) => self.blocked(Blocker::Invalid(faults), None),
-        }
+        let Some(draft) = draft else { return self.without_numbers(lacking) };
+        let hash = draft.hash_without_secret();
+        Plan::Publish(Box::new(Wanted { spec, draft, hash, lacking }))
     }
 
     /// Whether the record says what is wanted with this Secret: then nothing is to be written while Redis still holds
@@ -235,7 +234,7 @@ impl Look<'_> {
     /// What the record must say for nothing to be written. `secret` is the Secret's version, as it is recorded.
     #[must_use]
     pub fn fingerprint(&self, wanted: &Wanted, secret: String) -> Fingerprint {
-        Fingerprint { generation: self.generation, secret, hash: wanted.draft.hash_without_secret() }
+        Fingerprint { generation: self.generation, secret, hash: wanted.hash.clone() }
     }
 
     /// How it is once it is published.
@@ -245,7 +244,7 @@ impl Look<'_> {
         Verdict {
             generation: self.generation,
             blocker: None,
-            live: Some(Published { dids, hash: wanted.draft.hash_without_secret() }),
+            live: Some(Published { dids, hash: wanted.hash.clone() }),
             current: true,
             lacking: wanted.lacking.clone(),
         }
@@ -254,7 +253,7 @@ impl Look<'_> {
     /// How it is while something keeps it from being published as it is wanted.
     #[must_use]
     pub fn kept(&self, wanted: &Wanted, blocker: Blocker) -> Outcome {
-        let verdict = self.verdict(Some(blocker), Some(&wanted.draft));
+        let verdict = self.verdict(Some(blocker), Some(&wanted.hash));
         Outcome::Seen(Verdict { lacking: wanted.lacking.clone(), ..verdict })
     }
 
@@ -267,8 +266,13 @@ impl Look<'_> {
         value: Option<&SecretString>,
         mut told: Vec<Did>,
     ) -> Result<Ready, Blocker> {
-        let Wanted { spec, draft, .. } = wanted;
-        let config = compile::compile(spec, draft.dids(), value).map_err(Blocker::Invalid)?;
+        let config = match value {
+            Some(value) => wanted
+                .draft
+                .with_secret(value)
+                .map_err(|invalid| Blocker::Invalid(compile::faults(&invalid)))?,
+            None => wanted.draft.clone(),
+        };
         told.extend(self.view.live.iter().flat_map(|live| live.dids.iter().cloned()));
         let fingerprint = self.fingerprint(wanted, secret);
         let rotation = self
@@ -312,21 +316,20 @@ impl Look<'_> {
         Some(Published { dids: live.dids.clone(), hash })
     }
 
-    fn verdict(&self, blocker: Option<Blocker>, draft: Option<&RuntimeTenantConfig>) -> Verdict {
+    fn verdict(&self, blocker: Option<Blocker>, wanted: Option<&String>) -> Verdict {
         let live = self.live();
-        let wanted = draft.map(RuntimeTenantConfig::hash_without_secret);
-        let current = live.as_ref().is_some_and(|live| Some(&live.hash) == wanted.as_ref());
+        let current = live.as_ref().is_some_and(|live| Some(&live.hash) == wanted);
         Verdict { generation: self.generation, blocker, live, current, lacking: Vec::new() }
     }
 
-    fn blocked(&self, blocker: Blocker, draft: Option<&RuntimeTenantConfig>) -> Plan {
-        Plan::Settled(Outcome::Seen(self.verdict(Some(blocker), draft)))
+    fn blocked(&self, blocker: Blocker) -> Plan {
+        Plan::Settled(Outcome::Seen(self.verdict(Some(blocker), None)))
     }
 
     fn suspended(&self, spec: &RuntimeTenantSpec, lacking: Vec<Lacking>) -> Plan {
         let live = self.view.live.as_ref().map_or(&[][..], |live| &live.dids);
-        let draft = compile::compile(spec, live, None).ok();
-        let verdict = self.verdict(Some(Blocker::Suspended), draft.as_ref());
+        let hash = compile::compile(spec, live).ok().map(|draft| draft.hash_without_secret());
+        let verdict = self.verdict(Some(Blocker::Suspended), hash.as_ref());
         Plan::Settled(Outcome::Seen(Verdict { lacking, ..verdict }))
     }
 

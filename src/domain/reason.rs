@@ -40,6 +40,27 @@ pub enum Reason {
 }
 
 impl Reason {
+    /// Every reason that there is.
+    pub const ALL: [Self; 17] = [
+        Self::Published,
+        Self::Resolved,
+        Self::Claimed,
+        Self::Suspended,
+        Self::InvalidSpec,
+        Self::Unreadable,
+        Self::TenantIdConflict,
+        Self::DidConflict,
+        Self::NumberInUse,
+        Self::OwnedElsewhere,
+        Self::AdoptionWouldUnmap,
+        Self::SecretNotFound,
+        Self::SecretKeyNotFound,
+        Self::SecretEmpty,
+        Self::SecretNotUtf8,
+        Self::SecretUnreadable,
+        Self::RedisUnavailable,
+    ];
+
     /// The reason as a condition has it, in `CamelCase`.
     #[must_use]
     pub const fn as_str(self) -> &'static str {

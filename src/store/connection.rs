@@ -3,7 +3,7 @@
 
 use std::future::Future;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use futures::FutureExt;
@@ -13,7 +13,7 @@ use redis::{AsyncConnectionConfig, Client, PushInfo, RedisError, Value};
 use tokio::sync::mpsc;
 
 use super::settings::Endpoint;
-use super::{StoreError, sentinel};
+use super::{Observer, Purpose, StoreError, sentinel};
 
 /// How long a connect may take, with TLS and login.
 pub(super) const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
@@ -46,15 +46,27 @@ enum State {
 pub(super) struct Connections {
     endpoint: Arc<Endpoint>,
     state: Mutex<(u64, State)>,
+    observer: OnceLock<Arc<dyn Observer>>,
 }
 
 impl Connections {
     pub(super) fn new(endpoint: Arc<Endpoint>) -> Self {
-        Self { endpoint, state: Mutex::new((0, State::Idle)) }
+        Self { endpoint, state: Mutex::new((0, State::Idle)), observer: OnceLock::new() }
     }
 
     pub(super) fn endpoint(&self) -> &Arc<Endpoint> {
         &self.endpoint
+    }
+
+    pub(super) fn observed_by(&self, observer: Arc<dyn Observer>) {
+        let _ = self.observer.set(observer);
+    }
+
+    /// Whether a connection came about is told.
+    pub(super) fn connected(&self, purpose: Purpose, ok: bool) {
+        if let Some(observer) = self.observer.get() {
+            observer.connected(purpose, ok);
+        }
     }
 
     /// Runs `ask` on the shared connection. Where a connection that has served before turns out to be dead, `ask`
@@ -66,8 +78,14 @@ impl Connections {
     {
         loop {
             let lease = self.lease().await?;
+            let asked = Instant::now();
             let fault = match ask(lease.connection.clone()).await {
-                Ok(answer) => return Ok(answer),
+                Ok(answer) => {
+                    if let Some(observer) = self.observer.get() {
+                        observer.answered(asked.elapsed());
+                    }
+                    return Ok(answer);
+                }
                 Err(fault) => fault,
             };
             let dropped = matches!(&fault, Fault::Redis(error) if error.is_connection_dropped());
@@ -101,6 +119,9 @@ impl Connections {
         let outcome = connecting.await;
         let mut guard = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let current = matches!(&guard.1, State::Connecting(of, _) if *of == number);
+        if current {
+            self.connected(Purpose::Commands, outcome.is_ok());
+        }
         match outcome {
             Ok((connection, address)) => {
                 let lease = Lease { connection, address, number, fresh: true };

@@ -15,6 +15,7 @@ mod connection;
 mod error;
 mod imperative;
 mod inspect;
+mod observe;
 mod plan;
 mod script;
 mod sentinel;
@@ -36,6 +37,7 @@ use settings::Endpoint;
 
 pub use error::{PERMISSIONS, StoreError};
 pub use imperative::WriteError;
+pub use observe::{Observer, Purpose};
 pub use plan::{
     Applied, ClusterId, Epoch, Inspection, Owner, Publication, Record, Refusal, Removal, Step, TakenOver,
 };
@@ -87,6 +89,13 @@ impl Store {
     pub fn writing_as(mut self, writer: &str, process: &str) -> Self {
         self.writer = writer.into();
         self.mark = process.into();
+        self
+    }
+
+    /// Has this one told how Redis is reached, by all clones; whoever comes second is told nothing.
+    #[must_use]
+    pub fn observed_by(self, observer: Arc<dyn Observer>) -> Self {
+        self.connections.observed_by(observer);
         self
     }
 

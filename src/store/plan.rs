@@ -131,7 +131,8 @@ pub struct Publication {
     /// The numbers that the resource's status lists as live: ours even when the record is lost.
     pub known: Vec<Did>,
     /// Owners of this cluster that yield the tenant id or numbers to this one, each as long as its record carries this
-    /// generation: with another it has been published since, and may hold them again. None: whatever it carries.
+    /// generation: with another it has been published since, and may hold them again. None: whatever it carries. The
+    /// resource itself is among them where it was set back to an earlier generation.
     pub predecessors: BTreeMap<Uid, Option<i64>>,
     /// Take what another cluster or an older publisher holds.
     pub take_over: bool,
@@ -181,6 +182,26 @@ pub enum Applied {
     Withheld,
 }
 
+impl Applied {
+    /// Every name that [`Self::as_str`] gives.
+    pub const RESULTS: [&str; 7] =
+        ["unchanged", "recorded", "published", "removed", "not_owned", "refused", "withheld"];
+
+    /// Its name, as a label has it.
+    #[must_use]
+    pub const fn as_str(&self) -> &'static str {
+        match self {
+            Self::Unchanged => "unchanged",
+            Self::Recorded => "recorded",
+            Self::Published { .. } => "published",
+            Self::Removed { .. } => "removed",
+            Self::NotOwned => "not_owned",
+            Self::Refused(_) => "refused",
+            Self::Withheld => "withheld",
+        }
+    }
+}
+
 /// Something taken from its holder.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TakenOver {
@@ -203,7 +224,7 @@ impl fmt::Display for TakenOver {
 /// number that it concerns.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Refusal {
-    /// The tenant's record carries a later generation of the same resource.
+    /// The tenant's record carries a later generation of the same resource, which does not yield to itself.
     Stale {
         /// The recorded generation.
         generation: i64,

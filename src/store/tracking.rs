@@ -5,6 +5,8 @@
 //! only, another server behind the same address.
 
 use std::collections::BTreeSet;
+use std::future::pending;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,16 +17,19 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::AbortHandle;
 use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 
-use super::connection::{Connections, Pushes, connect, info_field, info_text};
-use super::{ClusterId, DIDS_KEY, EPOCH_KEY, Epoch, SeenEpoch, Store, StoreError, script};
+use super::connection::{Connections, Pushes, RESPONSE_TIMEOUT, connect, info_field, info_text};
+use super::{ClusterId, DIDS_KEY, EPOCH_KEY, Epoch, Purpose, SeenEpoch, Store, StoreError, script, sentinel};
 use crate::contract::{CONFIG_PREFIX, DID_PREFIX, Did, TenantId};
 
 /// How often the probe asks.
 const PROBE_EVERY: Duration = Duration::from_secs(1);
-/// How long the probe waits: a connection that is silent for longer is given up.
-const PROBE_TIMEOUT: Duration = Duration::from_secs(2);
+/// How long the probe waits: a connection that is silent for longer is given up. As long as for any other answer: a Redis
+/// that is slow, and whose answers come all the same, is one to write to.
+const PROBE_TIMEOUT: Duration = RESPONSE_TIMEOUT;
 /// The wait before connecting again, doubled with each failure; the half of it is left to chance.
 const RETRY: (Duration, Duration) = (Duration::from_millis(50), Duration::from_millis(500));
+/// How often the Sentinels are asked whether the primary is still this one.
+const SENTINELS_EVERY: Duration = Duration::from_secs(3);
 /// How many signals may wait for whoever listens.
 const SIGNALS: usize = 1024;
 /// How many keys one look at Redis compares.
@@ -68,6 +73,16 @@ pub enum Cause {
 }
 
 impl Cause {
+    /// Every cause that there is.
+    pub const ALL: [Self; 6] = [
+        Self::Connected,
+        Self::Reconnected,
+        Self::Flushed,
+        Self::EpochChanged,
+        Self::ServerChanged,
+        Self::Overflow,
+    ];
+
     /// The cause's name.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
@@ -173,7 +188,9 @@ impl Follower {
         let mut cause = Cause::Connected;
         let mut wait = RETRY.0;
         loop {
-            let end = match self.open().await {
+            let opened = self.open().await;
+            self.connections.connected(Purpose::Tracking, opened.is_ok());
+            let end = match opened {
                 Ok(session) => {
                     wait = RETRY.0;
                     self.health.send_replace(None);
@@ -222,13 +239,33 @@ impl Follower {
         }
         let mut probe = interval(PROBE_EVERY);
         probe.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut moved = pin!(self.primary_moved(Arc::clone(&session.address)));
         loop {
             let step = tokio::select! {
                 push = session.pushes.next() => self.take_pushes(&mut session, push).await.map(drop),
                 _ = probe.tick() => self.compare(&mut session).await,
+                () = &mut moved => Err(End::ServerChanged),
             };
             if let Err(end) = step {
                 return end;
+            }
+        }
+    }
+
+    /// Waits until the Sentinels name another primary; for ever where there are none.
+    ///
+    /// One that is cut off from them answers as before, and is not told that it is none any more: what is written to it
+    /// then is read by nobody who asks them, and lost.
+    async fn primary_moved(&self, address: Arc<str>) {
+        let endpoint = self.connections.endpoint();
+        let Some(service) = endpoint.sentinel_service() else { return pending().await };
+        loop {
+            sleep(SENTINELS_EVERY).await;
+            // Sentinels that don't answer are no reason to leave a primary that does.
+            if let Ok((host, port)) = sentinel::primary(endpoint, service).await
+                && *address != *format!("{host}:{port}")
+            {
+                return;
             }
         }
     }

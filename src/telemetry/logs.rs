@@ -2,21 +2,23 @@
 
 use std::io::IsTerminal;
 
-use tracing_subscriber::EnvFilter;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{EnvFilter, Layer};
 
+use super::traces::Traces;
 use crate::settings::LogFormat;
 
-/// Logs to standard error from here on, filtered by `RUST_LOG` (default `info`).
-pub fn init(format: Option<LogFormat>) {
+/// Logs to standard error from here on, filtered by `RUST_LOG` (default `info`), and exports spans if there are `traces`.
+pub fn init(format: Option<LogFormat>, traces: Option<&Traces>) {
     let terminal = std::io::stderr().is_terminal();
     let format = format.unwrap_or(if terminal { LogFormat::Text } else { LogFormat::Json });
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
     let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
-    let registry = tracing_subscriber::registry().with(filter);
-    match format {
-        LogFormat::Text => registry.with(lines.with_ansi(terminal)).init(),
-        LogFormat::Json => registry.with(lines.json().flatten_event(true)).init(),
-    }
+    // The filter is of the lines alone: what is logged decides nothing about what is traced.
+    let lines = match format {
+        LogFormat::Text => lines.with_ansi(terminal).with_filter(filter).boxed(),
+        LogFormat::Json => lines.json().flatten_event(true).with_filter(filter).boxed(),
+    };
+    tracing_subscriber::registry().with(lines).with(traces.map(Traces::layer)).init();
 }

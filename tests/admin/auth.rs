@@ -6,7 +6,7 @@ use k8s_openapi::api::authorization::v1::SubjectAccessReview;
 use kube::api::{Api, DeleteParams, PostParams};
 use local_cluster::{Redis, RedisOptions};
 use runtime_operator::admin::{Access, Limits};
-use runtime_operator::telemetry::Metrics;
+use runtime_operator::telemetry::{Format, Metrics};
 use rustls::SignatureScheme;
 use rustls::pki_types::PrivateKeyDer;
 use rustls::pki_types::pem::PemObject;
@@ -284,7 +284,7 @@ async fn a_role_for_one_path_is_good_for_that_path_however_it_is_spelt() {
 
 fn reviews(metrics: &Metrics, kind: &str, result: &str) -> u64 {
     let line = format!(r#"runtime_operator_admin_reviews_total{{kind="{kind}",result="{result}"}} "#);
-    let text = metrics.encode();
+    let text = metrics.encode(Format::Text);
     let count = text.lines().find_map(|found| found.strip_prefix(&line));
     count.map_or(0, |count| count.parse().unwrap())
 }

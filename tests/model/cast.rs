@@ -59,7 +59,8 @@ fn part(slot: Slot, set: Numbers) -> Part {
     });
     let spec = spec.to_string();
     let read = compile::read(&spec).unwrap();
-    let config = compile::compile(&read, &dids(set), Some(&"whsec".into())).ok();
+    let config =
+        compile::compile(&read, &dids(set)).ok().map(|config| config.with_secret(&"whsec".into()).unwrap());
     let hash = config.as_ref().map(RuntimeTenantConfig::hash_without_secret).unwrap_or_default();
     Part { spec, config: config.map(|config| config.to_json().expose_secret().to_owned()), hash }
 }

@@ -148,7 +148,7 @@ async fn sentinels_lead_to_the_primary_and_to_the_next_one() {
 async fn sentinels_that_know_nothing_are_each_named() {
     let redis = Redis::start(RedisOptions::default().in_memory()).await.unwrap();
     let sentinels =
-        Sentinels::start(&redis, SentinelOptions { count: 1, quorum: 1, service: "runtime".into() })
+        Sentinels::start(&redis, SentinelOptions { count: 1, quorum: 1, ..SentinelOptions::default() })
             .await
             .unwrap();
     let store = Store::new(RedisSettings {

@@ -12,6 +12,7 @@
 #![allow(dead_code, unused_imports, reason = "each test binary uses a part of it")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
+mod console;
 mod journal;
 mod keys;
 mod look;
@@ -22,6 +23,7 @@ mod tenant;
 mod wait;
 mod world;
 
+pub use console::{Shell, Shown, commands_of};
 pub use journal::Journal;
 pub use look::Followed;
 pub use operator::{Operator, OperatorBuilder};

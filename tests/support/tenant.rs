@@ -82,6 +82,12 @@ impl Tenant {
         self.set("/deletionPolicy", "Retain")
     }
 
+    /// All of its spec.
+    pub fn spec(mut self, spec: Value) -> Self {
+        self.spec = spec;
+        self
+    }
+
     /// Sets any part of the spec, by a JSON pointer (RFC 6901) whose parent is there: `set("/stt/chunkMs", 100)`.
     pub fn set(mut self, pointer: &str, value: impl Into<Value>) -> Self {
         let (parent, member) = pointer.rsplit_once('/').expect("a JSON pointer begins with a slash");

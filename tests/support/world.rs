@@ -57,7 +57,12 @@ impl World {
 
     /// On a cluster of its own, for tests that break its processes or watch all namespaces.
     pub async fn with_own_cluster() -> Self {
-        Self::on(cluster_with_definitions().await, RedisOptions::default()).await
+        Self::on_own_cluster(RedisOptions::default()).await
+    }
+
+    /// The same with a Redis of another kind.
+    pub async fn on_own_cluster(options: RedisOptions) -> Self {
+        Self::on(cluster_with_definitions().await, options).await
     }
 
     async fn on(cluster: Arc<Cluster>, options: RedisOptions) -> Self {

@@ -77,7 +77,7 @@ fn the_runtimes_own_tenants_are_published_as_it_has_them() {
         let (_, documents) = examples().into_iter().find(|(file, _)| file == name).unwrap();
         let spec = spec(&documents);
         let secret = SecretString::from("whsec_example_not_a_real_secret");
-        let config = compile::compile(&spec, &dids(&spec), Some(&secret)).unwrap();
+        let config = compile::compile(&spec, &dids(&spec)).unwrap().with_secret(&secret).unwrap();
         let published: Value = serde_json::from_str(config.to_json().expose_secret()).unwrap();
         let mut expected: Value = serde_json::from_str(document).unwrap();
         let reference = format!("secret://{}/webhookSecret", spec.webhook_secret_ref.name);

@@ -6,6 +6,7 @@ mod accepted;
 mod cluster;
 mod examples;
 mod explain;
+mod generator;
 mod limits;
 mod managers;
 mod property;

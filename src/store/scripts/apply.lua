@@ -140,7 +140,7 @@ local function refused(why, answer)
   return answer
 end
 
--- Whether the owner by this record yields: not if it was published since that was decided, for it may hold it again.
+-- Whether the owner by this record yields (a resource to itself, where an earlier generation is what counts): not if it was published since that was decided, for it may hold it again.
 local function yields(record, step)
   local generation = step.predecessors[record.uid]
   return generation == '' or generation == record.generation
@@ -154,7 +154,7 @@ local function tenant_refusal(step, mine, taken)
     taken[#taken + 1] = { from = mine.owner .. ' of cluster ' .. mine.cluster }
   elseif mine.uid ~= step.uid then
     if not yields(mine, step) then return refused('heldBy', { uid = mine.uid, owner = mine.owner }) end
-  elseif tonumber(mine.generation) > tonumber(step.generation) then
+  elseif tonumber(mine.generation) > tonumber(step.generation) and not yields(mine, step) then
     return refused('stale', { generation = mine.generation })
   end
 end

@@ -10,9 +10,12 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use crate::api_server::{AUDIT_LOG, Shared};
+use crate::error::Context as _;
 use crate::kubeconfig::{self, Context, Credentials};
 use crate::pki::Authority;
-use crate::{ApiServer, ClusterOptions, Folder, Launch, Port, Process, Result, TlsFiles, apply, tools};
+use crate::{
+    ApiServer, ClusterOptions, Folder, Launch, Port, Process, Result, TlsFiles, apply, folder, tools,
+};
 
 /// What a namespace, an owner reference, a `ServiceAccount` and an aggregated role need to work; nothing schedules pods.
 const CONTROLLERS: &str = "namespace-controller,garbage-collector-controller,serviceaccount-controller,\
@@ -23,6 +26,9 @@ const WORKLOADS: &str = "deployment-controller,replicaset-controller,endpointsli
 /// The address of the Service `kubernetes`: the first of the API servers' range.
 const SERVICE: &str = "10.96.0.1";
 
+/// The folder of etcd's data, in the cluster's.
+const ETCD_DATA: &str = "etcd";
+
 /// A Kubernetes cluster without nodes. On drop its processes are killed and its folder goes.
 pub struct Cluster {
     // Dropped in this order: who asks before who answers, the folder last.
@@ -30,13 +36,12 @@ pub struct Cluster {
     controller_manager: Process,
     api_server: ApiServer,
     etcd: Process,
-    etcd_url: String,
     serving: TlsFiles,
     admin: TlsFiles,
     account_key: PathBuf,
     authority: Authority,
     options: ClusterOptions,
-    _ports: [Port; 2],
+    ports: [Port; 2],
     folder: Folder,
 }
 
@@ -60,10 +65,9 @@ impl Cluster {
 
         let ports = [Port::reserve()?, Port::reserve()?];
         let etcd = start_etcd(&folder, &ports).await?;
-        let etcd_url = format!("http://{}", ports[0].address());
         let shared = Shared {
             folder: &folder,
-            etcd: etcd_url.clone(),
+            etcd: format!("http://{}", ports[0].address()),
             serving: &serving,
             admin: &admin,
             account_key: &account_key,
@@ -81,13 +85,12 @@ impl Cluster {
             controller_manager,
             api_server,
             etcd,
-            etcd_url,
             serving,
             admin,
             account_key,
             authority,
             options,
-            _ports: ports,
+            ports,
             folder,
         })
     }
@@ -112,9 +115,20 @@ impl Cluster {
 
     /// Starts one more API server on the same etcd, with a port and a kubeconfig of its own; `name` is also its log's.
     pub async fn add_api_server(&self, name: &str) -> Result<ApiServer> {
+        self.add_api_server_through(name, &self.etcd_address()).await
+    }
+
+    /// `127.0.0.1:<port>` of etcd: gRPC, and the same as JSON below `/v3`.
+    #[must_use]
+    pub fn etcd_address(&self) -> String {
+        self.ports[0].address()
+    }
+
+    /// One more API server that finds etcd at another address, `host:port`, such as an [`Edge`](crate::Edge)'s.
+    pub async fn add_api_server_through(&self, name: &str, etcd: &str) -> Result<ApiServer> {
         let shared = Shared {
             folder: &self.folder,
-            etcd: self.etcd_url.clone(),
+            etcd: format!("http://{etcd}"),
             serving: &self.serving,
             admin: &self.admin,
             account_key: &self.account_key,
@@ -204,7 +218,6 @@ impl Cluster {
 
     /// The same for a file.
     pub async fn apply_file(&self, path: impl AsRef<Path>) -> Result<()> {
-        use crate::error::Context;
         let path = path.as_ref();
         let text = std::fs::read_to_string(path).context(|| format!("read {}", path.display()))?;
         self.apply_yaml(&text).await
@@ -214,6 +227,31 @@ impl Cluster {
     #[must_use]
     pub fn audit_log(&self) -> PathBuf {
         self.folder.file(AUDIT_LOG)
+    }
+
+    /// A copy of all that etcd holds, as it is at one instant.
+    pub async fn snapshot(&self) -> Result<Folder> {
+        let copy = Folder::new("snapshot")?;
+        self.etcd.freeze().await?;
+        // What a process that does not run has written is what its end would leave behind.
+        let copied = folder::copy(&self.folder.file(ETCD_DATA), &copy.file(ETCD_DATA));
+        self.etcd.thaw()?;
+        copied.map(|()| copy)
+    }
+
+    /// Sets etcd back to a snapshot; revisions count on from there. The first API server starts anew, since what it
+    /// remembers is of another history; others are the caller's.
+    pub async fn restore(&self, snapshot: &Folder) -> Result<()> {
+        for process in [&*self.api_server, &self.etcd] {
+            if process.is_running() {
+                process.kill().await?;
+            }
+        }
+        let data = self.folder.file(ETCD_DATA);
+        std::fs::remove_dir_all(&data).context(|| format!("remove {}", data.display()))?;
+        folder::copy(&snapshot.file(ETCD_DATA), &data)?;
+        self.etcd.restart().await?;
+        self.api_server.restart().await
     }
 
     /// Stops all processes, in order and cleanly.
@@ -235,7 +273,7 @@ async fn start_etcd(folder: &Folder, ports: &[Port; 2]) -> Result<Process> {
     let address = ports[0].address();
     let launch = Launch::new("etcd", tools::find("etcd")?, folder.file("etcd.log"))
         .args([
-            format!("--data-dir={}", folder.file("etcd").display()),
+            format!("--data-dir={}", folder.file(ETCD_DATA).display()),
             format!("--listen-client-urls={client}"),
             format!("--advertise-client-urls={client}"),
             format!("--listen-peer-urls={peer}"),

@@ -83,6 +83,14 @@ pub enum Error {
     /// Redis refused, or could not be asked.
     #[error("Redis: {0}")]
     Redis(#[from] ::redis::RedisError),
+    /// Toxiproxy refused, or could not be asked.
+    #[error("Toxiproxy did not {what}: {why}")]
+    Toxiproxy {
+        /// The request.
+        what: String,
+        /// What it said.
+        why: String,
+    },
     /// A document that is not a Kubernetes resource, or not YAML.
     #[error("document {number}: {why}")]
     Document {

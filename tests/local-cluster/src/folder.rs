@@ -89,3 +89,18 @@ impl Folder {
         Ok(path)
     }
 }
+
+/// Copies a folder and all that is in it to where nothing is yet.
+pub(crate) fn copy(from: &Path, to: &Path) -> Result<()> {
+    let copied = std::fs::create_dir_all(to)
+        .and_then(|()| std::fs::read_dir(from)?.collect::<std::io::Result<Vec<_>>>());
+    for entry in copied.context(|| format!("copy {}", from.display()))? {
+        let (from, to) = (entry.path(), to.join(entry.file_name()));
+        if from.is_dir() {
+            copy(&from, &to)?;
+        } else {
+            std::fs::copy(&from, &to).context(|| format!("copy {}", from.display()))?;
+        }
+    }
+    Ok(())
+}

@@ -1,4 +1,4 @@
-//! etcd, kube-apiserver, kube-controller-manager and Redis on loopback, each on ports and in a folder of its own,
+//! etcd, kube-apiserver, kube-controller-manager, Redis and Toxiproxy on loopback, each on ports and in a folder of its own,
 //! for the demo, the tests and the benches alike.
 //!
 //! What is started lives as long as its value, and never longer than the process that started it: children die with
@@ -33,6 +33,7 @@ pub mod process;
 mod redis;
 mod sentinel;
 pub mod tools;
+mod toxiproxy;
 
 pub use api_server::ApiServer;
 pub use cluster::Cluster;
@@ -44,3 +45,4 @@ pub use ports::Port;
 pub use process::{Launch, Process, Stopped};
 pub use redis::{Redis, RedisOptions};
 pub use sentinel::{SentinelOptions, Sentinels};
+pub use toxiproxy::{Edge, Toxic, Toxiproxy, Way};

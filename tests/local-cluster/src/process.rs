@@ -185,11 +185,16 @@ impl Process {
 
     /// Kills it if it runs, starts it again with the same arguments, port and data, and waits until it is ready.
     pub async fn restart(&self) -> Result<()> {
+        self.run_again().await?;
+        self.wait_ready().await
+    }
+
+    /// The same, and waits for nothing.
+    pub async fn run_again(&self) -> Result<()> {
         if self.is_running() {
             self.kill().await?;
         }
-        self.run().await?;
-        self.wait_ready().await
+        self.run().await
     }
 
     /// SIGTERM; waits for the end.

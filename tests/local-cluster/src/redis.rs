@@ -74,6 +74,15 @@ impl RedisOptions {
         self
     }
 
+    /// Finds the primary, of which it is a replica, at another port than its own: such as an [`Edge`](crate::Edge)'s.
+    #[must_use]
+    pub fn through(mut self, port: u16) -> Self {
+        if let Some(primary) = &mut self.primary {
+            primary.port = port;
+        }
+        self
+    }
+
     pub(crate) fn no_password(mut self) -> Self {
         self.password = None;
         self

@@ -13,12 +13,14 @@ pub struct SentinelOptions {
     pub quorum: usize,
     /// What they call the primary.
     pub service: String,
+    /// Where they, and who asks them, find the primary, if not at its own port: such as an [`Edge`](crate::Edge)'s.
+    pub port: Option<u16>,
 }
 
 impl Default for SentinelOptions {
     /// Three, of which two must agree, with a primary named `runtime`.
     fn default() -> Self {
-        Self { count: 3, quorum: 2, service: "runtime".into() }
+        Self { count: 3, quorum: 2, service: "runtime".into(), port: None }
     }
 }
 
@@ -100,9 +102,10 @@ impl Sentinels {
 }
 
 fn monitor(primary: &Redis, options: &SentinelOptions) -> Vec<String> {
-    let SentinelOptions { service, quorum, .. } = options;
+    let SentinelOptions { service, quorum, port, .. } = options;
+    let port = port.unwrap_or(primary.port());
     let mut lines = vec![
-        format!("sentinel monitor {service} 127.0.0.1 {} {quorum}", primary.port()),
+        format!("sentinel monitor {service} 127.0.0.1 {port} {quorum}"),
         format!("sentinel down-after-milliseconds {service} 1000"),
         format!("sentinel failover-timeout {service} 10000"),
     ];

@@ -1,0 +1,76 @@
+//! Sentinels say where the primary is as they know it. Between them and an operator, the ports that they say are made
+//! those behind which that operator finds Redis, as network address translation would.
+
+use std::sync::Arc;
+
+use local_cluster::Port;
+use tokio::io::{AsyncReadExt, AsyncWriteExt, copy};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinHandle;
+
+pub struct Nat {
+    port: Port,
+    accepting: JoinHandle<()>,
+}
+
+/// A port as a Sentinel says it, and as the operator is to hear it. All of our ports have five digits.
+pub type Translation = (u16, u16);
+
+impl Nat {
+    /// Before a Sentinel: `host:port`.
+    pub async fn start(sentinel: String, translations: Vec<Translation>) -> Self {
+        let port = Port::reserve().unwrap();
+        let listener = TcpListener::bind(port.address()).await.unwrap();
+        let accepting = tokio::spawn(accept(listener, sentinel, translations.into()));
+        Self { port, accepting }
+    }
+
+    pub fn address(&self) -> String {
+        self.port.address()
+    }
+}
+
+impl Drop for Nat {
+    fn drop(&mut self) {
+        self.accepting.abort();
+    }
+}
+
+async fn accept(listener: TcpListener, to: String, translations: Arc<[Translation]>) {
+    while let Ok((client, _)) = listener.accept().await {
+        let Ok(server) = TcpStream::connect(&to).await else { continue };
+        let ((mut from_client, mut to_client), (mut from_server, mut to_server)) =
+            (client.into_split(), server.into_split());
+        tokio::spawn(async move {
+            let _ = copy(&mut from_client, &mut to_server).await;
+        });
+        let translations = Arc::clone(&translations);
+        tokio::spawn(async move {
+            let mut buffer = vec![0; 65_536];
+            // An answer is short, and comes in one piece.
+            while let Ok(length @ 1..) = from_server.read(&mut buffer).await {
+                translate(&mut buffer[..length], &translations);
+                if to_client.write_all(&buffer[..length]).await.is_err() {
+                    return;
+                }
+            }
+        });
+    }
+}
+
+/// A port is a bulk string of its own: `$5\r\n26379\r\n`.
+fn translate(answer: &mut [u8], translations: &[Translation]) {
+    for (said, heard) in translations {
+        let (said, heard) = (format!("$5\r\n{said}\r\n"), format!("$5\r\n{heard}\r\n"));
+        while let Some(at) = answer.windows(said.len()).position(|part| part == said.as_bytes()) {
+            answer[at..at + said.len()].copy_from_slice(heard.as_bytes());
+        }
+    }
+}
+
+#[test]
+fn ports_are_translated_and_nothing_else() {
+    let mut answer = b"*2\r\n$9\r\n127.0.0.1\r\n$5\r\n20001\r\n*1\r\n$6\r\n120001\r\n".to_vec();
+    translate(&mut answer, &[(20001, 30001), (20002, 30002)]);
+    assert_eq!(answer, b"*2\r\n$9\r\n127.0.0.1\r\n$5\r\n30001\r\n*1\r\n$6\r\n120001\r\n");
+}

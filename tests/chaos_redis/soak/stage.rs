@@ -1,0 +1,296 @@
+//! All that runs: two operators that share a Lease, each with ways of its own to a Redis primary with a replica, to
+//! Sentinels, and to an API server; and how each fault begins and ends.
+
+use std::cell::Cell;
+use std::time::{Duration, Instant};
+
+use local_cluster::{
+    ApiServer, Edge, Redis, RedisOptions, SentinelOptions, Sentinels, Toxic, Toxiproxy, Way,
+};
+use serde_json::Value;
+
+use super::edit::Edit;
+use super::fault::{Between, Fault, Harm};
+use crate::nat::Nat;
+use crate::support::{Operator, World};
+use crate::truth::{PATIENCE, differences};
+
+/// How often it is told what is not yet right.
+const TELL_EVERY: Duration = Duration::from_secs(5);
+
+pub struct Stage {
+    pub world: World,
+    operators: Vec<Placed>,
+    replica: Redis,
+    sentinels: Sentinels,
+    /// On a cluster of its own: the second operator's API server, and its way to etcd.
+    second: Option<(ApiServer, Edge)>,
+    toxiproxy: Toxiproxy,
+}
+
+/// An operator with its ways.
+struct Placed {
+    operator: Operator,
+    redis: Vec<Edge>,
+    sentinels: Vec<Edge>,
+    kubernetes: Vec<Edge>,
+    _nats: Vec<Nat>,
+}
+
+impl Stage {
+    /// Sets it up, with tenants that are live. On a cluster of its own its processes can fail too.
+    pub async fn set(own_cluster: bool) -> Self {
+        // What a replica is sent it keeps on disk otherwise, and has again when it starts "with nothing".
+        let options = RedisOptions::default().in_memory().set("rdb-del-sync-files", "yes");
+        let like_primary = options.clone();
+        let world =
+            if own_cluster { World::on_own_cluster(options).await } else { World::with_redis(options).await };
+        let replica = Redis::start(like_primary.replica_of(world.redis())).await.unwrap();
+        world.also_read(&replica);
+        let sentinels = Sentinels::start(world.redis(), SentinelOptions::default()).await.unwrap();
+        let toxiproxy = Toxiproxy::start().await.unwrap();
+        let second = if own_cluster {
+            let way = toxiproxy.edge("etcd", &world.cluster().etcd_address()).await.unwrap();
+            Some((world.cluster().add_api_server_through("second", &way.address()).await.unwrap(), way))
+        } else {
+            None
+        };
+        let mut stage = Self { world, operators: Vec::new(), replica, sentinels, second, toxiproxy };
+        for number in 0..2 {
+            let placed = stage.place(number).await;
+            stage.operators.push(placed);
+        }
+        for edit in Edit::first() {
+            edit.make(&stage.world).await;
+        }
+        stage.wait_true().await;
+        stage
+    }
+
+    async fn place(&self, number: usize) -> Placed {
+        let edge =
+            async |name: &str, to: &str| self.toxiproxy.edge(&format!("{name}-{number}"), to).await.unwrap();
+        let nodes = [self.world.redis(), &self.replica];
+        let redis =
+            vec![edge("redis", &nodes[0].address()).await, edge("replica", &nodes[1].address()).await];
+        let ports: Vec<_> = nodes.iter().zip(&redis).map(|(node, edge)| (node.port(), edge.port())).collect();
+        let (mut nats, mut sentinels) = (Vec::new(), Vec::new());
+        for (at, address) in self.sentinels.addresses().into_iter().enumerate() {
+            let nat = Nat::start(address, ports.clone()).await;
+            sentinels.push(edge(&format!("sentinel{at}"), &nat.address()).await);
+            nats.push(nat);
+        }
+        let first = self.world.cluster().api_server().url();
+        let server = self.second.as_ref().filter(|_| number == 1).map_or(first, |(second, _)| second.url());
+        let kubernetes = edge("kubernetes", server.strip_prefix("https://").unwrap()).await;
+        let operator = self
+            .world
+            .operator()
+            .leader_elect()
+            .kubeconfig(self.kubeconfig(number, &kubernetes))
+            .env("REDIS_SENTINEL", sentinels.iter().map(Edge::address).collect::<Vec<_>>().join(","))
+            .env("REDIS_SENTINEL_SERVICE", self.sentinels.service())
+            .start()
+            .await;
+        Placed { operator, redis, sentinels, kubernetes: vec![kubernetes], _nats: nats }
+    }
+
+    /// The world's own, by this way.
+    fn kubeconfig(&self, number: usize, way: &Edge) -> std::path::PathBuf {
+        let text = std::fs::read_to_string(self.world.kubeconfig()).unwrap();
+        let mut config: Value = serde_json::from_str(&text).unwrap();
+        config["clusters"][0]["cluster"]["server"] = format!("https://{}", way.address()).into();
+        self.world.write_file(&format!("kubeconfig-{number}"), &config.to_string())
+    }
+
+    /// The primary, as the Sentinels have it, and the other.
+    async fn redis(&self) -> (&Redis, &Redis) {
+        let primary = self.sentinels.primary().await.ok().flatten();
+        if primary.is_some_and(|address| address == self.replica.address()) {
+            (&self.replica, self.world.redis())
+        } else {
+            (self.world.redis(), &self.replica)
+        }
+    }
+
+    pub async fn begin(&self, fault: Fault, number: usize) {
+        let operator = &self.operators[number].operator;
+        let (primary, replica) = self.redis().await;
+        match fault {
+            Fault::Flush => ask(primary, &["FLUSHALL"]).await,
+            Fault::SwapDb => ask(primary, &["SWAPDB", "0", "1"]).await,
+            Fault::RestartEmpty => primary.restart().await.unwrap(),
+            Fault::Failover => {
+                replica.freeze().await.unwrap();
+                ask(primary, &["CLIENT", "KILL", "TYPE", "replica"]).await;
+            }
+            Fault::FrozenRedis => primary.freeze().await.unwrap(),
+            Fault::OutOfMemory => ask(primary, &["CONFIG", "SET", "maxmemory", "1"]).await,
+            Fault::LacksReplicas => ask(primary, &["CONFIG", "SET", "min-replicas-to-write", "2"]).await,
+            Fault::LostCounter => ask(primary, &["DEL", "runtime-operator:epoch"]).await,
+            Fault::ForeignWrites => {
+                self.world.exempt_all();
+                ask(primary, &["DEL", "tenantmap:did:+15550000001", "tenantcfg:t2"]).await;
+                // Only what is there: what is nobody's stays.
+                ask(primary, &["SET", "tenantcfg:t5", "{}", "XX"]).await;
+            }
+            Fault::FrozenOperator | Fault::FrozenPastLease if operator.is_running() => {
+                operator.freeze().await.unwrap();
+            }
+            Fault::KilledOperator if operator.is_running() => operator.kill().await.unwrap(),
+            Fault::StoppedOperator if operator.is_running() => drop(operator.stop().await.unwrap()),
+            Fault::FrozenOperator
+            | Fault::FrozenPastLease
+            | Fault::KilledOperator
+            | Fault::StoppedOperator => {}
+            Fault::Way(between, harm) => {
+                for way in self.ways(between, number) {
+                    break_way(way, harm).await;
+                }
+            }
+            Fault::KilledApiServer => self.world.cluster().api_server().kill().await.unwrap(),
+            Fault::FrozenApiServer => self.world.cluster().api_server().freeze().await.unwrap(),
+            Fault::FrozenEtcd => self.world.cluster().etcd().freeze().await.unwrap(),
+        }
+    }
+
+    pub async fn end(&self, fault: Fault, number: usize) {
+        let operator = &self.operators[number].operator;
+        let (primary, replica) = self.redis().await;
+        match fault {
+            Fault::Flush
+            | Fault::LostCounter
+            | Fault::ForeignWrites
+            | Fault::KilledOperator
+            | Fault::StoppedOperator => {}
+            Fault::SwapDb => {
+                ask(primary, &["SWAPDB", "0", "1"]).await;
+                let mut connection = primary.connection().await.unwrap();
+                let mut empty = redis::pipe();
+                empty.cmd("SELECT").arg(1).cmd("FLUSHDB").cmd("SELECT").arg(0);
+                empty.exec_async(&mut connection).await.unwrap();
+            }
+            Fault::RestartEmpty => self.wait_replicated().await,
+            Fault::Failover => {
+                let old = primary.address();
+                primary.kill().await.unwrap();
+                replica.thaw().unwrap();
+                self.sentinels.wait_failover(&old).await.unwrap();
+                primary.restart().await.unwrap();
+                self.wait_replicated().await;
+            }
+            Fault::FrozenRedis => {
+                self.world.redis().thaw().unwrap();
+                self.replica.thaw().unwrap();
+                self.wait_replicated().await;
+            }
+            Fault::OutOfMemory => {
+                for redis in [primary, replica] {
+                    ask(redis, &["CONFIG", "SET", "maxmemory", "0"]).await;
+                }
+            }
+            Fault::LacksReplicas => {
+                for redis in [primary, replica] {
+                    ask(redis, &["CONFIG", "SET", "min-replicas-to-write", "0"]).await;
+                }
+            }
+            Fault::FrozenOperator | Fault::FrozenPastLease => {
+                if operator.is_running() {
+                    operator.thaw().unwrap();
+                }
+            }
+            Fault::Way(between, _) => {
+                for way in self.ways(between, number) {
+                    way.heal().await.unwrap();
+                }
+            }
+            Fault::KilledApiServer => self.world.cluster().api_server().restart().await.unwrap(),
+            Fault::FrozenApiServer => self.world.cluster().api_server().thaw().unwrap(),
+            Fault::FrozenEtcd => self.world.cluster().etcd().thaw().unwrap(),
+        }
+    }
+
+    fn ways(&self, between: Between, number: usize) -> Vec<&Edge> {
+        let placed = &self.operators[number];
+        match between {
+            Between::Redis => placed.redis.iter().collect(),
+            Between::Sentinels => placed.sentinels.iter().collect(),
+            Between::Kubernetes => placed.kubernetes.iter().collect(),
+            Between::Etcd => self.second.iter().map(|(_, way)| way).collect(),
+        }
+    }
+
+    /// Waits until one Redis is the primary and the other follows it.
+    async fn wait_replicated(&self) {
+        self.world
+            .wait_within(PATIENCE, "one Redis follows the other", || async {
+                let (primary, replica) = self.redis().await;
+                let (primary, replica) = (role(primary).await, role(replica).await);
+                let good = primary.as_deref() == Ok("master") && replica.as_deref() == Ok("slave up");
+                if good { Ok(()) } else { Err(format!("{primary:?} and {replica:?}")) }
+            })
+            .await;
+    }
+
+    /// Waits until all is right. Operators that ended, as one that was superseded does, start again meanwhile. What takes
+    /// its time is told.
+    pub async fn wait_true(&self) {
+        let told = Cell::new(Instant::now());
+        self.world
+            .wait_within(PATIENCE, "Redis equals the resources", || async {
+                for placed in &self.operators {
+                    if !placed.operator.is_running() {
+                        println!("soak: an operator that ended starts again");
+                        placed.operator.run_again().await.map_err(|error| error.to_string())?;
+                    }
+                }
+                let wrong = differences(&self.world, self.redis().await.0).await;
+                if wrong.is_empty() {
+                    return Ok(());
+                }
+                if told.get().elapsed() > TELL_EVERY {
+                    println!("soak: not yet: {}", wrong.join("; "));
+                    told.set(Instant::now());
+                }
+                Err(wrong.join("\n"))
+            })
+            .await;
+    }
+
+    pub async fn finish(self) {
+        self.world.finish().await;
+    }
+}
+
+/// `master`, or `slave` with the state of its link.
+async fn role(redis: &Redis) -> Result<String, String> {
+    let mut connection = redis.connection().await.map_err(|error| error.to_string())?;
+    let info: Result<redis::InfoDict, _> =
+        redis::cmd("INFO").arg("replication").query_async(&mut connection).await;
+    let info = info.map_err(|error| error.to_string())?;
+    let role: String = info.get("role").unwrap_or_default();
+    let link: Option<String> = info.get("master_link_status");
+    Ok(link.map_or(role.clone(), |link| format!("{role} {link}")))
+}
+
+async fn ask(redis: &Redis, words: &[&str]) {
+    let mut connection = redis.connection().await.unwrap();
+    redis::cmd(words[0]).arg(&words[1..]).exec_async(&mut connection).await.unwrap();
+}
+
+async fn break_way(way: &Edge, harm: Harm) {
+    let toxics = match harm {
+        Harm::Cut => return way.cut().await.unwrap(),
+        Harm::SilentThere => vec![(Toxic::Silence, Way::There)],
+        Harm::SilentBack => vec![(Toxic::Silence, Way::Back)],
+        Harm::Silent => vec![(Toxic::Silence, Way::There), (Toxic::Silence, Way::Back)],
+        Harm::Slow(tenths) => {
+            vec![(Toxic::Latency(Duration::from_millis(100) * u32::from(tenths)), Way::Back)]
+        }
+        Harm::Torn => vec![(Toxic::Slices(50), Way::There), (Toxic::Slices(50), Way::Back)],
+        Harm::BrokenOff => vec![(Toxic::Limit(3_000), Way::Back)],
+    };
+    for (toxic, way_of) in toxics {
+        way.add(toxic, way_of).await.unwrap();
+    }
+}

@@ -1,0 +1,143 @@
+//! `docs/metrics.md` is made from what the registry holds, and what a real operator tells is what the page says.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write;
+use std::fs;
+use std::path::Path;
+
+use regex::Regex;
+use runtime_operator::admin::endpoint::Endpoint;
+use runtime_operator::telemetry::{Certificate, Format, Metrics};
+
+use crate::scrape::tls_operator;
+use crate::support::{World, tenant};
+
+const HEADER: &str = "\
+# Metrics
+
+<!-- Generated from src/telemetry: `UPDATE=1 cargo test --test observability page` writes it. -->
+
+`/metrics` on the telemetry port (`TELEMETRY_ADDR`) tells them, as OpenMetrics to whoever accepts that and as Prometheus'
+older text format to others. Every replica tells its own: what there is once for all replicas (tenants by condition) is the
+`max` over them, what each does is the `sum`. The values of a label are of a closed set, so the number of series does not
+grow with the number of tenants, and a series is there from the start with the value 0. Times are seconds.
+
+The alerts and the dashboard that the chart installs are made of these; each alert has a [runbook](runbooks/README.md).
+";
+
+/// A metric as the text format describes it.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Told {
+    kind: String,
+    help: String,
+    labels: BTreeMap<String, BTreeSet<String>>,
+}
+
+/// The metrics of a scrape, by name.
+pub fn told(text: &str) -> BTreeMap<String, Told> {
+    let mut all: BTreeMap<String, Told> = BTreeMap::new();
+    let label = Regex::new(r#"(\w+)="((?:[^"\\]|\\.)*)""#).unwrap();
+    for line in text.lines() {
+        if let Some((name, help)) = line.strip_prefix("# HELP ").and_then(|line| line.split_once(' ')) {
+            help.trim_end_matches('.').clone_into(&mut all.entry(name.to_owned()).or_default().help);
+        } else if let Some((name, kind)) = line.strip_prefix("# TYPE ").and_then(|line| line.split_once(' '))
+        {
+            kind.clone_into(&mut all.entry(name.to_owned()).or_default().kind);
+        } else {
+            let sample = line.split([' ', '{']).next().unwrap();
+            let of_histogram = ["_bucket", "_count", "_sum"].iter().find_map(|end| sample.strip_suffix(end));
+            let name = of_histogram.filter(|name| all.contains_key(*name)).unwrap_or(sample);
+            let metric = all.get_mut(name).unwrap_or_else(|| panic!("{line} is not described"));
+            for found in label.captures_iter(line).filter(|found| &found[1] != "le") {
+                metric.labels.entry(found[1].to_owned()).or_default().insert(found[2].to_owned());
+            }
+        }
+    }
+    all
+}
+
+/// Everything that the registry can tell.
+fn registered() -> BTreeMap<String, Told> {
+    let metrics = Metrics::default();
+    for endpoint in Endpoint::ALL {
+        metrics.serves(endpoint.method().as_str(), endpoint.template());
+    }
+    let certificate = tempfile::NamedTempFile::new().unwrap();
+    let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    fs::write(certificate.path(), made.cert.pem()).unwrap();
+    for one in [Certificate::Admin, Certificate::RedisClient] {
+        metrics.watch_certificate(one, certificate.path().to_owned());
+    }
+    told(&metrics.encode(Format::Text))
+}
+
+fn page() -> String {
+    let mut page = HEADER.to_owned();
+    page.push_str("\n| metric | type | labels | what it is |\n| --- | --- | --- | --- |\n");
+    let all = registered();
+    let code = |names: &mut dyn Iterator<Item = &String>| {
+        names.map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
+    };
+    for (name, Told { kind, help, labels }) in &all {
+        writeln!(page, "| `{name}` | {kind} | {} | {help} |", code(&mut labels.keys())).unwrap();
+    }
+    page.push_str("\n## Labels\n\n| metric | label | values |\n| --- | --- | --- |\n");
+    for (name, Told { labels, .. }) in &all {
+        for (label, values) in labels {
+            let values = if label == "version" { "the version".to_owned() } else { code(&mut values.iter()) };
+            writeln!(page, "| `{name}` | `{label}` | {values} |").unwrap();
+        }
+    }
+    page
+}
+
+#[test]
+fn the_page_of_metrics_is_the_generated_one() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/metrics.md");
+    let page = page();
+    if std::env::var_os("UPDATE").is_some() {
+        fs::write(&path, &page).unwrap();
+    }
+    let is = fs::read_to_string(&path).unwrap_or_default();
+    assert!(is == page, "docs/metrics.md is stale: run `UPDATE=1 cargo test --test observability page`");
+}
+
+#[tokio::test]
+async fn a_real_operator_tells_every_metric_of_the_page_with_its_labels_and_no_other() {
+    let (world, operator) = tls_operator().await;
+    world.apply(&tenant("acme").dids(["+15551230001"])).await;
+    world.wait_ready("acme").await;
+
+    let told = told(&operator.metrics().await);
+
+    let registered = registered();
+    let names = |all: &BTreeMap<String, Told>| all.keys().cloned().collect::<Vec<_>>();
+    assert_eq!(names(&told), names(&registered));
+    for (name, metric) in told {
+        assert_eq!(metric, registered[&name], "{name}");
+    }
+    world.finish().await;
+}
+
+#[tokio::test]
+async fn no_label_grows_with_the_number_of_tenants() {
+    let world = World::new().await;
+    let operator = world.operator().start().await;
+    world.apply(&tenant("first").dids(["+15551230100"])).await;
+    world.wait_ready("first").await;
+    let series = |text: &str| text.lines().filter(|line| !line.starts_with('#')).count();
+    let before = series(&operator.metrics().await);
+
+    let numbers: Vec<String> = (0..20).map(|n| format!("+155512302{n:02}")).collect();
+    for (n, number) in numbers.iter().enumerate() {
+        world.apply(&tenant(&format!("tenant-{n}")).dids([number.as_str()])).await;
+    }
+    for n in 0..numbers.len() {
+        world.wait_ready(&format!("tenant-{n}")).await;
+    }
+
+    let text = operator.metrics().await;
+    assert_eq!(series(&text), before, "{text}");
+    assert!(!text.contains("tenant-1") && !text.contains("+1555"), "{text}");
+    world.finish().await;
+}

@@ -1,0 +1,186 @@
+//! Traces: one publish is one tree of spans, and a collector that is not there harms nothing.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+
+use local_cluster::Port;
+use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
+use opentelemetry_proto::tonic::common::v1::{KeyValue, any_value::Value};
+use opentelemetry_proto::tonic::trace::v1::Span;
+use prost::Message;
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::net::{TcpListener, TcpStream};
+
+use crate::support::{World, tenant};
+
+const NUMBER: &str = "+15551237001";
+
+/// An endpoint that takes traces as a collector does (<https://opentelemetry.io/docs/specs/otlp/#otlphttp>), and keeps them.
+#[derive(Clone, Default)]
+struct Collector(Arc<Mutex<Vec<ExportTraceServiceRequest>>>);
+
+impl Collector {
+    async fn start() -> (Self, String) {
+        let (collector, listener) = (Self::default(), TcpListener::bind("127.0.0.1:0").await.unwrap());
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let keeps = collector.clone();
+        tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                tokio::spawn(keeps.clone().serve(stream));
+            }
+        });
+        (collector, url)
+    }
+
+    async fn serve(self, stream: TcpStream) {
+        let mut stream = BufReader::new(stream);
+        loop {
+            let (mut head, mut length) = (String::new(), 0);
+            while !head.ends_with("\r\n\r\n") {
+                if stream.read_line(&mut head).await.unwrap_or_default() == 0 {
+                    return;
+                }
+                let line = head.lines().next_back().unwrap_or_default().to_ascii_lowercase();
+                if let Some(value) = line.strip_prefix("content-length:") {
+                    length = value.trim().parse().unwrap();
+                }
+            }
+            assert!(head.starts_with("POST /v1/traces "), "{head}");
+            let mut body = vec![0; length];
+            stream.read_exact(&mut body).await.unwrap();
+            self.0.lock().unwrap().push(ExportTraceServiceRequest::decode(&body[..]).unwrap());
+            let answer =
+                b"HTTP/1.1 200 OK\r\ncontent-type: application/x-protobuf\r\ncontent-length: 0\r\n\r\n";
+            stream.get_mut().write_all(answer).await.unwrap();
+        }
+    }
+
+    fn spans(&self) -> Vec<Span> {
+        let requests = self.0.lock().unwrap();
+        let resources = requests.iter().flat_map(|request| &request.resource_spans);
+        let scopes = resources.flat_map(|resource| &resource.scope_spans);
+        scopes.flat_map(|scope| scope.spans.iter().cloned()).collect()
+    }
+
+    /// What the sender says it is.
+    fn sender(&self) -> BTreeMap<String, String> {
+        let requests = self.0.lock().unwrap();
+        let resource = requests[0].resource_spans[0].resource.clone().unwrap();
+        attributes(&resource.attributes)
+    }
+
+    /// The first trace in which something was written to Redis, each span's name with its parent's.
+    fn tree(&self) -> Result<BTreeMap<String, String>, String> {
+        let spans = self.spans();
+        let written = spans.iter().find(|span| span.name == "script").ok_or("no script was traced yet")?;
+        let of_it: Vec<&Span> = spans.iter().filter(|span| span.trace_id == written.trace_id).collect();
+        if !of_it.iter().any(|span| span.name == "change") {
+            return Err("the change has not ended yet".to_owned());
+        }
+        let parent = |span: &Span| {
+            let parent = of_it.iter().find(|parent| parent.span_id == span.parent_span_id);
+            parent.map(|parent| parent.name.clone()).unwrap_or_default()
+        };
+        Ok(of_it.iter().map(|span| (span.name.clone(), parent(span))).collect())
+    }
+}
+
+fn attributes(all: &[KeyValue]) -> BTreeMap<String, String> {
+    let text = |pair: &KeyValue| match pair.value.clone()?.value? {
+        Value::StringValue(text) => Some(text),
+        other => Some(format!("{other:?}")),
+    };
+    all.iter().map(|pair| (pair.key.clone(), text(pair).unwrap_or_default())).collect()
+}
+
+#[tokio::test]
+async fn a_publish_is_one_trace_from_the_watchs_event_to_the_write_and_the_status() {
+    let world = World::new().await;
+    let (collector, url) = Collector::start().await;
+    let operator =
+        world.operator().env("OTEL_EXPORTER_OTLP_ENDPOINT", url).env("OTEL_BSP_SCHEDULE_DELAY", "50");
+    let operator = operator.start().await;
+    world.apply(&tenant("acme").dids([NUMBER]).secret("canary-4c1d")).await;
+    world.wait_ready("acme").await;
+
+    let tree = world.wait("the publish was traced", || async { collector.tree() }).await;
+
+    let expected = [
+        ("change", ""),
+        ("look", "change"),
+        ("compile", "look"),
+        ("secret", "compile"),
+        ("script", "look"),
+        ("status", "change"),
+    ];
+    assert_eq!(tree, expected.map(|(name, parent)| (name.to_owned(), parent.to_owned())).into());
+    let sender = collector.sender();
+    assert_eq!(sender["service.name"], "runtime-operator");
+    assert_eq!(sender["service.version"], env!("CARGO_PKG_VERSION"));
+    let change = collector.spans().into_iter().find(|span| span.name == "change").unwrap();
+    let resource = format!("{}/acme", world.namespace());
+    assert_eq!(attributes(&change.attributes)["resource"], resource);
+    let all = format!("{:?}", collector.spans());
+    assert!(!all.contains("canary-4c1d") && !all.contains(NUMBER), "{all}");
+    assert!(!operator.logs().contains("change{"), "log lines are the same with and without traces");
+    world.finish().await;
+}
+
+#[tokio::test]
+async fn spans_that_are_not_sent_yet_leave_when_the_operator_stops() {
+    let world = World::new().await;
+    let (collector, url) = Collector::start().await;
+    let operator =
+        world.operator().env("OTEL_EXPORTER_OTLP_ENDPOINT", url).env("OTEL_BSP_SCHEDULE_DELAY", "600000");
+    let operator = operator.start().await;
+    world.apply(&tenant("acme").dids([NUMBER])).await;
+    world.wait_ready("acme").await;
+
+    operator.stop().await.unwrap();
+
+    assert!(collector.spans().iter().any(|span| span.name == "script"));
+    world.finish().await;
+}
+
+#[tokio::test]
+async fn a_collector_that_is_not_there_harms_nothing_and_is_told_of_once() {
+    let world = World::new().await;
+    let nobody = Port::reserve().unwrap();
+    let operator = world
+        .operator()
+        .env("OTEL_EXPORTER_OTLP_ENDPOINT", format!("http://{}", nobody.address()))
+        .env("OTEL_BSP_SCHEDULE_DELAY", "20")
+        .start()
+        .await;
+    let numbers: Vec<String> = (10..30).map(|n| format!("+155512371{n}")).collect();
+
+    for (n, number) in numbers.iter().enumerate() {
+        world.apply(&tenant(&format!("tenant-{n}")).dids([number.as_str()])).await;
+        world.wait_ready(&format!("tenant-{n}")).await;
+    }
+    world
+        .wait("the log says it", || async {
+            let told = operator.logs().matches("the collector takes no traces").count();
+            if told == 1 { Ok(()) } else { Err(format!("{told} times")) }
+        })
+        .await;
+    operator.stop().await.unwrap();
+
+    assert_eq!(operator.logs().matches("the collector takes no traces").count(), 1);
+    assert!(!operator.logs().contains("opentelemetry"), "{}", operator.logs());
+    world.finish().await;
+}
+
+#[tokio::test]
+async fn a_protocol_that_is_not_spoken_is_refused_at_start_by_its_variable() {
+    let world = World::new().await;
+    let operator = world
+        .operator()
+        .env("OTEL_EXPORTER_OTLP_ENDPOINT", "http://collector:4317")
+        .env("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc");
+
+    let error = operator.try_start().await.err().unwrap().to_string();
+
+    assert!(error.contains("OTEL_EXPORTER_OTLP_PROTOCOL") && error.contains("http/protobuf"), "{error}");
+    world.finish().await;
+}

@@ -1,0 +1,132 @@
+//! What a watch says, line by line: an event can be lost, and a watch can be told that it is too old.
+
+use std::pin::Pin;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use futures::{Stream, StreamExt, stream};
+use hyper::body::Bytes;
+use serde_json::Value;
+use tokio::sync::watch;
+
+/// What the API server says to a watch that is older than what it remembers.
+const TOO_OLD: &str = r#"{"type":"ERROR","object":{"kind":"Status","apiVersion":"v1","status":"Failure","reason":"Expired","code":410,"message":"too old resource version"}}"#;
+/// How long the events after a lost one still come, before the watch is told that it is too old.
+const RELIST_AFTER: Duration = Duration::from_millis(300);
+
+#[derive(Default)]
+struct State {
+    seen: usize,
+    too_old: usize,
+    lose: Option<usize>,
+    lost: Option<String>,
+}
+
+/// Counts the events of all watches of a gate.
+pub struct Events {
+    state: Mutex<State>,
+    expired: watch::Sender<u64>,
+}
+
+impl Default for Events {
+    fn default() -> Self {
+        Self { state: Mutex::default(), expired: watch::Sender::new(0) }
+    }
+}
+
+impl Events {
+    /// Counts from 0 again, and loses the `n`-th event from here, the first being 1.
+    pub fn lose(&self, n: Option<usize>) {
+        *self.state.lock().unwrap() = State { lose: n, ..State::default() };
+    }
+
+    /// The event that was lost, if one was.
+    pub fn lost(&self) -> Option<String> {
+        self.state.lock().unwrap().lost.clone()
+    }
+
+    /// How many there were.
+    pub fn seen(&self) -> usize {
+        self.state.lock().unwrap().seen
+    }
+
+    /// How many watches the API server itself has told that they are too old.
+    pub fn too_old(&self) -> usize {
+        self.state.lock().unwrap().too_old
+    }
+
+    /// Tells every watch that stands that it is too old: what follows is a list.
+    pub fn expire(&self) {
+        self.expired.send_modify(|times| *times += 1);
+    }
+
+    /// The lines of a watch but for what is lost.
+    pub fn filter<S>(self: Arc<Self>, chunks: S) -> Lines
+    where
+        S: Stream<Item = Result<Bytes, String>> + Send + 'static,
+    {
+        let expired = self.expired.subscribe();
+        let state = (self, chunks.boxed(), Vec::new(), expired, false);
+        stream::unfold(state, |(events, mut chunks, mut rest, mut expired, over)| async move {
+            if over {
+                return None;
+            }
+            tokio::select! {
+                biased;
+                _ = expired.changed() => {
+                    let line = Bytes::from(format!("{TOO_OLD}\n"));
+                    Some((Ok(line), (events, chunks, rest, expired, true)))
+                }
+                chunk = chunks.next() => match chunk? {
+                    Ok(chunk) => {
+                        rest.extend_from_slice(&chunk);
+                        let kept = events.keep(&mut rest);
+                        Some((Ok(Bytes::from(kept)), (events, chunks, rest, expired, false)))
+                    }
+                    Err(error) => Some((Err(error), (events, chunks, rest, expired, true))),
+                },
+            }
+        })
+        .boxed()
+    }
+
+    /// Takes the whole lines out of `bytes`, and gives back those that are not lost.
+    fn keep(self: &Arc<Self>, bytes: &mut Vec<u8>) -> Vec<u8> {
+        let whole = bytes.iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1);
+        let lines: Vec<u8> = bytes.drain(..whole).collect();
+        lines
+            .split_inclusive(|byte| *byte == b'\n')
+            .filter(|line| !self.is_lost(line))
+            .flatten()
+            .copied()
+            .collect()
+    }
+
+    fn is_lost(self: &Arc<Self>, line: &[u8]) -> bool {
+        let Ok(event) = serde_json::from_slice::<Value>(line) else { return false };
+        let what = event["type"].as_str().unwrap_or_default();
+        if what == "ERROR" && event["object"]["code"] == 410 {
+            self.state.lock().unwrap().too_old += 1;
+        }
+        if !["ADDED", "MODIFIED", "DELETED"].contains(&what) {
+            return false;
+        }
+        let mut state = self.state.lock().unwrap();
+        state.seen += 1;
+        if state.lose != Some(state.seen) {
+            return false;
+        }
+        let object = &event["object"];
+        let (kind, name) = (&object["kind"], &object["metadata"]["name"]);
+        state.lost = Some(format!("{what} {kind} {name}"));
+        let events = Arc::clone(self);
+        tokio::spawn(async move {
+            tokio::time::sleep(RELIST_AFTER).await;
+            events.expire();
+        });
+        true
+    }
+}
+
+/// The lines of a watch, in pieces.
+pub type Lines = Pin<Box<dyn Stream<Item = Result<Bytes, String>> + Send>>;
