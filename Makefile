@@ -1,9 +1,9 @@
 # What a person does with this repository; `make` lists it.
 .DEFAULT_GOAL := help
-.PHONY: help tools cluster demo test chaos bench fuzz schemathesis fmt lint soak image image-check deny sbom
+.PHONY: help tools cluster demo test chaos bench fuzz schemathesis chart e2e fmt lint soak image image-check deny sbom
 
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 tools: ## Find or build etcd, kube-apiserver, kubectl, Redis, ... and link them into tools/bin
 	@tools/install.sh
@@ -52,3 +52,11 @@ sbom: ## Write down every crate in the program: target/sbom/runtime-operator.cdx
 
 schemathesis: tools ## Hold the description of the admin routes against them
 	@scripts/schemathesis.sh
+
+chart: ## Check what the Helm chart renders, for every Kubernetes that is supported
+	@tools/install.sh chart
+	@cargo test --quiet --locked --test chart
+
+e2e: ## Run the Pods of the Helm chart for real, from install to uninstall (Linux)
+	@tools/install.sh chart
+	@cargo test --quiet --locked --test e2e -- --test-threads=1

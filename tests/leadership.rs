@@ -88,6 +88,20 @@ async fn a_follower_writes_no_status_and_no_key() {
 }
 
 #[tokio::test]
+async fn a_follower_is_ready_again_once_redis_is_back() {
+    let world = World::new().await;
+    let leader = world.operator().leader_elect().start().await;
+    wait_leading(&world, &leader).await;
+    let follower = world.operator().leader_elect().start().await;
+    world.redis().kill().await.unwrap();
+    world.wait_not_ready(&follower, "Redis can't be reached").await;
+    world.redis().restart().await.unwrap();
+    world.wait_operator_ready(&follower).await;
+    assert!(follower.metric("runtime_operator_leading").await < 1.0, "it follows still");
+    world.finish().await;
+}
+
+#[tokio::test]
 async fn a_leader_that_was_frozen_and_superseded_writes_nothing_and_ends() {
     let world = World::new().await;
     let first = world.operator().leader_elect().start().await;

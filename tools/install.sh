@@ -29,9 +29,9 @@ found() {
 
 # kubernetes_version FOLDER: the pinned one, as in v1.35.4; that of this folder's module where another has none.
 kubernetes_version() {
-  local file=$1/go.mod
-  grep -q '^\s*k8s.io/kubernetes v' "$file" || file=go.mod
-  sed -n 's|^\s*k8s.io/kubernetes \(v[0-9.]*\).*|\1|p' "$file" | head -n 1
+  local version
+  version=$(sed -n 's|^.*\bk8s.io/kubernetes \(v[0-9.]*\).*|\1|p' "$1/go.mod" | head -n 1)
+  if [ -n "$version" ]; then printf '%s' "$version"; else kubernetes_version .; fi
 }
 
 # The API server reports its version from the linker's flags; Helm and clients refuse one that reports none.

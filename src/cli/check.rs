@@ -12,7 +12,7 @@ use kube::{Client, Config};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use serde_json::{Value, json};
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 
 use super::Failure;
 use crate::api::RuntimeTenant;
@@ -21,6 +21,9 @@ use crate::api::RuntimeTenant;
 const NAME: &str = "runtime-operator-check";
 /// How often the API server is asked.
 const POLL: Duration = Duration::from_millis(200);
+
+/// How long the admin routes may take for one answer.
+const ANSWER: Duration = Duration::from_secs(5);
 
 /// The flags of `runtime-operator check`.
 #[derive(Args, Debug)]
@@ -193,6 +196,8 @@ struct Admin {
 impl Admin {
     fn new(args: &CheckArgs, url: &str, cluster: &Config) -> Result<Self, Failure> {
         let mut config = Config::new(url.parse().map_err(|error| format!("--admin-url {url}: {error}"))?);
+        // Routes that are disabled answer 503, which is not tried again.
+        config.default_retry = false;
         config.auth_info.token.clone_from(&cluster.auth_info.token);
         config.auth_info.token_file.clone_from(&cluster.auth_info.token_file);
         if let Some(file) = &args.admin_token_file {
@@ -210,7 +215,7 @@ impl Admin {
     async fn get(&self, route: &str, name: &str) -> Result<(u16, Value), Failure> {
         let path = format!("/api/admin/runtime/{route}");
         let request = Request::new(path).get(name, &GetParams::default())?;
-        let answer = self.client.send(request.map(Body::from)).await?;
+        let answer = timeout(ANSWER, self.client.send(request.map(Body::from))).await??;
         let code = answer.status().as_u16();
         let body = answer.into_body().collect_bytes().await?;
         Ok((code, serde_json::from_slice(&body).unwrap_or_default()))

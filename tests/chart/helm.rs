@@ -95,7 +95,8 @@ pub fn refusal(values: &str) -> String {
     String::from_utf8(output.stderr).unwrap()
 }
 
-fn documents(yaml: &str) -> Vec<Value> {
+/// The documents of a YAML text.
+pub fn documents(yaml: &str) -> Vec<Value> {
     let documents: Vec<Value> = serde_saphyr::from_multiple(yaml).unwrap();
     documents.into_iter().filter(|document| !document.is_null()).collect()
 }

@@ -8,7 +8,11 @@ use kube::api::GetParams;
 use kube::core::Request;
 
 use crate::kubeconfig::{self, Context, Credentials};
-use crate::{Folder, Launch, Port, Process, Result, TlsFiles, tools};
+use crate::options::AUDIT_POLICY;
+use crate::{ClusterOptions, Folder, Launch, Port, Process, Result, TlsFiles, tools};
+
+/// The file, in the cluster's folder, in which requests are noted.
+pub(crate) const AUDIT_LOG: &str = "audit.log";
 
 /// What API servers of one cluster share.
 pub(crate) struct Shared<'a> {
@@ -17,6 +21,7 @@ pub(crate) struct Shared<'a> {
     pub(crate) serving: &'a TlsFiles,
     pub(crate) admin: &'a TlsFiles,
     pub(crate) account_key: &'a Path,
+    pub(crate) options: ClusterOptions,
 }
 
 /// A kube-apiserver; its process's signals are methods of it.
@@ -37,8 +42,9 @@ impl ApiServer {
             kubeconfig::write(shared.folder, &format!("{name}.kubeconfig"), &context, &credentials)?;
         let log = shared.folder.file(&format!("{name}.log"));
         let probed = kubeconfig.clone();
-        let launch = Launch::new(name, tools::find("kube-apiserver")?, log)
+        let launch = Launch::new(name, tools::find(&shared.options.program("kube-apiserver"))?, log)
             .args(arguments(&port, shared))
+            .args(audit(shared)?)
             .ready(move || ready(probed.clone()));
         Ok(Self { process: Process::start(launch).await?, url, kubeconfig, _port: port })
     }
@@ -94,4 +100,18 @@ fn arguments(port: &Port, shared: &Shared<'_>) -> Vec<String> {
         // No pod reaches the `kubernetes` Service here, and loopback is no valid endpoint of one.
         "--endpoint-reconciler-type=none".into(),
     ]
+}
+
+/// All API servers of a cluster write to one file.
+fn audit(shared: &Shared<'_>) -> Result<Vec<String>> {
+    if !shared.options.audited {
+        return Ok(Vec::new());
+    }
+    let policy = shared.folder.write("audit-policy.yaml", AUDIT_POLICY)?;
+    Ok(vec![
+        format!("--audit-policy-file={}", policy.display()),
+        format!("--audit-log-path={}", shared.folder.file(AUDIT_LOG).display()),
+        // What was answered is in the file.
+        "--audit-log-mode=blocking".into(),
+    ])
 }

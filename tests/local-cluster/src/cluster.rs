@@ -9,15 +9,22 @@ use kube::{Client, ResourceExt};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use crate::api_server::Shared;
+use crate::api_server::{AUDIT_LOG, Shared};
 use crate::error::Context as _;
 use crate::kubeconfig::{self, Context, Credentials};
 use crate::pki::Authority;
-use crate::{ApiServer, Folder, Launch, Port, Process, Result, TlsFiles, apply, folder, tools};
+use crate::{
+    ApiServer, ClusterOptions, Folder, Launch, Port, Process, Result, TlsFiles, apply, folder, tools,
+};
 
 /// What a namespace, an owner reference, a `ServiceAccount` and an aggregated role need to work; nothing schedules pods.
 const CONTROLLERS: &str = "namespace-controller,garbage-collector-controller,serviceaccount-controller,\
     root-ca-certificate-publisher-controller,clusterrole-aggregation-controller";
+/// What Deployments, Services and disruption budgets need beside them, and nodes whose taints go once they are ready.
+const WORKLOADS: &str = "deployment-controller,replicaset-controller,endpointslice-controller,disruption-controller,\
+    node-lifecycle-controller,pod-garbage-collector-controller";
+/// The address of the Service `kubernetes`: the first of the API servers' range.
+const SERVICE: &str = "10.96.0.1";
 
 /// The folder of etcd's data, in the cluster's.
 const ETCD_DATA: &str = "etcd";
@@ -25,6 +32,7 @@ const ETCD_DATA: &str = "etcd";
 /// A Kubernetes cluster without nodes. On drop its processes are killed and its folder goes.
 pub struct Cluster {
     // Dropped in this order: who asks before who answers, the folder last.
+    scheduler: Option<Process>,
     controller_manager: Process,
     api_server: ApiServer,
     etcd: Process,
@@ -32,6 +40,7 @@ pub struct Cluster {
     admin: TlsFiles,
     account_key: PathBuf,
     authority: Authority,
+    options: ClusterOptions,
     ports: [Port; 2],
     folder: Folder,
 }
@@ -39,9 +48,14 @@ pub struct Cluster {
 impl Cluster {
     /// Starts one; on return its API server is ready and its controllers work.
     pub async fn start() -> Result<Self> {
+        Self::with(ClusterOptions::default()).await
+    }
+
+    /// The same, as the options say.
+    pub async fn with(options: ClusterOptions) -> Result<Self> {
         let folder = Folder::new("cluster")?;
         let authority = Authority::new("local-cluster")?;
-        let names = ["kubernetes", "kubernetes.default", "kubernetes.default.svc"];
+        let names = ["kubernetes", "kubernetes.default", "kubernetes.default.svc", SERVICE];
         let serving = authority.server(&folder, "kube-apiserver", &names)?;
         let admin = authority.client(&folder, "admin", Some("system:masters"))?;
         // One file for both: the API server signs with the private key and verifies with the public one.
@@ -57,10 +71,17 @@ impl Cluster {
             serving: &serving,
             admin: &admin,
             account_key: &account_key,
+            options,
         };
         let api_server = ApiServer::start("kube-apiserver", &shared).await?;
-        let controller_manager = start_controller_manager(&folder, &api_server, &serving).await?;
+        let controller_manager = start_controller_manager(&folder, &api_server, &serving, options).await?;
+        let scheduler = if options.workloads {
+            Some(start_scheduler(&folder, &api_server, options).await?)
+        } else {
+            None
+        };
         Ok(Self {
+            scheduler,
             controller_manager,
             api_server,
             etcd,
@@ -68,6 +89,7 @@ impl Cluster {
             admin,
             account_key,
             authority,
+            options,
             ports,
             folder,
         })
@@ -110,6 +132,7 @@ impl Cluster {
             serving: &self.serving,
             admin: &self.admin,
             account_key: &self.account_key,
+            options: self.options,
         };
         ApiServer::start(name, &shared).await
     }
@@ -200,6 +223,12 @@ impl Cluster {
         self.apply_yaml(&text).await
     }
 
+    /// What `ServiceAccounts` asked for, an `audit.k8s.io/v1` event a line, where the cluster is audited.
+    #[must_use]
+    pub fn audit_log(&self) -> PathBuf {
+        self.folder.file(AUDIT_LOG)
+    }
+
     /// A copy of all that etcd holds, as it is at one instant.
     pub async fn snapshot(&self) -> Result<Folder> {
         let copy = Folder::new("snapshot")?;
@@ -227,7 +256,9 @@ impl Cluster {
 
     /// Stops all processes, in order and cleanly.
     pub async fn stop(self) -> Result<()> {
-        for process in [&self.controller_manager, &self.api_server, &self.etcd] {
+        let api_server: &Process = &self.api_server;
+        let processes = [&self.controller_manager, api_server, &self.etcd];
+        for process in self.scheduler.iter().chain(processes) {
             if process.is_running() {
                 process.thaw()?;
                 process.stop().await?;
@@ -274,19 +305,38 @@ async fn start_controller_manager(
     folder: &Folder,
     api_server: &ApiServer,
     serving: &TlsFiles,
+    options: ClusterOptions,
 ) -> Result<Process> {
     let kubeconfig = api_server.kubeconfig().to_owned();
     let log = folder.file("kube-controller-manager.log");
-    let launch = Launch::new("kube-controller-manager", tools::find("kube-controller-manager")?, log)
+    let program = tools::find(&options.program("kube-controller-manager"))?;
+    let controllers =
+        if options.workloads { format!("{CONTROLLERS},{WORKLOADS}") } else { CONTROLLERS.into() };
+    let launch = Launch::new("kube-controller-manager", program, log)
         .args([
             format!("--kubeconfig={}", kubeconfig.display()),
             format!("--root-ca-file={}", serving.ca.display()),
-            format!("--controllers={CONTROLLERS}"),
+            format!("--controllers={controllers}"),
             "--leader-elect=false".into(),
             // It is watched by what it does, see `controllers_work`.
             "--secure-port=0".into(),
         ])
         .ready(move || controllers_work(kubeconfig.clone()));
+    Process::start(launch).await
+}
+
+async fn start_scheduler(
+    folder: &Folder,
+    api_server: &ApiServer,
+    options: ClusterOptions,
+) -> Result<Process> {
+    let program = tools::find(&options.program("kube-scheduler"))?;
+    let launch = Launch::new("kube-scheduler", program, folder.file("kube-scheduler.log")).args([
+        format!("--kubeconfig={}", api_server.kubeconfig().display()),
+        "--leader-elect=false".into(),
+        // It is watched by what it does: Pods get nodes.
+        "--secure-port=0".into(),
+    ]);
     Process::start(launch).await
 }
 

@@ -1,0 +1,54 @@
+//! A machine of its own for each story: network, mounts and processes that nobody else sees and that end with it.
+
+use std::future::Future;
+use std::process::Command;
+
+use local_cluster::Folder;
+
+/// Set inside.
+const INSIDE: &str = "RUNTIME_OPERATOR_E2E_INSIDE";
+
+/// The bridge that Pods are connected to, and this process's address on it.
+const NETWORK: &str = "
+set -e
+mount -t tmpfs tmpfs /run
+mkdir /run/netns
+ip link set lo up
+ip link add pods type bridge
+ip address add 10.88.0.1/16 dev pods
+ip link set pods up
+";
+
+/// Runs a story in namespaces of its own, by starting the test of that name again inside them.
+pub fn isolated<F: Future<Output = ()>>(test: &str, story: impl FnOnce() -> F) {
+    if std::env::var_os(INSIDE).is_some() {
+        let made = Command::new("sh").args(["-c", NETWORK]).output().unwrap();
+        assert!(made.status.success(), "no network: {}", String::from_utf8_lossy(&made.stderr));
+        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+        return runtime.block_on(story());
+    }
+    // What is inside can't clean up after itself: it is killed with its first process.
+    let folder = Folder::new("e2e").unwrap();
+    let mut command = Command::new("unshare");
+    if !is_root() {
+        // Needs subordinate ids (newuidmap): Pods run as users of their own.
+        command.args(["--user", "--map-root-user", "--map-auto"]);
+    }
+    let output = command
+        .args(["--net", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc", "--"])
+        .arg(std::env::current_exe().unwrap())
+        .args([test, "--exact", "--nocapture", "--test-threads=1"])
+        .env(INSIDE, "1")
+        .env("TMPDIR", folder.path())
+        .output()
+        .expect("unshare (util-linux) runs");
+    for line in [output.stdout, output.stderr].concat().split(|byte| *byte == b'\n') {
+        println!("| {}", String::from_utf8_lossy(line));
+    }
+    assert!(output.status.success(), "see the lines that begin with a bar");
+}
+
+fn is_root() -> bool {
+    let id = Command::new("id").arg("-u").output().expect("id runs");
+    id.stdout.trim_ascii() == b"0"
+}

@@ -1,0 +1,29 @@
+//! What the chart renders, run end to end: a real API server, controllers and scheduler, nodes by kwok, and every Pod
+//! that the API server holds run as its spec says and with no other rights than its own.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+
+mod audit;
+mod caller;
+mod isolated;
+mod kubelet;
+mod life;
+mod namespaced;
+mod network;
+mod pages;
+mod previous;
+mod site;
+
+use isolated::isolated;
+
+#[test]
+fn a_release_lives_from_install_to_uninstall_and_no_call_is_lost() {
+    isolated("a_release_lives_from_install_to_uninstall_and_no_call_is_lost", life::story);
+}
+
+#[test]
+fn a_release_for_named_namespaces_touches_nothing_cluster_wide_on_the_oldest_kubernetes() {
+    isolated(
+        "a_release_for_named_namespaces_touches_nothing_cluster_wide_on_the_oldest_kubernetes",
+        namespaced::story,
+    );
+}
