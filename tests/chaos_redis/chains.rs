@@ -187,7 +187,7 @@ async fn where_a_resource_ends_depends_on_its_last_spec_alone() {
     let seed = seed.unwrap_or(if full() { now } else { 1 });
     let (chains, length) = if full() { LONG } else { SHORT };
     println!("chains: the same again: CHAINS_SEED={seed}");
-    let (mut specs, pair) = (Specs::new(seed), Pair::new().await);
+    let (mut specs, pair) = (Specs::new(seed), Box::pin(Pair::new()).await);
     let (mut asked, mut refused, mut published) = (0, 0, 0);
     for number in 0..chains {
         let counts = pair.chain(&mut specs, number, length).await;
