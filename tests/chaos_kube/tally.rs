@@ -10,9 +10,9 @@ type Counts = BTreeMap<String, usize>;
 
 /// The epoch is counted up at each start.
 const EPOCH: &str = "runtime-operator:epoch";
-/// How many writes to Kubernetes more there may be of a kind: one that is repeated since its reply was lost or late,
-/// and the one that is refused for it.
-const SPARE: usize = 2;
+/// How many writes to Kubernetes more there may be of a kind: one that the client repeats since its reply was lost, which
+/// is refused, one with which the operator then makes sure, and one for two looks that were one in the undisturbed runs.
+const SPARE: usize = 3;
 
 /// What is written from here on.
 pub struct Counting(Journal);

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use k8s_openapi::api::coordination::v1::Lease;
 use kube::Api;
-use kube::api::DeleteParams;
+use kube::api::{DeleteParams, Patch, PatchParams};
 use local_cluster::ClusterOptions;
 use serde_json::{Value, json};
 
@@ -156,9 +156,15 @@ async fn scaled_to_nothing_and_back(release: &Release<'_>) {
     site.apply("shop", "while-nobody-ran", "+15550100011").await;
     site.tenants("shop").delete("load-0", &DeleteParams::default()).await.unwrap();
     assert_eq!(site.live("+15550200000").await.as_deref(), Some("load-0"), "nobody is there to remove it");
+    // Of one without its finalizer nothing is left but its keys, which whoever claims its number next takes over.
+    let without = Patch::Merge(json!({ "metadata": { "finalizers": null } }));
+    site.tenants("shop").patch("load-1", &PatchParams::default(), &without).await.unwrap();
+    site.tenants("shop").delete("load-1", &DeleteParams::default()).await.unwrap();
+    site.apply("shop", "heir", "+15550200001").await;
     release.kubectl("scale deployment/runtime-operator --replicas=2").await;
     site.wait_live("+15550100011", Some("while-nobody-ran")).await;
     site.wait_live("+15550200000", None).await;
+    site.wait_live("+15550200001", Some("heir")).await;
 }
 
 /// A Secret that changes faster than its tenant's status is told as one event, which is patched.

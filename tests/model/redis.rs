@@ -215,7 +215,7 @@ impl Call<'_> {
                 let (uid, owner) = (Uid::new(&*mine.uid), mine.owner.clone());
                 return Some(Refusal::HeldBy { uid, owner, dids: Vec::new() });
             }
-        } else if mine.generation > step.generation {
+        } else if mine.generation > step.generation && !yields(step, mine) {
             return Some(Refusal::Stale { generation: mine.generation });
         }
         None

@@ -146,7 +146,7 @@ imagePullSecrets:
 {{- define "runtime-operator.tenantRules" -}}
 - apiGroups: [runtime.veralux.io]
   resources: [runtimetenants]
-  verbs: [list, watch, patch]
+  verbs: [get, list, watch, patch]
 - apiGroups: [runtime.veralux.io]
   resources: [runtimetenants/status]
   verbs: [patch]
