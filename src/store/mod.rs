@@ -17,6 +17,7 @@ mod imperative;
 mod inspect;
 mod observe;
 mod plan;
+mod pushed;
 mod script;
 mod sentinel;
 mod settings;
@@ -41,8 +42,9 @@ pub use observe::{Observer, Purpose};
 pub use plan::{
     Applied, ClusterId, Epoch, Inspection, Owner, Publication, Record, Refusal, Removal, Step, TakenOver,
 };
+pub use pushed::TouchedKey;
 pub use settings::{RedisSettings, SettingsError};
-pub use tracking::{Cause, Signal, TouchedKey, Tracking};
+pub use tracking::{Cause, Signal, Tracking};
 
 const EPOCH_KEY: &str = "runtime-operator:epoch";
 const EPOCHS_KEY: &str = "runtime-operator:epochs";
@@ -117,6 +119,7 @@ impl Store {
             .arg(self.seen.highest())
             .arg(&*self.writer)
             .arg(&*self.mark);
+        let _taking = self.seen.taking();
         let answers = self.run(&script::NEXT_EPOCH, &[call]).await?;
         let number =
             answers.into_iter().next().and_then(|answer| redis::from_redis_value::<u64>(answer).ok());
@@ -212,9 +215,30 @@ fn unexpected_answer() -> StoreError {
 struct SeenEpoch {
     highest: AtomicU64,
     taken: AtomicU64,
+    /// How many numbers are being taken.
+    taking: AtomicU64,
+}
+
+/// A number is being taken for as long as this lives.
+struct Taking<'a>(&'a AtomicU64);
+
+impl Drop for Taking<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Release);
+    }
 }
 
 impl SeenEpoch {
+    fn taking(&self) -> Taking<'_> {
+        self.taking.fetch_add(1, Ordering::Relaxed);
+        Taking(&self.taking)
+    }
+
+    /// Whether Redis may hold a number of this process' of which it does not know yet.
+    fn is_taking(&self) -> bool {
+        self.taking.load(Ordering::Acquire) > 0
+    }
+
     /// The highest, its own or another's.
     fn highest(&self) -> u64 {
         self.highest.load(Ordering::Relaxed)

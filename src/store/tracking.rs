@@ -12,14 +12,15 @@ use std::time::Duration;
 
 use rand::Rng;
 use redis::aio::MultiplexedConnection;
-use redis::{Cmd, PushInfo, PushKind, Value};
+use redis::{Cmd, PushInfo, Value};
 use tokio::sync::{mpsc, watch};
 use tokio::task::AbortHandle;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep, sleep_until, timeout};
 
 use super::connection::{Connections, Pushes, RESPONSE_TIMEOUT, connect, info_field, info_text};
+use super::pushed::{Invalidated, TouchedKey, invalidated, touched_key};
 use super::{ClusterId, DIDS_KEY, EPOCH_KEY, Epoch, Purpose, SeenEpoch, Store, StoreError, script, sentinel};
-use crate::contract::{CONFIG_PREFIX, DID_PREFIX, Did, TenantId};
+use crate::contract::{CONFIG_PREFIX, DID_PREFIX};
 
 /// How often the probe asks.
 const PROBE_EVERY: Duration = Duration::from_secs(1);
@@ -40,15 +41,6 @@ const LOOKS_AT_ONCE: u32 = 256;
 const LOOK_EVERY: Duration = Duration::from_millis(5);
 /// How many of them one script call does, so that calls of the voice runtime get in between.
 const KEYS_A_CALL: usize = 64;
-
-/// A key of the contract that somebody wrote, or that expired, or was evicted.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum TouchedKey {
-    /// A number's mapping.
-    Did(Did),
-    /// A tenant's config.
-    Config(TenantId),
-}
 
 /// What happened in Redis that this operator's records don't account for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -365,6 +357,10 @@ impl Follower {
         // What was pushed before the probe's answer says more.
         let pushed = session.pushes.try_next();
         let told = self.take_pushes(session, pushed).await?;
+        // A number that is being taken may be there before its answer is: the next probe compares it.
+        if self.seen.is_taking() {
+            return Ok(());
+        }
         let taken = self.seen.taken();
         let before = std::mem::replace(&mut session.epoch, (epoch, taken));
         if before != session.epoch && epoch != Some(taken) && !told {
@@ -422,49 +418,4 @@ fn tracks(answer: Value) -> bool {
 fn closed(session: &Session) -> StoreError {
     let cause = "the connection was closed".to_owned();
     StoreError::Unreachable { address: session.address.to_string(), cause }
-}
-
-enum Invalidated {
-    Keys(Vec<Vec<u8>>),
-    Everything,
-    Disconnected,
-    Nothing,
-}
-
-/// What a push says: a list of keys, or nil for a flush.
-fn invalidated(push: PushInfo) -> Invalidated {
-    match push.kind {
-        PushKind::Invalidate => match push.data.into_iter().next() {
-            Some(Value::Nil) => Invalidated::Everything,
-            Some(keys) => redis::from_redis_value(keys).map_or(Invalidated::Everything, Invalidated::Keys),
-            None => Invalidated::Nothing,
-        },
-        PushKind::Disconnection => Invalidated::Disconnected,
-        _ => Invalidated::Nothing,
-    }
-}
-
-/// What a key's name says; `None` for a name that no resource can have.
-fn touched_key(key: &[u8]) -> Option<TouchedKey> {
-    let key = std::str::from_utf8(key).ok()?;
-    match key.strip_prefix(DID_PREFIX) {
-        Some(did) => Did::parse_exact(did).ok().map(TouchedKey::Did),
-        None => TenantId::parse(key.strip_prefix(CONFIG_PREFIX)?).ok().map(TouchedKey::Config),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_names_that_a_resource_can_have_are_told() {
-        let did = TouchedKey::Did(Did::parse_exact("+15551234567").unwrap());
-        assert_eq!(touched_key(b"tenantmap:did:+15551234567"), Some(did));
-        let config = TouchedKey::Config(TenantId::parse("a:b").unwrap());
-        assert_eq!(touched_key(b"tenantcfg:a:b"), Some(config));
-        for key in [&b"tenantmap:did:1555"[..], b"tenantcfg:", b"tenantcfg:\xff", b"cap:x"] {
-            assert_eq!(touched_key(key), None);
-        }
-    }
 }
