@@ -12,7 +12,7 @@ use super::tenant::Tenant;
 use crate::api;
 use crate::domain::Uid;
 use crate::domain::claims::Live;
-use crate::domain::plan::{self, Farewell, Findings, Fingerprint, Look, Outcome, Plan, Ready, Wanted};
+use crate::domain::plan::{self, Farewell, Findings, Fingerprint, Look, Outcome, Plan, Ready, View, Wanted};
 use crate::domain::verdict::{Blocker, SecretFault, SecretFaultKind};
 use crate::store::{Owner, Publication, Removal, Step};
 use crate::telemetry::TRACES;
@@ -41,12 +41,9 @@ pub struct Todo {
     pub repair: bool,
 }
 
-/// Says what `uid` calls for.
-pub async fn prepare(ctx: &Context, uid: &Uid, findings: &Findings) -> Result<Prepared, Error> {
-    let (view, name) = {
-        let state = ctx.state();
-        (state.view(uid), state.entry(uid).map(|entry| entry.name.clone()))
-    };
+/// Says what `uid` calls for, of which this is known.
+pub async fn prepare(ctx: &Context, uid: &Uid, view: View, findings: &Findings) -> Result<Prepared, Error> {
+    let name = ctx.state().entry(uid).map(|entry| entry.name.clone());
     let tenant = name.as_ref().and_then(|name| ctx.tenant(uid, name));
     let part = |farewell: Option<Farewell>| {
         farewell.map_or(Prepared::Settled(Outcome::Released), |farewell| remove(uid, farewell, view.doubts))

@@ -14,7 +14,7 @@ use super::context::Context;
 use super::error::Error;
 use super::prepare::{Prepared, Todo, prepare};
 use super::secrets::Version;
-use super::state::{Fingerprint, Note, Outcome, State};
+use super::state::{Fingerprint, Note, Outcome, Passed, State};
 use super::tenant::Tenant;
 use crate::api;
 use crate::contract::Did;
@@ -61,20 +61,40 @@ pub async fn reconcile(tenant: Arc<Tenant>, ctx: Arc<Context>) -> Result<Action,
 /// Looks at `uid`, and publishes it with all those that take numbers from it, takers first.
 pub async fn settle(ctx: &Context, uid: &Uid) -> Result<(), Error> {
     let epoch = ctx.epoch()?;
+    for _ in 0..ATTEMPTS {
+        if let Order::Kept = in_order(ctx, epoch, uid).await? {
+            return Ok(());
+        }
+        debug!(%uid, "numbers go to others by now: the order is made out anew");
+    }
+    Err(Error::Unsettled)
+}
+
+/// Whether the order in which resources were to be published was still theirs when the turn of each came.
+#[derive(Clone, Copy)]
+enum Order {
+    Kept,
+    Changed,
+}
+
+async fn in_order(ctx: &Context, epoch: Epoch, uid: &Uid) -> Result<Order, Error> {
+    let mut passed = Passed::default();
     let alone = ctx.state().claims.handover(uid);
     if let [members] = &alone[..]
         && members.len() == 1
     {
         let _shared = ctx.steps.read().await;
-        return together(ctx, epoch, members).await;
+        return together(ctx, epoch, members, &mut passed).await;
     }
     let _exclusive = ctx.steps.write().await;
     let order = ctx.state().claims.handover(uid);
     for members in order {
         debug!(?members, "published in one step, since numbers move between them");
-        together(ctx, epoch, &members).await?;
+        if let Order::Changed = together(ctx, epoch, &members, &mut passed).await? {
+            return Ok(Order::Changed);
+        }
     }
-    Ok(())
+    Ok(Order::Kept)
 }
 
 /// What is wrong passes by itself, or not: either way the others go on.
@@ -184,14 +204,16 @@ fn force(ctx: &Context, uid: &Uid, why: &str) {
     }
 }
 
-/// Publishes these in one step, or none of them while one is refused.
-async fn together(ctx: &Context, epoch: Epoch, members: &[Uid]) -> Result<(), Error> {
+/// Publishes these in one step, or none of them while one is refused. Those who take something from them have `passed`;
+/// if another one takes something by now, nothing is done.
+async fn together(ctx: &Context, epoch: Epoch, members: &[Uid], passed: &mut Passed) -> Result<Order, Error> {
     let mut findings: HashMap<Uid, Findings> = HashMap::new();
     for _ in 0..ATTEMPTS {
+        let Some(views) = ctx.state().views(members, passed) else { return Ok(Order::Changed) };
         let nothing = Findings::default();
-        let looks = members.iter().map(|uid| {
+        let looks = members.iter().zip(views).map(|(uid, view)| {
             let span = trace_span!(target: TRACES, "compile", %uid);
-            prepare(ctx, uid, findings.get(uid).unwrap_or(&nothing)).instrument(span)
+            prepare(ctx, uid, view, findings.get(uid).unwrap_or(&nothing)).instrument(span)
         });
         let mut todos: Vec<(&Uid, Box<Todo>)> = Vec::new();
         let mut settled: Vec<(&Uid, Outcome)> = Vec::new();
@@ -214,7 +236,7 @@ async fn together(ctx: &Context, epoch: Epoch, members: &[Uid]) -> Result<(), Er
         let refused = applied.iter().any(|applied| matches!(applied, Applied::Refused(_)));
         if !refused {
             conclude(ctx, members, todos, applied, settled);
-            return Ok(());
+            return Ok(Order::Kept);
         }
         for ((uid, todo), applied) in todos.iter().zip(applied) {
             if let Applied::Refused(refusal) = applied {

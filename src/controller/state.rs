@@ -69,6 +69,11 @@ pub struct Entry {
     pub trace: Option<Box<Span>>,
 }
 
+/// Those whose turn has come already, with what they claimed then: they took what they could, and what they still hold
+/// that is live for another is not to be had for them.
+#[derive(Debug, Default)]
+pub struct Passed(HashMap<Uid, Option<Claim>>);
+
 /// Something that happened once, for an event.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Note {
@@ -147,9 +152,24 @@ impl State {
         self.entries.iter()
     }
 
-    /// What a look at `uid` starts from.
+    /// What a look at these starts from, who are to be published in one step: one reading of everything. None where
+    /// somebody takes something from them who is neither among them nor has `passed`: who takes comes first, or a number
+    /// would be nobody's in between.
     #[must_use]
-    pub fn view(&self, uid: &Uid) -> View {
+    pub fn views(&self, members: &[Uid], passed: &mut Passed) -> Option<Vec<View>> {
+        let takers = members.iter().flat_map(|uid| self.claims.successors(uid));
+        let in_order = |taker: &Uid| {
+            members.contains(taker)
+                || passed.0.get(taker).is_some_and(|claim| claim.as_ref() == self.claims.get(taker))
+        };
+        if !takers.into_iter().all(|taker| in_order(&taker)) {
+            return None;
+        }
+        passed.0.extend(members.iter().map(|uid| (uid.clone(), self.claims.get(uid).cloned())));
+        Some(members.iter().map(|uid| self.view(uid)).collect())
+    }
+
+    fn view(&self, uid: &Uid) -> View {
         let entry = self.entries.get(uid);
         View {
             record: entry.and_then(|entry| entry.record.clone()),

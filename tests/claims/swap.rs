@@ -77,15 +77,20 @@ async fn edits_that_follow_each_other_swap_without_a_gap_when_each_is_claimed_be
     }
     let mut journal = world.journal().await;
 
-    world.set_dids("acme", [ONE, TWO]).await;
-    world.set_dids("beta", [TWO, ONE]).await;
-    world.set_dids("acme", [TWO]).await;
-    world.set_dids("beta", [ONE]).await;
+    // Each time the operator sees other ones of the edits at once.
+    let (mut mine, mut yours) = (ONE, TWO);
+    for _ in 0..8 {
+        world.set_dids("acme", [mine, yours]).await;
+        world.set_dids("beta", [yours, mine]).await;
+        world.set_dids("acme", [yours]).await;
+        world.set_dids("beta", [mine]).await;
+        world.wait_ready("acme").await;
+        world.wait_ready("beta").await;
+        assert_eq!(world.live(mine).await.as_deref(), Some("beta"));
+        assert_eq!(world.live(yours).await.as_deref(), Some("acme"));
+        std::mem::swap(&mut mine, &mut yours);
+    }
 
-    world.wait_ready("acme").await;
-    world.wait_ready("beta").await;
-    assert_eq!(world.live(ONE).await.as_deref(), Some("beta"));
-    assert_eq!(world.live(TWO).await.as_deref(), Some("acme"));
     let writes = journal.writes().await;
     let unmapped = writes.iter().any(|(key, done)| key.starts_with("tenantmap:") && done == "del");
     assert!(!unmapped, "{writes:?}");
