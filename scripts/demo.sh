@@ -210,34 +210,39 @@ run 'kubectl get rtenant'
 ok "the others are as they were"
 
 took=$(($(ms_since "$began") / 1000))
-case ${KEEP:-} in
-'' | 0 | no | false) ;;
-*)
-  step "It stays up until Ctrl-C. To look around, in another terminal:"
-  say "  cd $PWD"
-  say "  export PATH=\$PWD/tools/bin:\$PATH"
-  sed 's/^/  /' "$scratch/exports"
-  say
-  say "Things to try:"
-  say "  kubectl get rtenant -o wide --watch                # and apply, patch, delete in a third one"
-  say "  kubectl describe rtenant north-clinic              # conditions and events"
-  say "  kubectl explain rtenant.spec.tts                   # every field is described"
-  say "  kubectl annotate rtenant --all seen=true           # changes nothing in Redis"
-  say "  redis-cli -u \$REDIS_URL monitor                    # what the operator sends to Redis"
-  say "  tail -f $log"
-  say "  curl http://$(telemetry)/metrics"
-  trap 'say; ended=1' INT TERM
-  ended=''
-  # Ends with whatever ends first; an interrupt ends it too.
-  wait -n "$operator" "$cluster" || true
-  [ -n "$ended" ] || fail "the operator or the cluster ended by itself"
+
+# shellcheck disable=SC2317  # called by a trap too
+finish() {
   trap 'interrupted 130' INT
-  ;;
+  trap 'interrupted 143' TERM
+  step "The end"
+  say "  stopping the operator and the cluster ..."
+  local pid=$operator
+  operator=''
+  stop "$pid"
+  [ "$stopped" = 0 ] || fail "the operator ended with status $stopped"
+  ok "the operator stopped cleanly; the tour took $took s"
+  exit 0
+}
+
+case ${KEEP:-} in
+'' | 0 | no | false) finish ;;
 esac
 
-step "The end"
-say "  stopping the operator and the cluster ..."
-pid=$operator operator=''
-stop "$pid"
-[ "$stopped" = 0 ] || fail "the operator ended with status $stopped"
-ok "the operator stopped cleanly; the tour took $took s"
+# From the first word on that says so, Ctrl-C is the regular end.
+trap 'say; finish' INT TERM
+step "It stays up until Ctrl-C. To look around, in another terminal:"
+say "  cd $PWD"
+say "  export PATH=\$PWD/tools/bin:\$PATH"
+sed 's/^/  /' "$scratch/exports"
+say
+say "Things to try:"
+say "  kubectl get rtenant -o wide --watch                # and apply, patch, delete in a third one"
+say "  kubectl describe rtenant north-clinic              # conditions and events"
+say "  kubectl explain rtenant.spec.tts                   # every field is described"
+say "  kubectl annotate rtenant --all seen=true           # changes nothing in Redis"
+say "  redis-cli -u \$REDIS_URL monitor                    # what the operator sends to Redis"
+say "  tail -f $log"
+say "  curl http://$(telemetry)/metrics"
+wait -n "$operator" "$cluster" || true
+fail "the operator or the cluster ended by itself"
