@@ -268,16 +268,7 @@ mod tests {
     #[tokio::test]
     async fn a_loop_that_is_blocked_is_not_alive_until_it_goes_on() {
         let nobody = "127.0.0.1:1";
-        let store = Store::new(RedisSettings {
-            url: format!("redis://{nobody}").into(),
-            username_file: None,
-            password_file: None,
-            ca_file: None,
-            cert_file: None,
-            key_file: None,
-            sentinels: Vec::new(),
-            sentinel_service: None,
-        });
+        let store = Store::new(RedisSettings::at(format!("redis://{nobody}")));
         let (_leading, leader) = crate::leader::channel();
         let metrics = Metrics::default();
         let client =

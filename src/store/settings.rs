@@ -32,6 +32,23 @@ pub struct RedisSettings {
     pub sentinel_service: Option<String>,
 }
 
+impl RedisSettings {
+    /// A server that needs nothing but its URL.
+    #[must_use]
+    pub fn at(url: impl Into<SecretString>) -> Self {
+        Self {
+            url: url.into(),
+            username_file: None,
+            password_file: None,
+            ca_file: None,
+            cert_file: None,
+            key_file: None,
+            sentinels: Vec::new(),
+            sentinel_service: None,
+        }
+    }
+}
+
 /// Settings with which no connection can come about; every fault, in the order of the fields.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{}", .0.join("; "))]
@@ -217,16 +234,7 @@ mod tests {
     use super::*;
 
     fn settings(url: &str) -> RedisSettings {
-        RedisSettings {
-            url: url.into(),
-            username_file: None,
-            password_file: None,
-            ca_file: None,
-            cert_file: None,
-            key_file: None,
-            sentinels: Vec::new(),
-            sentinel_service: None,
-        }
+        RedisSettings::at(url)
     }
 
     #[test]

@@ -35,16 +35,7 @@ impl Served {
 }
 
 pub async fn serve(redis: &Redis, access: Access, metrics: Metrics, limits: Limits) -> Served {
-    let store = Store::new(RedisSettings {
-        url: redis.url().into(),
-        username_file: None,
-        password_file: None,
-        ca_file: None,
-        cert_file: None,
-        key_file: None,
-        sentinels: Vec::new(),
-        sentinel_service: None,
-    });
+    let store = Store::new(RedisSettings::at(redis.url()));
     let settings = AdminSettings {
         addr: ([127, 0, 0, 1], 0).into(),
         enabled: true,

@@ -25,16 +25,7 @@ pub struct Inside {
 impl Inside {
     /// Starts it for a world, and waits until it writes.
     pub async fn start(world: &World, pace: Pace) -> Self {
-        let store = Store::new(RedisSettings {
-            url: world.redis().url().into(),
-            username_file: None,
-            password_file: None,
-            ca_file: None,
-            cert_file: None,
-            key_file: None,
-            sentinels: Vec::new(),
-            sentinel_service: None,
-        });
+        let store = Store::new(RedisSettings::at(world.redis().url()));
         let store = store.unwrap().writing_as(CLUSTER, "this process");
         let (sender, leader) = leader::channel();
         let metrics = Metrics::default();

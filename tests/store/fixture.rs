@@ -131,16 +131,7 @@ impl World {
 }
 
 pub fn settings(url: &str) -> RedisSettings {
-    RedisSettings {
-        url: url.into(),
-        username_file: None,
-        password_file: None,
-        ca_file: None,
-        cert_file: None,
-        key_file: None,
-        sentinels: Vec::new(),
-        sentinel_service: None,
-    }
+    RedisSettings::at(url)
 }
 
 pub fn did(number: &str) -> Did {
