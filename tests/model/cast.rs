@@ -155,10 +155,16 @@ impl Crowd {
     }
 }
 
+impl Extend<Who> for Crowd {
+    fn extend<T: IntoIterator<Item = Who>>(&mut self, all: T) {
+        all.into_iter().for_each(|who| self.insert(who));
+    }
+}
+
 impl FromIterator<Who> for Crowd {
     fn from_iter<T: IntoIterator<Item = Who>>(all: T) -> Self {
         let mut set = Self::default();
-        all.into_iter().for_each(|who| set.insert(who));
+        set.extend(all);
         set
     }
 }

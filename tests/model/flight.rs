@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use runtime_operator::store::{Applied, Refusal};
 
-use crate::cast::{self, Move, Numbers, Who};
+use crate::cast::{self, Crowd, Move, Numbers, Who};
 use crate::plans::{Found, Outcome, Todo};
 
 /// What came of one step, as far as it matters.
@@ -43,6 +43,8 @@ pub struct Flight {
     /// Those that are still to be published, each group in one step.
     pub order: Vec<Vec<Who>>,
     pub exclusive: bool,
+    /// Those whose turn has come already.
+    pub passed: Crowd,
     pub findings: BTreeMap<Who, Found>,
     pub attempts: u8,
     pub todos: Vec<Todo>,
