@@ -8,31 +8,13 @@ use std::time::Duration;
 use k8s_openapi::api::coordination::v1::Lease;
 use kube::Api;
 use local_cluster::Toxiproxy;
-use support::{Operator, World, tenant};
+use support::{Operator, Rights, World, service_account, tenant};
 
 /// Gives a `ServiceAccount` what an operator needs in the world's namespace, and of a Lease these rights.
-async fn grant(world: &World, lease: &str) {
-    let namespace = world.namespace();
-    let roles = format!(
-        "
-apiVersion: rbac.authorization.k8s.io/v1
-kind: Role
-metadata: {{ name: operator, namespace: {namespace} }}
-rules:
-- {{ apiGroups: [runtime.veralux.io], resources: [runtimetenants], verbs: [get, list, watch, patch] }}
-- {{ apiGroups: [runtime.veralux.io], resources: [runtimetenants/status], verbs: [patch] }}
-- {{ apiGroups: [''], resources: [secrets], verbs: [get, list, watch] }}
-- {{ apiGroups: [events.k8s.io], resources: [events], verbs: [create, patch] }}
-- {{ apiGroups: [coordination.k8s.io], resources: [leases], verbs: [{lease}] }}
----
-apiVersion: rbac.authorization.k8s.io/v1
-kind: RoleBinding
-metadata: {{ name: operator, namespace: {namespace} }}
-roleRef: {{ apiGroup: rbac.authorization.k8s.io, kind: Role, name: operator }}
-subjects: [{{ kind: ServiceAccount, name: operator, namespace: {namespace} }}]
-"
-    );
-    world.cluster().apply_yaml(&roles).await.unwrap();
+async fn grant(world: &World, leases: &str) {
+    let (namespace, secrets) = (world.namespace(), "get, list, watch");
+    let subject = service_account(namespace, "operator");
+    Rights { namespace, subject, secrets, leases: Some(leases) }.grant(world).await;
 }
 
 async fn holder(world: &World) -> Option<String> {
@@ -43,7 +25,7 @@ async fn holder(world: &World) -> Option<String> {
 /// Waits until `operator` writes.
 async fn wait_leading(world: &World, operator: &Operator) {
     world
-        .wait_within(Duration::from_secs(30), "it leads", || async {
+        .wait_within(Duration::from_secs(90), "it leads", || async {
             let leading = operator.metric("runtime_operator_leading").await;
             if leading > 0.0 { Ok(()) } else { Err(format!("runtime_operator_leading is {leading}")) }
         })
@@ -114,7 +96,7 @@ async fn a_leader_that_was_frozen_and_superseded_writes_nothing_and_ends() {
     world.patch("acme", serde_json::json!({ "spec": { "dids": ["+15550100002"] } })).await;
     world.wait_live("+15550100002", Some("acme")).await;
     first.thaw().unwrap();
-    let status = first.wait_exit(Duration::from_secs(30)).await.unwrap();
+    let status = first.wait_exit(Duration::from_secs(90)).await.unwrap();
     assert!(!status.success(), "it was superseded: a restart makes it a follower");
     assert_eq!(world.live("+15550100002").await.as_deref(), Some("acme"));
     assert_eq!(world.live("+15550100001").await, None);

@@ -53,6 +53,17 @@ async fn frozen_with_a_write_on_its_way(world: &World, gate: &Gate) -> (Operator
     (first, second)
 }
 
+/// The write that is on its way arrives and is refused; thawed, its sender gives up, and nothing of it is in Redis.
+async fn resigns_without_a_write(world: &World, gate: &Gate, superseded: &Operator) {
+    let mut journal = world.journal().await;
+    let answer = gate.release().await;
+    assert!(answer.contains("\"fenced\":true"), "{answer}");
+    // What it hears once it thaws are all the edits that it missed; it acts on none.
+    superseded.thaw().unwrap();
+    wait_resigned(superseded).await;
+    assert_eq!(journal.writes().await, [], "nobody had anything to write");
+}
+
 #[tokio::test]
 async fn a_write_on_its_way_from_a_leader_that_was_superseded_is_refused() {
     let world = World::new().await;
@@ -65,15 +76,9 @@ async fn a_write_on_its_way_from_a_leader_that_was_superseded_is_refused() {
     give(&world, C).await;
     world.apply(&tenant("beta").dids([B])).await;
     wait_true(&world, world.redis()).await;
-    let mut journal = world.journal().await;
 
-    let answer = gate.release().await;
+    resigns_without_a_write(&world, &gate, &first).await;
 
-    assert!(answer.contains("\"fenced\":true"), "{answer}");
-    // What it hears once it thaws are all the edits that it missed; it acts on none.
-    first.thaw().unwrap();
-    wait_resigned(&first).await;
-    assert_eq!(journal.writes().await, [], "nobody had anything to write");
     wait_true(&world, world.redis()).await;
     give(&world, D).await;
     world.wait_live(D, Some("acme")).await;
@@ -139,13 +144,9 @@ async fn a_write_of_a_superseded_leader_is_refused_though_the_counter_was_lost_a
     wait_leading(&world, &third).await;
     wait_true(&world, world.redis()).await;
     assert_eq!(world.key(EPOCH).await.as_deref(), Some("1"));
-    let mut journal = world.journal().await;
-    let answer = gate.release().await;
-    assert!(answer.contains("\"fenced\":true"), "{answer}");
-    first.thaw().unwrap();
-    wait_resigned(&first).await;
 
-    assert_eq!(journal.writes().await, [], "nobody had anything to write");
+    resigns_without_a_write(&world, &gate, &first).await;
+
     give(&world, D).await;
     world.wait_live(D, Some("acme")).await;
     wait_true(&world, world.redis()).await;
