@@ -20,7 +20,7 @@ use tokio::net::TcpStream;
 
 const DID: &str = "+15551234567";
 const OTHER: &str = "+15557654321";
-const LONGEST_STOP: Duration = Duration::from_secs(10);
+const LONGEST_STOP: Duration = Duration::from_secs(5);
 
 /// A number of a family, as in the 7th of those that begin with +1555.
 fn number(family: &str, n: usize) -> String {
