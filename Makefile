@@ -25,7 +25,7 @@ soak: tools ## Let random faults happen for SOAK_SECONDS (300); the same SOAK_SE
 	@SOAK_SECONDS=$${SOAK_SECONDS:-300} SOAK_SEED=$${SOAK_SEED:-$$(date +%s)} \
 		cargo test --locked --test chaos_redis soak:: -- --nocapture
 
-bench: tools ## Measure the operator with N tenants (1000) against what the API server and Redis allow
+bench: tools ## Measure the operator with N tenants (1000) against the limit; ROWS=flush,restart for some rows only
 	@cargo bench --locked --bench operator
 
 fmt: ## Format the code
