@@ -1,5 +1,6 @@
 //! Redis, as the runtime and whoever breaks it see it.
 
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -45,22 +46,23 @@ impl Keyspace {
         less(&counts.collect(), &self.own.lock().unwrap())
     }
 
-    async fn count(&self, pattern: &str) -> usize {
-        let (mut cursor, mut count) = (0_u64, 0);
+    /// All keys of a pattern.
+    pub async fn all(&self, pattern: &str) -> BTreeSet<String> {
+        let (mut cursor, mut all) = (0_u64, BTreeSet::new());
         loop {
             let scan = cmd("SCAN").arg(cursor).arg("MATCH").arg(pattern).arg("COUNT").arg(10_000).clone();
-            let (next, keys): (u64, Vec<Vec<u8>>) = self.ask(&scan).await;
-            count += keys.len();
+            let (next, keys): (u64, Vec<String>) = self.ask(&scan).await;
+            all.extend(keys);
             cursor = next;
             if cursor == 0 {
-                return count;
+                return all;
             }
         }
     }
 
     /// How many configs there are.
     pub async fn configs(&self) -> usize {
-        self.count("tenantcfg:*").await
+        self.all("tenantcfg:*").await.len()
     }
 
     /// Waits until so many tenants have their config and both numbers.
@@ -71,7 +73,7 @@ impl Keyspace {
         loop {
             let size: usize = self.ask(&cmd("DBSIZE")).await;
             if size >= tenants * 4
-                && self.count("tenantmap:did:*").await >= tenants * 2
+                && self.all("tenantmap:did:*").await.len() >= tenants * 2
                 && self.configs().await >= tenants
             {
                 return;

@@ -1,5 +1,6 @@
 //! How fast the operator is, against what the API server and Redis themselves allow, measured in one run on a real
 //! local cluster: `make bench`, with `N` tenants (1,000 by default), or only some groups of rows (`ROWS=flush,restart`).
+//! `make bench-growth` measures what grows with the number of tenants (`SIZES`), `make bench-day` a bad day's load.
 //!
 //! Prints Markdown tables, and writes them with a JSON file of the same figures to `target/bench/`; with `UPDATE=1` into
 //! `docs/performance.md` too.
@@ -12,8 +13,11 @@
     reason = "figures are for people"
 )]
 
+mod day;
 mod figure;
+mod fit;
 mod giant;
+mod growth;
 mod handover;
 mod idle;
 mod keyspace;
@@ -22,6 +26,7 @@ mod load;
 mod machine;
 mod operator;
 mod page;
+mod plot;
 mod report;
 mod requests;
 mod site;
@@ -33,8 +38,28 @@ fn main() {
     if std::env::args().any(|arg| arg == "--test") {
         return;
     }
-    let variable = |name: &str| std::env::var(name).ok().filter(|text| !text.is_empty());
-    let tenants = variable("N").map_or(1000, |text| text.parse().expect("N must be a number"));
-    let groups = table::Groups::named(variable("ROWS"));
-    tokio::runtime::Runtime::new().unwrap().block_on(table::measure(tenants, &groups));
+    let number = |text: &str| text.trim().parse().unwrap_or_else(|_| panic!("{text} is not a number"));
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let good = match std::env::args().nth(1).as_deref() {
+        Some("growth") => {
+            let sizes = variable("SIZES").unwrap_or_else(|| "300,1000,3000,10000,30000".to_owned());
+            let sizes: Vec<usize> = sizes.split(',').map(number).collect();
+            runtime.block_on(growth::measure(&sizes))
+        }
+        Some("day") => {
+            let tenants = variable("N").map_or(10_000, |text| number(&text));
+            runtime.block_on(day::measure(tenants))
+        }
+        _ => {
+            let tenants = variable("N").map_or(1000, |text| number(&text));
+            runtime.block_on(table::measure(tenants, &table::Groups::named(variable("ROWS"))));
+            true
+        }
+    };
+    drop(runtime);
+    std::process::exit(i32::from(!good));
+}
+
+fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|text| !text.is_empty())
 }

@@ -9,6 +9,7 @@ use crate::site::PATIENCE;
 pub struct Operator {
     pub process: Process,
     telemetry: String,
+    admin: String,
 }
 
 /// What an operator has to do yet.
@@ -21,8 +22,13 @@ pub struct Backlog {
 }
 
 impl Operator {
-    pub fn new(process: Process, telemetry: String) -> Self {
-        Self { process, telemetry }
+    pub fn new(process: Process, telemetry: String, admin: String) -> Self {
+        Self { process, telemetry, admin }
+    }
+
+    /// `host:port` of the admin routes.
+    pub fn admin(&self) -> &str {
+        &self.admin
     }
 
     async fn metrics(&self) -> String {
@@ -32,6 +38,10 @@ impl Operator {
     /// A metric by its name and labels, as they are written; 0 while it is not there.
     pub async fn counter(&self, name: &str) -> u64 {
         value(&self.metrics().await, name)
+    }
+
+    pub async fn backlog(&self) -> Backlog {
+        backlog(&self.metrics().await)
     }
 
     /// Waits until it has looked at so many resources since its start.

@@ -22,3 +22,13 @@ pub fn update(name: &str, text: &str) {
     let (_, after) = rest.split_once(&end).unwrap_or_else(|| panic!("the page has no {end}"));
     std::fs::write(file, format!("{before}{begin}\n{}\n\n{end}{after}", text.trim())).unwrap();
 }
+
+/// Writes a drawing to `target/bench`, and where it is wanted beside the page.
+pub fn drawing(name: &str, svg: &str) {
+    crate::report::write(name, svg);
+    if is_wanted() {
+        let folder = docs().join("performance");
+        std::fs::create_dir_all(&folder).unwrap();
+        std::fs::write(folder.join(name), svg).unwrap();
+    }
+}

@@ -8,9 +8,9 @@ use serde_json::{Value, json};
 
 use crate::figure::{Figure, GOAL_TENANTS, Goal, megabytes, short};
 use crate::machine::Machine;
-use crate::page;
 use crate::requests::Counts;
 use crate::usage::Cost;
+use crate::{page, plot};
 
 /// A line of the table.
 pub struct Row {
@@ -147,6 +147,11 @@ impl Report {
         self.sections.last_mut().unwrap().1.push(row);
     }
 
+    /// Whether no goal is missed.
+    pub fn is_good(&self) -> bool {
+        self.sections.iter().flat_map(|(_, rows)| rows).all(|row| row.met(self.tenants) != Some(false))
+    }
+
     fn markdown(&self) -> String {
         let mut text = format!(
             "{} tenants, a run of {:.0} s. {}\n",
@@ -197,6 +202,10 @@ impl Report {
         let json = serde_json::to_string_pretty(&self.json()).unwrap();
         write(&format!("{}-{}.json", self.name, self.tenants), &json);
         page::update(self.name, &text);
+        let rows = || self.sections.iter().flat_map(|(_, rows)| rows);
+        let ratios: Vec<(String, f64)> =
+            rows().filter_map(|row| Some((row.name.clone(), row.ratio()?))).collect();
+        page::drawing(&format!("{}-ratios.svg", self.name), &plot::bars("Times the limit", "x", &ratios));
         println!("\n{text}");
     }
 }

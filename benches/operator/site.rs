@@ -56,6 +56,11 @@ impl Site {
     }
 
     pub async fn operator(&self) -> Operator {
+        self.operator_with(&[]).await
+    }
+
+    /// One with these variables beside, or instead of, those that each has.
+    pub async fn operator_with(&self, more: &[(&str, &str)]) -> Operator {
         let free = || std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
         let (admin, telemetry) = (free().to_string(), free());
         let program = PathBuf::from(env!("CARGO_BIN_EXE_runtime-operator"));
@@ -73,7 +78,8 @@ impl Site {
                     .map(drop)
                     .map_err(|error| error.to_string())
             });
-        Operator::new(Process::start(launch).await.unwrap(), format!("http://{telemetry}"))
+        let launch = more.iter().fold(launch, |launch, (name, value)| launch.env(name, value));
+        Operator::new(Process::start(launch).await.unwrap(), format!("http://{telemetry}"), admin)
     }
 
     /// How many resources are Ready, as the API server has them.
