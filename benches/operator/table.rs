@@ -13,10 +13,9 @@ use crate::{giant, handover, idle};
 
 /// The groups of rows, in their order.
 const GROUPS: [&str; 7] = ["bulk", "idle", "flush", "restart", "rest", "handover", "giant"];
-/// How often everything is lost, and how often where each round is long.
-const FLUSHES: (usize, usize) = (5, 3);
-/// From so many tenants on a round is long.
-const MANY: usize = 3000;
+/// How often everything is lost, unless it takes longer: the statuses of ten thousand tenants are minutes of work.
+const FLUSHES: usize = 5;
+const FLUSHING: Duration = Duration::from_secs(90);
 /// How often it is restarted.
 const RESTARTS: usize = 3;
 /// How long it is watched at rest.
@@ -146,10 +145,9 @@ async fn fill(
 }
 
 async fn flushes(site: &Site, operator: &Operator, tenants: usize, limits: &Limits, report: &mut Report) {
-    let rounds = if tenants < MANY { FLUSHES.0 } else { FLUSHES.1 };
-    let mut spread = Spread::default();
+    let (mut spread, start) = (Spread::default(), Instant::now());
     let before = Usage::of(site, operator).await;
-    for _ in 0..rounds {
+    while spread.len() < FLUSHES && start.elapsed() < FLUSHING {
         let began = Instant::now();
         site.keys.flush().await;
         site.keys.wait_keys(tenants).await;
@@ -158,7 +156,7 @@ async fn flushes(site: &Site, operator: &Operator, tenants: usize, limits: &Limi
         // Status writes of this round would take the processor from the next.
         operator.wait_settled().await;
     }
-    let cost = before.cost(site, operator, tenants * rounds).await;
+    let cost = before.cost(site, operator, tenants * spread.len()).await;
     let row = Row::new("FLUSHALL -> all back", Figure::Spread(spread)).cost(cost);
     report.row(row.limit("pipelined writes", limits.pipelined).goal(Goal::Seconds(1.0)));
 }
