@@ -39,23 +39,22 @@ struct Point {
     event: Duration,
 }
 
-/// Something that grows: its name, its values, what of it is there without tenants, and how steep it may get.
+/// Something that grows: its name, its values, what there is without tenants if that counts, and how steep it may get.
 struct Curve {
     name: &'static str,
     value: fn(&Point) -> f64,
-    constant: f64,
+    nothing: Option<f64>,
     steepest: f64,
 }
 
 impl Curve {
-    fn points(&self, points: &[Point]) -> Vec<(f64, f64)> {
-        points.iter().map(|point| (point.tenants as f64, (self.value)(point))).collect()
-    }
-
     fn exponent(&self, points: &[Point]) -> f64 {
-        let grown: Vec<(f64, f64)> =
-            self.points(points).into_iter().map(|(x, y)| (x, y - self.constant)).collect();
-        fit::exponent(&grown)
+        let points: Vec<(f64, f64)> =
+            points.iter().map(|point| (point.tenants as f64, (self.value)(point))).collect();
+        match self.nothing {
+            Some(nothing) => fit::exponent_above(nothing, &points),
+            None => fit::exponent(&points),
+        }
     }
 }
 
@@ -101,13 +100,13 @@ struct Restarted {
 }
 
 fn curves(none: &Restarted) -> Vec<Curve> {
-    let curve = |name, value, constant, steepest| Curve { name, value, constant, steepest };
+    let curve = |name, value, nothing, steepest| Curve { name, value, nothing, steepest };
     vec![
-        curve("RSS", |point| point.rss as f64, none.rss as f64, STEEPEST),
-        curve("peak", |point| point.peak as f64, none.peak as f64, STEEPEST),
-        curve("restart", |point| point.restart.as_secs_f64(), none.took.as_secs_f64(), STEEPEST),
-        curve("FLUSHALL -> all back", |point| point.flush.as_secs_f64(), 0.0, STEEPEST),
-        curve("CPU of one edit", |point| point.event_cpu.as_secs_f64(), 0.0, STEEPEST_EVENT),
+        curve("RSS", |point| point.rss as f64, Some(none.rss as f64), STEEPEST),
+        curve("peak", |point| point.peak as f64, Some(none.peak as f64), STEEPEST),
+        curve("restart", |point| point.restart.as_secs_f64(), Some(none.took.as_secs_f64()), STEEPEST),
+        curve("FLUSHALL -> all back", |point| point.flush.as_secs_f64(), None, STEEPEST),
+        curve("CPU of one edit", |point| point.event_cpu.as_secs_f64(), None, STEEPEST_EVENT),
     ]
 }
 
@@ -225,7 +224,7 @@ fn json(points: &[Point], curves: &[Curve]) -> Value {
         })
     });
     let exponents = curves.iter().map(
-        |curve| json!({ "name": curve.name, "exponent": curve.exponent(points), "constant": curve.constant }),
+        |curve| json!({ "name": curve.name, "exponent": curve.exponent(points), "withoutTenants": curve.nothing }),
     );
     json!({ "points": points_json.collect::<Vec<_>>(), "exponents": exponents.collect::<Vec<_>>() })
 }
