@@ -7,7 +7,7 @@ mod reader;
 mod samples;
 mod truth;
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use local_cluster::{Toxic, Toxiproxy, Way};
 
@@ -51,13 +51,13 @@ pub async fn measure(tenants: usize) -> bool {
     report.say(&format!("{EDITS} edits and {ROTATIONS} rotations a second for {LASTS:?}"));
     edge.add(Toxic::Latency(LATENCY), Way::Back).await.unwrap();
     operator.forget_peak();
-    let cpu = operator.cpu();
+    let (began, cpu) = (Instant::now(), operator.cpu());
     let reader = reader::Reader::start(&site, tenants);
     let lookups = lookups::start(operator.admin(), tenants);
     let pace = Pace { edits: EDITS, rotations: ROTATIONS, lasts: LASTS };
     let (latencies, samples) =
         tokio::join!(edits::run(&site, tenants, pace), Samples::take(&operator, LASTS));
-    let cpu = operator.cpu().saturating_sub(cpu);
+    let share = operator.cpu().saturating_sub(cpu).as_secs_f64() / began.elapsed().as_secs_f64();
     let lookups = lookups.finish().await;
     operator.wait_settled().await;
     let broken = reader.finish().await;
@@ -91,7 +91,7 @@ pub async fn measure(tenants: usize) -> bool {
     report.row(Row::new("memory once the load was on", Figure::Memory(early, early)));
     let name = format!("memory at the end of the load ({growth:.2}x, at most {FLAT}x)");
     report.row(Row::new(name, Figure::Memory(late, peak)));
-    report.row(Row::new("the operator's CPU", Figure::Share(cpu.as_secs_f64() / samples.took.as_secs_f64())));
+    report.row(Row::new("the operator's share of one core", Figure::Share(share)));
     report.row(count(format!("promises broken in {} readings", broken.readings), broken.faults.len(), 0));
     report.row(count("differences between Redis and the resources at the end".to_owned(), lost.len(), 0));
     let good = report.is_good() && growth <= FLAT;

@@ -12,14 +12,13 @@ pub struct Samples {
     /// Bytes resident, the most in the first part and in the last.
     pub early: u64,
     pub late: u64,
-    pub took: Duration,
 }
 
 impl Samples {
     /// Looks twice a second.
     pub async fn take(operator: &Operator, lasts: Duration) -> Self {
         let began = Instant::now();
-        let mut samples = Self { deepest: Backlog::default(), early: 0, late: 0, took: lasts };
+        let mut samples = Self { deepest: Backlog::default(), early: 0, late: 0 };
         while began.elapsed() < lasts {
             let (backlog, (rss, _)) = (operator.backlog().await, operator.memory());
             let deepest = &mut samples.deepest;
@@ -32,7 +31,6 @@ impl Samples {
             }
             tokio::time::sleep(Duration::from_millis(500)).await;
         }
-        samples.took = began.elapsed();
         samples
     }
 }
