@@ -33,6 +33,8 @@ mod site;
 mod table;
 mod usage;
 
+use std::time::Duration;
+
 fn main() {
     // `cargo test --benches` only asks whether it builds and starts.
     if std::env::args().any(|arg| arg == "--test") {
@@ -48,7 +50,8 @@ fn main() {
         }
         Some("day") => {
             let tenants = variable("N").map_or(10_000, |text| number(&text));
-            runtime.block_on(day::measure(tenants))
+            let seconds = variable("SECONDS").map_or(60, |text| number(&text));
+            runtime.block_on(day::measure(tenants, Duration::from_secs(seconds as u64)))
         }
         _ => {
             let tenants = variable("N").map_or(1000, |text| number(&text));

@@ -111,7 +111,9 @@ fn per(counts: &Counts, each: f64) -> String {
         .collect();
     kinds.sort_by(|(_, one), (_, other)| other.total_cmp(one));
     let sum: f64 = kinds.iter().map(|(_, count)| count).sum();
-    let kinds: Vec<String> = kinds.iter().map(|(kind, count)| format!("{kind} {count:.2}")).collect();
+    // A bar between a command and its part would be one between columns.
+    let kinds: Vec<String> =
+        kinds.iter().map(|(kind, count)| format!("{} {count:.2}", kind.replace('|', " "))).collect();
     if kinds.is_empty() { "0".to_owned() } else { format!("{sum:.2}: {}", kinds.join(", ")) }
 }
 
@@ -147,9 +149,13 @@ impl Report {
         self.sections.last_mut().unwrap().1.push(row);
     }
 
+    fn rows(&self) -> impl Iterator<Item = &Row> {
+        self.sections.iter().flat_map(|(_, rows)| rows)
+    }
+
     /// Whether no goal is missed.
     pub fn is_good(&self) -> bool {
-        self.sections.iter().flat_map(|(_, rows)| rows).all(|row| row.met(self.tenants) != Some(false))
+        self.rows().all(|row| row.met(self.tenants) != Some(false))
     }
 
     fn markdown(&self) -> String {
@@ -167,20 +173,22 @@ impl Report {
                 let _ = writeln!(text, "{}", row.line(self.tenants));
             }
         }
-        text.push_str("\n### What each costs\n\n");
-        text.push_str("| what | tenants or samples | operator's CPU | each | Redis commands each | Kubernetes requests each | RSS | peak |\n");
-        text.push_str("| --- | --- | --- | --- | --- | --- | --- | --- |\n");
-        for row in self.sections.iter().flat_map(|(_, rows)| rows) {
-            if let Some(cost) = &row.cost {
-                let _ = writeln!(text, "{}", row.cost_line(cost));
-            }
+        let costs: Vec<String> =
+            self.rows().filter_map(|row| Some(row.cost_line(row.cost.as_ref()?))).collect();
+        if !costs.is_empty() {
+            text.push_str("\n### What each costs\n\n");
+            text.push_str("| what | tenants or samples | operator's CPU | each | Redis commands each ");
+            text.push_str("| Kubernetes requests each | RSS | peak |\n");
+            text.push_str("| --- | --- | --- | --- | --- | --- | --- | --- |\n");
+            text.push_str(&costs.join("\n"));
+            text.push('\n');
         }
         text
     }
 
     fn json(&self) -> Value {
         let otherwise = self.machine.otherwise();
-        let rows = self.sections.iter().flat_map(|(_, rows)| rows).map(|row| row.json(self.tenants));
+        let rows = self.rows().map(|row| row.json(self.tenants));
         json!({
             "tenants": self.tenants,
             "seconds": self.began.elapsed().as_secs_f64(),
@@ -202,10 +210,12 @@ impl Report {
         let json = serde_json::to_string_pretty(&self.json()).unwrap();
         write(&format!("{}-{}.json", self.name, self.tenants), &json);
         page::update(self.name, &text);
-        let rows = || self.sections.iter().flat_map(|(_, rows)| rows);
         let ratios: Vec<(String, f64)> =
-            rows().filter_map(|row| Some((row.name.clone(), row.ratio()?))).collect();
-        page::drawing(&format!("{}-ratios.svg", self.name), &plot::bars("Times the limit", "x", &ratios));
+            self.rows().filter_map(|row| Some((row.name.clone(), row.ratio()?))).collect();
+        if !ratios.is_empty() {
+            let drawing = plot::bars("Times the limit", "x", &ratios);
+            page::drawing(&format!("{}-ratios.svg", self.name), &drawing);
+        }
         println!("\n{text}");
     }
 }

@@ -9,7 +9,7 @@ use kube::Api;
 use kube::api::{DynamicObject, Patch, PatchParams};
 use redis::cmd;
 use serde_json::json;
-use tokio::sync::Semaphore;
+use tokio::sync::{Mutex, Semaphore};
 
 use crate::figure::Spread;
 use crate::load::{self, Tenant};
@@ -99,6 +99,8 @@ pub async fn run(site: &Site, tenants: usize, pace: Pace) -> Latencies {
 
 async fn send_all(site: &Site, tenants: usize, pace: Pace, sent: UnboundedSender<Sent>) {
     let (began, gate) = (Instant::now(), Arc::new(Semaphore::new(AT_ONCE)));
+    // Changes of one tenant keep their order, however slow the API server is: a later one stands for those before it.
+    let turns: Vec<Arc<Mutex<()>>> = (0..tenants).map(|_| Arc::default()).collect();
     let rate = pace.edits + pace.rotations;
     for number in 0..rate * pace.lasts.as_secs() {
         let due = began + Duration::from_secs(1).mul_f64(number as f64 / rate as f64);
@@ -106,10 +108,14 @@ async fn send_all(site: &Site, tenants: usize, pace: Pace, sent: UnboundedSender
         // Spread evenly among the edits.
         let rotates = number * pace.rotations / rate != (number + 1) * pace.rotations / rate;
         let what = if rotates { What::Rotation(FIRST + number) } else { What::Edit(FIRST + number) };
-        let tenant = Tenant::numbered("t", number as usize * 7919 % tenants);
+        // A prime, so that they are all over the place.
+        let which = number as usize * 7919 % tenants;
+        let tenant = Tenant::numbered("t", which);
         let (site_tenants, secrets) = (site.tenants(), site.secrets());
         let (sent, permit) = (sent.clone(), Arc::clone(&gate).acquire_owned());
+        let turn = Arc::clone(&turns[which]).lock_owned();
         tokio::spawn(async move {
+            let _turn = turn.await;
             let _permit = permit.await.unwrap();
             match what {
                 What::Edit(number) => edit(&site_tenants, &tenant, number).await,

@@ -20,7 +20,6 @@ use samples::Samples;
 
 /// What Redis takes longer to answer.
 const LATENCY: Duration = Duration::from_millis(5);
-const LASTS: Duration = Duration::from_secs(60);
 /// A second.
 const EDITS: u64 = 200;
 const ROTATIONS: u64 = 20;
@@ -30,7 +29,7 @@ const BEHIND: u64 = 2;
 const FLAT: f64 = 1.1;
 
 /// Says whether nothing was lost, broken or unbounded.
-pub async fn measure(tenants: usize) -> bool {
+pub async fn measure(tenants: usize, lasts: Duration) -> bool {
     let mut report = Report::new("day", tenants);
     report.section("a bad day");
     let site = Site::start().await;
@@ -48,15 +47,15 @@ pub async fn measure(tenants: usize) -> bool {
     operator.wait_ready(tenants).await;
     operator.wait_settled().await;
 
-    report.say(&format!("{EDITS} edits and {ROTATIONS} rotations a second for {LASTS:?}"));
+    report.say(&format!("{EDITS} edits and {ROTATIONS} rotations a second for {lasts:?}"));
     edge.add(Toxic::Latency(LATENCY), Way::Back).await.unwrap();
     operator.forget_peak();
     let (began, cpu) = (Instant::now(), operator.cpu());
     let reader = reader::Reader::start(&site, tenants);
     let lookups = lookups::start(operator.admin(), tenants);
-    let pace = Pace { edits: EDITS, rotations: ROTATIONS, lasts: LASTS };
+    let pace = Pace { edits: EDITS, rotations: ROTATIONS, lasts };
     let (latencies, samples) =
-        tokio::join!(edits::run(&site, tenants, pace), Samples::take(&operator, LASTS));
+        tokio::join!(edits::run(&site, tenants, pace), Samples::take(&operator, lasts));
     let share = operator.cpu().saturating_sub(cpu).as_secs_f64() / began.elapsed().as_secs_f64();
     let lookups = lookups.finish().await;
     operator.wait_settled().await;
