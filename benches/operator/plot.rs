@@ -40,10 +40,10 @@ impl Axis {
     }
 }
 
-fn open(height: f64, title: &str) -> String {
+fn open(width: f64, height: f64, title: &str) -> String {
     format!(
-        "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDTH} {height}\" font-family=\"sans-serif\" \
-         font-size=\"12\">\n<title>{title}</title>\n<rect width=\"{WIDTH}\" height=\"{height}\" fill=\"#fff\"/>\n\
+        "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {width} {height}\" font-family=\"sans-serif\" \
+         font-size=\"12\">\n<title>{title}</title>\n<rect width=\"{width}\" height=\"{height}\" fill=\"#fff\"/>\n\
          <text x=\"{LEFT}\" y=\"22\" font-size=\"15\">{title}</text>\n"
     )
 }
@@ -53,7 +53,7 @@ pub fn lines(title: &str, (x_name, y_name): (&str, &str), lines: &[Line]) -> Str
     let points = || lines.iter().flat_map(|line| &line.points);
     let x = Axis::over(points().map(|point| point.0), (LEFT, WIDTH - RIGHT));
     let y = Axis::over(points().map(|point| point.1), (HEIGHT - BOTTOM, TOP));
-    let mut svg = open(HEIGHT, title);
+    let mut svg = open(WIDTH, HEIGHT, title);
     for power in x.powers() {
         let at = x.place(power);
         let (top, bottom) = (y.at.1, y.at.0);
@@ -95,13 +95,14 @@ pub fn lines(title: &str, (x_name, y_name): (&str, &str), lines: &[Line]) -> Str
 
 /// A bar for each value, with the value beside it.
 pub fn bars(title: &str, unit: &str, bars: &[(String, f64)]) -> String {
-    const NAMES: f64 = 300.0;
+    const WIDE: f64 = 860.0;
+    const NAMES: f64 = 440.0;
     const STEP: f64 = 26.0;
     let longest = bars.iter().map(|(_, value)| *value).fold(f64::MIN_POSITIVE, f64::max);
-    let mut svg = open(TOP + STEP * bars.len() as f64 + 10.0, title);
+    let mut svg = open(WIDE, TOP + STEP * bars.len() as f64 + 10.0, title);
     for (index, (name, value)) in bars.iter().enumerate() {
         let top = TOP + STEP * index as f64;
-        let (text, long) = (top + 14.0, value / longest * (WIDTH - NAMES - 70.0));
+        let (text, long) = (top + 14.0, value / longest * (WIDE - NAMES - 70.0));
         let name = name.replace("->", "→");
         let _ = writeln!(svg, "<text x=\"{}\" y=\"{text}\" text-anchor=\"end\">{name}</text>", NAMES - 8.0);
         let _ = writeln!(
