@@ -31,7 +31,7 @@ const FLAT: f64 = 1.1;
 /// Says whether nothing was lost, broken or unbounded.
 pub async fn measure(tenants: usize, lasts: Duration) -> bool {
     let mut report = Report::new("day", tenants);
-    report.section("a bad day");
+    report.section(&format!("a bad day of {lasts:?}"));
     let site = Site::start().await;
     let proxy = Toxiproxy::start().await.unwrap();
     let edge = proxy.edge("redis", &site.redis.address()).await.unwrap();
