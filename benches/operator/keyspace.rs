@@ -30,10 +30,14 @@ impl Keyspace {
 
     pub async fn ask<T: FromRedisValue>(&self, command: &Cmd) -> T {
         if let Some(Arg::Simple(name)) = command.args_iter().next() {
-            let name = String::from_utf8_lossy(name).to_lowercase();
-            *self.own.lock().unwrap().entry(name).or_default() += 1;
+            self.note(&String::from_utf8_lossy(name).to_lowercase(), 1);
         }
         command.query_async(&mut self.connection.clone()).await.unwrap()
+    }
+
+    /// Counts calls that went another way.
+    pub fn note(&self, command: &str, calls: u64) {
+        *self.own.lock().unwrap().entry(command.to_owned()).or_default() += calls;
     }
 
     /// Commands of all others since the server started, those within scripts too.

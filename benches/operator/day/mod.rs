@@ -15,6 +15,7 @@ use crate::figure::{Figure, Goal};
 use crate::load::{self, Tenant};
 use crate::report::{Report, Row};
 use crate::site::Site;
+use crate::usage::Usage;
 use edits::Pace;
 use samples::Samples;
 
@@ -49,8 +50,7 @@ pub async fn measure(tenants: usize, lasts: Duration) -> bool {
 
     report.say(&format!("{EDITS} edits and {ROTATIONS} rotations a second for {lasts:?}"));
     edge.add(Toxic::Latency(LATENCY), Way::Back).await.unwrap();
-    operator.forget_peak();
-    let (began, cpu) = (Instant::now(), operator.cpu());
+    let (before, began, cpu) = (Usage::of(&site, &operator).await, Instant::now(), operator.cpu());
     let reader = reader::Reader::start(&site, tenants);
     let lookups = lookups::start(operator.admin(), tenants);
     let pace = Pace { edits: EDITS, rotations: ROTATIONS, lasts };
@@ -58,7 +58,8 @@ pub async fn measure(tenants: usize, lasts: Duration) -> bool {
         tokio::join!(edits::run(&site, tenants, pace), Samples::take(&operator, lasts));
     let share = operator.cpu().saturating_sub(cpu).as_secs_f64() / began.elapsed().as_secs_f64();
     let lookups = lookups.finish().await;
-    operator.wait_settled().await;
+    let changes = (EDITS + ROTATIONS) * lasts.as_secs();
+    let cost = before.cost(&site, &operator, changes as usize).await;
     let broken = reader.finish().await;
     let lost = truth::differences(&site).await;
 
@@ -90,7 +91,7 @@ pub async fn measure(tenants: usize, lasts: Duration) -> bool {
     report.row(Row::new("memory once the load was on", Figure::Memory(early, early)));
     let name = format!("memory at the end of the load ({growth:.2}x, at most {FLAT}x)");
     report.row(Row::new(name, Figure::Memory(late, peak)));
-    report.row(Row::new("the operator's share of one core", Figure::Share(share)));
+    report.row(Row::new("the operator's share of one core", Figure::Share(share)).cost(cost));
     report.row(count(format!("promises broken in {} readings", broken.readings), broken.faults.len(), 0));
     report.row(count("differences between Redis and the resources at the end".to_owned(), lost.len(), 0));
     let good = report.is_good() && growth <= FLAT;

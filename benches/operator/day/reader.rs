@@ -38,9 +38,10 @@ pub struct Seen {
 impl Reader {
     /// Reads on, past what makes Redis slow for the operator.
     pub fn start(site: &Site, tenants: usize) -> Self {
-        let (done, mut connection) = (Arc::new(AtomicBool::default()), site.keys.uncounted());
+        let (done, keys) = (Arc::new(AtomicBool::default()), site.keys.clone());
         let end = Arc::clone(&done);
         let reading = tokio::spawn(async move {
+            let mut connection = keys.uncounted();
             let (mut seen, script, mut next) = (Seen::default(), Script::new(READ), 0);
             while !end.load(Ordering::Relaxed) {
                 let numbers = (next..next + NUMBERS)
@@ -52,6 +53,9 @@ impl Reader {
                 }
                 let answer: Vec<(Option<String>, Option<String>)> =
                     call.invoke_async(&mut connection).await.unwrap();
+                let mapped = answer.iter().filter(|(mapped, _)| mapped.is_some()).count();
+                keys.note("evalsha", 1);
+                keys.note("get", (NUMBERS + mapped) as u64);
                 for ((tenant, which), (mapped, config)) in numbers.iter().zip(answer) {
                     seen.readings += 1;
                     seen.faults.extend(fault(tenant, *which, mapped.as_deref(), config.as_deref()));
