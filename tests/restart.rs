@@ -5,7 +5,6 @@
 mod support;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
@@ -45,36 +44,6 @@ async fn assert_stops_clean(operator: &Operator) {
     let stopped = operator.stop().await.unwrap();
     assert!(stopped.status.success(), "{}: {}", stopped.status, operator.log_tail());
     assert!(stopped.took < LONGEST_STOP, "it took {:?}: {}", stopped.took, operator.log_tail());
-}
-
-/// A kubeconfig with the rights of Roles in these namespaces: without a ClusterRole, and to Secrets only with `verbs`.
-async fn kubeconfig(world: &World, user: &str, namespaces: &[&str], verbs: &str) -> PathBuf {
-    for namespace in namespaces {
-        grant(world, user, namespace, verbs).await;
-    }
-    world.cluster().user_kubeconfig(user, None).unwrap()
-}
-
-async fn grant(world: &World, user: &str, namespace: &str, verbs: &str) {
-    let roles = format!(
-        "
-apiVersion: rbac.authorization.k8s.io/v1
-kind: Role
-metadata: {{ name: operator, namespace: {namespace} }}
-rules:
-- {{ apiGroups: [runtime.veralux.io], resources: [runtimetenants], verbs: [get, list, watch, patch] }}
-- {{ apiGroups: [runtime.veralux.io], resources: [runtimetenants/status], verbs: [patch] }}
-- {{ apiGroups: [''], resources: [secrets], verbs: [{verbs}] }}
-- {{ apiGroups: [events.k8s.io], resources: [events], verbs: [create, patch] }}
----
-apiVersion: rbac.authorization.k8s.io/v1
-kind: RoleBinding
-metadata: {{ name: operator, namespace: {namespace} }}
-roleRef: {{ apiGroup: rbac.authorization.k8s.io, kind: Role, name: operator }}
-subjects: [{{ apiGroup: rbac.authorization.k8s.io, kind: User, name: {user} }}]
-"
-    );
-    world.cluster().apply_yaml(&roles).await.unwrap();
 }
 
 #[tokio::test]
@@ -280,7 +249,7 @@ async fn a_restart_with_nothing_changed_writes_nothing_and_reads_no_secret() {
     world.reset_commands().await;
 
     // This one may only see which Secrets there are.
-    let blind = kubeconfig(&world, "blind", &[world.namespace()], "list, watch").await;
+    let blind = world.kubeconfig_with("blind", "list, watch").await;
     let operator = world.operator().kubeconfig(blind).start().await;
 
     world.wait_metric(&operator, "runtime_operator_reconciles_total", 10.0).await;
@@ -369,7 +338,7 @@ async fn nothing_is_decided_before_every_watch_has_listed() {
     let number = world.follow(DID).await;
     // One namespace can't be listed yet.
     let user = "half-sighted";
-    let half = kubeconfig(&world, user, &[world.namespace()], "get, list, watch").await;
+    let half = world.kubeconfig_with(user, "get, list, watch").await;
     let operator = world.operator().kubeconfig(half).spawn().await;
     world.wait_not_ready(&operator, "starting").await;
     world
@@ -381,7 +350,7 @@ async fn nothing_is_decided_before_every_watch_has_listed() {
     assert_eq!(world.keys("tenant*").await, Vec::<String>::new());
     assert_eq!(world.status("younger").await, json!(null));
 
-    grant(&world, user, &hidden, "get, list, watch").await;
+    world.grant(user, &hidden, "get, list, watch").await;
 
     world.wait_live(DID, Some("elder")).await;
     world.wait_live(OTHER, Some("younger")).await;

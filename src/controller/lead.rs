@@ -6,6 +6,7 @@ use tokio::sync::watch as channel;
 use tokio::time::{Instant, sleep, sleep_until};
 use tracing::{debug, info, warn};
 
+use super::burst;
 use super::context::Context;
 use super::error::Hold;
 use super::repairs::{Repairs, Ruling};
@@ -157,7 +158,7 @@ impl<'a> Lead<'a> {
             Ok(()) => {
                 self.again = false;
                 self.set(Ok(epoch));
-                self.ctx.look_at_all();
+                burst::look_at_all(self.ctx);
             }
             Err(error) => {
                 self.again = true;

@@ -83,6 +83,20 @@ impl Tenant {
         self.metadata.deletion_timestamp.is_some()
     }
 
+    /// Whether nothing differs by which a look at it could come to something else: neither the spec nor what a person
+    /// adds to it, but finalizers and status. For the finalizers alone nobody looks; what is told may have to be told
+    /// again.
+    #[must_use]
+    pub fn asks_for_the_same(&self, other: &Self) -> bool {
+        let (ours, others) = (&self.metadata, &other.metadata);
+        ours.uid == others.uid
+            && ours.generation == others.generation
+            && ours.deletion_timestamp == others.deletion_timestamp
+            && ours.annotations == others.annotations
+            && ours.labels == others.labels
+            && self.spec() == other.spec()
+    }
+
     /// Whether our finalizer is on it.
     #[must_use]
     pub fn has_finalizer(&self) -> bool {

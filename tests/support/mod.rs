@@ -19,6 +19,7 @@ mod look;
 mod operator;
 mod oracle;
 mod resources;
+mod rights;
 mod tenant;
 mod wait;
 mod world;
