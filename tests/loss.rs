@@ -4,7 +4,7 @@
 mod support;
 
 use futures::future::join_all;
-use support::{Operator, World, tenant};
+use support::{Operator, Rights, World, tenant};
 
 /// More than are read one by one.
 const MANY: usize = 24;
@@ -26,8 +26,10 @@ async fn many_live(world: &World) {
 
 /// An operator that can list Secrets, and can read none by its name.
 async fn start_without_get(world: &World) -> Operator {
-    let rights = world.kubeconfig_with("lists", "list, watch").await;
-    let operator = world.operator().kubeconfig(rights).start().await;
+    let (namespace, subject) = (world.namespace(), support::user("lists"));
+    Rights { namespace, subject, secrets: "list, watch", leases: None }.grant(world).await;
+    let kubeconfig = world.cluster().user_kubeconfig("lists", None).unwrap();
+    let operator = world.operator().kubeconfig(kubeconfig).start().await;
     world.wait_metric(&operator, "runtime_operator_reconciles_total", MANY as f64).await;
     operator
 }

@@ -5,6 +5,7 @@
 mod support;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
@@ -14,7 +15,7 @@ use kube::ResourceExt;
 use kube::api::{Api, ListParams};
 use rand::Rng;
 use serde_json::json;
-use support::{Operator, World, tenant};
+use support::{Operator, Rights, World, tenant};
 use tokio::net::TcpStream;
 
 const DID: &str = "+15551234567";
@@ -44,6 +45,18 @@ async fn assert_stops_clean(operator: &Operator) {
     let stopped = operator.stop().await.unwrap();
     assert!(stopped.status.success(), "{}: {}", stopped.status, operator.log_tail());
     assert!(stopped.took < LONGEST_STOP, "it took {:?}: {}", stopped.took, operator.log_tail());
+}
+
+/// A kubeconfig with the rights of Roles in these namespaces: without a ClusterRole, and to Secrets only with `verbs`.
+async fn kubeconfig(world: &World, user: &str, namespaces: &[&str], verbs: &str) -> PathBuf {
+    for namespace in namespaces {
+        grant(world, user, namespace, verbs).await;
+    }
+    world.cluster().user_kubeconfig(user, None).unwrap()
+}
+
+async fn grant(world: &World, user: &str, namespace: &str, secrets: &str) {
+    Rights { namespace, subject: support::user(user), secrets, leases: None }.grant(world).await;
 }
 
 #[tokio::test]
@@ -249,7 +262,7 @@ async fn a_restart_with_nothing_changed_writes_nothing_and_reads_no_secret() {
     world.reset_commands().await;
 
     // This one may only see which Secrets there are.
-    let blind = world.kubeconfig_with("blind", "list, watch").await;
+    let blind = kubeconfig(&world, "blind", &[world.namespace()], "list, watch").await;
     let operator = world.operator().kubeconfig(blind).start().await;
 
     world.wait_metric(&operator, "runtime_operator_reconciles_total", 10.0).await;
@@ -338,7 +351,7 @@ async fn nothing_is_decided_before_every_watch_has_listed() {
     let number = world.follow(DID).await;
     // One namespace can't be listed yet.
     let user = "half-sighted";
-    let half = world.kubeconfig_with(user, "get, list, watch").await;
+    let half = kubeconfig(&world, user, &[world.namespace()], "get, list, watch").await;
     let operator = world.operator().kubeconfig(half).spawn().await;
     world.wait_not_ready(&operator, "starting").await;
     world
@@ -350,7 +363,7 @@ async fn nothing_is_decided_before_every_watch_has_listed() {
     assert_eq!(world.keys("tenant*").await, Vec::<String>::new());
     assert_eq!(world.status("younger").await, json!(null));
 
-    world.grant(user, &hidden, "get, list, watch").await;
+    grant(&world, user, &hidden, "get, list, watch").await;
 
     world.wait_live(DID, Some("elder")).await;
     world.wait_live(OTHER, Some("younger")).await;

@@ -29,6 +29,7 @@ pub use journal::Journal;
 pub use look::Followed;
 pub use operator::{Operator, OperatorBuilder};
 pub use oracle::{Oracle, fault};
+pub use rights::{Rights, service_account, user};
 pub use tenant::{Tenant, tenant};
 pub use wait::{PATIENCE, eventually};
 pub use world::World;
