@@ -12,12 +12,13 @@ use kube::api::ListParams;
 use kube::core::{ListMeta, Request};
 use kube::{Client, Resource};
 use serde::Deserialize;
+use thiserror::Error;
 use tokio::sync::Notify;
 use tokio::time::timeout;
 use tracing::{debug, info};
 
 use super::context::Context;
-use super::secrets::{self, SecretValue, Version};
+use super::secrets::{SecretValue, Version};
 use crate::domain::{ResourceName, Uid};
 
 /// So many Secrets of one namespace have to be wanted ...
@@ -34,6 +35,8 @@ const PAGE_BYTES: usize = 1 << 20;
 const MOST_BYTES: u64 = 8 << 20;
 /// How many namespaces are listed at once.
 const NAMESPACES: usize = 4;
+/// How long a page may take. What is not listed is read.
+const PAGE_WITHIN: Duration = Duration::from_secs(10);
 /// How long what was listed waits for the looks that it is for, while none of them comes.
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -159,12 +162,9 @@ impl Burst<'_> {
         );
         let mut params = ListParams::default().limit(FIRST_PAGE);
         loop {
-            let page = match read_page(&self.ctx.client, &self.namespace, &params).await {
-                Ok(Some(page)) => page,
-                Ok(None) => {
-                    debug!(namespace = self.namespace, "Secrets are too large to be listed");
-                    break;
-                }
+            let page = read_page(&self.ctx.client, &self.namespace, &params);
+            let page = match timeout(PAGE_WITHIN, page).await.unwrap_or(Err(ListError::TooSlow)) {
+                Ok(page) => page,
                 Err(error) => {
                     debug!(namespace = self.namespace, %error, "Secrets are not listed");
                     break;
@@ -212,19 +212,67 @@ struct Page {
     bytes: usize,
 }
 
-/// Reads a page; none where it is larger than anything that is worth to be held.
-async fn read_page(
-    client: &Client,
-    namespace: &str,
-    params: &ListParams,
-) -> Result<Option<Page>, secrets::ListError> {
+/// Why Secrets are not listed.
+#[derive(Debug, Error)]
+enum ListError {
+    #[error(transparent)]
+    Refused(#[from] kube::Error),
+    #[error(transparent)]
+    Read(#[from] std::io::Error),
+    #[error("they are too large")]
+    TooLarge,
+    #[error("it takes too long")]
+    TooSlow,
+}
+
+async fn read_page(client: &Client, namespace: &str, params: &ListParams) -> Result<Page, ListError> {
     let url = Secret::url_path(&(), Some(namespace));
     let request = Request::new(url).list(params).map_err(kube::Error::BuildRequest)?;
     let mut text = Vec::new();
     let read = client.request_stream(request).await?.take(MOST_BYTES + 1).read_to_end(&mut text).await?;
     if u64::try_from(read).unwrap_or(u64::MAX) > MOST_BYTES {
-        return Ok(None);
+        return Err(ListError::TooLarge);
     }
     let page: Page = serde_json::from_slice(&text).map_err(kube::Error::SerdeError)?;
-    Ok(Some(Page { bytes: read, ..page }))
+    Ok(Page { bytes: read, ..page })
+}
+
+#[cfg(test)]
+mod tests {
+    use futures::FutureExt;
+    use serde_json::json;
+
+    use super::*;
+
+    fn listed(version: &str) -> Arc<SecretValue> {
+        let metadata =
+            json!({ "name": "hook", "uid": "s", "resourceVersion": version, "managedFields": [{}] });
+        Arc::new(serde_json::from_value(json!({ "metadata": metadata, "data": { "key": "djE=" } })).unwrap())
+    }
+
+    #[test]
+    fn only_the_version_that_is_known_to_be_the_newest_is_handed_over_and_once() {
+        let (hand, uid, hook) = (Hand::default(), Uid::from("u"), ResourceName::new("ns", "hook"));
+        hand.give(uid.clone(), listed("1"));
+        assert!(hand.take(&uid, &hook, &"s/2".to_owned()).is_none(), "it was rotated since it was listed");
+        assert!(hand.take(&uid, &hook, &"s/1".to_owned()).is_none(), "what was no use is not kept");
+        hand.give(uid.clone(), listed("2"));
+        assert!(hand.take(&uid, &ResourceName::new("ns", "other"), &"s/2".to_owned()).is_none());
+        hand.give(uid.clone(), listed("2"));
+        assert!(hand.take(&uid, &hook, &"s/2".to_owned()).is_some());
+        assert!(hand.take(&uid, &hook, &"s/2".to_owned()).is_none());
+    }
+
+    #[test]
+    fn nothing_is_kept_for_a_look_that_is_over() {
+        let (hand, uid) = (Hand::default(), Uid::from("u"));
+        hand.give(uid.clone(), listed("1"));
+        let mut room = pin!(hand.wait_for_room(0));
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+        let _inside = runtime.enter();
+        assert!(room.as_mut().now_or_never().is_none());
+        hand.done(&uid);
+        assert!(room.now_or_never().is_some());
+        assert!(hand.held().is_empty());
+    }
 }

@@ -1,14 +1,15 @@
 //! Webhook secrets: which version a Secret has is known from a watch of metadata; its value is read when a publish
 //! needs it and lives no longer than that.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::Secret;
-use kube::{Api, Client};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use kube::{Api, Client, Resource};
 use secrecy::SecretString;
-use serde::Deserialize;
-use thiserror::Error;
+use serde::{Deserialize, Deserializer};
 
 use crate::domain::verdict::{SecretFault, SecretFaultKind};
 use crate::domain::{ResourceName, Uid};
@@ -105,6 +106,7 @@ pub struct SecretValue {
 #[serde(rename_all = "camelCase")]
 struct SecretMetadata {
     name: Option<String>,
+    namespace: Option<String>,
     uid: Option<String>,
     resource_version: Option<String>,
 }
@@ -135,21 +137,14 @@ impl SecretValue {
 impl From<Secret> for SecretValue {
     fn from(secret: Secret) -> Self {
         let meta = secret.metadata;
-        let metadata =
-            SecretMetadata { name: meta.name, uid: meta.uid, resource_version: meta.resource_version };
+        let metadata = SecretMetadata {
+            name: meta.name,
+            namespace: meta.namespace,
+            uid: meta.uid,
+            resource_version: meta.resource_version,
+        };
         Self { metadata, data: secret.data }
     }
-}
-
-/// Why Secrets could not be listed.
-#[derive(Debug, Error)]
-pub enum ListError {
-    /// The API server refuses, or can't be reached.
-    #[error(transparent)]
-    Asked(#[from] kube::Error),
-    /// The answer broke off.
-    #[error(transparent)]
-    Read(#[from] std::io::Error),
 }
 
 /// A webhook secret that was read.
@@ -189,6 +184,52 @@ fn extract(
         return Err(fault(wanted, SecretFaultKind::Empty));
     }
     Ok(Resolved { value: value.into(), version })
+}
+
+/// What a watch says of a Secret: which one it is, and in which version. Asked for without its values.
+#[derive(Clone, Debug, Deserialize)]
+pub struct SecretMeta {
+    #[serde(deserialize_with = "name_and_version")]
+    metadata: ObjectMeta,
+}
+
+/// All the rest of the metadata, `managedFields` above all, is not decoded.
+fn name_and_version<'de, D: Deserializer<'de>>(json: D) -> Result<ObjectMeta, D::Error> {
+    let SecretMetadata { name, namespace, uid, resource_version } = SecretMetadata::deserialize(json)?;
+    Ok(ObjectMeta { name, namespace, uid, resource_version, ..ObjectMeta::default() })
+}
+
+impl Resource for SecretMeta {
+    type DynamicType = ();
+    type Scope = <Secret as Resource>::Scope;
+
+    fn metadata_api() -> bool {
+        true
+    }
+
+    fn kind((): &()) -> Cow<'_, str> {
+        Secret::kind(&())
+    }
+
+    fn group((): &()) -> Cow<'_, str> {
+        Secret::group(&())
+    }
+
+    fn version((): &()) -> Cow<'_, str> {
+        Secret::version(&())
+    }
+
+    fn plural((): &()) -> Cow<'_, str> {
+        Secret::plural(&())
+    }
+
+    fn meta(&self) -> &ObjectMeta {
+        &self.metadata
+    }
+
+    fn meta_mut(&mut self) -> &mut ObjectMeta {
+        &mut self.metadata
+    }
 }
 
 /// What is wrong with `wanted`.

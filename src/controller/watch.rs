@@ -3,8 +3,6 @@
 use std::collections::HashSet;
 
 use futures::stream::{BoxStream, SelectAll, StreamExt};
-use k8s_openapi::api::core::v1::Secret;
-use kube::core::PartialObjectMeta;
 use kube::runtime::reflector::store::Writer;
 use kube::runtime::watcher::Event;
 use kube::{Api, Client, Resource, ResourceExt};
@@ -12,12 +10,10 @@ use tracing::info;
 
 use super::context::Context;
 use super::enduring;
-use super::secrets;
+use super::secrets::{self, SecretMeta};
 use super::tenant::{Tenant, reference};
 use crate::domain::claims::Touched;
 use crate::domain::{ResourceName, Uid, compile};
-
-type SecretMeta = PartialObjectMeta<Secret>;
 
 /// One thing that a watch said.
 pub enum Seen {
