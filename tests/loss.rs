@@ -7,16 +7,16 @@ use futures::future::join_all;
 use support::{Operator, Rights, World, tenant};
 
 /// More than are read one by one.
-const MANY: usize = 24;
+const MANY: u16 = 24;
 
-fn did(n: usize) -> String {
+fn did(n: u16) -> String {
     format!("+1555010{n:04}")
 }
 
 /// Many tenants that are live; the operator that made them so is gone.
 async fn many_live(world: &World) {
     let operator = world.operator().start().await;
-    let apply = async |n: usize| world.apply(&tenant(&format!("tenant-{n}")).dids([did(n).as_str()])).await;
+    let apply = async |n: u16| world.apply(&tenant(&format!("tenant-{n}")).dids([did(n).as_str()])).await;
     join_all((0..MANY).map(apply)).await;
     for n in 0..MANY {
         world.wait_ready(&format!("tenant-{n}")).await;
@@ -30,7 +30,7 @@ async fn start_without_get(world: &World) -> Operator {
     Rights { namespace, subject, secrets: "list, watch", leases: None }.grant(world).await;
     let kubeconfig = world.cluster().user_kubeconfig("lists", None).unwrap();
     let operator = world.operator().kubeconfig(kubeconfig).start().await;
-    world.wait_metric(&operator, "runtime_operator_reconciles_total", MANY as f64).await;
+    world.wait_metric(&operator, "runtime_operator_reconciles_total", f64::from(MANY)).await;
     operator
 }
 
@@ -43,7 +43,7 @@ async fn flush(world: &World) {
 
 #[tokio::test]
 async fn all_tenants_are_back_after_a_flush_and_the_writer_settles() {
-    const TENANTS: usize = 30;
+    const TENANTS: u16 = 30;
     let world = World::new().await;
     let operator = world.operator().leader_elect().start().await;
     for n in 0..TENANTS {
@@ -89,7 +89,7 @@ async fn after_a_flush_secrets_are_listed_and_none_is_read_by_itself() {
 async fn a_namespace_full_of_the_secrets_of_others_is_not_listed_for_a_few() {
     let world = World::new().await;
     many_live(&world).await;
-    let foreign = async |n: usize| world.apply_secret(&format!("foreign-{n}"), "of no concern").await;
+    let foreign = async |n: u16| world.apply_secret(&format!("foreign-{n}"), "of no concern").await;
     join_all((0..2 * MANY).map(foreign)).await;
     let _operator = start_without_get(&world).await;
 
@@ -108,8 +108,8 @@ async fn a_secret_that_is_rotated_while_all_are_listed_ends_up_live_in_its_newes
     let world = World::new().await;
     many_live(&world).await;
     let operator = world.operator().start().await;
-    world.wait_metric(&operator, "runtime_operator_reconciles_total", MANY as f64).await;
-    let rotate = async |n: usize| world.apply_secret(&format!("tenant-{n}-webhook"), "rotated").await;
+    world.wait_metric(&operator, "runtime_operator_reconciles_total", f64::from(MANY)).await;
+    let rotate = async |n: u16| world.apply_secret(&format!("tenant-{n}-webhook"), "rotated").await;
 
     flush(&world).await;
     join_all((0..MANY).map(rotate)).await;
