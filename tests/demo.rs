@@ -73,7 +73,7 @@ impl Demo {
         self.output.read_to_string(&mut self.said).unwrap();
         let status = self.child.wait().unwrap().code();
         let left = || (files(self.temporary.path()), processes(self.temporary.path()));
-        let deadline = Instant::now() + Duration::from_secs(10);
+        let deadline = Instant::now() + Duration::from_secs(60);
         while left() != (Vec::new(), Vec::new()) {
             assert!(Instant::now() < deadline, "{:?} are left behind after:\n{}", left(), self.said);
             sleep(Duration::from_millis(20));

@@ -8,31 +8,13 @@ use std::time::Duration;
 use k8s_openapi::api::coordination::v1::Lease;
 use kube::Api;
 use local_cluster::Toxiproxy;
-use support::{Operator, World, tenant};
+use support::{Rights, World, service_account, tenant};
 
 /// Gives a `ServiceAccount` what an operator needs in the world's namespace, and of a Lease these rights.
-async fn grant(world: &World, lease: &str) {
-    let namespace = world.namespace();
-    let roles = format!(
-        "
-apiVersion: rbac.authorization.k8s.io/v1
-kind: Role
-metadata: {{ name: operator, namespace: {namespace} }}
-rules:
-- {{ apiGroups: [runtime.veralux.io], resources: [runtimetenants], verbs: [get, list, watch, patch] }}
-- {{ apiGroups: [runtime.veralux.io], resources: [runtimetenants/status], verbs: [patch] }}
-- {{ apiGroups: [''], resources: [secrets], verbs: [get, list, watch] }}
-- {{ apiGroups: [events.k8s.io], resources: [events], verbs: [create, patch] }}
-- {{ apiGroups: [coordination.k8s.io], resources: [leases], verbs: [{lease}] }}
----
-apiVersion: rbac.authorization.k8s.io/v1
-kind: RoleBinding
-metadata: {{ name: operator, namespace: {namespace} }}
-roleRef: {{ apiGroup: rbac.authorization.k8s.io, kind: Role, name: operator }}
-subjects: [{{ kind: ServiceAccount, name: operator, namespace: {namespace} }}]
-"
-    );
-    world.cluster().apply_yaml(&roles).await.unwrap();
+async fn grant(world: &World, leases: &str) {
+    let (namespace, secrets) = (world.namespace(), "get, list, watch");
+    let subject = service_account(namespace, "operator");
+    Rights { namespace, subject, secrets, leases: Some(leases) }.grant(world).await;
 }
 
 async fn holder(world: &World) -> Option<String> {
@@ -40,28 +22,18 @@ async fn holder(world: &World) -> Option<String> {
     leases.get_opt("runtime-operator").await.unwrap()?.spec?.holder_identity
 }
 
-/// Waits until `operator` writes.
-async fn wait_leading(world: &World, operator: &Operator) {
-    world
-        .wait_within(Duration::from_secs(30), "it leads", || async {
-            let leading = operator.metric("runtime_operator_leading").await;
-            if leading > 0.0 { Ok(()) } else { Err(format!("runtime_operator_leading is {leading}")) }
-        })
-        .await;
-}
-
 #[tokio::test]
 async fn a_follower_takes_over_when_the_leader_stops_and_the_lease_is_given_back() {
     let world = World::new().await;
     let first = world.operator().leader_elect().start().await;
-    wait_leading(&world, &first).await;
+    world.wait_leading(&first).await;
     let second = world.operator().leader_elect().start().await;
     assert!(second.metric("runtime_operator_leading").await < 1.0, "one leads");
     world.apply(&tenant("acme").dids(["+15550100001"])).await;
     world.wait_ready("acme").await;
     let before = holder(&world).await.unwrap();
     assert!(first.stop().await.unwrap().status.success());
-    wait_leading(&world, &second).await;
+    world.wait_leading(&second).await;
     assert_ne!(holder(&world).await.unwrap(), before);
     world.apply(&tenant("globex").dids(["+15550100002"])).await;
     world.wait_ready("globex").await;
@@ -74,7 +46,7 @@ async fn a_follower_takes_over_when_the_leader_stops_and_the_lease_is_given_back
 async fn a_follower_writes_no_status_and_no_key() {
     let world = World::new().await;
     let leader = world.operator().leader_elect().start().await;
-    wait_leading(&world, &leader).await;
+    world.wait_leading(&leader).await;
     let follower = world.operator().leader_elect().start().await;
     for n in 0..10 {
         world.apply(&tenant(&format!("t{n}")).dids([format!("+155501000{n:02}").as_str()])).await;
@@ -91,7 +63,7 @@ async fn a_follower_writes_no_status_and_no_key() {
 async fn a_follower_is_ready_again_once_redis_is_back() {
     let world = World::new().await;
     let leader = world.operator().leader_elect().start().await;
-    wait_leading(&world, &leader).await;
+    world.wait_leading(&leader).await;
     let follower = world.operator().leader_elect().start().await;
     world.redis().kill().await.unwrap();
     world.wait_not_ready(&follower, "Redis can't be reached").await;
@@ -105,16 +77,16 @@ async fn a_follower_is_ready_again_once_redis_is_back() {
 async fn a_leader_that_was_frozen_and_superseded_writes_nothing_and_ends() {
     let world = World::new().await;
     let first = world.operator().leader_elect().start().await;
-    wait_leading(&world, &first).await;
+    world.wait_leading(&first).await;
     world.apply(&tenant("acme").dids(["+15550100001"])).await;
     world.wait_ready("acme").await;
     let second = world.operator().leader_elect().start().await;
     first.freeze().await.unwrap();
-    wait_leading(&world, &second).await;
+    world.wait_leading(&second).await;
     world.patch("acme", serde_json::json!({ "spec": { "dids": ["+15550100002"] } })).await;
     world.wait_live("+15550100002", Some("acme")).await;
     first.thaw().unwrap();
-    let status = first.wait_exit(Duration::from_secs(30)).await.unwrap();
+    let status = first.wait_exit(Duration::from_secs(90)).await.unwrap();
     assert!(!status.success(), "it was superseded: a restart makes it a follower");
     assert_eq!(world.live("+15550100002").await.as_deref(), Some("acme"));
     assert_eq!(world.live("+15550100001").await, None);
@@ -125,7 +97,7 @@ async fn a_leader_that_was_frozen_and_superseded_writes_nothing_and_ends() {
 async fn a_lost_counter_costs_the_leader_a_number_and_nothing_else() {
     let world = World::new().await;
     let leader = world.operator().leader_elect().start().await;
-    wait_leading(&world, &leader).await;
+    world.wait_leading(&leader).await;
     world.delete_key("runtime-operator:epoch").await;
     world.apply(&tenant("acme").dids(["+15550100001"])).await;
     world.wait_ready("acme").await;
@@ -152,7 +124,7 @@ async fn a_replica_that_may_not_use_the_lease_is_not_ready_and_says_what_it_lack
 
     grant(&world, "get, list, watch, patch, create").await;
     world.wait_operator_ready(&operator).await;
-    wait_leading(&world, &operator).await;
+    world.wait_leading(&operator).await;
     world.apply(&tenant("acme").dids(["+15550100001"])).await;
     world.wait_ready("acme").await;
 
@@ -172,7 +144,7 @@ async fn a_follower_serves_admin_reads_and_probes() {
         builder.env("RUNTIME_ADMIN_AUTH", "none")
     };
     let leader = replica().start().await;
-    wait_leading(&world, &leader).await;
+    world.wait_leading(&leader).await;
     let follower = replica().start().await;
     world.apply(&tenant("acme").dids(["+15550100001"])).await;
     world.wait_ready("acme").await;
@@ -194,7 +166,7 @@ async fn a_follower_that_lost_redis_for_a_while_says_so_itself_and_nothing_of_an
     let toxiproxy = Toxiproxy::start().await.unwrap();
     let way = toxiproxy.edge("redis", &world.redis().address()).await.unwrap();
     let leader = world.operator().leader_elect().start().await;
-    wait_leading(&world, &leader).await;
+    world.wait_leading(&leader).await;
     world.apply(&tenant("acme").dids(["+15550100001"])).await;
     world.wait_ready("acme").await;
     let redis = format!("redis://{}/0", way.address());

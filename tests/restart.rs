@@ -15,7 +15,7 @@ use kube::ResourceExt;
 use kube::api::{Api, ListParams};
 use rand::Rng;
 use serde_json::json;
-use support::{Operator, World, tenant};
+use support::{Operator, Rights, World, tenant};
 use tokio::net::TcpStream;
 
 const DID: &str = "+15551234567";
@@ -55,26 +55,8 @@ async fn kubeconfig(world: &World, user: &str, namespaces: &[&str], verbs: &str)
     world.cluster().user_kubeconfig(user, None).unwrap()
 }
 
-async fn grant(world: &World, user: &str, namespace: &str, verbs: &str) {
-    let roles = format!(
-        "
-apiVersion: rbac.authorization.k8s.io/v1
-kind: Role
-metadata: {{ name: operator, namespace: {namespace} }}
-rules:
-- {{ apiGroups: [runtime.veralux.io], resources: [runtimetenants], verbs: [get, list, watch, patch] }}
-- {{ apiGroups: [runtime.veralux.io], resources: [runtimetenants/status], verbs: [patch] }}
-- {{ apiGroups: [''], resources: [secrets], verbs: [{verbs}] }}
-- {{ apiGroups: [events.k8s.io], resources: [events], verbs: [create, patch] }}
----
-apiVersion: rbac.authorization.k8s.io/v1
-kind: RoleBinding
-metadata: {{ name: operator, namespace: {namespace} }}
-roleRef: {{ apiGroup: rbac.authorization.k8s.io, kind: Role, name: operator }}
-subjects: [{{ apiGroup: rbac.authorization.k8s.io, kind: User, name: {user} }}]
-"
-    );
-    world.cluster().apply_yaml(&roles).await.unwrap();
+async fn grant(world: &World, user: &str, namespace: &str, secrets: &str) {
+    Rights { namespace, subject: support::user(user), secrets, leases: None }.grant(world).await;
 }
 
 #[tokio::test]

@@ -325,7 +325,7 @@ async fn an_answer_of_the_api_server_counts_for_ten_seconds_yes_or_no() {
         })
         .await;
     let took = began.elapsed();
-    assert!((Duration::from_secs(9)..Duration::from_secs(20)).contains(&took), "{took:?}");
+    assert!((Duration::from_secs(9)..Duration::from_secs(60)).contains(&took), "{took:?}");
     assert_eq!(reviews(&metrics, "token", "allowed"), 2);
     served.stop().await;
     world.finish().await;

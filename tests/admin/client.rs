@@ -51,7 +51,7 @@ impl Admin {
 
     /// `http://127.0.0.1:<port>`.
     pub fn at(url: String) -> Self {
-        let http = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(30)).build().unwrap();
+        let http = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(90)).build().unwrap();
         Self { url, token: None, http }
     }
 
@@ -103,7 +103,7 @@ impl Admin {
 
 pub async fn send(request: RequestBuilder) -> Answer {
     let request = request.build().unwrap();
-    let client = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(30)).build().unwrap();
+    let client = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(90)).build().unwrap();
     let target = Target::resolve(request.method().as_str(), request.url().path());
     let answer = client.execute(request).await.unwrap();
     let status = answer.status().as_u16();
@@ -167,6 +167,6 @@ pub async fn read_all(stream: &mut (impl AsyncReadExt + Unpin)) -> String {
             text.extend_from_slice(&buffer[..read]);
         }
     };
-    tokio::time::timeout(Duration::from_secs(30), read).await.expect("the other side ends the connection");
+    tokio::time::timeout(Duration::from_secs(90), read).await.expect("the other side ends the connection");
     String::from_utf8(text).unwrap()
 }

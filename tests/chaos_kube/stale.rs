@@ -9,7 +9,7 @@ use serde_json::json;
 use crate::full;
 use crate::gate::EtcdGate;
 use crate::gated::Gated;
-use crate::support::{Operator, World, tenant};
+use crate::support::{World, tenant};
 use crate::truth;
 
 const OLD: &str = "+15550000001";
@@ -18,15 +18,6 @@ const ALSO_NEW: &str = "+15550000003";
 const UNSEEN: &str = "+15550000004";
 /// How long an orphan is spared, 60 s, and what it takes to find it.
 const SWEPT_WITHIN: Duration = Duration::from_secs(120);
-
-async fn wait_leading(world: &World, operator: &Operator) {
-    world
-        .wait_within(Duration::from_secs(60), "it leads", || async {
-            let leading = operator.metric("runtime_operator_leading").await;
-            if leading > 0.0 { Ok(()) } else { Err(format!("runtime_operator_leading is {leading}")) }
-        })
-        .await;
-}
 
 /// What a person does who does not want to wait for the operator.
 async fn delete_by_force(world: &World, name: &str) {
@@ -84,7 +75,7 @@ async fn writes_by_an_old_view_are_refused(gated: &Gated, etcd: &EtcdGate) {
 
 async fn a_new_leader_with_an_old_view_leaves_alone_what_it_does_not_see(gated: &Gated, etcd: &EtcdGate) {
     let leader = gated.world.operator().leader_elect().start().await;
-    wait_leading(gated, &leader).await;
+    gated.wait_leading(&leader).await;
     let follower = gated.operator().leader_elect().start().await;
     gated.kube.lose_event(None);
     gated.apply(&tenant("acme").dids([OLD])).await;
@@ -107,7 +98,7 @@ async fn a_new_leader_with_an_old_view_leaves_alone_what_it_does_not_see(gated: 
     let uid = gated.get("acme").await.unwrap().uid().unwrap();
     let config = gated.config_text("acme").await;
     leader.kill().await.unwrap();
-    wait_leading(gated, &follower).await;
+    gated.wait_leading(&follower).await;
     gated.wait_metric(&follower, "runtime_operator_reconcile_errors_total", 2.0).await;
 
     let untouched = async || {

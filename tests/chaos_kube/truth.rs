@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use crate::support::World;
 
 /// How long it may take: some retries wait for 30 s.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(120);
 
 type Check = Result<(), String>;
 

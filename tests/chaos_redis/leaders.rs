@@ -15,19 +15,6 @@ const C: &str = "+15550100003";
 const D: &str = "+15550100004";
 const EPOCH: &str = "runtime-operator:epoch";
 
-/// Waits until `operator` writes: a Lease that nobody renews lasts for 15 s.
-async fn wait_leading(world: &World, operator: &Operator) {
-    world
-        .wait_within(PATIENCE, "it leads", || async {
-            if operator.probe("livez").await.is_none() {
-                return Err("it is not up yet".into());
-            }
-            let leading = operator.metric("runtime_operator_leading").await;
-            if leading > 0.0 { Ok(()) } else { Err(format!("runtime_operator_leading is {leading}")) }
-        })
-        .await;
-}
-
 async fn give(world: &World, did: &str) {
     world.patch("acme", json!({ "spec": { "dids": [did] } })).await;
 }
@@ -42,7 +29,7 @@ async fn wait_resigned(operator: &Operator) {
 /// A leader that is frozen while the write by which `acme` gets the number B is in the gate; and a follower.
 async fn frozen_with_a_write_on_its_way(world: &World, gate: &Gate) -> (Operator, Operator) {
     let first = world.operator().leader_elect().env("REDIS_URL", gate.url()).start().await;
-    wait_leading(world, &first).await;
+    world.wait_leading(&first).await;
     world.apply(&tenant("acme").dids([A])).await;
     world.wait_ready("acme").await;
     let second = world.operator().leader_elect().start().await;
@@ -53,27 +40,32 @@ async fn frozen_with_a_write_on_its_way(world: &World, gate: &Gate) -> (Operator
     (first, second)
 }
 
+/// The write that is on its way arrives and is refused; thawed, its sender gives up, and nothing of it is in Redis.
+async fn resigns_without_a_write(world: &World, gate: &Gate, superseded: &Operator) {
+    let mut journal = world.journal().await;
+    let answer = gate.release().await;
+    assert!(answer.contains("\"fenced\":true"), "{answer}");
+    // What it hears once it thaws are all the edits that it missed; it acts on none.
+    superseded.thaw().unwrap();
+    wait_resigned(superseded).await;
+    assert_eq!(journal.writes().await, [], "nobody had anything to write");
+}
+
 #[tokio::test]
 async fn a_write_on_its_way_from_a_leader_that_was_superseded_is_refused() {
     let world = World::new().await;
     let gate = Gate::start(world.redis().address()).await;
     let (first, second) = frozen_with_a_write_on_its_way(&world, &gate).await;
     let frozen = Instant::now();
-    wait_leading(&world, &second).await;
+    world.wait_leading(&second).await;
     world.wait_live(B, Some("acme")).await;
     println!("leaders: what a leader that is gone had to publish was live after {:?}", frozen.elapsed());
     give(&world, C).await;
     world.apply(&tenant("beta").dids([B])).await;
     wait_true(&world, world.redis()).await;
-    let mut journal = world.journal().await;
 
-    let answer = gate.release().await;
+    resigns_without_a_write(&world, &gate, &first).await;
 
-    assert!(answer.contains("\"fenced\":true"), "{answer}");
-    // What it hears once it thaws are all the edits that it missed; it acts on none.
-    first.thaw().unwrap();
-    wait_resigned(&first).await;
-    assert_eq!(journal.writes().await, [], "nobody had anything to write");
     wait_true(&world, world.redis()).await;
     give(&world, D).await;
     world.wait_live(D, Some("acme")).await;
@@ -96,7 +88,7 @@ async fn a_replica_that_takes_its_number_after_its_lease_expired_never_writes_an
     gate.wait_held().await;
     late.freeze().await.unwrap();
     let successor = world.operator().leader_elect().spawn().await;
-    wait_leading(&world, &successor).await;
+    world.wait_leading(&successor).await;
     give(&world, B).await;
     world.wait_live(B, Some("acme")).await;
 
@@ -123,7 +115,7 @@ async fn a_write_of_a_superseded_leader_is_refused_though_the_counter_was_lost_a
     let world = World::new().await;
     let gate = Gate::start(world.redis().address()).await;
     let (first, second) = frozen_with_a_write_on_its_way(&world, &gate).await;
-    wait_leading(&world, &second).await;
+    world.wait_leading(&second).await;
     world.wait_live(B, Some("acme")).await;
 
     world.delete_key(EPOCH).await;
@@ -136,16 +128,12 @@ async fn a_write_of_a_superseded_leader_is_refused_though_the_counter_was_lost_a
     assert!(second.stop().await.unwrap().status.success());
     world.redis_cli(&["FLUSHALL"]).await;
     let third = world.operator().leader_elect().start().await;
-    wait_leading(&world, &third).await;
+    world.wait_leading(&third).await;
     wait_true(&world, world.redis()).await;
     assert_eq!(world.key(EPOCH).await.as_deref(), Some("1"));
-    let mut journal = world.journal().await;
-    let answer = gate.release().await;
-    assert!(answer.contains("\"fenced\":true"), "{answer}");
-    first.thaw().unwrap();
-    wait_resigned(&first).await;
 
-    assert_eq!(journal.writes().await, [], "nobody had anything to write");
+    resigns_without_a_write(&world, &gate, &first).await;
+
     give(&world, D).await;
     world.wait_live(D, Some("acme")).await;
     wait_true(&world, world.redis()).await;
@@ -157,7 +145,7 @@ async fn a_write_of_a_superseded_leader_is_refused_though_the_counter_was_lost_a
 async fn two_leaders_that_are_frozen_in_turn_while_everything_is_edited_leave_no_trace() {
     let world = World::new().await;
     let first = world.operator().leader_elect().start().await;
-    wait_leading(&world, &first).await;
+    world.wait_leading(&first).await;
     let names: Vec<String> = (0..8).map(|n| format!("t{n}")).collect();
     let did = |round: usize, n: usize| format!("+1555{round:03}{n:04}");
     for (n, name) in names.iter().enumerate() {
@@ -170,7 +158,7 @@ async fn two_leaders_that_are_frozen_in_turn_while_everything_is_edited_leave_no
         for (n, name) in names.iter().enumerate() {
             world.set_dids(name, [did(round, n).as_str()]).await;
         }
-        wait_leading(&world, awake).await;
+        world.wait_leading(awake).await;
         // Each takes the number that another had before, which is what the frozen one has in its queue too.
         for (n, name) in names.iter().enumerate() {
             world.set_dids(name, [did(round, (n + 1) % names.len()).as_str()]).await;

@@ -8,13 +8,14 @@ use local_cluster::Folder;
 /// Set inside.
 const INSIDE: &str = "RUNTIME_OPERATOR_E2E_INSIDE";
 
-/// The bridge that Pods are connected to, and this process's address on it.
+/// The bridge that Pods are connected to, and this process's address on it. Its hardware address is fixed: else it is the
+/// lowest of those that are connected, and whoever comes or goes takes the others' way to it away for half a minute.
 const NETWORK: &str = "
 set -e
 mount -t tmpfs tmpfs /run
 mkdir /run/netns
 ip link set lo up
-ip link add pods type bridge
+ip link add pods address 02:00:0a:58:00:01 type bridge
 ip address add 10.88.0.1/16 dev pods
 ip link set pods up
 ";

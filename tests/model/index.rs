@@ -110,6 +110,12 @@ impl Index {
         })
     }
 
+    /// Whether everyone who takes something from these is among them, or has passed.
+    pub fn is_in_order(this: &Kept<Self>, members: &[Who], passed: Crowd) -> bool {
+        let mut takers = members.iter().flat_map(|who| Self::order(this, *who)).flatten();
+        takers.all(|taker| members.contains(&taker) || passed.contains(taker))
+    }
+
     fn changed(before: &Self, seen: &Self, change: Change) -> (Kept<Self>, Crowd) {
         let mut claims = before.claims();
         let touched = match change {

@@ -32,6 +32,7 @@ mod plans;
 mod reading;
 mod redis;
 mod replica;
+mod role;
 mod scenario;
 mod truth;
 mod world;

@@ -13,23 +13,8 @@ use crate::kept::Kept;
 use crate::plans::{self, Found, Outcome, Planned, Todo};
 use crate::reading;
 use crate::redis::Redis;
+use crate::role::Role;
 use crate::scenario::Bug;
-
-/// How far a replica is in leading, and with which number.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Role {
-    Following,
-    /// Has won the Lease.
-    Won,
-    /// Has taken a number, and reads the Lease again.
-    Took(u64),
-    /// Leads; Redis is to be read before it writes.
-    Leading(u64),
-    /// Writes.
-    Begun(u64),
-    /// A write was refused for its number: reads the Lease.
-    Refused(u64),
-}
 
 /// What a look comes to.
 #[derive(Clone, Debug)]
@@ -251,7 +236,9 @@ impl Replica {
         };
         while let Some(members) = flight.order.first().cloned() {
             (flight.todos, flight.settled) = (Vec::new(), Vec::new());
-            if bug != Some(Bug::PromotionForgotten) && !self.is_in_order(&members, flight.passed) {
+            if bug != Some(Bug::PromotionForgotten)
+                && !Index::is_in_order(&self.index, &members, flight.passed)
+            {
                 // By now numbers go to others: the look starts again.
                 self.look_at([root]);
                 return;
@@ -272,14 +259,6 @@ impl Replica {
             }
             self.conclude(&mut flight, bug);
         }
-    }
-
-    /// Whether everyone who takes something from these is among them, or has passed.
-    fn is_in_order(&self, members: &[Who], passed: Crowd) -> bool {
-        members.iter().all(|who| {
-            let mut order = Index::order(&self.index, *who).into_iter().flatten();
-            order.all(|taker| members.contains(&taker) || passed.contains(taker))
-        })
     }
 
     fn conclude(&mut self, flight: &mut Flight, bug: Option<Bug>) {

@@ -6,7 +6,8 @@ use crate::flight::Script;
 use crate::index::Object;
 use crate::kept::Kept;
 use crate::redis::Redis;
-use crate::replica::{Replica, Role, Signals};
+use crate::replica::{Replica, Signals};
+use crate::role::Role;
 use crate::scenario::{Budget, Scenario};
 
 /// Everything that there is.

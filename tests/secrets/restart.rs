@@ -3,26 +3,8 @@
 use k8s_openapi::api::core::v1::Event;
 use kube::api::{Api, ListParams};
 
-use super::support::{World, tenant};
+use super::support::{Rights, World, service_account, tenant};
 use super::{ONE, THREE, TWO, wait_published};
-
-/// Everything that an operator needs, but for reading a Secret's value.
-const NO_VALUES: &str = "
-apiVersion: rbac.authorization.k8s.io/v1
-kind: Role
-metadata: { name: no-values, namespace: NAMESPACE }
-rules:
-  - { apiGroups: [runtime.veralux.io], resources: [runtimetenants], verbs: [get, list, watch, patch] }
-  - { apiGroups: [runtime.veralux.io], resources: [runtimetenants/status], verbs: [get, patch] }
-  - { apiGroups: [events.k8s.io, ''], resources: [events], verbs: [create, patch] }
-  - { apiGroups: [''], resources: [secrets], verbs: [list, watch] }
----
-apiVersion: rbac.authorization.k8s.io/v1
-kind: RoleBinding
-metadata: { name: no-values, namespace: NAMESPACE }
-roleRef: { apiGroup: rbac.authorization.k8s.io, kind: Role, name: no-values }
-subjects: [{ kind: ServiceAccount, name: no-values, namespace: NAMESPACE }]
-";
 
 #[tokio::test]
 async fn reads_no_secret_and_writes_nothing_but_its_number() {
@@ -37,9 +19,15 @@ async fn reads_no_secret_and_writes_nothing_but_its_number() {
     before.stop().await.unwrap();
     let versions = resource_versions(&world).await;
     let events = events(&world).await;
-    world.cluster().apply_yaml(&NO_VALUES.replace("NAMESPACE", world.namespace())).await.unwrap();
-    let kubeconfig =
-        world.cluster().service_account_kubeconfig(world.namespace(), "no-values").await.unwrap();
+    let namespace = world.namespace();
+    let no_values = Rights {
+        namespace,
+        subject: service_account(namespace, "no-values"),
+        secrets: "list, watch",
+        leases: None,
+    };
+    no_values.grant(&world).await;
+    let kubeconfig = world.cluster().service_account_kubeconfig(namespace, "no-values").await.unwrap();
     let mut journal = world.journal().await;
 
     let operator = world.operator().kubeconfig(kubeconfig).start().await;

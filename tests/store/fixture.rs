@@ -269,7 +269,7 @@ pub async fn eventually(holds: impl AsyncFn() -> bool) {
 
 /// Waits until there is one; panics when there is none within half a minute.
 pub async fn eventually_some<T>(look: impl AsyncFn() -> Option<T>) -> T {
-    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(30);
+    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(90);
     loop {
         if let Some(found) = look().await {
             return found;

@@ -12,7 +12,7 @@ const A: &str = "+15550000001";
 const B: &str = "+15550000002";
 
 async fn next(tracking: &mut Tracking) -> Signal {
-    timeout(Duration::from_secs(20), tracking.next()).await.expect("no signal came").expect("tracking ended")
+    timeout(Duration::from_secs(90), tracking.next()).await.expect("no signal came").expect("tracking ended")
 }
 
 async fn tracked(world: &World) -> Tracking {

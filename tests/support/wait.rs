@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 /// How long anything may take unless a test says otherwise: far more than it takes, so that a slow machine fails no
 /// test.
-pub const PATIENCE: Duration = Duration::from_secs(30);
+pub const PATIENCE: Duration = Duration::from_secs(90);
 
 /// Looks until it sees something, and gives it back. `Err` says what is there instead; the last one is in the failure.
 pub async fn poll<T, F>(patience: Duration, look: impl Fn() -> F) -> Result<T, String>

@@ -171,6 +171,18 @@ impl World {
         self.wait_within(PATIENCE, what, look).await
     }
 
+    /// Waits until `operator` writes, which may not be up yet: a Lease that nobody renews lasts for 15 s.
+    pub async fn wait_leading(&self, operator: &Operator) {
+        self.wait("it leads", || async {
+            if operator.probe("livez").await.is_none() {
+                return Err("it is not up yet".into());
+            }
+            let leading = operator.metric("runtime_operator_leading").await;
+            if leading > 0.0 { Ok(()) } else { Err(format!("runtime_operator_leading is {leading}")) }
+        })
+        .await;
+    }
+
     /// The same with a patience of its own.
     pub async fn wait_within<T, F>(&self, patience: Duration, what: &str, look: impl Fn() -> F) -> T
     where

@@ -12,7 +12,7 @@ use serde_json::Value;
 use crate::{Error, Result};
 
 /// How long a definition may take until it is served, and a kind until it is known.
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_secs(90);
 
 pub(crate) async fn yaml(client: &Client, text: &str) -> Result<()> {
     let documents: Vec<Value> = serde_saphyr::from_multiple(text)
@@ -52,7 +52,7 @@ async fn api(client: &Client, gvk: &GroupVersionKind, namespace: Option<&str>) -
             }
             Ok((resource, _)) => return Ok(Api::all_with(client.clone(), &resource)),
             // A group nobody ever defined fails at once.
-            Err(error) if begin.elapsed() > Duration::from_secs(5) => return Err(error.into()),
+            Err(error) if begin.elapsed() > Duration::from_secs(20) => return Err(error.into()),
             Err(_) => tokio::time::sleep(Duration::from_millis(20)).await,
         }
     }

@@ -11,7 +11,7 @@ use tokio::time::timeout;
 use crate::{Error, Folder, Launch, Port, Process, Result, tools};
 
 /// How long the proxy may take to do what it is told: it waits up to 5 s for data that it still has to pass on.
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_secs(90);
 
 /// A Toxiproxy server with any number of edges.
 pub struct Toxiproxy {
