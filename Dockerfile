@@ -9,8 +9,10 @@ WORKDIR /src
 # The dependencies, in a layer that lasts until they change: of the program, only what names it.
 COPY Cargo.toml Cargo.lock ./
 COPY tests/local-cluster/Cargo.toml tests/local-cluster/
-RUN mkdir -p src tests/local-cluster/src benches/operator \
+COPY benches/instructions/Cargo.toml benches/instructions/
+RUN mkdir -p src tests/local-cluster/src benches/operator benches/instructions/src \
     && echo 'fn main() {}' | tee src/main.rs tests/local-cluster/src/main.rs benches/operator/main.rs benches/admin_lookup.rs \
+         benches/instructions/src/main.rs \
     && touch src/lib.rs tests/local-cluster/src/lib.rs \
     && cargo build --release --locked --bin runtime-operator
 COPY src src

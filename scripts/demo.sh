@@ -105,7 +105,7 @@ if [ -z "${BIN:-}" ]; then
   command -v cargo >/dev/null || fail "cargo is missing: install Rust (https://rustup.rs)"
   step "Building what is not there yet: the programs of the local cluster, and the operator"
   tools/install.sh
-  cargo build --locked --workspace --bins
+  cargo build --locked --package runtime-operator --package local-cluster --bins
   BIN=${CARGO_TARGET_DIR:-target}/debug
   began=$EPOCHREALTIME
 fi

@@ -139,7 +139,7 @@ check() {
   ready
   mount_image
   local bin=${BIN:-${CARGO_TARGET_DIR:-target}/debug}
-  [ -n "${BIN:-}" ] || cargo build --quiet --locked --workspace --bins
+  [ -n "${BIN:-}" ] || cargo build --quiet --locked --package runtime-operator --package local-cluster --bins
   "$bin/local-cluster" crds/runtimetenants.yaml >"$scratch/cluster.env" 2>"$scratch/cluster.log" &
   pids+=($!)
   within 120 "a cluster and a Redis are up" grep -q REDIS_URL "$scratch/cluster.env"

@@ -34,7 +34,7 @@ sbom() {
   tool cargo-cyclonedx 0.5.9
   local out=target/sbom
   mkdir -p "$out"
-  trap 'rm -f runtime-operator_bin.cdx.json tests/local-cluster/local-cluster_bin.cdx.json' EXIT
+  trap 'rm -f runtime-operator_bin.cdx.json tests/local-cluster/local-cluster_bin.cdx.json benches/instructions/instructions_bin.cdx.json' EXIT
   SOURCE_DATE_EPOCH=$(git log -1 --format=%ct 2>/dev/null || date +%s) cargo cyclonedx --quiet --format json --describe binaries
   mv runtime-operator_bin.cdx.json "$out/runtime-operator.cdx.json"
   python3 - "$out/runtime-operator.cdx.json" <<'PY'

@@ -158,6 +158,7 @@ packaged prometheus prometheus
 packaged promtool prometheus
 packaged jq jq
 packaged openssl openssl
+packaged valgrind valgrind
 built etcd . go.etcd.io/etcd/server/v3 "1 minute"
 built kube-apiserver . k8s.io/kubernetes/cmd/kube-apiserver "6 minutes"
 built kube-controller-manager . k8s.io/kubernetes/cmd/kube-controller-manager "2 minutes"

@@ -6,6 +6,7 @@
 //! | `ask` | asks the API server itself, where a watch that is behind would do harm |
 //! | `watch` | takes in what Kubernetes says, at once and in order |
 //! | `state` | what is known: claims, Secrets' versions, ownership records |
+//! | `turns` | gives each resource its turn, for a look and for being told |
 //! | `prepare` | what one resource calls for, as a value |
 //! | `burst` | lists Secrets where many are wanted at once |
 //! | `reconcile` | has it done in Redis, and notes what came of it |
@@ -37,17 +38,15 @@ mod secrets;
 mod state;
 mod tell;
 mod tenant;
+mod turns;
 mod watch;
 
-use std::convert::Infallible;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use futures::channel::mpsc::{UnboundedReceiver, unbounded};
 use futures::{FutureExt, StreamExt};
 use kube::Client;
-use kube::runtime::applier;
-use kube::runtime::controller::{Action, Config};
 use kube::runtime::reflector::{ObjectRef, store::Writer};
 use tokio::sync::RwLock;
 use tracing::{debug, info, warn};
@@ -67,13 +66,16 @@ use lead::Lead;
 use rush::Rush;
 use state::State;
 use tenant::Tenant;
+use turns::Action;
 
 /// How many resources are looked at, at once.
-const LOOKS: u16 = 64;
+const LOOKS: usize = 64;
 /// How many resources are written to, at once.
-const TELLINGS: u16 = 16;
+const TELLINGS: usize = 16;
 /// How long a clean stop waits for what runs.
 const STOP_WITHIN: Duration = Duration::from_secs(3);
+/// How long it waits for events that are not written yet.
+const LAST_EVENTS: Duration = Duration::from_millis(500);
 /// How often it is tried again where Redis fails.
 const RETRY: Duration = Duration::from_secs(1);
 
@@ -237,38 +239,33 @@ async fn work(
     mut queues: Queues,
     stop: impl Future<Output = ()> + Clone + Send + 'static,
 ) {
-    let looks = applier(
-        |tenant, ctx| reconcile::reconcile(tenant, ctx).boxed(),
-        reconcile::error_policy,
-        ctx.clone(),
-        ctx.tenants.clone(),
-        queues.looks.map(Ok::<_, Infallible>).take_until(stop.clone()),
-        Config::default().concurrency(LOOKS),
-    );
-    let tellings = applier(
-        |tenant, ctx| tell::tell(tenant, ctx).boxed(),
-        tell_again,
-        ctx.clone(),
-        ctx.tenants.clone(),
-        queues.tellings.map(Ok::<_, Infallible>).take_until(stop.clone()),
-        Config::default().concurrency(TELLINGS),
-    );
-    // What fails is counted and tried again by the error policies; an object that is gone needs neither.
+    let looks = turns::take(queues.looks.take_until(stop.clone()), LOOKS, |name| async move {
+        let mut action = Action::await_change();
+        if let Some(tenant) = ctx.tenants.get(&name) {
+            let looked = reconcile::reconcile(Arc::clone(&tenant), Arc::clone(ctx)).await;
+            action = looked.unwrap_or_else(|error| reconcile::look_again(&tenant, &error, ctx));
+        }
+        // One that is gone is dealt with, too.
+        ctx.health.pulse().moved(Instant::now());
+        action
+    });
+    let tellings = turns::take(queues.tellings.take_until(stop.clone()), TELLINGS, |name| async move {
+        let Some(tenant) = ctx.tenants.get(&name) else { return Action::await_change() };
+        let told = tell::tell(Arc::clone(&tenant), Arc::clone(ctx)).await;
+        told.unwrap_or_else(|error| tell_again(&tenant, &error, ctx))
+    });
     futures::join!(
-        looks.for_each(|_| {
-            ctx.health.pulse().moved(Instant::now());
-            std::future::ready(())
-        }),
-        tellings.for_each(|_| std::future::ready(())),
+        looks,
+        tellings,
         burst::run(ctx, queues.bursts.take_until(stop.clone())),
         orphans::remove_gone(ctx, queues.gone.take_until(stop.clone())),
         events::write_all(ctx, &mut queues.told, stop),
     );
-    events::write_rest(ctx, &mut queues.told).await;
+    // Whoever leads next waits for this one to end.
+    let _ = tokio::time::timeout(LAST_EVENTS, events::write_rest(ctx, &mut queues.told)).await;
 }
 
-#[expect(clippy::needless_pass_by_value, reason = "the signature that the applier calls")]
-fn tell_again(tenant: Arc<Tenant>, error: &Error, ctx: Arc<Context>) -> Action {
+fn tell_again(tenant: &Tenant, error: &Error, ctx: &Context) -> Action {
     ctx.metrics.reconcile_failed(error.reason());
     debug!(resource = %tenant.name(), %error, "not told, tried again later");
     Action::requeue(reconcile::jittered(2 * RETRY))

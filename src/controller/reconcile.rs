@@ -5,7 +5,6 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures::future::try_join_all;
-use kube::runtime::controller::Action;
 use rand::Rng;
 use tracing::{Instrument, debug, info, trace_span, warn};
 
@@ -16,6 +15,7 @@ use super::prepare::{Prepared, Todo, prepare};
 use super::secrets::Version;
 use super::state::{Fingerprint, Note, Outcome, Passed, State};
 use super::tenant::Tenant;
+use super::turns::Action;
 use crate::api;
 use crate::contract::Did;
 use crate::domain::plan::Findings;
@@ -99,14 +99,13 @@ async fn in_order(ctx: &Context, epoch: Epoch, uid: &Uid) -> Result<Order, Error
 }
 
 /// What is wrong passes by itself, or not: either way the others go on.
-#[expect(clippy::needless_pass_by_value, reason = "the signature that the applier calls")]
-pub fn error_policy(tenant: Arc<Tenant>, error: &Error, ctx: Arc<Context>) -> Action {
+pub fn look_again(tenant: &Tenant, error: &Error, ctx: &Context) -> Action {
     let uid = tenant.uid();
     if matches!(error, Error::NotLeading) {
         return Action::await_change();
     }
     ctx.metrics.reconcile_failed(error.reason());
-    let failures = fail(&ctx, &tenant, error);
+    let failures = fail(ctx, tenant, error);
     ctx.feel_refusals();
     ctx.tell(&uid, &tenant.name());
     if matches!(error, Error::Waiting(_)) {

@@ -1,0 +1,226 @@
+//! The parts that are counted, each done for [`EVENTS`] tenants spread over all.
+
+use std::hint::black_box;
+
+use jiff::Timestamp;
+use secrecy::SecretString;
+use serde_json::json;
+
+use crate::api::RuntimeTenantStatus;
+use crate::contract::{Did, RuntimeTenantConfig, TenantId};
+use crate::domain::claims::{Claim, Claims, Live, Standing};
+use crate::domain::plan::{Findings, Look, Plan, View};
+use crate::domain::verdict::{Published, Verdict};
+use crate::domain::{ResourceName, Uid, compile, status};
+
+/// How many tenants each part is done for: enough that the seeds of hash maps even out.
+const EVENTS: usize = 100;
+
+/// What does a part once for each event; what it needs is made beforehand, and is not counted.
+type Work<'a> = Box<dyn FnMut() + 'a>;
+
+type Prepare = fn(&mut Site) -> Work<'_>;
+
+/// Each part's name, and what prepares it.
+pub const PARTS: [(&str, Prepare); 9] = [
+    ("claims: a spec with another number is seen, and its record", change),
+    ("claims: what a look starts from", view),
+    ("compile: what a spec claims", claimed),
+    ("compile: what a look calls for", plan),
+    ("JSON: a config with its secret, written", write),
+    ("JSON: a config, read", read),
+    ("E.164: ten numbers with white space", number),
+    ("status: of a tenant that was published", tell),
+    ("claims: a resource goes, and its record", go),
+];
+
+/// Tenants of 2 kB with two numbers each, all published.
+pub struct Site {
+    tenants: usize,
+    claims: Claims,
+}
+
+fn uid(tenant: usize) -> Uid {
+    Uid::new(format!("7c1f3a52-9d04-4a7e-8b1c-{tenant:012}"))
+}
+
+fn did(number: usize) -> Did {
+    Did::parse(&format!("+1555{number:08}")).expect("it is one")
+}
+
+fn id(tenant: usize) -> TenantId {
+    TenantId::parse(&format!("tenant-{tenant:05}")).expect("it is one")
+}
+
+fn claim(tenant: usize, dids: Vec<Did>) -> Claim {
+    Claim {
+        uid: uid(tenant),
+        name: ResourceName::new("default", &format!("tenant-{tenant:05}")),
+        created: 1_700_000_000,
+        tenant: id(tenant),
+        dids,
+        standing: Standing::Active,
+        told: Vec::new(),
+    }
+}
+
+fn live(tenant: usize, dids: Vec<Did>) -> Live {
+    Live { tenant: id(tenant), dids }
+}
+
+fn dids(tenant: usize) -> Vec<Did> {
+    vec![did(2 * tenant), did(2 * tenant + 1)]
+}
+
+/// A spec as the API server sends it.
+fn spec(tenant: usize) -> String {
+    let dids = dids(tenant);
+    json!({
+        "tenantId": id(tenant).as_str(),
+        "dids": [dids[0].as_str(), dids[1].as_str()],
+        "webhookSecretRef": { "name": "hook", "key": "webhookSecret" },
+        "caps": { "maxConcurrentCallsTenant": 10, "maxCallsPerMinuteTenant": 60 },
+        "stt": { "mode": "whisper_http", "whisperUrl": "http://whisper:9000/transcribe", "chunkMs": 100 },
+        "tts": { "mode": "kokoro_http", "kokoroUrl": "http://kokoro:8880/tts", "voice": "default" },
+        "transferProfiles": [{
+            "id": "sales", "name": "Sales", "responsibilities": ["orders", "prices"], "destination": "+15559990000",
+        }],
+        "quickReplies": [{ "match": ["opening hours"], "reply": "We are open on weekdays from nine to five." }],
+        "assistantContext": { "about": "We open on weekdays.\n".repeat(60) },
+        "deletionPolicy": "Delete",
+        "suspend": false,
+    })
+    .to_string()
+}
+
+fn draft(tenant: usize) -> RuntimeTenantConfig {
+    let spec = compile::read(&spec(tenant)).expect("it can be read");
+    compile::compile(&spec, &dids(tenant)).expect("it is valid")
+}
+
+impl Site {
+    pub fn of(tenants: usize) -> Self {
+        let mut claims = Claims::default();
+        for tenant in 0..tenants {
+            claims.upsert(claim(tenant, dids(tenant)));
+            claims.set_live(&uid(tenant), Some(live(tenant, dids(tenant))));
+        }
+        Self { tenants, claims }
+    }
+
+    /// The tenants that events are about.
+    fn events(&self) -> impl Iterator<Item = usize> + use<> {
+        let (tenants, step) = (self.tenants, (self.tenants / EVENTS).max(1));
+        (0..EVENTS).map(move |event| event * step % tenants)
+    }
+}
+
+fn change(site: &mut Site) -> Work<'_> {
+    let of = |tenant: usize| {
+        let mut dids = dids(tenant);
+        dids[1] = did(50_000_000 + tenant);
+        (claim(tenant, dids.clone()), live(tenant, dids))
+    };
+    let mut changes: Vec<_> = site.events().map(of).collect();
+    Box::new(move || {
+        for (claim, live) in changes.drain(..) {
+            let uid = claim.uid.clone();
+            black_box(site.claims.upsert(claim));
+            black_box(site.claims.set_live(&uid, Some(live)));
+        }
+    })
+}
+
+/// The last part: what went does not come back.
+fn go(site: &mut Site) -> Work<'_> {
+    let gone: Vec<_> = site.events().map(uid).collect();
+    Box::new(move || {
+        for uid in &gone {
+            black_box(site.claims.remove(uid));
+            black_box(site.claims.set_live(uid, None));
+        }
+    })
+}
+
+fn view(site: &mut Site) -> Work<'_> {
+    let seen: Vec<_> = site.events().map(uid).collect();
+    Box::new(move || {
+        for uid in &seen {
+            black_box(site.claims.handover(uid));
+            black_box(View::of(&site.claims, uid, |_| None));
+        }
+    })
+}
+
+fn claimed(site: &mut Site) -> Work<'_> {
+    let specs: Vec<_> = site.events().map(spec).collect();
+    Box::new(move || {
+        for spec in &specs {
+            black_box(compile::claimed(spec));
+        }
+    })
+}
+
+fn plan(site: &mut Site) -> Work<'_> {
+    let of = |tenant| (spec(tenant), View::of(&site.claims, &uid(tenant), |_| None));
+    let looks: Vec<_> = site.events().map(of).collect();
+    let findings = Findings::default();
+    Box::new(move || {
+        for (spec, view) in &looks {
+            let plan = Look { spec, generation: 1, view, findings: &findings }.plan();
+            assert!(matches!(plan, Plan::Publish(_)), "it is to be published");
+            black_box(plan);
+        }
+    })
+}
+
+fn write(site: &mut Site) -> Work<'_> {
+    let drafts: Vec<_> = site.events().map(draft).collect();
+    let secret = SecretString::from("whsec_0123456789abcdef");
+    Box::new(move || {
+        for draft in &drafts {
+            black_box(draft.with_secret(&secret).expect("it is a secret").to_json());
+        }
+    })
+}
+
+fn read(site: &mut Site) -> Work<'_> {
+    let texts: Vec<_> = site
+        .events()
+        .map(|tenant| serde_json::Value::from(draft(tenant).document().clone()).to_string())
+        .collect();
+    Box::new(move || {
+        for text in &texts {
+            black_box(RuntimeTenantConfig::parse(text).expect("it is a config"));
+        }
+    })
+}
+
+/// Ten for each event: one alone takes too little for the allocator's moods to even out.
+fn number(site: &mut Site) -> Work<'_> {
+    let of = |tenant| (0..10).map(move |digit| format!(" +1 555\u{a0}{tenant:07}{digit} "));
+    let texts: Vec<_> = site.events().flat_map(of).collect();
+    Box::new(move || {
+        for text in &texts {
+            black_box(Did::parse(text).expect("it is a number"));
+        }
+    })
+}
+
+fn tell(site: &mut Site) -> Work<'_> {
+    let at = |second: i64| Timestamp::from_second(1_700_000_000 + second).expect("it is a time");
+    let verdict = |tenant, generation| Verdict {
+        generation,
+        blocker: None,
+        live: Some(Published { dids: dids(tenant), hash: "0".repeat(64) }),
+        current: true,
+        lacking: Vec::new(),
+    };
+    let of = |tenant| (status::next(None, &verdict(tenant, 1), true, at(0)), verdict(tenant, 2));
+    let told: Vec<(RuntimeTenantStatus, Verdict)> = site.events().map(of).collect();
+    Box::new(move || {
+        for (before, verdict) in &told {
+            black_box(status::next(Some(before), verdict, true, at(60)));
+        }
+    })
+}
