@@ -30,7 +30,7 @@ const AT_ONCE: usize = 8;
 /// For how long the same is told again as a series.
 const SERIES: Duration = Duration::from_secs(360);
 /// How long a clean stop writes what is left: whoever takes over waits for it.
-const REST_WITHIN: Duration = Duration::from_secs(1);
+const REST_WITHIN: Duration = Duration::from_millis(500);
 /// Of how many events it is remembered that they were told.
 const REMEMBERED: usize = 1024;
 
