@@ -1,6 +1,6 @@
 # What a person does with this repository; `make` lists it.
 .DEFAULT_GOAL := help
-.PHONY: help tools cluster demo test chaos bench instructions fuzz schemathesis chart e2e fmt lint soak image image-check deny sbom
+.PHONY: help tools cluster demo test chaos bench bench-growth bench-day instructions fuzz schemathesis chart e2e fmt lint soak image image-check deny sbom
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -25,8 +25,14 @@ soak: tools ## Let random faults happen for SOAK_SECONDS (300); the same SOAK_SE
 	@SOAK_SECONDS=$${SOAK_SECONDS:-300} SOAK_SEED=$${SOAK_SEED:-$$(date +%s)} \
 		cargo test --locked --test chaos_redis soak:: -- --nocapture
 
-bench: tools ## Measure the operator with N tenants (1000) against what the API server and Redis allow
+bench: tools ## Measure the operator with N tenants (1000) against the limit; ROWS=flush,restart for some rows only
 	@cargo bench --locked --bench operator
+
+bench-growth: tools ## Measure what grows with the number of tenants, for SIZES (300,...,30000)
+	@cargo bench --locked --bench operator -- growth
+
+bench-day: tools ## Measure a bad day: edits, rotations and lookups at once on N tenants (10000), and a slow Redis
+	@cargo bench --locked --bench operator -- day
 
 instructions: tools ## Count the instructions of the pure parts anew, where a change is meant to change them (valgrind)
 	@UPDATE=1 cargo test --quiet --locked --workspace --test counts -- --nocapture

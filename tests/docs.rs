@@ -177,3 +177,13 @@ fn every_promise_names_tests_that_are_there() {
         assert!(row.starts_with("| ---") || named.is_match(row), "nothing shows this: {row}");
     }
 }
+
+#[test]
+fn the_page_of_performance_has_figures_of_each_benchmark() {
+    let page = text("docs/performance.md");
+    for name in ["operator", "growth", "day"] {
+        let (begin, end) = (format!("<!-- figures: {name} -->"), format!("<!-- end: {name} -->"));
+        let figures = page.split_once(&begin).and_then(|(_, rest)| rest.split_once(&end)).unwrap().0;
+        assert!(figures.contains("\n| --- |"), "{name} has no table: UPDATE=1 writes it");
+    }
+}

@@ -1,9 +1,10 @@
 //! How long nobody writes when the leader goes.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use crate::report::Spread;
-use crate::site::{Operator, Site};
+use crate::figure::Spread;
+use crate::operator::Operator;
+use crate::site::Site;
 
 /// How often a leader is stopped.
 const STOPS: usize = 5;
@@ -16,7 +17,7 @@ pub async fn stops(site: &Site, mut leader: Operator) -> (Spread, Operator) {
     for _ in 0..STOPS {
         let next = site.operator().await;
         let began = Instant::now();
-        let (stopped, ()) = tokio::join!(leader.process.stop(), wait_leading(&next));
+        let (stopped, ()) = tokio::join!(leader.process.stop(), next.wait_leading());
         spread.add(began.elapsed());
         stopped.unwrap();
         leader = next;
@@ -25,23 +26,15 @@ pub async fn stops(site: &Site, mut leader: Operator) -> (Spread, Operator) {
 }
 
 /// The same with leaders that are killed.
-pub async fn crashes(site: &Site, mut leader: Operator) -> Spread {
+pub async fn crashes(site: &Site, mut leader: Operator) -> (Spread, Operator) {
     let mut spread = Spread::default();
     for _ in 0..CRASHES {
         let next = site.operator().await;
         let began = Instant::now();
         leader.process.kill().await.unwrap();
-        wait_leading(&next).await;
+        next.wait_leading().await;
         spread.add(began.elapsed());
         leader = next;
     }
-    spread
-}
-
-async fn wait_leading(operator: &Operator) {
-    let began = Instant::now();
-    while operator.counter("runtime_operator_leading").await == 0 {
-        assert!(began.elapsed() < Duration::from_secs(60), "nobody takes over");
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
+    (spread, leader)
 }

@@ -1,19 +1,21 @@
 //! What the operator is given to do.
 
+use std::future::Future;
 use std::time::{Duration, Instant};
 
 use futures::{StreamExt, stream};
 use k8s_openapi::api::core::v1::Secret;
 use kube::Api;
-use kube::api::{DeleteParams, DynamicObject, ListParams, Patch, PatchParams, PostParams};
+use kube::api::{DeleteParams, DynamicObject, Patch, PatchParams, PostParams};
 use serde_json::{Value, json};
 
-use crate::site::{self, Site};
+use crate::site::{PATIENCE, Site};
 
 /// How many requests are under way at once.
-const CONCURRENCY: usize = 32;
+pub const CONCURRENCY: usize = 32;
 
 /// A tenant of 2 kB with two numbers and a Secret.
+#[derive(Clone)]
 pub struct Tenant {
     pub name: String,
     number: usize,
@@ -34,11 +36,15 @@ impl Tenant {
         format!("tenantcfg:{}", self.name)
     }
 
-    fn did(&self, which: usize) -> String {
+    pub fn did(&self, which: usize) -> String {
         format!("+1{}{:07}", self.series, self.number * 2 + which)
     }
 
-    fn resource(&self) -> Value {
+    pub fn resource(&self) -> DynamicObject {
+        serde_json::from_value(self.document()).unwrap()
+    }
+
+    fn document(&self) -> Value {
         json!({
             "apiVersion": "runtime.veralux.io/v1",
             "kind": "RuntimeTenant",
@@ -56,74 +62,58 @@ impl Tenant {
     }
 }
 
-pub async fn create(site: &Site, tenant: &Tenant) {
-    let secrets: Api<Secret> = Api::namespaced(site.client.clone(), site::NAMESPACE);
-    let secret =
-        json!({ "metadata": { "name": tenant.name }, "stringData": { "webhookSecret": "whsec_bench" } });
-    secrets.create(&PostParams::default(), &serde_json::from_value(secret).unwrap()).await.unwrap();
-    let resource: DynamicObject = serde_json::from_value(tenant.resource()).unwrap();
-    site.tenants().create(&PostParams::default(), &resource).await.unwrap();
-}
-
-pub async fn create_secrets(site: &Site, count: usize) {
-    let secrets: Api<Secret> = Api::namespaced(site.client.clone(), site::NAMESPACE);
-    stream::iter(0..count)
-        .for_each_concurrent(CONCURRENCY, |number| {
-            let secrets = secrets.clone();
-            async move {
-                let name = Tenant::numbered("t", number).name;
-                let secret =
-                    json!({ "metadata": { "name": name }, "stringData": { "webhookSecret": "whsec_bench" } });
-                secrets
-                    .create(&PostParams::default(), &serde_json::from_value(secret).unwrap())
-                    .await
-                    .unwrap();
-            }
-        })
-        .await;
-}
-
-pub async fn create_all(site: &Site, series: &str, count: usize) -> Duration {
+/// Does this for many, as many at once as are said.
+pub async fn all<T, F: Future<Output = ()>>(
+    items: impl IntoIterator<Item = T>,
+    at_once: usize,
+    act: impl FnMut(T) -> F,
+) -> Duration {
     let began = Instant::now();
-    stream::iter(0..count)
-        .for_each_concurrent(CONCURRENCY, |number| async move {
-            let resource: DynamicObject =
-                serde_json::from_value(Tenant::numbered(series, number).resource()).unwrap();
-            site.tenants().create(&PostParams::default(), &resource).await.unwrap();
-        })
-        .await;
+    stream::iter(items).for_each_concurrent(at_once, act).await;
     began.elapsed()
 }
 
-/// Lists everything in pages, as a client does that starts.
-pub async fn list_all(site: &Site) -> Duration {
-    let began = Instant::now();
-    let mut params = ListParams::default().limit(500);
-    loop {
-        let page = site.tenants().list(&params).await.unwrap();
-        match page.metadata.continue_.filter(|token| !token.is_empty()) {
-            Some(token) => params = params.continue_token(&token),
-            None => return began.elapsed(),
-        }
-    }
+pub async fn create(site: &Site, tenant: &Tenant) {
+    create_secret(site, tenant).await;
+    create_tenant(site, tenant).await;
 }
 
-pub async fn delete_all(site: &Site, series: &str) {
-    let all = site.tenants().list(&ListParams::default()).await.unwrap();
-    stream::iter(all.items.into_iter().filter_map(|item| item.metadata.name))
-        .filter(|name| std::future::ready(name.starts_with(&format!("{series}-"))))
-        .for_each_concurrent(CONCURRENCY, |name| async move {
-            site.tenants().delete(&name, &DeleteParams::default()).await.unwrap();
-        })
-        .await;
+pub async fn create_secret(site: &Site, tenant: &Tenant) {
+    let secret =
+        json!({ "metadata": { "name": tenant.name }, "stringData": { "webhookSecret": "whsec_bench" } });
+    let secret: Secret = serde_json::from_value(secret).unwrap();
+    site.secrets().create(&PostParams::default(), &secret).await.unwrap();
+}
+
+pub async fn create_tenant(site: &Site, tenant: &Tenant) {
+    site.tenants().create(&PostParams::default(), &tenant.resource()).await.unwrap();
 }
 
 pub async fn delete(site: &Site, tenant: &Tenant) {
     site.tenants().delete(&tenant.name, &DeleteParams::default()).await.unwrap();
 }
 
+/// Sets the webhook secret's value.
 pub async fn rotate(site: &Site, tenant: &Tenant, value: &str) {
-    let secrets: Api<Secret> = Api::namespaced(site.client.clone(), site::NAMESPACE);
     let patch = json!({ "stringData": { "webhookSecret": value } });
-    secrets.patch(&tenant.name, &PatchParams::default(), &Patch::Merge(patch)).await.unwrap();
+    site.secrets().patch(&tenant.name, &PatchParams::default(), &Patch::Merge(patch)).await.unwrap();
+}
+
+/// Merges this into the spec.
+pub async fn edit(tenants: &Api<DynamicObject>, name: &str, spec: Value) {
+    let patch = Patch::Merge(json!({ "spec": spec }));
+    tenants.patch(name, &PatchParams::default(), &patch).await.unwrap();
+}
+
+/// Waits until the resource has its status: the next sample begins at rest.
+pub async fn wait_told(site: &Site, tenant: &Tenant) {
+    let began = Instant::now();
+    loop {
+        let object = site.tenants().get(&tenant.name).await.unwrap();
+        let told = object.data["status"]["observedGeneration"].as_i64();
+        if told.is_some() && told == object.metadata.generation {
+            return;
+        }
+        assert!(began.elapsed() < PATIENCE, "{} gets no status", tenant.name);
+    }
 }

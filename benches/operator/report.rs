@@ -1,97 +1,233 @@
 //! Figures, as people and programs read them.
 
 use std::fmt::Write;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use crate::site::Operator;
+use crate::figure::{Figure, GOAL_TENANTS, Goal, megabytes, short};
+use crate::machine::Machine;
+use crate::requests::Counts;
+use crate::usage::Cost;
+use crate::{page, plot};
 
-/// Durations of one kind.
-#[derive(Default)]
-pub struct Spread(Vec<Duration>);
+/// A line of the table.
+pub struct Row {
+    name: String,
+    figure: Figure,
+    limit: Option<(&'static str, Duration)>,
+    goal: Option<Goal>,
+    cost: Option<Cost>,
+}
 
-impl Spread {
-    pub fn add(&mut self, duration: Duration) {
-        self.0.push(duration);
+impl Row {
+    pub fn new(name: impl Into<String>, figure: Figure) -> Self {
+        Self { name: name.into(), figure, limit: None, goal: None, cost: None }
     }
 
-    fn quantile(&self, percent: usize) -> Duration {
-        let mut sorted = self.0.clone();
-        sorted.sort();
-        sorted[(sorted.len() * percent / 100).min(sorted.len() - 1)]
+    /// What the API server and Redis take for the same alone, where that was measured.
+    pub fn limit(mut self, name: &'static str, limit: Option<Duration>) -> Self {
+        self.limit = limit.map(|limit| (name, limit));
+        self
+    }
+
+    pub fn goal(mut self, goal: Goal) -> Self {
+        self.goal = Some(goal);
+        self
+    }
+
+    pub fn cost(mut self, cost: Cost) -> Self {
+        self.cost = Some(cost);
+        self
+    }
+
+    fn ratio(&self) -> Option<f64> {
+        Some(self.figure.typical()?.as_secs_f64() / self.limit?.1.as_secs_f64())
+    }
+
+    fn met(&self, tenants: usize) -> Option<bool> {
+        self.goal.as_ref()?.met(&self.figure, self.ratio(), tenants)
+    }
+
+    fn line(&self, tenants: usize) -> String {
+        let limit = self.limit.map(|(name, limit)| format!("{} ({name})", short(limit))).unwrap_or_default();
+        let ratio = self.ratio().map(|ratio| format!("{ratio:.2}x")).unwrap_or_default();
+        let goal = self.goal.as_ref().map(Goal::text).unwrap_or_default();
+        let met = match (self.met(tenants), &self.goal) {
+            (Some(true), _) => "met".to_owned(),
+            (Some(false), _) => "**not met**".to_owned(),
+            (None, Some(Goal::Ratio(_))) => "limit not measured".to_owned(),
+            (None, Some(_)) => format!("set for {GOAL_TENANTS}"),
+            (None, None) => String::new(),
+        };
+        let figures = self.figure.cells().join(" | ");
+        format!("| {} | {figures} | {limit} | {ratio} | {goal} | {met} |", self.name)
+    }
+
+    fn cost_line(&self, cost: &Cost) -> String {
+        let each = cost.each.max(1) as f64;
+        let cpu = cost.cpu.as_secs_f64();
+        format!(
+            "| {} | {} | {cpu:.2} s | {:.2} ms | {} | {} | {} MB | {} MB |",
+            self.name,
+            cost.each,
+            cpu * 1000.0 / each,
+            per(&cost.redis, each),
+            per(&cost.kube, each),
+            megabytes(cost.memory.0),
+            megabytes(cost.memory.1),
+        )
+    }
+
+    fn json(&self, tenants: usize) -> Value {
+        let mut value = json!({ "name": self.name, "figure": self.figure.json() });
+        if let Some((name, limit)) = self.limit {
+            value["limit"] = json!({ "name": name, "seconds": limit.as_secs_f64(), "ratio": self.ratio() });
+        }
+        if let Some(goal) = &self.goal {
+            value["goal"] = json!({ "text": goal.text(), "met": self.met(tenants) });
+        }
+        if let Some(cost) = &self.cost {
+            value["cost"] = json!({
+                "each": cost.each,
+                "cpuSeconds": cost.cpu.as_secs_f64(),
+                "redisCommands": cost.redis,
+                "kubernetesRequests": cost.kube,
+                "rssBytes": cost.memory.0,
+                "peakBytes": cost.memory.1,
+            });
+        }
+        value
     }
 }
 
+/// Each kind per tenant or sample, the most frequent first; what happened a few times in all is left out.
+fn per(counts: &Counts, each: f64) -> String {
+    let mut kinds: Vec<(&String, f64)> = counts
+        .iter()
+        .map(|(kind, count)| (kind, *count as f64 / each))
+        .filter(|(_, count)| *count >= 0.005)
+        .collect();
+    kinds.sort_by(|(_, one), (_, other)| other.total_cmp(one));
+    let sum: f64 = kinds.iter().map(|(_, count)| count).sum();
+    // A bar between a command and its part would be one between columns.
+    let kinds: Vec<String> =
+        kinds.iter().map(|(kind, count)| format!("{} {count:.2}", kind.replace('|', " "))).collect();
+    if kinds.is_empty() { "0".to_owned() } else { format!("{sum:.2}: {}", kinds.join(", ")) }
+}
+
+/// All that one run gives.
 pub struct Report {
+    name: &'static str,
     tenants: usize,
     began: Instant,
-    rows: Vec<(String, String)>,
-    json: serde_json::Map<String, Value>,
+    machine: Machine,
+    sections: Vec<(String, Vec<Row>)>,
 }
 
 impl Report {
-    pub fn new(tenants: usize) -> Self {
-        Self { tenants, began: Instant::now(), rows: Vec::new(), json: serde_json::Map::new() }
+    pub fn new(name: &'static str, tenants: usize) -> Self {
+        Self { name, tenants, began: Instant::now(), machine: Machine::watched(), sections: Vec::new() }
     }
 
     pub fn say(&self, what: &str) {
         eprintln!("bench: {:>6.1} s  {what}", self.began.elapsed().as_secs_f64());
     }
 
-    fn row(&mut self, what: &str, text: String, value: Value) {
-        eprintln!("bench: {:>6.1} s    {what}: {text}", self.began.elapsed().as_secs_f64());
-        self.rows.push((what.to_owned(), text));
-        self.json.insert(what.to_owned(), value);
+    /// What comes now goes into a table of its own.
+    pub fn section(&mut self, title: &str) {
+        self.say(title);
+        self.sections.push((title.to_owned(), Vec::new()));
     }
 
-    pub fn time(&mut self, what: &str, took: Duration, limit: Option<(&str, Duration)>) {
-        let seconds = took.as_secs_f64();
-        let mut text = format!("{seconds:.3} s");
-        let mut value = json!({ "seconds": seconds });
-        if let Some((name, limit)) = limit {
-            let ratio = seconds / limit.as_secs_f64();
-            let _ = write!(text, ", {ratio:.2}x the {name} ({:.3} s)", limit.as_secs_f64());
-            value["ratio"] = json!(ratio);
-            value["limitSeconds"] = json!(limit.as_secs_f64());
+    pub fn row(&mut self, row: Row) {
+        self.say(&row.line(self.tenants));
+        if let Some(cost) = &row.cost {
+            self.say(&format!("  {}", row.cost_line(cost)));
         }
-        self.row(what, text, value);
+        self.sections.last_mut().unwrap().1.push(row);
     }
 
-    pub fn spread(&mut self, what: &str, spread: &Spread) {
-        let [p50, p95, p99, max] =
-            [50, 95, 99, 100].map(|percent| spread.quantile(percent).as_secs_f64() * 1000.0);
-        let text = format!("p50 {p50:.2} ms, p95 {p95:.2} ms, p99 {p99:.2} ms, max {max:.2} ms");
-        self.row(what, text, json!({ "p50Ms": p50, "p95Ms": p95, "p99Ms": p99, "maxMs": max }));
+    fn rows(&self) -> impl Iterator<Item = &Row> {
+        self.sections.iter().flat_map(|(_, rows)| rows)
     }
 
-    pub fn count(&mut self, what: &str, count: u64) {
-        self.row(what, count.to_string(), json!(count));
+    /// Whether no goal is missed.
+    pub fn is_good(&self) -> bool {
+        self.rows().all(|row| row.met(self.tenants) != Some(false))
     }
 
-    pub fn ratio(&mut self, what: &str, ratio: f64) {
-        self.row(what, format!("{:.2} %", ratio * 100.0), json!(ratio));
-    }
-
-    pub fn memory(&mut self, when: &str, operator: &Operator) {
-        let (now, peak) = operator.memory();
-        let text = format!("{} MB, peak {} MB", now / 1_000_000, peak / 1_000_000);
-        self.row(&format!("memory {when}"), text, json!({ "rss": now, "peak": peak }));
-    }
-
-    pub fn finish(mut self) {
-        let load = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
-        let mut table = format!("{} tenants; load average at the end {}\n\n", self.tenants, load.trim());
-        table.push_str("| what | figure |\n| --- | --- |\n");
-        for (what, text) in &self.rows {
-            let _ = writeln!(table, "| {what} | {text} |");
+    fn markdown(&self) -> String {
+        let mut text = format!(
+            "{} tenants, a run of {:.0} s. {}\n",
+            self.tenants,
+            self.began.elapsed().as_secs_f64(),
+            self.machine.otherwise().say()
+        );
+        for (title, rows) in self.sections.iter().filter(|(_, rows)| !rows.is_empty()) {
+            let _ = write!(text, "\n### {}\n\n", capital(title));
+            text.push_str("| what | p50 | p95 | p99 | time or max | limit | ratio | goal | |\n");
+            text.push_str("| --- | --- | --- | --- | --- | --- | --- | --- | --- |\n");
+            for row in rows {
+                let _ = writeln!(text, "{}", row.line(self.tenants));
+            }
         }
-        self.json.insert("tenants".to_owned(), json!(self.tenants));
-        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/target/bench");
-        std::fs::create_dir_all(folder).unwrap();
-        let name = format!("{folder}/operator-{}", self.tenants);
-        std::fs::write(format!("{name}.md"), &table).unwrap();
-        std::fs::write(format!("{name}.json"), serde_json::to_string_pretty(&self.json).unwrap()).unwrap();
-        println!("\n{table}");
+        let costs: Vec<String> =
+            self.rows().filter_map(|row| Some(row.cost_line(row.cost.as_ref()?))).collect();
+        if !costs.is_empty() {
+            text.push_str("\n### What each costs\n\n");
+            text.push_str("| what | tenants or samples | operator's CPU | each | Redis commands each ");
+            text.push_str("| Kubernetes requests each | RSS | peak |\n");
+            text.push_str("| --- | --- | --- | --- | --- | --- | --- | --- |\n");
+            text.push_str(&costs.join("\n"));
+            text.push('\n');
+        }
+        text
     }
+
+    fn json(&self) -> Value {
+        let otherwise = self.machine.otherwise();
+        let rows = self.rows().map(|row| row.json(self.tenants));
+        json!({
+            "tenants": self.tenants,
+            "seconds": self.began.elapsed().as_secs_f64(),
+            "machine": {
+                "cores": otherwise.cores,
+                "loadBefore": otherwise.load,
+                "othersShare": otherwise.others,
+                "oursShare": otherwise.ours,
+                "busy": otherwise.is_busy(),
+            },
+            "rows": rows.collect::<Vec<_>>(),
+        })
+    }
+
+    /// Prints the tables, writes them and the JSON to `target/bench`, and with `UPDATE` into the page.
+    pub fn finish(self) {
+        let text = self.markdown();
+        write(&format!("{}-{}.md", self.name, self.tenants), &text);
+        let json = serde_json::to_string_pretty(&self.json()).unwrap();
+        write(&format!("{}-{}.json", self.name, self.tenants), &json);
+        page::update(self.name, &text);
+        let ratios: Vec<(String, f64)> =
+            self.rows().filter_map(|row| Some((row.name.clone(), row.ratio()?))).collect();
+        if !ratios.is_empty() {
+            let drawing = plot::bars("Times the limit", "x", &ratios);
+            page::drawing(&format!("{}-ratios.svg", self.name), &drawing);
+        }
+        println!("\n{text}");
+    }
+}
+
+fn capital(text: &str) -> String {
+    let mut chars = text.chars();
+    chars.next().map(|first| first.to_uppercase().chain(chars).collect()).unwrap_or_default()
+}
+
+/// A file in `target/bench`.
+pub fn write(name: &str, text: &str) {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/bench");
+    std::fs::create_dir_all(&folder).unwrap();
+    std::fs::write(folder.join(name), text).unwrap();
 }

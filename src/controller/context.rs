@@ -5,13 +5,15 @@ use std::time::Instant;
 
 use futures::channel::mpsc::UnboundedSender;
 use kube::Client;
-use kube::runtime::events::Recorder;
 use kube::runtime::reflector::{self, ObjectRef};
 use tokio::sync::RwLock;
 use tracing::Span;
 
+use super::burst::{Hand, Wanted};
 use super::error::Error;
+use super::events::{Events, Told};
 use super::health::Health;
+use super::rush::Rush;
 use super::secrets::Version;
 use super::state::State;
 use super::tenant::{Tenant, reference};
@@ -38,7 +40,9 @@ pub struct Context {
     /// The resources as the watch shows them.
     pub tenants: reflector::Store<Tenant>,
     /// Writes events.
-    pub recorder: Recorder,
+    pub events: Events,
+    /// Who gives way to whom.
+    pub rush: Rush,
     /// What is counted.
     pub metrics: Metrics,
     /// Who leads: told when Redis refuses a write.
@@ -50,6 +54,12 @@ pub struct Context {
     pub looks: UnboundedSender<ObjectRef<Tenant>>,
     /// Resources to write the status of, after and never before.
     pub tellings: UnboundedSender<ObjectRef<Tenant>>,
+    /// Secrets that were listed for looks which are about to begin.
+    pub hand: Hand,
+    /// Resources to look at once their Secrets are listed.
+    pub bursts: UnboundedSender<Wanted>,
+    /// Events to write, after what they tell of.
+    pub told: UnboundedSender<Told>,
     /// Resources that vanished, of which keys may be left.
     pub gone: UnboundedSender<Uid>,
     pub(super) state: Mutex<State>,

@@ -6,6 +6,7 @@ use tokio::sync::watch as channel;
 use tokio::time::{Instant, sleep, sleep_until};
 use tracing::{debug, info, warn};
 
+use super::burst;
 use super::context::Context;
 use super::error::Hold;
 use super::repairs::{Repairs, Ruling};
@@ -157,7 +158,7 @@ impl<'a> Lead<'a> {
             Ok(()) => {
                 self.again = false;
                 self.set(Ok(epoch));
-                self.ctx.look_at_all();
+                burst::look_at_all(self.ctx);
             }
             Err(error) => {
                 self.again = true;
@@ -189,17 +190,7 @@ impl<'a> Lead<'a> {
 async fn load(ctx: &Context) -> Result<(), StoreError> {
     let mut records = ctx.store.records(&ctx.cluster).await?;
     // Another operator of this cluster, which watches other namespaces, has its own.
-    records.retain(|record| ctx.watches(&record.owner.namespace));
-    let tenants: Vec<_> = records.iter().map(|record| record.tenant.clone()).collect();
-    let found = ctx.store.inspect(&tenants).await?;
-    let records: Vec<_> = records
-        .into_iter()
-        .zip(found)
-        .map(|(record, found)| {
-            let intact = found.intact && found.record.as_ref() == Some(&record);
-            (record, intact)
-        })
-        .collect();
+    records.retain(|(record, _)| ctx.watches(&record.owner.namespace));
     let broken = records.iter().filter(|(_, intact)| !intact).count();
     ctx.metrics.drifted(Drift::Record, broken);
     info!(records = records.len(), broken, "Redis was read");

@@ -8,8 +8,11 @@
 //! | `state` | what is known: claims, Secrets' versions, ownership records |
 //! | `turns` | gives each resource its turn, for a look and for being told |
 //! | `prepare` | what one resource calls for, as a value |
+//! | `burst` | lists Secrets where many are wanted at once |
 //! | `reconcile` | has it done in Redis, and notes what came of it |
-//! | `tell` | finalizer, status, events, after the publish |
+//! | `tell` | finalizer and status, after the publish |
+//! | `events` | events, in a place of their own |
+//! | `rush` | who comes first while there is more to write than the API server takes |
 //! | `lead` | begins to write when this replica leads, and hears what Redis tells |
 //! | `repairs` | how often keys are set right that somebody else changes again and again |
 //! | `audit` | finds what sends no message |
@@ -18,9 +21,11 @@
 
 mod ask;
 mod audit;
+mod burst;
 mod context;
 mod enduring;
 mod error;
+mod events;
 mod health;
 mod lead;
 mod orphans;
@@ -28,6 +33,7 @@ mod prepare;
 mod pulse;
 mod reconcile;
 mod repairs;
+mod rush;
 mod secrets;
 mod state;
 mod tell;
@@ -41,7 +47,6 @@ use std::time::{Duration, Instant};
 use futures::channel::mpsc::{UnboundedReceiver, unbounded};
 use futures::{FutureExt, StreamExt};
 use kube::Client;
-use kube::runtime::events::{Recorder, Reporter};
 use kube::runtime::reflector::{ObjectRef, store::Writer};
 use tokio::sync::RwLock;
 use tracing::{debug, info, warn};
@@ -50,12 +55,15 @@ use crate::domain::Uid;
 use crate::leader::Leader;
 use crate::store::{ClusterId, Store};
 use crate::telemetry::Metrics;
+use burst::{Hand, Wanted};
 use context::Context;
 pub use enduring::WATCH_SILENCE;
 use error::Error;
 pub use error::{ERRORS, Hold};
+use events::{Events, Told};
 pub use health::Health;
 use lead::Lead;
+use rush::Rush;
 use state::State;
 use tenant::Tenant;
 use turns::Action;
@@ -117,6 +125,8 @@ impl Default for Pace {
 struct Queues {
     looks: UnboundedReceiver<ObjectRef<Tenant>>,
     tellings: UnboundedReceiver<ObjectRef<Tenant>>,
+    bursts: UnboundedReceiver<Wanted>,
+    told: UnboundedReceiver<Told>,
     gone: UnboundedReceiver<Uid>,
 }
 
@@ -177,9 +187,9 @@ impl Controller {
         let writer = Writer::default();
         let (looks, looks_out) = unbounded();
         let (tellings, tellings_out) = unbounded();
+        let (bursts, bursts_out) = unbounded();
+        let (told, told_out) = unbounded();
         let (gone, gone_out) = unbounded();
-        let reporter =
-            Reporter { controller: "runtime-operator".into(), instance: Some(self.identity.clone()) };
         let ctx = Context {
             client: self.client.clone(),
             store: self.store.clone(),
@@ -188,16 +198,27 @@ impl Controller {
             namespaces: self.namespaces.clone(),
             health,
             tenants: writer.as_reader(),
-            recorder: Recorder::new(self.client.clone(), reporter),
+            events: Events::new(self.client.clone(), self.identity.clone()),
+            rush: Rush::default(),
             metrics: self.metrics.clone(),
             leader: self.leader.clone(),
             steps: RwLock::new(()),
             looks,
             tellings,
+            hand: Hand::default(),
+            bursts,
+            told,
             gone,
             state: Mutex::new(State::default()),
         };
-        (Arc::new(ctx), Queues { looks: looks_out, tellings: tellings_out, gone: gone_out }, writer)
+        let queues = Queues {
+            looks: looks_out,
+            tellings: tellings_out,
+            bursts: bursts_out,
+            told: told_out,
+            gone: gone_out,
+        };
+        (Arc::new(ctx), queues, writer)
     }
 }
 
@@ -211,7 +232,11 @@ async fn beat(ctx: &Context) {
 }
 
 /// Looks at what the queues hold until `stop` is done, then finishes what runs.
-async fn work(ctx: &Arc<Context>, queues: Queues, stop: impl Future<Output = ()> + Clone + Send + 'static) {
+async fn work(
+    ctx: &Arc<Context>,
+    mut queues: Queues,
+    stop: impl Future<Output = ()> + Clone + Send + 'static,
+) {
     let looks = turns::take(queues.looks.take_until(stop.clone()), LOOKS, |name| async move {
         let mut action = Action::await_change();
         if let Some(tenant) = ctx.tenants.get(&name) {
@@ -227,7 +252,14 @@ async fn work(ctx: &Arc<Context>, queues: Queues, stop: impl Future<Output = ()>
         let told = tell::tell(Arc::clone(&tenant), Arc::clone(ctx)).await;
         told.unwrap_or_else(|error| tell_again(&tenant, &error, ctx))
     });
-    futures::join!(looks, tellings, orphans::remove_gone(ctx, queues.gone.take_until(stop)));
+    futures::join!(
+        looks,
+        tellings,
+        burst::run(ctx, queues.bursts.take_until(stop.clone())),
+        orphans::remove_gone(ctx, queues.gone.take_until(stop.clone())),
+        events::write_all(ctx, &mut queues.told, stop),
+    );
+    events::write_rest(ctx, &mut queues.told).await;
 }
 
 fn tell_again(tenant: &Tenant, error: &Error, ctx: &Context) -> Action {

@@ -9,14 +9,15 @@ use k8s_openapi::Resource;
 use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::api::core::v1::ObjectReference;
 use kube::Api;
-use kube::runtime::events::{Event, EventType};
 use tokio::time::{Instant, interval, sleep};
 use tracing::{error, info, warn};
 
 use super::Pace;
 use super::context::Context;
 use super::error::Error;
+use super::events::Told;
 use super::reconcile::{jittered, settle};
+use super::state::Note;
 use crate::domain::Uid;
 use crate::leader::LEASE;
 
@@ -108,19 +109,12 @@ async fn hold_back(ctx: &Context, orphans: usize, records: usize) {
         uid: lease.and_then(|lease| lease.metadata.uid),
         ..ObjectReference::default()
     };
-    let event = Event {
-        type_: EventType::Warning,
-        reason: "SweepHeldBack".to_owned(),
-        note: Some(format!(
-            "{orphans} of {records} ownership records in Redis have lost their resource, which are too many at once: none is \
-             removed, and their numbers stay live. Restore the resources, or remove what is left of them by hand"
-        )),
-        action: "Sweep".to_owned(),
-        secondary: None,
-    };
-    if let Err(error) = ctx.recorder.publish(&event, &about).await {
-        warn!(%error, "the event about it is not written");
-    }
+    let message = format!(
+        "{orphans} of {records} ownership records in Redis have lost their resource, which are too many at once: none is \
+         removed, and their numbers stay live. Restore the resources, or remove what is left of them by hand"
+    );
+    // The queue is closed only when the process is about to end.
+    drop(ctx.told.unbounded_send(Told::now(about, "Sweep", Note::warning("SweepHeldBack", message))));
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use tracing::{Instrument, trace_span};
 use super::ask;
 use super::context::Context;
 use super::error::Error;
-use super::secrets::{self, Resolved};
+use super::secrets::{self, Resolved, SecretKey, Version};
 use super::state::{secret_key, told};
 use super::tenant::Tenant;
 use crate::api;
@@ -58,6 +58,9 @@ pub async fn prepare(ctx: &Context, uid: &Uid, view: View, findings: &Findings) 
     if tenant.is_deleting() {
         return Ok(part(plan::deleted(tenant.spec(), told(tenant.status()), &view)));
     }
+    if let Some(outcome) = unchanged(ctx, uid, &tenant, &view) {
+        return Ok(Prepared::Settled(outcome));
+    }
     let findings = Some(findings).filter(|findings| findings.generation == tenant.generation());
     let findings = findings.cloned().unwrap_or_default();
     let look =
@@ -67,6 +70,15 @@ pub async fn prepare(ctx: &Context, uid: &Uid, view: View, findings: &Findings) 
         Plan::Remove(farewell) => Ok(remove(uid, farewell, view.doubts)),
         Plan::Publish(wanted) => Publish { ctx, tenant: &tenant, look, wanted: &wanted }.prepare().await,
     }
+}
+
+/// Nearly all that are looked at after a start are live as they are wanted.
+fn unchanged(ctx: &Context, uid: &Uid, tenant: &Tenant, view: &View) -> Option<Outcome> {
+    let (hash, secret) = {
+        let state = ctx.state();
+        (state.entry(uid)?.hash.clone()?, state.secrets.version_for(uid)?.clone())
+    };
+    plan::unchanged(view, tenant.generation(), hash, ctx.recorded(secret))
 }
 
 fn remove(uid: &Uid, farewell: Farewell, doubts: u64) -> Prepared {
@@ -89,19 +101,31 @@ impl Publish<'_> {
         let Some(version) = self.ctx.state().secret_version(&wanted) else {
             return Ok(self.without(secrets::fault(&wanted, SecretFaultKind::NotFound)));
         };
-        let fingerprint = self.look.fingerprint(self.wanted, self.ctx.recorded(version));
+        let fingerprint = self.look.fingerprint(self.wanted, self.ctx.recorded(version.clone()));
         if self.look.is_recorded(self.wanted, &fingerprint)
             && (self.look.view.verified || self.verify(&fingerprint).await?)
         {
             return Ok(Prepared::Settled(Outcome::Seen(self.look.published(self.wanted))));
         }
         self.predecessors_are_gone().await?;
-        let span = trace_span!(target: TRACES, "secret", otel.kind = "client");
-        let read = secrets::read(&self.ctx.client, &wanted).instrument(span).await;
-        match read.map_err(|error| Error::ReadSecret(self.tenant.name().to_string(), error))? {
+        match self.read(&wanted, &version).await? {
             Ok(secret) => Ok(self.step(secret)),
             Err(fault) => Ok(self.without(fault)),
         }
+    }
+
+    /// The Secret, which is in this version by all that is known.
+    async fn read(
+        &self,
+        wanted: &SecretKey,
+        version: &Version,
+    ) -> Result<Result<Resolved, SecretFault>, Error> {
+        if let Some(listed) = self.ctx.hand.take(&self.tenant.uid(), &wanted.secret, version) {
+            return Ok(listed.resolve(wanted));
+        }
+        let span = trace_span!(target: TRACES, "secret", otel.kind = "client");
+        let read = secrets::read(&self.ctx.client, wanted).instrument(span).await;
+        read.map_err(|error| Error::ReadSecret(self.tenant.name().to_string(), error))
     }
 
     /// Owners by record that no watch shows yield to it, if that is so because they are gone.

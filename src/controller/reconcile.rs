@@ -39,6 +39,7 @@ pub async fn reconcile(tenant: Arc<Tenant>, ctx: Arc<Context>) -> Result<Action,
     let look = ctx.health.pulse().look();
     let settled = settle(&ctx, &uid).instrument(span).await;
     drop(look);
+    ctx.hand.done(&uid);
     ctx.metrics.looked(began.elapsed());
     match settled {
         Ok(()) => {}
@@ -332,7 +333,11 @@ fn conclude(
     }
     for ((uid, todo), applied) in todos.into_iter().zip(applied) {
         ctx.metrics.applied(&applied);
-        if todo.repair && matches!(applied, Applied::Published { .. }) {
+        let published = matches!(applied, Applied::Published { .. });
+        if published {
+            ctx.rush.published(Instant::now());
+        }
+        if todo.repair && published {
             ctx.metrics.repaired.inc();
         }
         log(uid, &todo, &applied);
@@ -346,7 +351,7 @@ fn conclude(
         let intact = state.entry(uid).is_some_and(|entry| entry.doubts == todo.doubts);
         if let Some(entry) = state.entry_mut(uid) {
             entry.notes.extend(notes(&todo, &applied));
-            entry.wrote |= matches!(applied, Applied::Published { .. });
+            entry.wrote |= published;
             entry.outcome = todo.outcome;
         }
         let touched = state.record(uid, todo.after, intact);

@@ -1,11 +1,15 @@
 //! Webhook secrets: which version a Secret has is known from a watch of metadata; its value is read when a publish
 //! needs it and lives no longer than that.
 
-use std::collections::{BTreeSet, HashMap};
+use std::borrow::Cow;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
+use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::Secret;
-use kube::{Api, Client};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use kube::{Api, Client, Resource};
 use secrecy::SecretString;
+use serde::{Deserialize, Deserializer};
 
 use crate::domain::verdict::{SecretFault, SecretFaultKind};
 use crate::domain::{ResourceName, Uid};
@@ -43,6 +47,22 @@ impl SecretIndex {
         self.versions.get(self.uses.get(uid)?)
     }
 
+    /// The Secret that a resource refers to, whether it exists or not.
+    #[must_use]
+    pub fn used_by(&self, uid: &Uid) -> Option<&ResourceName> {
+        self.uses.get(uid)
+    }
+
+    /// How many Secrets there are in each namespace.
+    #[must_use]
+    pub fn count_by_namespace(&self) -> HashMap<&str, usize> {
+        let mut counts = HashMap::new();
+        for secret in self.versions.keys() {
+            *counts.entry(&*secret.namespace).or_default() += 1;
+        }
+        counts
+    }
+
     /// A Secret was seen, changed or found gone. Says who refers to it, if anything is new.
     pub fn see(&mut self, secret: &ResourceName, version: Option<Version>) -> Vec<Uid> {
         if self.versions.get(secret) == version.as_ref() {
@@ -75,6 +95,58 @@ impl SecretIndex {
     }
 }
 
+/// A Secret with its values, as it was read. Never printed.
+#[derive(Deserialize)]
+pub struct SecretValue {
+    metadata: SecretMetadata,
+    data: Option<BTreeMap<String, ByteString>>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct SecretMetadata {
+    name: Option<String>,
+    namespace: Option<String>,
+    uid: Option<String>,
+    resource_version: Option<String>,
+}
+
+impl SecretValue {
+    /// Its name; empty only for one that no API server sent.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        self.metadata.name.as_deref().unwrap_or_default()
+    }
+
+    /// Whether it is this version of a Secret of this name.
+    #[must_use]
+    pub fn is(&self, name: &str, version: &Version) -> bool {
+        self.name() == name && self.version() == *version
+    }
+
+    fn version(&self) -> Version {
+        version(self.metadata.uid.as_deref(), self.metadata.resource_version.as_deref())
+    }
+
+    /// The value that is wanted, or what is wrong with it.
+    pub fn resolve(&self, wanted: &SecretKey) -> Result<Resolved, SecretFault> {
+        extract(self.data.as_ref().and_then(|data| data.get(&wanted.key)), self.version(), wanted)
+    }
+}
+
+impl From<Secret> for SecretValue {
+    fn from(secret: Secret) -> Self {
+        let meta = secret.metadata;
+        let metadata = SecretMetadata {
+            name: meta.name,
+            namespace: meta.namespace,
+            uid: meta.uid,
+            resource_version: meta.resource_version,
+        };
+        Self { metadata, data: secret.data }
+    }
+}
+
 /// A webhook secret that was read.
 #[derive(Debug)]
 pub struct Resolved {
@@ -89,7 +161,7 @@ pub struct Resolved {
 pub async fn read(client: &Client, wanted: &SecretKey) -> Result<Result<Resolved, SecretFault>, kube::Error> {
     let secrets: Api<Secret> = Api::namespaced(client.clone(), &wanted.secret.namespace);
     Ok(match secrets.get_opt(&wanted.secret.name).await {
-        Ok(Some(secret)) => extract(secret, wanted),
+        Ok(Some(secret)) => SecretValue::from(secret).resolve(wanted),
         Ok(None) => Err(fault(wanted, SecretFaultKind::NotFound)),
         // A status that refuses stays so until somebody changes a Role.
         Err(kube::Error::Api(status)) if matches!(status.code, 401 | 403) => {
@@ -99,24 +171,65 @@ pub async fn read(client: &Client, wanted: &SecretKey) -> Result<Result<Resolved
     })
 }
 
-fn extract(secret: Secret, wanted: &SecretKey) -> Result<Resolved, SecretFault> {
-    let version = version(secret.metadata.uid.as_deref(), secret.metadata.resource_version.as_deref());
-    let bytes = secret
-        .data
-        .and_then(|mut data| data.remove(&wanted.key))
-        .ok_or_else(|| fault(wanted, SecretFaultKind::KeyNotFound))?;
-    let mut value = String::from_utf8(bytes.0).map_err(|_| fault(wanted, SecretFaultKind::NotUtf8))?;
+fn extract(
+    bytes: Option<&ByteString>,
+    version: Version,
+    wanted: &SecretKey,
+) -> Result<Resolved, SecretFault> {
+    let bytes = bytes.ok_or_else(|| fault(wanted, SecretFaultKind::KeyNotFound))?;
+    let value = std::str::from_utf8(&bytes.0).map_err(|_| fault(wanted, SecretFaultKind::NotUtf8))?;
     // `kubectl create secret --from-file` takes an editor's last newline along.
-    if value.ends_with('\n') {
-        value.pop();
-        if value.ends_with('\r') {
-            value.pop();
-        }
-    }
+    let value = value.strip_suffix('\n').map_or(value, |value| value.strip_suffix('\r').unwrap_or(value));
     if value.is_empty() {
         return Err(fault(wanted, SecretFaultKind::Empty));
     }
     Ok(Resolved { value: value.into(), version })
+}
+
+/// What a watch says of a Secret: which one it is, and in which version. Asked for without its values.
+#[derive(Clone, Debug, Deserialize)]
+pub struct SecretMeta {
+    #[serde(deserialize_with = "name_and_version")]
+    metadata: ObjectMeta,
+}
+
+/// All the rest of the metadata, `managedFields` above all, is not decoded.
+fn name_and_version<'de, D: Deserializer<'de>>(json: D) -> Result<ObjectMeta, D::Error> {
+    let SecretMetadata { name, namespace, uid, resource_version } = SecretMetadata::deserialize(json)?;
+    Ok(ObjectMeta { name, namespace, uid, resource_version, ..ObjectMeta::default() })
+}
+
+impl Resource for SecretMeta {
+    type DynamicType = ();
+    type Scope = <Secret as Resource>::Scope;
+
+    fn metadata_api() -> bool {
+        true
+    }
+
+    fn kind((): &()) -> Cow<'_, str> {
+        Secret::kind(&())
+    }
+
+    fn group((): &()) -> Cow<'_, str> {
+        Secret::group(&())
+    }
+
+    fn version((): &()) -> Cow<'_, str> {
+        Secret::version(&())
+    }
+
+    fn plural((): &()) -> Cow<'_, str> {
+        Secret::plural(&())
+    }
+
+    fn meta(&self) -> &ObjectMeta {
+        &self.metadata
+    }
+
+    fn meta_mut(&mut self) -> &mut ObjectMeta {
+        &mut self.metadata
+    }
 }
 
 /// What is wrong with `wanted`.
@@ -133,15 +246,13 @@ pub fn version(uid: Option<&str>, resource_version: Option<&str>) -> Version {
 
 #[cfg(test)]
 mod tests {
-    use k8s_openapi::ByteString;
     use secrecy::ExposeSecret;
 
     use super::*;
 
     fn resolve(value: &[u8]) -> Result<String, SecretFaultKind> {
         let wanted = SecretKey { secret: ResourceName::new("ns", "hook"), key: "webhookSecret".to_owned() };
-        let data = [("webhookSecret".to_owned(), ByteString(value.to_vec()))].into();
-        extract(Secret { data: Some(data), ..Secret::default() }, &wanted)
+        extract(Some(&ByteString(value.to_vec())), Version::new(), &wanted)
             .map(|resolved| resolved.value.expose_secret().to_owned())
             .map_err(|fault| fault.what)
     }

@@ -39,6 +39,8 @@ pub struct Entry {
     pub name: ResourceName,
     /// What its ownership record says, as last written or read.
     pub record: Option<Fingerprint>,
+    /// The hash of its config while it has all the numbers that it claims; none while it is not to be published.
+    pub hash: Option<String>,
     /// Whether Redis was seen to hold exactly what the record says since the last sign that it might not.
     pub verified: bool,
     /// How often there was such a sign.
@@ -93,6 +95,7 @@ impl State {
         self.secrets.refer(&uid, secret);
         let entry = self.entries.entry(uid.clone()).or_insert_with(|| Entry::new(name.clone()));
         entry.retain = claimed.retain;
+        entry.hash = claimed.hash;
         entry.gone = false;
         entry.seen = tenant.resource_version();
         // A spec that can't be read claims the tenant id under which it is live, if any.
@@ -253,6 +256,7 @@ impl Entry {
         Self {
             name,
             record: None,
+            hash: None,
             verified: false,
             doubts: 0,
             outcome: None,

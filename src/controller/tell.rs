@@ -1,39 +1,41 @@
-//! Telling what came of a look: finalizer, status, events. After the publish and never before it, in a queue of its
-//! own, so that no publish waits for a status.
+//! Telling what came of a look: finalizer and status, then events. After the publish and never before it, in a queue of
+//! its own, so that no publish waits for a status.
 
 use std::sync::Arc;
 
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::ObjectReference;
 use kube::api::{Patch, PatchParams};
-use kube::runtime::events::{Event, EventType};
 use kube::{Api, Resource, ResourceExt};
 use serde_json::{Map, Value, json};
 use tracing::{Instrument, debug, trace_span, warn};
 
 use super::context::Context;
 use super::error::Error;
+use super::events::Told;
 use super::state::{Note, Outcome};
 use super::tenant::Tenant;
 use super::turns::Action;
 use crate::api::{FINALIZER, RuntimeTenantStatus};
 use crate::domain::reason::Reason;
-use crate::domain::status::{self, DIDS_CLAIMED, READY, bounded};
+use crate::domain::status::{self, DIDS_CLAIMED, READY};
 use crate::domain::verdict::{Blocker, Verdict};
 use crate::telemetry::{Queue, TRACES};
 
 const FIELD_MANAGER: &str = "runtime-operator";
-/// The longest note that the events API takes.
-const LONGEST_NOTE: usize = 1000;
 
 /// Writes what is to be told of one resource, where it is not told yet.
 pub async fn tell(tenant: Arc<Tenant>, ctx: Arc<Context>) -> Result<Action, Error> {
-    let change = ctx.turn(Queue::Status, &tenant.uid());
+    let uid = tenant.uid();
+    let _turn = ctx.rush.after_publishes().await;
+    let change = ctx.turn(Queue::Status, &uid);
+    // What is written is held against the newest version: it may have had to wait.
+    let Some(tenant) = ctx.tenant(&uid, &tenant.name()) else { return Ok(Action::await_change()) };
     let span = trace_span!(target: TRACES, parent: &change, "status");
-    tell_in(tenant, ctx).instrument(span).await
+    tell_in(tenant, &ctx).instrument(span).await
 }
 
-async fn tell_in(tenant: Arc<Tenant>, ctx: Arc<Context>) -> Result<Action, Error> {
+async fn tell_in(tenant: Arc<Tenant>, ctx: &Context) -> Result<Action, Error> {
     let uid = tenant.uid();
     let (outcome, notes, wrote, failing) = {
         let mut state = ctx.state();
@@ -44,9 +46,8 @@ async fn tell_in(tenant: Arc<Tenant>, ctx: Arc<Context>) -> Result<Action, Error
         }
         (entry.outcome.clone(), std::mem::take(&mut entry.notes), entry.wrote, entry.failures > 0)
     };
-    let teller =
-        Teller { ctx: &ctx, api: Api::namespaced(ctx.client.clone(), &tenant.name().namespace), tenant };
-    teller.publish_notes(&notes).await;
+    let teller = Teller { ctx, api: Api::namespaced(ctx.client.clone(), &tenant.name().namespace), tenant };
+    teller.publish_notes(notes);
     match outcome {
         Some(Outcome::Released) => teller.release().await?,
         Some(Outcome::Seen(verdict)) => teller.tell(&verdict, wrote).await?,
@@ -68,7 +69,7 @@ impl Teller<'_> {
         // The API server would refuse whatever is written to an object that it can't read either, for good.
         if let Some(Blocker::Unreadable(why)) = &verdict.blocker {
             self.ctx.metrics.unreadable.inc();
-            self.tell_unreadable(why, verdict.message()).await;
+            self.tell_unreadable(why, verdict.message());
             return Ok(());
         }
         let version = if self.tenant.is_deleting() || self.tenant.has_finalizer() {
@@ -82,7 +83,7 @@ impl Teller<'_> {
             if !self.write_status(&next, &version).await? {
                 return Ok(());
             }
-            self.publish_notes(&changes(previous, &next, verdict)).await;
+            self.publish_notes(changes(previous, &next, verdict));
         }
         if let Some(entry) = self.ctx.state().entry_mut(&self.tenant.uid()) {
             entry.wrote = false;
@@ -91,14 +92,14 @@ impl Teller<'_> {
     }
 
     /// Once for each way in which it can't be read: there is no status that would remember it.
-    async fn tell_unreadable(&self, why: &str, message: String) {
+    fn tell_unreadable(&self, why: &str, message: String) {
         let news = match self.ctx.state().entry_mut(&self.tenant.uid()) {
             Some(entry) => entry.unreadable.replace(why.to_owned()).is_none_or(|before| before != why),
             None => false,
         };
         if news {
             warn!(resource = %self.tenant.name(), why, "can't be read: it gets neither finalizer nor status");
-            self.publish_notes(&[Note::warning(Reason::Unreadable.as_str(), message)]).await;
+            self.publish_notes(vec![Note::warning(Reason::Unreadable.as_str(), message)]);
         }
     }
 
@@ -182,9 +183,12 @@ impl Teller<'_> {
         }
     }
 
-    async fn publish_notes(&self, notes: &[Note]) {
+    fn publish_notes(&self, notes: Vec<Note>) {
+        if notes.is_empty() {
+            return;
+        }
         let name = self.tenant.name();
-        let reference = ObjectReference {
+        let about = ObjectReference {
             api_version: Some(Tenant::api_version(&()).into_owned()),
             kind: Some(Tenant::kind(&()).into_owned()),
             namespace: Some(name.namespace.to_string()),
@@ -194,17 +198,8 @@ impl Teller<'_> {
             ..ObjectReference::default()
         };
         for note in notes {
-            let event = Event {
-                type_: if note.warning { EventType::Warning } else { EventType::Normal },
-                reason: note.reason.to_owned(),
-                note: Some(bounded(note.message.clone(), LONGEST_NOTE)),
-                action: "Reconcile".to_owned(),
-                secondary: None,
-            };
-            if let Err(error) = self.ctx.recorder.publish(&event, &reference).await {
-                // An event is for a person who may never look; nothing else hangs on it.
-                debug!(resource = %name, reason = note.reason, %error, "event not written");
-            }
+            // The queue is closed only when the process is about to end.
+            drop(self.ctx.told.unbounded_send(Told::now(about.clone(), "Reconcile", note)));
         }
     }
 }

@@ -1,8 +1,9 @@
 //! A `RuntimeTenant` as the watch keeps it: metadata and status decoded, the spec as it came.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time};
 use kube::Resource;
 use kube::runtime::reflector::ObjectRef;
 use serde::{Deserialize, Deserializer, Serialize};
@@ -16,11 +17,44 @@ use crate::domain::{ResourceName, Uid};
 /// The spec stays text until it is needed: it takes a third of the memory, and one that can't be read stops no watch.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 pub struct Tenant {
+    #[serde(deserialize_with = "what_is_needed")]
     metadata: ObjectMeta,
     #[serde(default)]
     spec: Option<Box<RawValue>>,
     #[serde(default, deserialize_with = "readable_or_none")]
     status: Option<RuntimeTenantStatus>,
+}
+
+/// Metadata without `managedFields`, which are larger than all the rest: nothing of them is decoded.
+fn what_is_needed<'de, D: Deserializer<'de>>(json: D) -> Result<ObjectMeta, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Needed {
+        annotations: Option<BTreeMap<String, String>>,
+        creation_timestamp: Option<Time>,
+        deletion_timestamp: Option<Time>,
+        finalizers: Option<Vec<String>>,
+        generation: Option<i64>,
+        labels: Option<BTreeMap<String, String>>,
+        name: Option<String>,
+        namespace: Option<String>,
+        resource_version: Option<String>,
+        uid: Option<String>,
+    }
+    let needed = Needed::deserialize(json)?;
+    Ok(ObjectMeta {
+        annotations: needed.annotations,
+        creation_timestamp: needed.creation_timestamp,
+        deletion_timestamp: needed.deletion_timestamp,
+        finalizers: needed.finalizers,
+        generation: needed.generation,
+        labels: needed.labels,
+        name: needed.name,
+        namespace: needed.namespace,
+        resource_version: needed.resource_version,
+        uid: needed.uid,
+        ..ObjectMeta::default()
+    })
 }
 
 /// A status that can't be read is written anew, as if there were none.
@@ -83,6 +117,20 @@ impl Tenant {
         self.metadata.deletion_timestamp.is_some()
     }
 
+    /// Whether nothing differs by which a look at it could come to something else: neither the spec nor what a person
+    /// adds to it, but finalizers and status. For the finalizers alone nobody looks; what is told may have to be told
+    /// again.
+    #[must_use]
+    pub fn asks_for_the_same(&self, other: &Self) -> bool {
+        let (ours, others) = (&self.metadata, &other.metadata);
+        ours.uid == others.uid
+            && ours.generation == others.generation
+            && ours.deletion_timestamp == others.deletion_timestamp
+            && ours.annotations == others.annotations
+            && ours.labels == others.labels
+            && self.spec() == other.spec()
+    }
+
     /// Whether our finalizer is on it.
     #[must_use]
     pub fn has_finalizer(&self) -> bool {
@@ -96,9 +144,8 @@ impl Tenant {
         annotations.and_then(|all| all.get(annotation)).is_some_and(|value| value == "true")
     }
 
-    /// Drops what no decision needs and what would otherwise take most of the memory.
+    /// Drops the annotations of others: kubectl keeps a copy of the whole resource in one.
     pub fn slim(&mut self) {
-        self.metadata.managed_fields = None;
         if let Some(annotations) = &mut self.metadata.annotations {
             annotations.retain(|name, _| name.starts_with(api::GROUP));
         }
@@ -137,5 +184,38 @@ impl Resource for Tenant {
 
     fn meta_mut(&mut self) -> &mut ObjectMeta {
         &mut self.metadata
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn tenant(metadata: Value, status: Value) -> Tenant {
+        let tenant = json!({ "metadata": metadata, "spec": { "tenantId": "acme" }, "status": status });
+        serde_json::from_str(&tenant.to_string()).unwrap()
+    }
+
+    #[test]
+    fn its_finalizer_and_status_coming_back_ask_for_nothing_else() {
+        let metadata = |more: Value| {
+            let mut metadata = json!({ "name": "acme", "uid": "u", "generation": 1, "resourceVersion": "1" });
+            metadata.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+            metadata
+        };
+        let before = tenant(metadata(json!({})), json!(null));
+        let told = json!({ "finalizers": [api::FINALIZER], "resourceVersion": "2", "managedFields": [{}] });
+        assert!(before.asks_for_the_same(&tenant(metadata(told), json!({ "observedGeneration": 1 }))));
+        for more in [
+            json!({ "generation": 2 }),
+            json!({ "uid": "other" }),
+            json!({ "labels": { "a": "b" } }),
+            json!({ "annotations": { api::TAKE_OVER: "true" } }),
+            json!({ "deletionTimestamp": "2026-01-01T00:00:00Z" }),
+        ] {
+            assert!(!before.asks_for_the_same(&tenant(metadata(more.clone()), json!(null))), "{more}");
+        }
     }
 }

@@ -3,8 +3,6 @@
 use std::collections::HashSet;
 
 use futures::stream::{BoxStream, SelectAll, StreamExt};
-use k8s_openapi::api::core::v1::Secret;
-use kube::core::PartialObjectMeta;
 use kube::runtime::reflector::store::Writer;
 use kube::runtime::watcher::Event;
 use kube::{Api, Client, Resource, ResourceExt};
@@ -12,12 +10,10 @@ use tracing::info;
 
 use super::context::Context;
 use super::enduring;
-use super::secrets;
+use super::secrets::{self, SecretMeta};
 use super::tenant::{Tenant, reference};
 use crate::domain::claims::Touched;
 use crate::domain::{ResourceName, Uid, compile};
-
-type SecretMeta = PartialObjectMeta<Secret>;
 
 /// One thing that a watch said.
 pub enum Seen {
@@ -115,14 +111,14 @@ impl<'a> Intake<'a> {
                     fresh.insert((tenant.name(), tenant.uid()));
                 }
                 let uid = tenant.uid();
-                self.see(tenant);
+                self.see(tenant, true);
                 if let Some(entry) = self.ctx.state().entry_mut(&uid) {
                     entry.listed();
                 }
             }
             Event::Apply(tenant) => {
                 self.tenants[scope].known.insert((tenant.name(), tenant.uid()));
-                self.see(tenant);
+                self.see(tenant, false);
             }
             Event::Delete(tenant) => {
                 let uid = tenant.uid();
@@ -144,7 +140,7 @@ impl<'a> Intake<'a> {
         }
     }
 
-    fn see(&mut self, mut tenant: Tenant) {
+    fn see(&mut self, mut tenant: Tenant, listed: bool) {
         tenant.slim();
         let (uid, name) = (tenant.uid(), tenant.name());
         let before = self.ctx.tenants.get(&reference(&name));
@@ -152,15 +148,24 @@ impl<'a> Intake<'a> {
         if let Some(other) = before.as_ref().map(|before| before.uid()).filter(|before| *before != uid) {
             self.drop_tenant(&name, &other);
         }
-        // Most of what is seen of a resource is its own status coming back.
-        let same = before.is_some_and(|before| before.uid() == uid && before.spec() == tenant.spec());
+        let before = before.filter(|before| before.uid() == uid);
+        let same = before.as_ref().is_some_and(|before| before.spec() == tenant.spec());
+        // Most of what is seen of a resource is its own finalizer and status coming back.
+        let told = !listed && before.is_some_and(|before| before.asks_for_the_same(&tenant));
         let again = if same { self.ctx.state().see_again(&tenant) } else { None };
+        let told =
+            told && again.is_some() && self.ctx.state().entry(&uid).is_some_and(|it| it.outcome.is_some());
         let touched = again.unwrap_or_else(|| {
             let claimed = compile::claimed(tenant.spec());
             self.ctx.state().see(&tenant, claimed)
         });
         self.writer.apply_watcher_event(&Event::Apply(tenant));
-        self.look_at(touched, Some(uid));
+        if told && self.listed {
+            self.look_at(touched, None);
+            self.ctx.tell(&uid, &name);
+        } else {
+            self.look_at(touched, Some(uid));
+        }
     }
 
     fn drop_tenant(&mut self, name: &ResourceName, uid: &Uid) {

@@ -20,6 +20,8 @@ pub struct Claimed {
     pub dids: Vec<Did>,
     /// What they are worth.
     pub standing: Standing,
+    /// The hash of its config without a secret while it has all these numbers; none while it is not to be published.
+    pub hash: Option<String>,
     /// The name of the Secret that it refers to.
     pub secret: Option<String>,
     /// Whether the keys outlive the resource.
@@ -45,14 +47,17 @@ pub fn read(json: &str) -> Result<RuntimeTenantSpec, String> {
 #[must_use]
 pub fn claimed(json: &str) -> Claimed {
     if let Ok(spec) = read(json) {
+        let dids = numbers(spec.dids.iter().map(String::as_str));
+        let (standing, config) = match (checked(&spec, &dids), spec.suspend) {
+            (Err(_), _) => (Standing::Invalid, None),
+            (Ok(_), true) => (Standing::Suspended, None),
+            (Ok(config), false) => (Standing::Active, config),
+        };
         Claimed {
             tenant: TenantId::parse(&spec.tenant_id).ok(),
-            dids: numbers(spec.dids.iter().map(String::as_str)),
-            standing: match (check(&spec).is_empty(), spec.suspend) {
-                (false, _) => Standing::Invalid,
-                (true, true) => Standing::Suspended,
-                (true, false) => Standing::Active,
-            },
+            dids,
+            standing,
+            hash: config.map(|config| config.hash_without_secret()),
             secret: Some(spec.webhook_secret_ref.name),
             retain: spec.deletion_policy == DeletionPolicy::Retain,
         }
@@ -63,6 +68,7 @@ pub fn claimed(json: &str) -> Claimed {
             tenant: spec["tenantId"].as_str().and_then(|tenant| TenantId::parse(tenant).ok()),
             dids: numbers(dids),
             standing: Standing::Unreadable,
+            hash: None,
             secret: spec["webhookSecretRef"]["name"].as_str().map(str::to_owned),
             retain: spec["deletionPolicy"] == "Retain",
         }

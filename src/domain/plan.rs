@@ -182,6 +182,21 @@ pub fn deleted(spec: &str, told: Vec<Did>, view: &View) -> Option<Farewell> {
     Some(Farewell { tenant, known: told, retain: view.retain, outcome: Some(Outcome::Released) })
 }
 
+/// How one is that is live as it is wanted and of which nothing is in doubt, made out without reading its spec. `hash`
+/// is that of its config with all its numbers, `secret` the Secret's version as it is recorded. None: it has to be
+/// looked at.
+#[must_use]
+pub fn unchanged(view: &View, generation: i64, hash: String, secret: String) -> Option<Outcome> {
+    let holdings = view.holdings.as_ref()?;
+    let whole = holdings.lost.is_empty() && holdings.tenant_lost_to.is_none();
+    let live = view.live.as_ref().filter(|live| whole && view.verified && live.dids == holdings.dids)?;
+    let fingerprint = Fingerprint { generation, secret, hash };
+    (view.record.as_ref() == Some(&fingerprint)).then(|| {
+        let live = Some(Published { dids: live.dids.clone(), hash: fingerprint.hash });
+        Outcome::Seen(Verdict { generation, blocker: None, live, current: true, lacking: Vec::new() })
+    })
+}
+
 /// A look at a resource that stays.
 #[derive(Clone, Copy, Debug)]
 pub struct Look<'a> {
@@ -351,5 +366,60 @@ impl Look<'_> {
             retain: false,
             outcome: Some(outcome),
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::claims::Claim;
+
+    const SPEC: &str = r#"{
+        "tenantId": "acme", "dids": ["+15551234567", "+1 555 765 4321"], "webhookSecretRef": { "name": "hook" },
+        "caps": { "maxConcurrentCallsTenant": 1, "maxCallsPerMinuteTenant": 1 },
+        "stt": { "mode": "disabled", "chunkMs": 500 },
+        "tts": { "mode": "kokoro_http", "kokoroUrl": "https://tts.example.com/tts" }
+    }"#;
+
+    fn claim(name: &str, claimed: compile::Claimed) -> Claim {
+        Claim {
+            uid: Uid::from(name),
+            name: ResourceName::new("ns", name),
+            created: 0,
+            tenant: claimed.tenant.unwrap(),
+            dids: claimed.dids,
+            standing: claimed.standing,
+            told: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn what_is_made_out_without_the_spec_is_what_a_look_at_it_says() {
+        let (uid, claimed) = (Uid::from("acme"), compile::claimed(SPEC));
+        let (dids, hash, secret) = (claimed.dids.clone(), claimed.hash.clone().unwrap(), "s/1".to_owned());
+        let mut claims = Claims::default();
+        claims.upsert(claim("acme", claimed.clone()));
+        claims.set_live(&uid, Some(Live { tenant: claimed.tenant.clone().unwrap(), dids }));
+        let record = Fingerprint { generation: 1, secret: secret.clone(), hash: hash.clone() };
+        let view = View { record: Some(record), verified: true, ..View::of(&claims, &uid, |_| None) };
+        let findings = Findings::default();
+        let look = Look { spec: SPEC, generation: 1, view: &view, findings: &findings };
+        let Plan::Publish(wanted) = look.plan() else { panic!("it is to be published") };
+        assert!(look.is_recorded(&wanted, &look.fingerprint(&wanted, secret.clone())));
+
+        let made_out = unchanged(&view, 1, hash.clone(), secret.clone());
+        assert_eq!(made_out, Some(Outcome::Seen(look.published(&wanted))));
+        let doubted = View { verified: false, ..view.clone() };
+        assert_eq!(unchanged(&doubted, 1, hash.clone(), secret.clone()), None);
+        assert_eq!(unchanged(&view, 2, hash.clone(), secret.clone()), None, "it was edited");
+        assert_eq!(unchanged(&view, 1, hash.clone(), "s/2".to_owned()), None, "its Secret was rotated");
+        assert_eq!(unchanged(&view, 1, "other".to_owned(), secret.clone()), None, "it is compiled otherwise");
+
+        let mut other = claim("other", claimed);
+        (other.created, other.dids) = (-1, vec![Did::parse("+15551234567").unwrap()]);
+        claims.set_live(&Uid::from("acme"), None);
+        claims.upsert(other);
+        let lost = View { record: view.record.clone(), verified: true, ..View::of(&claims, &uid, |_| None) };
+        assert_eq!(unchanged(&lost, 1, hash, secret), None, "it lost its tenant id");
     }
 }

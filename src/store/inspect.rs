@@ -2,8 +2,7 @@
 
 use redis::{Cmd, Value};
 
-use super::connection::Fault;
-use super::wire::{RECORD_FIELDS, decode_record};
+use super::wire::decode_record;
 use super::{ClusterId, DIDS_KEY, Inspection, Record, Store, StoreError, record_key, script, tenants_key};
 use crate::contract::TenantId;
 
@@ -40,33 +39,16 @@ impl Store {
         Ok(tenants.iter().filter_map(|id| TenantId::parse(std::str::from_utf8(id).ok()?).ok()).collect())
     }
 
-    /// The records of a cluster's tenants, by their index; in no order.
-    pub async fn records(&self, cluster: &ClusterId) -> Result<Vec<Record>, StoreError> {
+    /// The records of a cluster's tenants, by their index, each with whether Redis holds exactly what it says; in no order.
+    pub async fn records(&self, cluster: &ClusterId) -> Result<Vec<(Record, bool)>, StoreError> {
         let tenants = self.tenants(cluster).await?;
         let mut records = Vec::with_capacity(tenants.len());
         for some in tenants.chunks(RECORDS_A_TRIP) {
-            let found = self.read_records(some).await?;
-            records.extend(found.into_iter().flatten().filter(|record| record.cluster == *cluster));
+            let found = self.inspect(some).await?.into_iter();
+            records.extend(found.filter_map(|found| Some((found.record?, found.intact))));
         }
+        records.retain(|(record, _)| record.cluster == *cluster);
         Ok(records)
-    }
-
-    async fn read_records(&self, tenants: &[TenantId]) -> Result<Vec<Option<Record>>, StoreError> {
-        let mut pipe = redis::Pipeline::with_capacity(tenants.len());
-        for tenant in tenants {
-            pipe.cmd("HMGET").arg(record_key(tenant.as_str())).arg(&RECORD_FIELDS);
-        }
-        pipe.ignore_errors();
-        let pipe = &pipe;
-        let rows: Vec<Value> = self
-            .connections
-            .run(|mut connection| async move {
-                let rows: Vec<Value> = pipe.query_async(&mut connection).await?;
-                let rows: Result<_, redis::RedisError> = rows.into_iter().map(Value::extract_error).collect();
-                rows.map_err(Fault::from)
-            })
-            .await?;
-        Ok(tenants.iter().zip(rows).map(|(tenant, row)| decode_row(tenant, row)).collect())
     }
 }
 

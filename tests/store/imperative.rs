@@ -79,7 +79,7 @@ impl Model {
         for number in NUMBERS {
             model.mappings.extend(world.maps(number).await.map(|tenant| (number.to_owned(), tenant)));
         }
-        for record in world.store.records(&world.cluster).await.unwrap() {
+        for (record, _) in world.store.records(&world.cluster).await.unwrap() {
             let numbers = record.dids.iter().map(ToString::to_string).collect();
             model.held.insert(record.tenant.to_string(), numbers);
         }

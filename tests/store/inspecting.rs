@@ -73,7 +73,7 @@ async fn the_records_of_a_cluster_are_its_own() {
     world.one_as("there", tenant("globex", &[B])).await;
     let of = async |cluster: &str| {
         let records = world.store.records(&ClusterId::new(cluster)).await.unwrap();
-        records.iter().map(|record| record.tenant.to_string()).collect::<Vec<_>>()
+        records.iter().map(|(record, _)| record.tenant.to_string()).collect::<Vec<_>>()
     };
     assert_eq!(of("here").await, ["acme"]);
     assert_eq!(of("there").await, ["globex"]);

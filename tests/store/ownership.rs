@@ -36,7 +36,7 @@ async fn a_predecessor_yields_the_tenant_id_with_its_numbers() {
     world.one(tenant("acme", &[A, B]).generation(9)).await;
     let applied = world.one(tenant("acme", &[B, C]).named("heir").after(&["acme"])).await;
     assert_eq!(applied, Applied::Published { adopted: false, taken_over: vec![], removed: dids(&[A]) });
-    assert_eq!(world.store.records(&world.cluster).await.unwrap()[0].owner.to_string(), "voice/heir");
+    assert_eq!(world.store.records(&world.cluster).await.unwrap()[0].0.owner.to_string(), "voice/heir");
 }
 
 #[tokio::test]
@@ -82,7 +82,8 @@ async fn a_number_goes_over_without_a_gap_and_the_old_holder_leaves_it_alone() {
     world.one(tenant("globex", &[A]).after(&["acme"])).await;
     assert_eq!(world.maps(A).await.as_deref(), Some("globex"));
     let records = world.store.records(&world.cluster).await.unwrap();
-    let of = |name: &str| records.iter().find(|record| record.tenant == id(name)).unwrap().dids.clone();
+    let of =
+        |name: &str| records.iter().find(|(record, _)| record.tenant == id(name)).unwrap().0.dids.clone();
     assert_eq!((of("acme"), of("globex")), (dids(&[B]), dids(&[A])));
     assert_eq!(world.one(tenant("acme", &[B])).await, published(), "its config no longer lists the number");
     assert_eq!(world.maps(A).await.as_deref(), Some("globex"));
@@ -225,7 +226,7 @@ async fn what_another_cluster_owns_is_taken_only_when_told_to() {
     assert_eq!(told[0], format!("{A} from voice/acme of cluster there"));
     assert_eq!(told[1], format!("{B} from voice/globex of cluster there"));
     let theirs = world.store.records(&ClusterId::new("there")).await.unwrap();
-    let left: Vec<_> = theirs.iter().flat_map(|record| record.dids.clone()).collect();
+    let left: Vec<_> = theirs.iter().flat_map(|(record, _)| record.dids.clone()).collect();
     assert_eq!(left, dids(&[C]), "their records no longer list what was taken");
 }
 

@@ -91,7 +91,7 @@ async fn readers_are_served(world: &World) -> Result<(), TestCaseError> {
 async fn records_are_disjoint(world: &World) -> Result<(), TestCaseError> {
     let mut held = BTreeSet::new();
     for cluster in ["here", "there"] {
-        for record in world.store.records(&ClusterId::new(cluster)).await.unwrap() {
+        for (record, _) in world.store.records(&ClusterId::new(cluster)).await.unwrap() {
             for did in record.dids {
                 let mapped = world.maps(did.as_str()).await;
                 prop_assert_eq!(mapped.as_deref(), Some(record.tenant.as_str()));

@@ -23,7 +23,7 @@ async fn the_record_says_who_what_and_which_secret() {
     let world = World::new().await;
     world.one(tenant("acme", &[B, A]).generation(7)).await;
     let records = world.store.records(&world.cluster).await.unwrap();
-    let [record] = records.as_slice() else { panic!("{records:?}") };
+    let [(record, true)] = records.as_slice() else { panic!("{records:?}") };
     assert_eq!((record.owner.to_string().as_str(), record.owner.uid.as_str()), ("voice/acme", "uid-acme"));
     assert_eq!((record.generation, record.cluster.as_str()), (7, "here"));
     assert_eq!((record.secret.as_str(), record.hash.as_str()), ("reference", "hash"));

@@ -1,0 +1,119 @@
+//! One thing after the other, each from rest.
+
+use std::time::{Duration, Instant};
+
+use crate::figure::{Figure, Goal, Spread};
+use crate::limits::{Limits, Single};
+use crate::load::{self, Tenant};
+use crate::operator::Operator;
+use crate::report::{Report, Row};
+use crate::site::Site;
+use crate::usage::Usage;
+
+/// How often each latency is measured.
+pub const SAMPLES: usize = 200;
+/// Between two samples of drift, so that each begins at rest.
+const REST: Duration = Duration::from_millis(20);
+
+/// All that one tenant can meet.
+pub async fn measure(site: &Site, operator: &Operator, limits: &Limits, report: &mut Report) {
+    let single = limits.single.as_ref();
+    let row = |name, spread, goal, limit, cost| {
+        Row::new(name, Figure::Spread(spread)).goal(goal).limit("API server and Redis", limit).cost(cost)
+    };
+
+    let before = Usage::of(site, operator).await;
+    let spread = applies(site, "idle").await;
+    let cost = before.cost(site, operator, SAMPLES).await;
+    let limit = single.map(Single::edit);
+    report.row(row("apply acknowledged -> readable", spread, Goal::Millis(1.0, 4.0), limit, cost));
+
+    let before = Usage::of(site, operator).await;
+    let spread = rotations(site, "idle").await;
+    let cost = before.cost(site, operator, SAMPLES).await;
+    let limit = single.map(Single::rotation);
+    report.row(row("Secret rotated -> readable", spread, Goal::Millis(3.0, 8.0), limit, cost));
+
+    let before = Usage::of(site, operator).await;
+    let spread = lost_keys(site).await;
+    let cost = before.cost(site, operator, SAMPLES).await;
+    let limit = single.map(Single::repair);
+    report.row(row("foreign DEL -> repaired", spread, Goal::Millis(2.0, 10.0), limit, cost));
+
+    let before = Usage::of(site, operator).await;
+    let spread = overwritten_keys(site).await;
+    let cost = before.cost(site, operator, SAMPLES).await;
+    report.row(row("foreign SET -> repaired", spread, Goal::Millis(2.0, 10.0), limit, cost));
+
+    let before = Usage::of(site, operator).await;
+    let spread = deletions(site, "idle").await;
+    let cost = before.cost(site, operator, SAMPLES).await;
+    let limit = single.map(Single::edit);
+    report.row(row("deleted -> keys gone", spread, Goal::Millis(1.0, 4.0), limit, cost));
+}
+
+/// Creates so many tenants of a series.
+pub async fn applies(site: &Site, series: &str) -> Spread {
+    let mut spread = Spread::default();
+    for sample in 0..SAMPLES {
+        let tenant = Tenant::numbered(series, sample);
+        load::create(site, &tenant).await;
+        let acknowledged = Instant::now();
+        site.keys.wait_key(&tenant.did_key(), true).await;
+        spread.add(acknowledged.elapsed());
+        load::wait_told(site, &tenant).await;
+    }
+    spread
+}
+
+pub async fn rotations(site: &Site, series: &str) -> Spread {
+    let mut spread = Spread::default();
+    for sample in 0..SAMPLES {
+        let tenant = Tenant::numbered(series, sample);
+        let value = format!("rotated-{sample}");
+        load::rotate(site, &tenant, &value).await;
+        let acknowledged = Instant::now();
+        site.keys.wait_config(&tenant, &value).await;
+        spread.add(acknowledged.elapsed());
+    }
+    spread
+}
+
+/// Another tenant each time: what is broken again and again is repaired at a bounded rate.
+async fn lost_keys(site: &Site) -> Spread {
+    let mut spread = Spread::default();
+    for sample in 0..SAMPLES {
+        let tenant = Tenant::numbered("idle", sample);
+        site.keys.delete(&tenant.did_key()).await;
+        let broken = Instant::now();
+        site.keys.wait_key(&tenant.did_key(), true).await;
+        spread.add(broken.elapsed());
+        tokio::time::sleep(REST).await;
+    }
+    spread
+}
+
+async fn overwritten_keys(site: &Site) -> Spread {
+    let mut spread = Spread::default();
+    for sample in 0..SAMPLES {
+        let tenant = Tenant::numbered("idle", sample);
+        site.keys.set(&tenant.config_key(), "broken").await;
+        let broken = Instant::now();
+        site.keys.wait_config(&tenant, &tenant.name).await;
+        spread.add(broken.elapsed());
+        tokio::time::sleep(REST).await;
+    }
+    spread
+}
+
+pub async fn deletions(site: &Site, series: &str) -> Spread {
+    let mut spread = Spread::default();
+    for sample in 0..SAMPLES {
+        let tenant = Tenant::numbered(series, sample);
+        load::delete(site, &tenant).await;
+        let acknowledged = Instant::now();
+        site.keys.wait_key(&tenant.did_key(), false).await;
+        spread.add(acknowledged.elapsed());
+    }
+    spread
+}

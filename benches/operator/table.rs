@@ -1,0 +1,205 @@
+//! The table: each row's figures, what they cost, and the limit beside them.
+
+use std::time::{Duration, Instant};
+
+use crate::figure::{Figure, Goal, Spread};
+use crate::limits::{self, Limits};
+use crate::load::{self, Tenant};
+use crate::operator::Operator;
+use crate::report::{Report, Row};
+use crate::site::Site;
+use crate::usage::{Cost, Usage};
+use crate::{giant, handover, idle};
+
+/// The groups of rows, in their order.
+const GROUPS: [&str; 7] = ["bulk", "idle", "flush", "restart", "rest", "handover", "giant"];
+/// How often everything is lost, unless it takes longer: the statuses of ten thousand tenants are minutes of work.
+const FLUSHES: usize = 5;
+const FLUSHING: Duration = Duration::from_secs(90);
+/// How often it is restarted.
+const RESTARTS: usize = 3;
+/// How long it is watched at rest.
+const REST: Duration = Duration::from_secs(20);
+
+/// Which groups are wanted: all, or those that `ROWS` names.
+pub struct Groups(Option<Vec<String>>);
+
+impl Groups {
+    pub fn named(text: Option<String>) -> Self {
+        let names: Option<Vec<String>> = text.map(|text| text.split(',').map(str::to_owned).collect());
+        for name in names.iter().flatten() {
+            assert!(GROUPS.contains(&name.as_str()), "ROWS knows {}, not {name}", GROUPS.join(", "));
+        }
+        Self(names)
+    }
+
+    fn want(&self, group: &str) -> bool {
+        self.0.as_ref().is_none_or(|names| names.iter().any(|name| name == group))
+    }
+}
+
+pub async fn measure(tenants: usize, groups: &Groups) {
+    let mut report = Report::new("operator", tenants);
+    report.say("starting a cluster and a Redis");
+    let site = Site::start().await;
+    let limits = limits(&site, tenants, groups, &mut report).await;
+    let mut operator = site.operator().await;
+
+    report.section("all applied at once");
+    fill(&site, &operator, tenants, groups.want("bulk").then_some(&limits), &mut report).await;
+    if groups.want("idle") {
+        report.section("one thing at a time");
+        idle::measure(&site, &operator, &limits, &mut report).await;
+    }
+    let tenants = site.keys.configs().await;
+    if groups.want("flush") {
+        report.section("everything lost");
+        flushes(&site, &operator, tenants, &limits, &mut report).await;
+    }
+    if groups.want("restart") {
+        report.section("restart with nothing changed");
+        restarts(&site, &operator, tenants, &mut report).await;
+    }
+    if groups.want("rest") {
+        report.section("at rest");
+        rest(&site, &operator, &mut report).await;
+    }
+    if groups.want("handover") {
+        report.section("hand-over");
+        let (stopped, next) = handover::stops(&site, operator).await;
+        let goal = Goal::Millis(2000.0, 2000.0);
+        report.row(Row::new("leader stopped -> next one writes", Figure::Spread(stopped)).goal(goal));
+        let (killed, next) = handover::crashes(&site, next).await;
+        let goal = Goal::Millis(17000.0, 17000.0);
+        report.row(Row::new("leader killed -> next one writes", Figure::Spread(killed)).goal(goal));
+        operator = next;
+    }
+    if groups.want("giant") {
+        report.section("one giant and many dwarfs");
+        giant::measure(&site, &operator, tenants, &mut report).await;
+    }
+    report.finish();
+}
+
+/// What is measured before there is an operator.
+async fn limits(site: &Site, tenants: usize, groups: &Groups, report: &mut Report) -> Limits {
+    let mut limits = Limits::default();
+    report.section("the limit: no operator");
+    if groups.want("bulk") {
+        limits.bulk(site, tenants, report).await;
+    }
+    if groups.want("idle") {
+        limits.single(site, report).await;
+    }
+    if groups.want("flush") {
+        limits.pipelined(site, tenants, report).await;
+    }
+    report.say("Secrets");
+    load::all(numbered(tenants), load::CONCURRENCY, |tenant| async move {
+        load::create_secret(site, &tenant).await;
+    })
+    .await;
+    if groups.want("bulk") {
+        limits::secret_reads(site, "t", tenants, report).await;
+    }
+    limits
+}
+
+fn numbered(tenants: usize) -> impl Iterator<Item = Tenant> {
+    (0..tenants).map(|number| Tenant::numbered("t", number))
+}
+
+/// Applies all at once; with limits it is measured.
+async fn fill(
+    site: &Site,
+    operator: &Operator,
+    tenants: usize,
+    limits: Option<&Limits>,
+    report: &mut Report,
+) {
+    let before = Usage::of(site, operator).await;
+    let began = Instant::now();
+    let creates = load::all(numbered(tenants), load::CONCURRENCY, |tenant| async move {
+        load::create_tenant(site, &tenant).await;
+    });
+    let (_, ()) = tokio::join!(creates, site.keys.wait_keys(tenants));
+    let (readable, published) = (began.elapsed(), operator.cpu());
+    operator.wait_ready(tenants).await;
+    let (ready, told) = (began.elapsed(), operator.cpu());
+    let Some(limits) = limits else { return operator.wait_settled().await };
+
+    let cost = before.cost(site, operator, tenants).await;
+    assert_eq!(site.ready().await, tenants, "all are Ready for others too");
+    let memory = Figure::Memory(cost.memory.0, cost.memory.1);
+    let row = Row::new("all applied at once -> all readable", Figure::Time(readable));
+    report.row(row.limit("creates alone", limits.creates).goal(Goal::Ratio(1.1)));
+    let row = Row::new("all applied at once -> all Ready", Figure::Time(ready));
+    report.row(
+        row.limit("creates and a status each", limits.creates_and_statuses).goal(Goal::Ratio(1.0)).cost(cost),
+    );
+    report.row(Row::new(
+        "the operator's CPU from all readable to all Ready",
+        Figure::Time(told.saturating_sub(published)),
+    ));
+    report.row(Row::new("memory after all were applied", memory).goal(Goal::Megabytes(64, 96)));
+}
+
+async fn flushes(site: &Site, operator: &Operator, tenants: usize, limits: &Limits, report: &mut Report) {
+    let (mut spread, start) = (Spread::default(), Instant::now());
+    let before = Usage::of(site, operator).await;
+    while spread.len() < FLUSHES && start.elapsed() < FLUSHING {
+        let began = Instant::now();
+        site.keys.flush().await;
+        site.keys.wait_keys(tenants).await;
+        spread.add(began.elapsed());
+        report.say(&format!("  all {tenants} back after {:?}", began.elapsed()));
+        // Status writes of this round would take the processor from the next.
+        operator.wait_settled().await;
+    }
+    let cost = before.cost(site, operator, tenants * spread.len()).await;
+    let row = Row::new("FLUSHALL -> all back", Figure::Spread(spread)).cost(cost);
+    report.row(row.limit("pipelined writes", limits.pipelined).goal(Goal::Seconds(1.0)));
+}
+
+async fn restarts(site: &Site, operator: &Operator, tenants: usize, report: &mut Report) {
+    let (mut lists, mut spread, mut costs) = (Spread::default(), Spread::default(), Vec::new());
+    for _ in 0..RESTARTS {
+        operator.process.stop().await.unwrap();
+        lists.add(limits::list(site).await);
+        let before = Usage::without(site).await;
+        let began = Instant::now();
+        operator.process.restart().await.unwrap();
+        operator.wait_checked(tenants).await;
+        spread.add(began.elapsed());
+        report.say(&format!("  all {tenants} checked after {:?}", began.elapsed()));
+        costs.push(before.cost(site, operator, tenants).await);
+    }
+    let sum = |count: fn(&Cost) -> u64| costs.iter().map(count).sum::<u64>();
+    let secret_reads = |cost: &Cost| {
+        let reads = cost.kube.iter().filter(|(kind, _)| *kind == "GET secrets");
+        reads.map(|(_, count)| count).sum()
+    };
+    let (redis, kube, secrets) = (sum(Cost::redis_writes), sum(Cost::kube_writes), sum(secret_reads));
+    let cost = costs.pop().unwrap();
+    let memory = Figure::Memory(cost.memory.0, cost.memory.1);
+    let row = Row::new("restart, nothing changed -> everything checked", Figure::Spread(spread)).cost(cost);
+    report.row(row.limit("list in pages", Some(lists.median())).goal(Goal::Ratio(1.3)));
+    let row = |name, count| Row::new(name, Figure::Count(count)).goal(Goal::AtMost(0));
+    report.row(row("restarts: writes to Redis but for the epoch", redis));
+    report.row(row("restarts: writes to Kubernetes but for the Lease", kube));
+    report.row(row("restarts: Secret reads", secrets));
+    report.row(Row::new("memory after a restart", memory).goal(Goal::Megabytes(64, 96)));
+}
+
+async fn rest(site: &Site, operator: &Operator, report: &mut Report) {
+    operator.wait_settled().await;
+    let (before, cpu) = (Usage::of(site, operator).await, operator.cpu());
+    tokio::time::sleep(REST).await;
+    let cpu = operator.cpu().saturating_sub(cpu);
+    let cost = before.cost(site, operator, 1).await;
+    let row = |name, count| Row::new(name, Figure::Count(count)).goal(Goal::AtMost(0));
+    report.row(row("at rest, 20 s: writes to Redis", cost.redis_writes()));
+    report.row(row("at rest, 20 s: writes to Kubernetes but for the Lease", cost.kube_writes()));
+    let share = Figure::Share(cpu.as_secs_f64() / REST.as_secs_f64());
+    report.row(Row::new("at rest, 20 s: share of one core", share).goal(Goal::Share(0.005)).cost(cost));
+}
