@@ -19,8 +19,10 @@ const EVENTS: usize = 100;
 /// What does a part once for each event; what it needs is made beforehand, and is not counted.
 type Work<'a> = Box<dyn FnMut() + 'a>;
 
+type Prepare = fn(&mut Site) -> Work<'_>;
+
 /// Each part's name, and what prepares it.
-pub const PARTS: [(&str, fn(&mut Site) -> Work<'_>); 9] = [
+pub const PARTS: [(&str, Prepare); 9] = [
     ("claims: a spec with another number is seen, and its record", change),
     ("claims: what a look starts from", view),
     ("compile: what a spec claims", claimed),
