@@ -14,6 +14,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{MicroTime, ObjectMeta};
 use kube::api::{Patch, PatchParams, PostParams};
 use kube::{Api, Client};
 use serde_json::json;
+use tokio::time::timeout;
 use tracing::debug;
 
 use super::context::Context;
@@ -28,6 +29,8 @@ const LONGEST_NOTE: usize = 1000;
 const AT_ONCE: usize = 8;
 /// For how long the same is told again as a series.
 const SERIES: Duration = Duration::from_secs(360);
+/// How long a clean stop writes what is left: whoever takes over waits for it.
+const REST_WITHIN: Duration = Duration::from_secs(1);
 /// Of how many events it is remembered that they were told.
 const REMEMBERED: usize = 1024;
 
@@ -119,7 +122,9 @@ pub async fn write_all(ctx: &Context, queue: &mut UnboundedReceiver<Told>, stop:
 /// Writes what is left in the queue, to which nothing is added any more.
 pub async fn write_rest(ctx: &Context, queue: &mut UnboundedReceiver<Told>) {
     queue.close();
-    write_each(ctx, queue).await;
+    if timeout(REST_WITHIN, write_each(ctx, queue)).await.is_err() {
+        debug!("stopped with events left that nobody will be told");
+    }
 }
 
 async fn write_each(ctx: &Context, queue: impl Stream<Item = Told>) {

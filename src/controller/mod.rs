@@ -74,6 +74,8 @@ const LOOKS: usize = 64;
 const TELLINGS: usize = 16;
 /// How long a clean stop waits for what runs.
 const STOP_WITHIN: Duration = Duration::from_secs(3);
+/// How long it waits for events that are not written yet.
+const LAST_EVENTS: Duration = Duration::from_millis(500);
 /// How often it is tried again where Redis fails.
 const RETRY: Duration = Duration::from_secs(1);
 
@@ -259,7 +261,8 @@ async fn work(
         orphans::remove_gone(ctx, queues.gone.take_until(stop.clone())),
         events::write_all(ctx, &mut queues.told, stop),
     );
-    events::write_rest(ctx, &mut queues.told).await;
+    // Whoever leads next waits for this one to end.
+    let _ = tokio::time::timeout(LAST_EVENTS, events::write_rest(ctx, &mut queues.told)).await;
 }
 
 fn tell_again(tenant: &Tenant, error: &Error, ctx: &Context) -> Action {

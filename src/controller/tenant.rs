@@ -193,7 +193,7 @@ mod tests {
 
     use super::*;
 
-    fn tenant(metadata: Value, status: Value) -> Tenant {
+    fn tenant(metadata: &Value, status: &Value) -> Tenant {
         let tenant = json!({ "metadata": metadata, "spec": { "tenantId": "acme" }, "status": status });
         serde_json::from_str(&tenant.to_string()).unwrap()
     }
@@ -205,9 +205,9 @@ mod tests {
             metadata.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
             metadata
         };
-        let before = tenant(metadata(json!({})), json!(null));
+        let before = tenant(&metadata(json!({})), &json!(null));
         let told = json!({ "finalizers": [api::FINALIZER], "resourceVersion": "2", "managedFields": [{}] });
-        assert!(before.asks_for_the_same(&tenant(metadata(told), json!({ "observedGeneration": 1 }))));
+        assert!(before.asks_for_the_same(&tenant(&metadata(told), &json!({ "observedGeneration": 1 }))));
         for more in [
             json!({ "generation": 2 }),
             json!({ "uid": "other" }),
@@ -215,7 +215,7 @@ mod tests {
             json!({ "annotations": { api::TAKE_OVER: "true" } }),
             json!({ "deletionTimestamp": "2026-01-01T00:00:00Z" }),
         ] {
-            assert!(!before.asks_for_the_same(&tenant(metadata(more.clone()), json!(null))), "{more}");
+            assert!(!before.asks_for_the_same(&tenant(&metadata(more.clone()), &json!(null))), "{more}");
         }
     }
 }
