@@ -23,7 +23,7 @@ type Prepare = fn(&mut Site) -> Work<'_>;
 
 /// Each part's name, and what prepares it.
 pub const PARTS: [(&str, Prepare); 9] = [
-    ("claims: a spec with another number is seen, and its record", change),
+    ("claims: ten specs with another number each are seen, and their records", change),
     ("claims: what a look starts from", view),
     ("compile: what a spec claims", claimed),
     ("compile: what a look calls for", plan),
@@ -115,13 +115,15 @@ impl Site {
     }
 }
 
+/// Ten for each event: whether a hash map is laid out anew once more or less then makes no difference.
 fn change(site: &mut Site) -> Work<'_> {
-    let of = |tenant: usize| {
+    let of = |tenant: usize, which: usize| {
         let mut dids = dids(tenant);
-        dids[1] = did(50_000_000 + tenant);
+        dids[1] = did(50_000_000 + 10 * tenant + which);
         (claim(tenant, dids.clone()), live(tenant, dids))
     };
-    let mut changes: Vec<_> = site.events().map(of).collect();
+    let mut changes: Vec<_> =
+        site.events().flat_map(|tenant| (0..10).map(move |which| of(tenant, which))).collect();
     Box::new(move || {
         for (claim, live) in changes.drain(..) {
             let uid = claim.uid.clone();
