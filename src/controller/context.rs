@@ -6,7 +6,7 @@ use std::time::Instant;
 use futures::channel::mpsc::UnboundedSender;
 use kube::Client;
 use kube::runtime::reflector::{self, ObjectRef};
-use tokio::sync::RwLock;
+use tokio::sync::{RwLock, mpsc};
 use tracing::Span;
 
 use super::burst::{Hand, Wanted};
@@ -59,7 +59,7 @@ pub struct Context {
     /// Resources to look at once their Secrets are listed.
     pub bursts: UnboundedSender<Wanted>,
     /// Events to write, after what they tell of.
-    pub told: UnboundedSender<Told>,
+    pub told: mpsc::Sender<Told>,
     /// Resources that vanished, of which keys may be left.
     pub gone: UnboundedSender<Uid>,
     pub(super) state: Mutex<State>,

@@ -5,8 +5,7 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use futures::channel::mpsc::UnboundedReceiver;
-use futures::{FutureExt, Stream, StreamExt};
+use futures::{FutureExt, Stream, StreamExt, stream};
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::ObjectReference;
 use k8s_openapi::api::events::v1::{Event, EventSeries};
@@ -14,6 +13,8 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{MicroTime, ObjectMeta};
 use kube::api::{Patch, PatchParams, PostParams};
 use kube::{Api, Client};
 use serde_json::json;
+use tokio::sync::mpsc::Receiver;
+use tokio::sync::mpsc::error::TrySendError;
 use tokio::time::timeout;
 use tracing::debug;
 
@@ -25,6 +26,8 @@ use crate::domain::status::bounded;
 const CONTROLLER: &str = "runtime-operator";
 /// The longest note that the events API takes, in bytes.
 const LONGEST_NOTE: usize = 1000;
+/// How many wait to be written at most: where more happens for long than the API server takes, the rest is not told.
+pub const PENDING: usize = 16_384;
 /// How many are written at once; one while statuses wait, which need the same API server.
 const AT_ONCE: usize = 8;
 /// For how long the same is told again as a series.
@@ -114,15 +117,24 @@ impl Events {
     }
 }
 
+/// Has one written, unless far too many wait: what it tells of is in the status, too.
+pub fn write_later(ctx: &Context, told: Told) {
+    // The queue is closed only when the process is about to end.
+    if let Err(TrySendError::Full(told)) = ctx.told.try_send(told) {
+        debug!(about = ?told.about.name, reason = told.note.reason, "event not written, so many wait");
+    }
+}
+
 /// Writes what is in the queue until `stop` is done.
-pub async fn write_all(ctx: &Context, queue: &mut UnboundedReceiver<Told>, stop: impl Future<Output = ()>) {
-    write_each(ctx, queue.by_ref().take_until(stop)).await;
+pub async fn write_all(ctx: &Context, queue: &mut Receiver<Told>, stop: impl Future<Output = ()>) {
+    write_each(ctx, stream::poll_fn(|cx| queue.poll_recv(cx)).take_until(stop)).await;
 }
 
 /// Writes what is left in the queue, to which nothing is added any more.
-pub async fn write_rest(ctx: &Context, queue: &mut UnboundedReceiver<Told>) {
+pub async fn write_rest(ctx: &Context, queue: &mut Receiver<Told>) {
     queue.close();
-    if timeout(REST_WITHIN, write_each(ctx, queue)).await.is_err() {
+    let rest = stream::poll_fn(|cx| queue.poll_recv(cx));
+    if timeout(REST_WITHIN, write_each(ctx, rest)).await.is_err() {
         debug!("stopped with events left that nobody will be told");
     }
 }

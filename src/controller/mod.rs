@@ -48,7 +48,7 @@ use futures::channel::mpsc::{UnboundedReceiver, unbounded};
 use futures::{FutureExt, StreamExt};
 use kube::Client;
 use kube::runtime::reflector::{ObjectRef, store::Writer};
-use tokio::sync::RwLock;
+use tokio::sync::{RwLock, mpsc};
 use tracing::{debug, info, warn};
 
 use crate::domain::Uid;
@@ -126,7 +126,7 @@ struct Queues {
     looks: UnboundedReceiver<ObjectRef<Tenant>>,
     tellings: UnboundedReceiver<ObjectRef<Tenant>>,
     bursts: UnboundedReceiver<Wanted>,
-    told: UnboundedReceiver<Told>,
+    told: mpsc::Receiver<Told>,
     gone: UnboundedReceiver<Uid>,
 }
 
@@ -188,7 +188,7 @@ impl Controller {
         let (looks, looks_out) = unbounded();
         let (tellings, tellings_out) = unbounded();
         let (bursts, bursts_out) = unbounded();
-        let (told, told_out) = unbounded();
+        let (told, told_out) = mpsc::channel(events::PENDING);
         let (gone, gone_out) = unbounded();
         let ctx = Context {
             client: self.client.clone(),

@@ -15,7 +15,7 @@ use tracing::{error, info, warn};
 use super::Pace;
 use super::context::Context;
 use super::error::Error;
-use super::events::Told;
+use super::events::{self, Told};
 use super::reconcile::{jittered, settle};
 use super::state::Note;
 use crate::domain::Uid;
@@ -113,8 +113,7 @@ async fn hold_back(ctx: &Context, orphans: usize, records: usize) {
         "{orphans} of {records} ownership records in Redis have lost their resource, which are too many at once: none is \
          removed, and their numbers stay live. Restore the resources, or remove what is left of them by hand"
     );
-    // The queue is closed only when the process is about to end.
-    drop(ctx.told.unbounded_send(Told::now(about, "Sweep", Note::warning("SweepHeldBack", message))));
+    events::write_later(ctx, Told::now(about, "Sweep", Note::warning("SweepHeldBack", message)));
 }
 
 #[cfg(test)]

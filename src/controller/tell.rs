@@ -12,7 +12,7 @@ use tracing::{Instrument, debug, trace_span, warn};
 
 use super::context::Context;
 use super::error::Error;
-use super::events::Told;
+use super::events::{self, Told};
 use super::state::{Note, Outcome};
 use super::tenant::Tenant;
 use super::turns::Action;
@@ -198,8 +198,7 @@ impl Teller<'_> {
             ..ObjectReference::default()
         };
         for note in notes {
-            // The queue is closed only when the process is about to end.
-            drop(self.ctx.told.unbounded_send(Told::now(about.clone(), "Reconcile", note)));
+            events::write_later(self.ctx, Told::now(about.clone(), "Reconcile", note));
         }
     }
 }
