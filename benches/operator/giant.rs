@@ -56,7 +56,7 @@ pub async fn measure(site: &Site, operator: &Operator, tenants: usize, report: &
     hoard(site, secrets).await;
     site.tenants().create(&PostParams::default(), &giant()).await.unwrap();
     site.keys.wait_key("tenantcfg:giant", true).await;
-    operator.wait_settled().await;
+    site.wait_settled(operator).await;
     let beside = operator.memory();
     report.row(Row::new("memory once they have come", Figure::Memory(beside.0, beside.1)));
     Felt::by(site, "beside").await.rows("beside them", Some(&medians), report);
@@ -64,7 +64,7 @@ pub async fn measure(site: &Site, operator: &Operator, tenants: usize, report: &
     let editing = edit_on(site);
     Felt::by(site, "edited").await.rows("while the giant is edited once a second", Some(&medians), report);
     editing.abort();
-    operator.wait_settled().await;
+    site.wait_settled(operator).await;
     let edited = operator.memory();
     report.row(Row::new("memory after that", Figure::Memory(edited.0, edited.1)));
 

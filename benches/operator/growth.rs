@@ -115,13 +115,13 @@ async fn grow(site: &Site, operator: &Operator, from: usize, to: usize) {
     load::all(new, AT_ONCE, |tenant| async move { load::create(site, &tenant).await }).await;
     site.keys.wait_keys(to).await;
     operator.wait_ready(to).await;
-    operator.wait_settled().await;
+    site.wait_settled(operator).await;
 }
 
 async fn measure_at(site: &Site, operator: &Operator, tenants: usize, none: &Restarted) -> Point {
     let cpu = operator.cpu();
     let event = edits(site, tenants).await;
-    operator.wait_settled().await;
+    site.wait_settled(operator).await;
     let event_cpu = operator.cpu().saturating_sub(cpu).div_f64(EVENTS as f64);
 
     let mut flushes = Spread::default();
@@ -130,7 +130,7 @@ async fn measure_at(site: &Site, operator: &Operator, tenants: usize, none: &Res
         site.keys.flush().await;
         site.keys.wait_keys(tenants).await;
         flushes.add(began.elapsed());
-        operator.wait_settled().await;
+        site.wait_settled(operator).await;
     }
     let restarted = restart(site, operator, tenants).await;
     assert!(restarted.rss >= none.rss / 2, "memory is that of a running operator");
@@ -171,7 +171,7 @@ async fn restart(site: &Site, operator: &Operator, tenants: usize) -> Restarted 
         operator.process.restart().await.unwrap();
         operator.wait_checked(tenants).await;
         took.add(began.elapsed());
-        operator.wait_settled().await;
+        site.wait_settled(operator).await;
     }
     let (rss, peak) = operator.memory();
     Restarted { list: lists.median(), took: took.median(), rss, peak }

@@ -91,4 +91,17 @@ impl Site {
         };
         list.items.iter().filter(ready).count()
     }
+
+    /// Waits until an operator has nothing left to do, and no event to write.
+    pub async fn wait_settled(&self, operator: &Operator) {
+        let mut before = None;
+        loop {
+            operator.wait_settled().await;
+            let asked = Some(self.requests.of_others(&self.client).await);
+            if asked == before {
+                return;
+            }
+            before = asked;
+        }
+    }
 }

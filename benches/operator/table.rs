@@ -126,7 +126,7 @@ async fn fill(
     let (readable, published) = (began.elapsed(), operator.cpu());
     operator.wait_ready(tenants).await;
     let (ready, told) = (began.elapsed(), operator.cpu());
-    let Some(limits) = limits else { return operator.wait_settled().await };
+    let Some(limits) = limits else { return site.wait_settled(operator).await };
 
     let cost = before.cost(site, operator, tenants).await;
     assert_eq!(site.ready().await, tenants, "all are Ready for others too");
@@ -154,7 +154,7 @@ async fn flushes(site: &Site, operator: &Operator, tenants: usize, limits: &Limi
         spread.add(began.elapsed());
         report.say(&format!("  all {tenants} back after {:?}", began.elapsed()));
         // Status writes of this round would take the processor from the next.
-        operator.wait_settled().await;
+        site.wait_settled(operator).await;
     }
     let cost = before.cost(site, operator, tenants * spread.len()).await;
     let row = Row::new("FLUSHALL -> all back", Figure::Spread(spread)).cost(cost);
@@ -192,7 +192,7 @@ async fn restarts(site: &Site, operator: &Operator, tenants: usize, report: &mut
 }
 
 async fn rest(site: &Site, operator: &Operator, report: &mut Report) {
-    operator.wait_settled().await;
+    site.wait_settled(operator).await;
     let (before, cpu) = (Usage::of(site, operator).await, operator.cpu());
     tokio::time::sleep(REST).await;
     let cpu = operator.cpu().saturating_sub(cpu);

@@ -40,7 +40,7 @@ impl Usage {
 
     /// Waits until all is done, and says what it took.
     pub async fn cost(self, site: &Site, operator: &Operator, each: usize) -> Cost {
-        operator.wait_settled().await;
+        site.wait_settled(operator).await;
         let cpu = operator.cpu().saturating_sub(self.cpu);
         let memory = operator.memory();
         let now = Self::without(site).await;

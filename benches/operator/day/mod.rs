@@ -46,7 +46,7 @@ pub async fn measure(tenants: usize, lasts: Duration) -> bool {
     })
     .await;
     operator.wait_ready(tenants).await;
-    operator.wait_settled().await;
+    site.wait_settled(&operator).await;
 
     report.say(&format!("{EDITS} edits and {ROTATIONS} rotations a second for {lasts:?}"));
     edge.add(Toxic::Latency(LATENCY), Way::Back).await.unwrap();
