@@ -69,10 +69,10 @@ async fn all_tenants_are_back_after_a_flush_and_the_writer_settles() {
 }
 
 #[tokio::test]
-async fn after_a_flush_secrets_are_listed_and_none_is_read_by_itself() {
+async fn after_a_flush_secrets_are_listed_and_not_read_one_by_one() {
     let world = World::new().await;
     many_live(&world).await;
-    let _operator = start_without_get(&world).await;
+    let operator = start_without_get(&world).await;
 
     flush(&world).await;
 
@@ -81,6 +81,9 @@ async fn after_a_flush_secrets_are_listed_and_none_is_read_by_itself() {
         let config = world.config(&format!("tenant-{n}")).await.unwrap();
         assert_eq!(config["webhookSecret"], format!("whsec-of-tenant-{n}"));
     }
+    // One whose step is refused since its number was lost too may be tried again by itself.
+    let reads = operator.logs().matches("a Secret is read by itself").count();
+    assert!(reads < usize::from(MANY) / 4, "{reads} reads: {}", operator.logs());
     world.heed_all();
     world.finish().await;
 }

@@ -186,7 +186,8 @@ impl<'a> Lead<'a> {
     }
 }
 
-/// Reads every ownership record of this cluster, and whether Redis still holds what it says.
+/// Reads every ownership record of this cluster, and whether Redis still holds what it says. Everything is to be looked at
+/// afterwards.
 async fn load(ctx: &Context) -> Result<(), StoreError> {
     let mut records = ctx.store.records(&ctx.cluster).await?;
     // Another operator of this cluster, which watches other namespaces, has its own.
@@ -194,7 +195,6 @@ async fn load(ctx: &Context) -> Result<(), StoreError> {
     let broken = records.iter().filter(|(_, intact)| !intact).count();
     ctx.metrics.drifted(Drift::Record, broken);
     info!(records = records.len(), broken, "Redis was read");
-    let touched = ctx.state().load(records);
-    ctx.look_at_touched(&touched, &[]);
+    ctx.state().load(records);
     Ok(())
 }

@@ -1,7 +1,7 @@
 //! What one resource calls for, from one consistent reading of everything that is known. Reads at most its Secret and
 //! its ownership record, and whether an owner whom no watch shows is gone; writes nothing.
 
-use tracing::{Instrument, trace_span};
+use tracing::{Instrument, debug, trace_span};
 
 use super::ask;
 use super::context::Context;
@@ -123,6 +123,7 @@ impl Publish<'_> {
         if let Some(listed) = self.ctx.hand.take(&self.tenant.uid(), &wanted.secret, version) {
             return Ok(listed.resolve(wanted));
         }
+        debug!(secret = %wanted.secret, "a Secret is read by itself");
         let span = trace_span!(target: TRACES, "secret", otel.kind = "client");
         let read = secrets::read(&self.ctx.client, wanted).instrument(span).await;
         read.map_err(|error| Error::ReadSecret(self.tenant.name().to_string(), error))

@@ -184,23 +184,21 @@ impl State {
     }
 
     /// All ownership records of this cluster were read. `intact` are those of whose keys Redis was seen to hold
-    /// exactly what they say. Says who is concerned.
-    pub fn load(&mut self, records: Vec<(Record, bool)>) -> Touched {
+    /// exactly what they say. It may concern everybody.
+    pub fn load(&mut self, records: Vec<(Record, bool)>) {
         // What was asked of Redis before it was read may be answered after: by then it may not hold it any more.
         for entry in self.entries.values_mut() {
             entry.doubts += 1;
         }
-        let mut touched = Touched::new();
         let present: HashSet<&Uid> = records.iter().map(|(record, _)| &record.owner.uid).collect();
         let known = self.entries.keys().chain(self.claims.orphans().map(|(uid, _)| uid));
         let lost: Vec<Uid> = known.filter(|uid| !present.contains(*uid)).cloned().collect();
         for uid in lost {
-            touched.extend(self.record(&uid, None, false));
+            self.record(&uid, None, false);
         }
         for (record, intact) in records {
-            touched.extend(self.record(&record.owner.uid, Some(Self::of_record(&record)), intact));
+            self.record(&record.owner.uid, Some(Self::of_record(&record)), intact);
         }
-        touched
     }
 
     /// What a record says, as [`Self::record`] takes it.
