@@ -44,7 +44,6 @@ const PATIENCE: Duration = Duration::from_secs(10);
 type Users = HashMap<String, Vec<Uid>>;
 
 /// Who waits for a Secret, by namespace.
-#[derive(Default)]
 pub struct Wanted(HashMap<String, Users>);
 
 /// Secrets that were listed for looks which are about to begin.

@@ -11,13 +11,7 @@ use redis::{Client, Commands, Connection, RedisResult, Script};
 use serde_json::Value;
 
 /// Mapping and config of each number, as they are at one instant.
-const READ_AT_ONCE: &str = "
-local answer = {}
-for i, did in ipairs(ARGV) do
-  local tenant = redis.call('GET', 'tenantmap:did:' .. did)
-  answer[i] = { tenant, tenant and redis.call('GET', 'tenantcfg:' .. tenant) }
-end
-return answer";
+const READ_AT_ONCE: &str = include_str!("read_at_once.lua");
 
 /// Enough to see what went wrong.
 const MOST_VIOLATIONS: usize = 20;

@@ -11,15 +11,8 @@ use tokio::task::JoinHandle;
 use crate::load::Tenant;
 use crate::site::Site;
 
-/// Mapping and config of each number, as they are at one instant: a number that moves between two reads looks broken and
-/// is not.
-const READ: &str = "
-local answer = {}
-for i, did in ipairs(ARGV) do
-  local tenant = redis.call('GET', 'tenantmap:did:' .. did)
-  answer[i] = { tenant, tenant and redis.call('GET', 'tenantcfg:' .. tenant) }
-end
-return answer";
+/// Mapping and config of each number, as they are at one instant.
+const READ: &str = include_str!("../../../tests/support/read_at_once.lua");
 /// How many numbers are read at once, and how often.
 const NUMBERS: usize = 50;
 const EVERY: Duration = Duration::from_millis(20);
