@@ -10,8 +10,9 @@ use super::burst;
 use super::context::Context;
 use super::error::Hold;
 use super::repairs::{Repairs, Ruling};
+use super::state::Found;
 use crate::leader::{Leader, Leadership};
-use crate::store::{Cause, Epoch, Signal, StoreError, TouchedKey, Tracking};
+use crate::store::{Cause, Epoch, Record, Signal, StoreError, TouchedKey, Tracking};
 use crate::telemetry::Drift;
 
 /// How often it is tried again where Redis fails.
@@ -189,10 +190,11 @@ impl<'a> Lead<'a> {
 /// Reads every ownership record of this cluster, and whether Redis still holds what it says. Everything is to be looked at
 /// afterwards.
 async fn load(ctx: &Context) -> Result<(), StoreError> {
-    let mut records = ctx.store.records(&ctx.cluster).await?;
     // Another operator of this cluster, which watches other namespaces, has its own.
-    records.retain(|(record, _)| ctx.watches(&record.owner.namespace));
-    let broken = records.iter().filter(|(_, intact)| !intact).count();
+    let keep =
+        |record: Record, intact| ctx.watches(&record.owner.namespace).then(|| Found::new(record, intact));
+    let records = ctx.store.of_records(&ctx.cluster, keep).await?;
+    let broken = records.iter().filter(|found| !found.intact).count();
     ctx.metrics.drifted(Drift::Record, broken);
     info!(records = records.len(), broken, "Redis was read");
     ctx.state().load(records);
