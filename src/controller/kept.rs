@@ -48,7 +48,6 @@ impl Numbers {
 #[derive(Debug, PartialEq)]
 struct KeptCondition {
     says: Arc<Phrase>,
-    observed_generation: Option<i64>,
     since: Timestamp,
 }
 
@@ -62,6 +61,7 @@ pub struct Phrase {
     /// Why, in a word.
     pub reason: Box<str>,
     message: Box<str>,
+    observed_generation: Option<i64>,
 }
 
 /// What many have, each held once for as long as somebody has it.
@@ -112,8 +112,8 @@ impl KeptStatus {
                 status: condition.status.into(),
                 reason: condition.reason.into(),
                 message: condition.message.into(),
+                observed_generation: condition.observed_generation,
             }),
-            observed_generation: condition.observed_generation,
             since: condition.last_transition_time.0,
         };
         Self {
@@ -132,7 +132,7 @@ impl KeptStatus {
         let conditions = self.conditions.iter().map(|kept| Condition {
             last_transition_time: Time(kept.since),
             message: kept.says.message.to_string(),
-            observed_generation: kept.observed_generation,
+            observed_generation: kept.says.observed_generation,
             reason: kept.says.reason.to_string(),
             status: kept.says.status.to_string(),
             type_: kept.says.type_.to_string(),
