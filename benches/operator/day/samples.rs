@@ -20,7 +20,7 @@ impl Samples {
         let began = Instant::now();
         let mut samples = Self { deepest: Backlog::default(), early: 0, late: 0 };
         while began.elapsed() < lasts {
-            let (backlog, (rss, _)) = (operator.backlog().await, operator.memory());
+            let (backlog, (rss, _)) = (operator.work().await.waits, operator.memory());
             let deepest = &mut samples.deepest;
             deepest.publish = deepest.publish.max(backlog.publish);
             deepest.status = deepest.status.max(backlog.status);
