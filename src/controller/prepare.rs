@@ -125,7 +125,7 @@ impl Publish<'_> {
         }
         debug!(secret = %wanted.secret, "a Secret is read by itself");
         let span = trace_span!(target: TRACES, "secret", otel.kind = "client");
-        let read = secrets::read(&self.ctx.client, wanted).instrument(span).await;
+        let read = secrets::read(&self.ctx.client, wanted, version).instrument(span).await;
         read.map_err(|error| Error::ReadSecret(self.tenant.name().to_string(), error))
     }
 
