@@ -108,7 +108,7 @@ impl Operator {
             assert!(began.elapsed() < PATIENCE, "only {ready} of {tenants} get Ready");
             let each = (now - asked).div_f64(ready.saturating_sub(before).max(1) as f64);
             let least = began.elapsed().div_f64(100.0).max(LOOK);
-            tokio::time::sleep(each.mul_f64((tenants - ready) as f64 / 2.0).clamp(least, 10 * least)).await;
+            tokio::time::sleep(each.mul_f64((tenants - ready) as f64 / 2.0).clamp(least, 25 * least)).await;
             (before, asked) = (ready, now);
         }
     }

@@ -6,6 +6,7 @@ use crate::figure::{Figure, Goal, Spread};
 use crate::limits::{self, Limits};
 use crate::load::{self, Tenant};
 use crate::operator::Operator;
+use crate::profile::Recording;
 use crate::report::{Report, Row};
 use crate::site::Site;
 use crate::usage::{Cost, Usage};
@@ -121,6 +122,11 @@ async fn fill(
     limits: Option<&Limits>,
     report: &mut Report,
 ) {
+    let operator_id = operator.process.id().unwrap();
+    let recording = match limits {
+        Some(_) => Recording::of("bulk", operator_id, 997).await,
+        None => None,
+    };
     let before = Usage::of(site, operator).await;
     let began = Instant::now();
     let creates = load::all(numbered(tenants), load::CONCURRENCY, |tenant| async move {
@@ -136,6 +142,9 @@ async fn fill(
     };
 
     let cost = before.cost(site, operator, tenants).await;
+    if let Some(recording) = recording {
+        recording.finish(&[operator_id]).await;
+    }
     assert_eq!(site.ready().await, tenants, "all are Ready for others too");
     let memory = Figure::Memory(cost.memory.0, cost.memory.1);
     let row = Row::new("all applied at once -> all readable", Figure::Time(readable));
@@ -177,6 +186,8 @@ async fn flushes(site: &Site, operator: &Operator, tenants: usize, limits: &Limi
 
 async fn restarts(site: &Site, operator: &Operator, tenants: usize, report: &mut Report) {
     let (mut lists, mut spread, mut costs) = (Spread::default(), Spread::default(), Vec::new());
+    // Each is soon over.
+    let (recording, mut ids) = (Recording::of("restart", std::process::id(), 4999).await, Vec::new());
     for _ in 0..RESTARTS {
         operator.process.stop().await.unwrap();
         lists.add(limits::list(site).await);
@@ -187,6 +198,10 @@ async fn restarts(site: &Site, operator: &Operator, tenants: usize, report: &mut
         spread.add(took);
         report.say(&format!("  all {tenants} checked after {took:?}"));
         costs.push(before.cost(site, operator, tenants).await);
+        ids.push(operator.process.id().unwrap());
+    }
+    if let Some(recording) = recording {
+        recording.finish(&ids).await;
     }
     let sum = |count: fn(&Cost) -> u64| costs.iter().map(count).sum::<u64>();
     let secret_reads = |cost: &Cost| {
