@@ -12,8 +12,8 @@ use crate::usage::Usage;
 
 /// How often each latency is measured.
 pub const SAMPLES: usize = 200;
-/// Between two samples of drift, so that each begins at rest.
-const REST: Duration = Duration::from_millis(20);
+/// Between two samples: status, finalizer and event of the one before are written by then.
+const REST: Duration = Duration::from_millis(60);
 
 /// All that one tenant can meet.
 pub async fn measure(site: &Site, operator: &Operator, limits: &Limits, report: &mut Report) {
@@ -70,6 +70,7 @@ pub async fn applies(site: &Site, series: &str) -> Spread {
         site.keys.wait_key(&tenant.did_key(), true).await;
         spread.add(acknowledged.elapsed());
         load::wait_told(site, &tenant).await;
+        tokio::time::sleep(REST).await;
     }
     spread
 }
@@ -83,6 +84,7 @@ pub async fn rotations(site: &Site, series: &str) -> Spread {
         let acknowledged = Instant::now();
         site.keys.wait_config(&tenant, &value).await;
         spread.add(acknowledged.elapsed());
+        tokio::time::sleep(REST).await;
     }
     spread
 }
@@ -122,6 +124,7 @@ pub async fn deletions(site: &Site, series: &str) -> Spread {
         let acknowledged = Instant::now();
         site.keys.wait_key(&tenant.did_key(), false).await;
         spread.add(acknowledged.elapsed());
+        tokio::time::sleep(REST).await;
     }
     spread
 }
