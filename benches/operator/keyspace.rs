@@ -113,6 +113,20 @@ impl Keyspace {
         }
     }
 
+    /// The number that whoever writes took last.
+    pub async fn epoch(&self) -> u64 {
+        self.ask(cmd("GET").arg("runtime-operator:epoch")).await
+    }
+
+    /// Waits until somebody takes the next one.
+    pub async fn wait_epoch_after(&self, epoch: u64) {
+        let began = Instant::now();
+        while self.epoch().await <= epoch {
+            assert!(began.elapsed() < PATIENCE, "nobody takes over");
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    }
+
     pub async fn delete(&self, key: &str) {
         self.ask::<()>(cmd("DEL").arg(key)).await;
     }
