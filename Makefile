@@ -1,6 +1,6 @@
 # What a person does with this repository; `make` lists it.
 .DEFAULT_GOAL := help
-.PHONY: help tools cluster demo test chaos bench bench-growth bench-day instructions fuzz schemathesis chart e2e fmt lint soak image image-check deny sbom
+.PHONY: help tools cluster demo test chaos bench bench-growth bench-day profile instructions fuzz schemathesis chart e2e fmt lint soak image image-check deny sbom
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -33,6 +33,9 @@ bench-growth: tools ## Measure what grows with the number of tenants, for SIZES 
 
 bench-day: tools ## Measure a bad day: edits, rotations and lookups at once on N tenants (10000), and a slow Redis
 	@cargo bench --locked --bench operator -- day
+
+profile: ## Draw flame graphs of N tenants (1000) applied at once and of the restart, and list the largest costs (perf)
+	@scripts/profile.sh
 
 instructions: tools ## Count the instructions of the pure parts anew, where a change is meant to change them (valgrind)
 	@UPDATE=1 cargo test --quiet --locked --workspace --test counts -- --nocapture

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Finds or builds the programs that the demo, the tests and the benches run, and links them into tools/bin.
 #   tools/install.sh            the programs of the local cluster
+#   tools/install.sh profile    these, and perf
 #   tools/install.sh chart      these, and what the chart's tests need: Helm 3 and 4, kubeconform, kwok, the scheduler, the
 #                               oldest Kubernetes that is supported, and the schemas of all
 # A program is taken from KUBEBUILDER_ASSETS, else from the PATH, else built once from the module that pins it
@@ -169,6 +170,7 @@ built toxiproxy-server toxiproxy github.com/Shopify/toxiproxy/v2/cmd/server "1 m
 like_pinned kube-apiserver
 like_pinned kube-controller-manager
 
+if [ "${1:-}" = profile ]; then packaged perf linux-perf; fi
 [ "${1:-}" = chart ] || exit 0
 built kube-scheduler . k8s.io/kubernetes/cmd/kube-scheduler "1 minute"
 pinned kwok kwok sigs.k8s.io/kwok/cmd/kwok "3 minutes"

@@ -46,7 +46,7 @@ pub enum Figure {
     Memory(u64, u64),
 }
 
-/// What DESIGN calls for, at ten thousand tenants on two cores where it is an absolute time or size.
+/// What is called for, or what another operator has: at ten thousand tenants on two cores where it is an absolute time or size.
 pub enum Goal {
     /// p50 and p99 in milliseconds.
     Millis(f64, f64),
@@ -106,6 +106,7 @@ impl Figure {
 impl Goal {
     pub fn text(&self) -> String {
         match self {
+            Self::Millis(p50, p99) if *p50 >= 1000.0 => format!("p50 {} s, p99 {} s", p50 / 1e3, p99 / 1e3),
             Self::Millis(p50, p99) => format!("p50 {p50} ms, p99 {p99} ms"),
             Self::Seconds(seconds) => format!("{seconds} s"),
             Self::Ratio(ratio) => format!("{ratio}x"),

@@ -45,7 +45,7 @@ impl Felt {
 
 /// As many Secrets as there are half tenants; the giant comes and stays.
 pub async fn measure(site: &Site, operator: &Operator, tenants: usize, report: &mut Report) {
-    let alone = restarted(operator, tenants).await;
+    let alone = restarted(site, operator, tenants).await;
     report.row(Row::new("memory after a restart without them", Figure::Memory(alone.0, alone.1)));
     let felt = Felt::by(site, "without").await;
     let medians = felt.0.each_ref().map(Spread::median);
@@ -68,7 +68,7 @@ pub async fn measure(site: &Site, operator: &Operator, tenants: usize, report: &
     let edited = operator.memory();
     report.row(Row::new("memory after that", Figure::Memory(edited.0, edited.1)));
 
-    let with = restarted(operator, tenants).await;
+    let with = restarted(site, operator, tenants).await;
     let more = |with: u64, alone: u64| (with as f64 - alone as f64) / 1e6;
     let [rss, peak] = [more(with.0, alone.0), more(with.1, alone.1)];
     let name = format!("memory after a restart beside them ({rss:+.1} MB, peak {peak:+.1} MB)");
@@ -76,11 +76,11 @@ pub async fn measure(site: &Site, operator: &Operator, tenants: usize, report: &
 }
 
 /// Memory of an operator that has just started and come to rest.
-async fn restarted(operator: &Operator, tenants: usize) -> (u64, u64) {
+async fn restarted(site: &Site, operator: &Operator, tenants: usize) -> (u64, u64) {
     operator.process.stop().await.unwrap();
     operator.process.restart().await.unwrap();
     operator.wait_checked(tenants).await;
-    operator.wait_settled().await;
+    site.wait_settled(operator).await;
     operator.memory()
 }
 

@@ -111,18 +111,18 @@ fn curves(none: &Restarted) -> Vec<Curve> {
 }
 
 async fn grow(site: &Site, operator: &Operator, from: usize, to: usize) {
+    let began = Instant::now();
     let new = (from..to).map(|number| Tenant::numbered("t", number));
     load::all(new, AT_ONCE, |tenant| async move { load::create(site, &tenant).await }).await;
     site.keys.wait_keys(to).await;
-    operator.wait_ready(to).await;
+    operator.wait_ready(to, began).await;
     site.wait_settled(operator).await;
 }
 
 async fn measure_at(site: &Site, operator: &Operator, tenants: usize, none: &Restarted) -> Point {
     let cpu = operator.cpu();
     let event = edits(site, tenants).await;
-    site.wait_settled(operator).await;
-    let event_cpu = operator.cpu().saturating_sub(cpu).div_f64(EVENTS as f64);
+    let event_cpu = site.wait_settled(operator).await.saturating_sub(cpu).div_f64(EVENTS as f64);
 
     let mut flushes = Spread::default();
     for _ in 0..if tenants <= MANY { FLUSHES } else { 1 } {
@@ -169,8 +169,7 @@ async fn restart(site: &Site, operator: &Operator, tenants: usize) -> Restarted 
         lists.add(limits::list(site).await);
         let began = Instant::now();
         operator.process.restart().await.unwrap();
-        operator.wait_checked(tenants).await;
-        took.add(began.elapsed());
+        took.add(operator.wait_checked(tenants).await - began);
         site.wait_settled(operator).await;
     }
     let (rss, peak) = operator.memory();

@@ -15,9 +15,9 @@ const CRASHES: usize = 3;
 pub async fn stops(site: &Site, mut leader: Operator) -> (Spread, Operator) {
     let mut spread = Spread::default();
     for _ in 0..STOPS {
-        let next = site.operator().await;
+        let (next, epoch) = (site.operator().await, site.keys.epoch().await);
         let began = Instant::now();
-        let (stopped, ()) = tokio::join!(leader.process.stop(), next.wait_leading());
+        let (stopped, ()) = tokio::join!(leader.process.stop(), taken_over(site, &next, epoch));
         spread.add(began.elapsed());
         stopped.unwrap();
         leader = next;
@@ -29,12 +29,18 @@ pub async fn stops(site: &Site, mut leader: Operator) -> (Spread, Operator) {
 pub async fn crashes(site: &Site, mut leader: Operator) -> (Spread, Operator) {
     let mut spread = Spread::default();
     for _ in 0..CRASHES {
-        let next = site.operator().await;
+        let (next, epoch) = (site.operator().await, site.keys.epoch().await);
         let began = Instant::now();
         leader.process.kill().await.unwrap();
-        next.wait_leading().await;
+        taken_over(site, &next, epoch).await;
         spread.add(began.elapsed());
         leader = next;
     }
     (spread, leader)
+}
+
+/// Waits until the next one has its number, which Redis tells, and then until it has read what Redis holds.
+async fn taken_over(site: &Site, next: &Operator, epoch: u64) {
+    site.keys.wait_epoch_after(epoch).await;
+    next.wait_leading().await;
 }

@@ -11,6 +11,12 @@ use crate::load::Tenant;
 use crate::requests::{Counts, less};
 use crate::site::PATIENCE;
 
+/// Whoever asks Redis without a pause takes a core from those who are waited for. As short as the kernel lets one sleep;
+/// the runtime's own timer has ticks of a millisecond.
+fn breathe() {
+    std::thread::sleep(Duration::from_micros(50));
+}
+
 /// A connection of this program's own; what it asks for is counted.
 #[derive(Clone)]
 pub struct Keyspace {
@@ -91,6 +97,7 @@ impl Keyspace {
         let began = Instant::now();
         while self.ask::<bool>(cmd("EXISTS").arg(key)).await != there {
             assert!(began.elapsed() < PATIENCE, "{key} does not come or go");
+            breathe();
         }
     }
 
@@ -102,6 +109,21 @@ impl Keyspace {
                 return;
             }
             assert!(began.elapsed() < PATIENCE, "{} is not published anew", tenant.name);
+            breathe();
+        }
+    }
+
+    /// The number that whoever writes took last.
+    pub async fn epoch(&self) -> u64 {
+        self.ask(cmd("GET").arg("runtime-operator:epoch")).await
+    }
+
+    /// Waits until somebody takes the next one.
+    pub async fn wait_epoch_after(&self, epoch: u64) {
+        let began = Instant::now();
+        while self.epoch().await <= epoch {
+            assert!(began.elapsed() < PATIENCE, "nobody takes over");
+            tokio::time::sleep(Duration::from_millis(1)).await;
         }
     }
 

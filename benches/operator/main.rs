@@ -27,6 +27,7 @@ mod machine;
 mod operator;
 mod page;
 mod plot;
+mod profile;
 mod report;
 mod requests;
 mod site;

@@ -6,6 +6,11 @@ use local_cluster::Process;
 
 use crate::site::PATIENCE;
 
+/// How often the kernel is asked what processor time was used.
+const LOOK: Duration = Duration::from_millis(2);
+/// An operator that has started waits for nobody as long as this.
+const CHECKED: Duration = Duration::from_millis(100);
+
 pub struct Operator {
     pub process: Process,
     telemetry: String,
@@ -19,6 +24,23 @@ pub struct Backlog {
     pub publish: u64,
     /// Resources that wait for their status.
     pub status: u64,
+}
+
+/// What its metrics say of its work.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Work {
+    pub waits: Backlog,
+    pub looks: u64,
+    pub statuses: u64,
+    /// Resources that are Ready.
+    pub ready: u64,
+}
+
+/// An operator at rest.
+pub struct Quiet {
+    pub since: Instant,
+    /// The processor time that it had used by then.
+    pub cpu: Duration,
 }
 
 impl Operator {
@@ -35,59 +57,68 @@ impl Operator {
         reqwest::get(format!("{}/metrics", self.telemetry)).await.unwrap().text().await.unwrap()
     }
 
-    /// A metric by its name and labels, as they are written; 0 while it is not there.
-    pub async fn counter(&self, name: &str) -> u64 {
-        value(&self.metrics().await, name)
-    }
-
-    pub async fn backlog(&self) -> Backlog {
-        backlog(&self.metrics().await)
-    }
-
-    /// Waits until it has looked at so many resources since its start.
-    pub async fn wait_checked(&self, tenants: usize) {
-        self.wait_counter("runtime_operator_reconciles_total", tenants).await;
-    }
-
-    /// Waits until it has seen so many resources Ready.
-    pub async fn wait_ready(&self, tenants: usize) {
-        let ready = r#"runtime_operator_tenants{condition="Ready",status="True"}"#;
-        self.wait_counter(ready, tenants).await;
-    }
-
-    async fn wait_counter(&self, name: &str, least: usize) {
-        let began = Instant::now();
-        // Whoever asks has all resources counted, so the more there are, the more seldom it is asked.
-        let pause = Duration::from_micros(least as u64 * 10).max(Duration::from_millis(2));
-        while self.counter(name).await < least as u64 {
-            assert!(began.elapsed() < PATIENCE, "{name} does not get to {least}");
-            tokio::time::sleep(pause).await;
+    /// What it has to do, and has done. Whoever asks has all resources counted, which takes processor time.
+    pub async fn work(&self) -> Work {
+        let text = self.metrics().await;
+        let depth = |queue| value(&text, &format!(r#"runtime_operator_queue_depth{{queue="{queue}"}}"#));
+        Work {
+            waits: Backlog { publish: depth("publish"), status: depth("status") },
+            looks: value(&text, "runtime_operator_reconciles_total"),
+            statuses: value(&text, "runtime_operator_status_writes_total"),
+            ready: value(&text, r#"runtime_operator_tenants{condition="Ready",status="True"}"#),
         }
     }
 
-    /// Waits until nothing is left to do and nothing was done for a while.
-    pub async fn wait_settled(&self) {
+    /// Waits until it has used no processor time for a while, and asks nothing of it. Who uses less than a tick of 10 ms in
+    /// this while counts as one that uses none.
+    pub async fn wait_quiet(&self, quiet: Duration) -> Quiet {
+        let (began, mut last) = (Instant::now(), Quiet { since: Instant::now(), cpu: self.cpu() });
+        while last.since.elapsed() < quiet {
+            assert!(began.elapsed() < PATIENCE, "the operator does not come to rest");
+            tokio::time::sleep(LOOK).await;
+            let cpu = self.cpu();
+            if cpu > last.cpu {
+                last = Quiet { since: Instant::now(), cpu };
+            }
+        }
+        last
+    }
+
+    /// Waits until it has looked at so many resources since its start and is quiet; says since when it is.
+    pub async fn wait_checked(&self, tenants: usize) -> Instant {
         let began = Instant::now();
-        let mut before = None;
         loop {
-            let text = self.metrics().await;
-            let done = ["reconciles", "status_writes"]
-                .map(|what| value(&text, &format!("runtime_operator_{what}_total")));
-            let now = (backlog(&text), done);
-            if now.0 == Backlog::default() && before == Some(now) {
+            let quiet = self.wait_quiet(CHECKED).await;
+            if self.work().await.looks >= tenants as u64 {
+                return quiet.since;
+            }
+            assert!(began.elapsed() < PATIENCE, "the operator does not look at {tenants} resources");
+        }
+    }
+
+    /// Waits until it has seen so many resources Ready, known to a hundredth of the time since `began`. Asked in the middle
+    /// of what is left at the pace so far, so a handful of times.
+    pub async fn wait_ready(&self, tenants: usize, began: Instant) {
+        let (mut before, mut asked) = (0, began);
+        loop {
+            let (ready, now) = (self.work().await.ready as usize, Instant::now());
+            if ready >= tenants {
                 return;
             }
-            assert!(began.elapsed() < PATIENCE, "the operator does not come to rest: {now:?}");
-            before = Some(now);
-            tokio::time::sleep(Duration::from_millis(500)).await;
+            assert!(began.elapsed() < PATIENCE, "only {ready} of {tenants} get Ready");
+            let each = (now - asked).div_f64(ready.saturating_sub(before).max(1) as f64);
+            let least = began.elapsed().div_f64(100.0).max(LOOK);
+            tokio::time::sleep(each.mul_f64((tenants - ready) as f64 / 2.0).clamp(least, 25 * least)).await;
+            (before, asked) = (ready, now);
         }
     }
 
+    /// Waits until it leads, known to 20 ms.
     pub async fn wait_leading(&self) {
         let began = Instant::now();
-        while self.counter("runtime_operator_leading").await == 0 {
+        while value(&self.metrics().await, "runtime_operator_leading") == 0 {
             assert!(began.elapsed() < PATIENCE, "nobody takes over");
-            tokio::time::sleep(Duration::from_millis(5)).await;
+            tokio::time::sleep(Duration::from_millis(20)).await;
         }
     }
 
@@ -119,9 +150,4 @@ impl Operator {
 fn value(metrics: &str, name: &str) -> u64 {
     let value = metrics.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
     value.and_then(|text| text.trim().parse().ok()).unwrap_or_default()
-}
-
-fn backlog(metrics: &str) -> Backlog {
-    let depth = |queue| value(metrics, &format!(r#"runtime_operator_queue_depth{{queue="{queue}"}}"#));
-    Backlog { publish: depth("publish"), status: depth("status") }
 }

@@ -7,7 +7,7 @@ fn docs() -> PathBuf {
 }
 
 fn is_wanted() -> bool {
-    std::env::var_os("UPDATE").is_some()
+    crate::variable("UPDATE").is_some()
 }
 
 /// Puts a text between the page's marks of this name.

@@ -17,18 +17,25 @@ pub struct Row {
     name: String,
     figure: Figure,
     limit: Option<(&'static str, Duration)>,
+    baseline: Option<Goal>,
     goal: Option<Goal>,
     cost: Option<Cost>,
 }
 
 impl Row {
     pub fn new(name: impl Into<String>, figure: Figure) -> Self {
-        Self { name: name.into(), figure, limit: None, goal: None, cost: None }
+        Self { name: name.into(), figure, limit: None, baseline: None, goal: None, cost: None }
     }
 
     /// What the API server and Redis take for the same alone, where that was measured.
     pub fn limit(mut self, name: &'static str, limit: Option<Duration>) -> Self {
         self.limit = limit.map(|limit| (name, limit));
+        self
+    }
+
+    /// What a tuned operator built on controller-runtime has, measured once.
+    pub fn baseline(mut self, baseline: Goal) -> Self {
+        self.baseline = Some(baseline);
         self
     }
 
@@ -53,7 +60,8 @@ impl Row {
     fn line(&self, tenants: usize) -> String {
         let limit = self.limit.map(|(name, limit)| format!("{} ({name})", short(limit))).unwrap_or_default();
         let ratio = self.ratio().map(|ratio| format!("{ratio:.2}x")).unwrap_or_default();
-        let goal = self.goal.as_ref().map(Goal::text).unwrap_or_default();
+        let [baseline, goal] =
+            [&self.baseline, &self.goal].map(|goal| goal.as_ref().map(Goal::text).unwrap_or_default());
         let met = match (self.met(tenants), &self.goal) {
             (Some(true), _) => "met".to_owned(),
             (Some(false), _) => "**not met**".to_owned(),
@@ -62,7 +70,7 @@ impl Row {
             (None, None) => String::new(),
         };
         let figures = self.figure.cells().join(" | ");
-        format!("| {} | {figures} | {limit} | {ratio} | {goal} | {met} |", self.name)
+        format!("| {} | {figures} | {limit} | {ratio} | {baseline} | {goal} | {met} |", self.name)
     }
 
     fn cost_line(&self, cost: &Cost) -> String {
@@ -84,6 +92,9 @@ impl Row {
         let mut value = json!({ "name": self.name, "figure": self.figure.json() });
         if let Some((name, limit)) = self.limit {
             value["limit"] = json!({ "name": name, "seconds": limit.as_secs_f64(), "ratio": self.ratio() });
+        }
+        if let Some(baseline) = &self.baseline {
+            value["baseline"] = json!(baseline.text());
         }
         if let Some(goal) = &self.goal {
             value["goal"] = json!({ "text": goal.text(), "met": self.met(tenants) });
@@ -167,8 +178,8 @@ impl Report {
         );
         for (title, rows) in self.sections.iter().filter(|(_, rows)| !rows.is_empty()) {
             let _ = write!(text, "\n### {}\n\n", capital(title));
-            text.push_str("| what | p50 | p95 | p99 | time or max | limit | ratio | goal | |\n");
-            text.push_str("| --- | --- | --- | --- | --- | --- | --- | --- | --- |\n");
+            text.push_str("| what | p50 | p95 | p99 | time or max | limit | ratio | baseline | goal | |\n");
+            text.push_str("| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |\n");
             for row in rows {
                 let _ = writeln!(text, "{}", row.line(self.tenants));
             }

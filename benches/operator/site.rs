@@ -1,7 +1,7 @@
 //! The cluster and the Redis in which operators are measured.
 
 use std::path::PathBuf;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use k8s_openapi::api::core::v1::Secret;
 use kube::api::{ApiResource, DynamicObject, ListParams};
@@ -9,12 +9,14 @@ use kube::{Api, Client};
 use local_cluster::{Cluster, Launch, Process, Redis, RedisOptions};
 
 use crate::keyspace::Keyspace;
-use crate::operator::Operator;
+use crate::operator::{Backlog, Operator};
 use crate::requests::Requests;
 
 pub const NAMESPACE: &str = "default";
 /// How long anything may take before the run is given up.
 pub const PATIENCE: Duration = Duration::from_secs(600);
+/// Who is quiet so long, and has done nothing when that long has passed again, is at rest.
+const SETTLED: Duration = Duration::from_millis(500);
 
 pub struct Site {
     pub client: Client,
@@ -92,16 +94,19 @@ impl Site {
         list.items.iter().filter(ready).count()
     }
 
-    /// Waits until an operator has nothing left to do, and no event to write.
-    pub async fn wait_settled(&self, operator: &Operator) {
-        let mut before = None;
+    /// Waits until an operator has nothing left to do, and no event to write. Says what processor time it had used by then,
+    /// without what it takes to ask.
+    pub async fn wait_settled(&self, operator: &Operator) -> Duration {
+        let (began, mut before) = (Instant::now(), None);
         loop {
-            operator.wait_settled().await;
-            let asked = Some(self.requests.of_others(&self.client).await);
-            if asked == before {
-                return;
+            let quiet = operator.wait_quiet(SETTLED).await;
+            let work = operator.work().await;
+            let now = (work, self.requests.of_others(&self.client).await);
+            match before {
+                Some((same, cpu)) if same == now && work.waits == Backlog::default() => return cpu,
+                _ => assert!(began.elapsed() < PATIENCE, "the operator has something left to do: {work:?}"),
             }
-            before = asked;
+            before = Some((now, quiet.cpu));
         }
     }
 }

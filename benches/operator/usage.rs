@@ -40,8 +40,7 @@ impl Usage {
 
     /// Waits until all is done, and says what it took.
     pub async fn cost(self, site: &Site, operator: &Operator, each: usize) -> Cost {
-        site.wait_settled(operator).await;
-        let cpu = operator.cpu().saturating_sub(self.cpu);
+        let cpu = site.wait_settled(operator).await.saturating_sub(self.cpu);
         let memory = operator.memory();
         let now = Self::without(site).await;
         Cost { each, cpu, redis: less(&now.redis, &self.redis), kube: less(&now.kube, &self.kube), memory }

@@ -1,7 +1,6 @@
 //! A tenant's config: a JSON document that the runtime accepts.
 
 use std::fmt;
-use std::fmt::Write;
 
 use secrecy::{ExposeSecret, SecretString};
 use serde::Serializer;
@@ -133,12 +132,7 @@ impl RuntimeTenantConfig {
     /// number is written as jq would).
     #[must_use]
     pub fn hash_without_secret(&self) -> String {
-        let json = self.write(|name| name != WEBHOOK_SECRET);
-        Sha256::digest(json).iter().fold(String::with_capacity(64), |mut hex, byte| {
-            // Writing to a String can't fail.
-            let _ = write!(hex, "{byte:02x}");
-            hex
-        })
+        format!("{:x}", Sha256::digest(self.write(|name| name != WEBHOOK_SECRET)))
     }
 
     fn write(&self, with: impl Fn(&str) -> bool) -> String {

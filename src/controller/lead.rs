@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use tokio::sync::watch as channel;
+use tokio::sync::{oneshot, watch as channel};
 use tokio::time::{Instant, sleep, sleep_until};
 use tracing::{debug, info, warn};
 
@@ -40,6 +40,40 @@ impl<'a> Lead<'a> {
         Self { ctx, leader, tracking, health, again: false, repairs: Repairs::default() }
     }
 
+    /// Waits until everything is `listed`, and reads Redis meanwhile where this replica leads. What was read counts if
+    /// Redis has told of nothing since. False: nothing will be listed any more.
+    pub async fn read_ahead(&mut self, mut listed: oneshot::Receiver<()>) -> bool {
+        let epoch = tokio::select! {
+            listed = &mut listed => return listed.is_ok(),
+            epoch = self.leads_and_follows() => epoch,
+        };
+        let records = read(self.ctx).await;
+        if listed.await.is_err() {
+            return false;
+        }
+        if let (Some(epoch), Ok(records)) = (epoch, records)
+            && self.tracking.is_quiet()
+            && self.health.borrow().is_none()
+            && *self.leader.state.borrow() == Leadership::Leading(epoch)
+        {
+            self.begin_from(epoch, records);
+        }
+        true
+    }
+
+    /// Waits until this replica leads and Redis tells what happens to it.
+    async fn leads_and_follows(&mut self) -> Option<Epoch> {
+        let leads = |leadership: &Leadership| matches!(leadership, Leadership::Leading(_));
+        let leadership = self.leader.state.clone().wait_for(leads).await.ok()?.clone();
+        if let Signal::CheckEverything(cause) = self.tracking.next().await? {
+            self.ctx.metrics.checked(cause);
+        }
+        match leadership {
+            Leadership::Leading(epoch) => Some(epoch),
+            _ => None,
+        }
+    }
+
     /// Goes on until the process ends.
     pub async fn run(mut self) {
         let mut leadership = self.leader.state.clone();
@@ -71,6 +105,7 @@ impl<'a> Lead<'a> {
             Leadership::Following => self.stand_by(),
             Leadership::Barred(why) => self.hold(Hold::Lease(why)),
             Leadership::Waiting(why) => self.hold(Hold::Redis(why)),
+            Leadership::Leading(epoch) if self.ctx.health.work() == Ok(epoch) => {}
             Leadership::Leading(_) => self.begin().await,
         }
     }
@@ -155,17 +190,20 @@ impl<'a> Lead<'a> {
         if self.health.borrow().is_some() {
             return;
         }
-        match load(self.ctx).await {
-            Ok(()) => {
-                self.again = false;
-                self.set(Ok(epoch));
-                burst::look_at_all(self.ctx);
-            }
+        match read(self.ctx).await {
+            Ok(records) => self.begin_from(epoch, records),
             Err(error) => {
                 self.again = true;
                 self.hold(Hold::Redis(error));
             }
         }
+    }
+
+    fn begin_from(&mut self, epoch: Epoch, records: Vec<Found>) {
+        self.again = false;
+        self.ctx.state().load(records);
+        self.set(Ok(epoch));
+        burst::look_at_all(self.ctx);
     }
 
     fn hold(&self, hold: Hold) {
@@ -187,9 +225,9 @@ impl<'a> Lead<'a> {
     }
 }
 
-/// Reads every ownership record of this cluster, and whether Redis still holds what it says. Everything is to be looked at
+/// Every ownership record of this cluster, and whether Redis still holds what it says. Everything is to be looked at
 /// afterwards.
-async fn load(ctx: &Context) -> Result<(), StoreError> {
+async fn read(ctx: &Context) -> Result<Vec<Found>, StoreError> {
     // Another operator of this cluster, which watches other namespaces, has its own.
     let keep =
         |record: Record, intact| ctx.watches(&record.owner.namespace).then(|| Found::new(record, intact));
@@ -197,6 +235,5 @@ async fn load(ctx: &Context) -> Result<(), StoreError> {
     let broken = records.iter().filter(|found| !found.intact).count();
     ctx.metrics.drifted(Drift::Record, broken);
     info!(records = records.len(), broken, "Redis was read");
-    ctx.state().load(records);
-    Ok(())
+    Ok(records)
 }

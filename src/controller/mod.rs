@@ -161,8 +161,9 @@ impl Controller {
             }
         };
         let leading = async {
-            if all_listed.await.is_ok() {
-                Lead::new(&ctx, self.leader.clone()).run().await;
+            let mut lead = Lead::new(&ctx, self.leader.clone());
+            if lead.read_ahead(all_listed).await {
+                lead.run().await;
             }
         };
         let working = work(&ctx, queues, stop.clone());

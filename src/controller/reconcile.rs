@@ -222,7 +222,7 @@ async fn together(ctx: &Context, epoch: Epoch, members: &[Uid], passed: &mut Pas
                 Prepared::Todo(todo) => todos.push((uid, todo)),
             }
         }
-        let steps: Vec<Step> = todos.iter().map(|(_, todo)| todo.step.clone()).collect();
+        let steps: Vec<&Step> = todos.iter().map(|(_, todo)| &todo.step).collect();
         let applied = if steps.is_empty() {
             Vec::new()
         } else {

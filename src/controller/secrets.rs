@@ -3,16 +3,22 @@
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::time::Duration;
 
 use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::Secret;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use kube::api::GetParams;
 use kube::{Api, Client, Resource};
 use secrecy::SecretString;
 use serde::{Deserialize, Deserializer};
+use tokio::time::timeout;
 
 use crate::domain::verdict::{SecretFault, SecretFaultKind};
 use crate::domain::{ResourceName, Uid};
+
+/// How long the API server may take to answer from its own memory; it waits for 3 s until it has come so far.
+const SHOWN_WITHIN: Duration = Duration::from_secs(5);
 
 /// Which Secret, and which key of it, a resource refers to.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -231,19 +237,39 @@ pub struct Resolved {
     pub version: Version,
 }
 
-/// Reads a webhook secret. The outer error may pass by itself (no answer, an overloaded API server); the inner one
-/// is the Secret's own and is told in the status.
-pub async fn read(client: &Client, wanted: &SecretKey) -> Result<Result<Resolved, SecretFault>, kube::Error> {
+/// Reads a webhook secret, of which the watch has shown this version. The outer error may pass by itself (no answer, an
+/// overloaded API server); the inner one is the Secret's own and is told in the status.
+pub async fn read(
+    client: &Client,
+    wanted: &SecretKey,
+    shown: &Version,
+) -> Result<Result<Resolved, SecretFault>, kube::Error> {
     let secrets: Api<Secret> = Api::namespaced(client.clone(), &wanted.secret.namespace);
-    Ok(match secrets.get_opt(&wanted.secret.name).await {
-        Ok(Some(secret)) => SecretValue::from(secret).resolve(wanted),
-        Ok(None) => Err(fault(wanted, SecretFaultKind::NotFound)),
+    let name = &wanted.secret.name;
+    // The API server's own memory holds what the watch has shown; of what is newer the watch is about to tell. One that
+    // has not come so far may be another one, or stand on a store that was restored from before.
+    let shown = not_older_than(shown);
+    let read = match timeout(SHOWN_WITHIN, secrets.get_with(name, &shown)).await {
+        Ok(Err(kube::Error::Api(status))) if matches!(status.code, 400 | 410 | 504) => {
+            secrets.get(name).await
+        }
+        Ok(read) => read,
+        Err(_) => secrets.get(name).await,
+    };
+    Ok(match read {
+        Ok(secret) => SecretValue::from(secret).resolve(wanted),
+        Err(kube::Error::Api(status)) if status.code == 404 => Err(fault(wanted, SecretFaultKind::NotFound)),
         // A status that refuses stays so until somebody changes a Role.
         Err(kube::Error::Api(status)) if matches!(status.code, 401 | 403) => {
             Err(fault(wanted, SecretFaultKind::Unreadable(status.reason.clone())))
         }
         Err(error) => return Err(error),
     })
+}
+
+/// What the watch has shown, or later.
+fn not_older_than(shown: &Version) -> GetParams {
+    shown.rsplit_once('/').map_or_else(GetParams::default, |(_, version)| GetParams::at(version))
 }
 
 fn extract(

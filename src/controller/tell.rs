@@ -1,7 +1,8 @@
-//! Telling what came of a look: finalizer and status, then events. After the publish and never before it, in a queue of
-//! its own, so that no publish waits for a status.
+//! Telling what came of a look: status, then finalizer, then events. After the publish and never before it, in a queue of
+//! its own, so that no publish waits for a status; one write a turn, so that no status waits for another's finalizer.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::ObjectReference;
@@ -28,7 +29,8 @@ const FIELD_MANAGER: &str = "runtime-operator";
 /// Writes what is to be told of one resource, where it is not told yet.
 pub async fn tell(tenant: Arc<Tenant>, ctx: Arc<Context>) -> Result<Action, Error> {
     let uid = tenant.uid();
-    let _turn = ctx.rush.after_publishes().await;
+    let since = ctx.state().entry(&uid).and_then(|entry| entry.waits_since[Queue::Status as usize]);
+    let _turn = ctx.rush.after_publishes(since.unwrap_or_else(Instant::now)).await;
     let change = ctx.turn(Queue::Status, &uid);
     // What is written is held against the newest version: it may have had to wait.
     let Some(tenant) = ctx.tenant(&uid, &tenant.name()) else { return Ok(Action::await_change()) };
@@ -73,25 +75,29 @@ impl Teller<'_> {
             self.tell_unreadable(why, verdict.message());
             return Ok(());
         }
-        let version = if self.tenant.is_deleting() || self.tenant.has_finalizer() {
-            Some(self.tenant.version().to_owned())
-        } else {
-            self.add_finalizer().await?
-        };
-        let Some(version) = version else { return Ok(()) };
         let previous = self.tenant.status().map(KeptStatus::status);
         let previous = previous.as_ref();
         let next = status::next(previous, verdict, wrote, Timestamp::now());
         if previous != Some(&next) {
-            if !self.write_status(previous, &next, &version).await? {
-                return Ok(());
+            if self.write_status(previous, &next).await? {
+                self.publish_notes(changes(previous, &next, verdict));
+                self.has_told();
             }
-            self.publish_notes(changes(previous, &next, verdict));
+            // When the watch shows it, the next turn is for the finalizer. Until then a deletion is caught by the watch, or
+            // by the orphan sweep.
+            return Ok(());
         }
+        self.has_told();
+        if self.tenant.is_deleting() || self.tenant.has_finalizer() {
+            return Ok(());
+        }
+        self.add_finalizer().await
+    }
+
+    fn has_told(&self) {
         if let Some(entry) = self.ctx.state().entry_mut(&self.tenant.uid()) {
             entry.wrote = false;
         }
-        Ok(())
     }
 
     /// Once for each way in which it can't be read: there is no status that would remember it.
@@ -115,11 +121,10 @@ impl Teller<'_> {
         let why = "it is tried again until it works";
         let next = status::first_sight(self.tenant.generation(), why, Timestamp::now());
         let previous = self.tenant.status().map(KeptStatus::status);
-        self.write_status(previous.as_ref(), &next, self.tenant.version()).await.map(drop)
+        self.write_status(previous.as_ref(), &next).await.map(drop)
     }
 
-    /// Answers with the new resourceVersion; none where the resource changed in between and is looked at again.
-    async fn add_finalizer(&self) -> Result<Option<String>, Error> {
+    async fn add_finalizer(&self) -> Result<(), Error> {
         let others = self.tenant.others_finalizers();
         self.write_finalizers(&others.chain([FINALIZER]).collect::<Vec<_>>()).await
     }
@@ -132,7 +137,7 @@ impl Teller<'_> {
     }
 
     /// With uid and resourceVersion tested: never on another object of the same name, never over somebody's change.
-    async fn write_finalizers(&self, finalizers: &[&str]) -> Result<Option<String>, Error> {
+    async fn write_finalizers(&self, finalizers: &[&str]) -> Result<(), Error> {
         let patch = json!({"metadata": {
             "uid": self.tenant.uid(),
             "resourceVersion": self.tenant.version(),
@@ -140,7 +145,7 @@ impl Teller<'_> {
         }});
         let name = self.tenant.name().name;
         let params = PatchParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PatchParams::default() };
-        self.wrote(self.api.patch(&name, &params, &Patch::Merge(patch)).await, "a finalizer")
+        self.wrote(self.api.patch(&name, &params, &Patch::Merge(patch)).await, "a finalizer").map(drop)
     }
 
     /// Whether it was written: not where the resource changed in between, and is looked at again.
@@ -148,37 +153,35 @@ impl Teller<'_> {
         &self,
         previous: Option<&RuntimeTenantStatus>,
         next: &RuntimeTenantStatus,
-        version: &str,
     ) -> Result<bool, Error> {
         let patch = json!({
-            "metadata": { "uid": self.tenant.uid(), "resourceVersion": version },
+            "metadata": { "uid": self.tenant.uid(), "resourceVersion": self.tenant.version() },
             "status": replacing(previous, next),
         });
         let name = self.tenant.name().name;
         let params = PatchParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PatchParams::default() };
         self.ctx.metrics.status_writes.inc();
         self.wrote(self.api.patch_status(&name, &params, &Patch::Merge(patch)).await, "the status")
-            .map(|version| version.is_some())
     }
 
     /// Remembers our own write until the watch shows it. A conflict or a missing object is no error: the watch will
     /// show, or has shown, what is there instead.
-    fn wrote(&self, answer: Result<Shown, kube::Error>, what: &'static str) -> Result<Option<String>, Error> {
+    fn wrote(&self, answer: Result<Shown, kube::Error>, what: &'static str) -> Result<bool, Error> {
         match answer {
             Ok(written) => {
-                let version = written.meta().resource_version.clone();
+                let version = written.meta().resource_version.as_ref();
                 if let Some(entry) = self.ctx.state().entry_mut(&self.tenant.uid()) {
-                    entry.wrote_version(version.as_ref().and_then(|version| version.parse().ok()));
+                    entry.wrote_version(version.and_then(|version| version.parse().ok()));
                 }
-                Ok(version)
+                Ok(true)
             }
             Err(kube::Error::Api(status)) if matches!(status.code, 404 | 409) => {
                 debug!(resource = %self.tenant.name(), code = status.code, what, "not written: it has changed");
-                Ok(None)
+                Ok(false)
             }
             Err(kube::Error::Api(status)) if status.code == 422 => {
                 warn!(resource = %self.tenant.name(), what, message = status.message, "the API server refuses it");
-                Ok(None)
+                Ok(false)
             }
             Err(error) => Err(Error::Write(what, error)),
         }

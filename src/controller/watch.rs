@@ -1,8 +1,13 @@
 //! Watches: everything that Kubernetes says goes through here, at once and in order, into the index.
 
-use futures::stream::{BoxStream, SelectAll, StreamExt};
+use std::pin::pin;
+
+use futures::Stream;
+use futures::stream::{self, BoxStream, SelectAll, StreamExt};
 use kube::runtime::watcher::Event;
 use kube::{Api, Client, Resource, ResourceExt};
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
 use tracing::info;
 
 use super::context::Context;
@@ -13,6 +18,9 @@ use super::state::Entry;
 use super::tenant::{Shown, Tenant};
 use crate::domain::claims::Touched;
 use crate::domain::{ResourceName, Uid, compile};
+
+/// How much of what a watch says is read before it is taken in: a page and a bit.
+const READ_AHEAD: usize = 600;
 
 /// One thing that a watch said.
 pub enum Seen {
@@ -39,11 +47,29 @@ pub fn streams(client: &Client, namespaces: &[String]) -> SelectAll<BoxStream<'s
             None => Api::all(client.clone()),
         };
         let tenants = enduring::watch(tenants, "RuntimeTenants");
-        streams.push(tenants.map(move |event| Seen::Tenant(scope, Box::new(event))).boxed());
+        streams.push(beside(tenants.map(move |event| Seen::Tenant(scope, Box::new(event)))));
         let secrets = enduring::watch(secrets, "Secrets");
-        streams.push(secrets.map(move |event| Seen::Secret(scope, Box::new(event))).boxed());
+        streams.push(beside(secrets.map(move |event| Seen::Secret(scope, Box::new(event)))));
     }
     streams
+}
+
+/// Has a watch read and decoded in a task of its own: one page is while the one before it is taken in.
+fn beside(watch: impl Stream<Item = Seen> + Send + 'static) -> BoxStream<'static, Seen> {
+    let (sender, seen) = mpsc::channel(READ_AHEAD);
+    let reading = async move {
+        let mut watch = pin!(watch);
+        while let Some(seen) = watch.next().await {
+            if sender.send(seen).await.is_err() {
+                return;
+            }
+        }
+    };
+    // Dropped with the stream, it ends the task.
+    let mut task = JoinSet::new();
+    task.spawn(reading);
+    stream::unfold((seen, task), |(mut seen, task)| async move { Some((seen.recv().await?, (seen, task))) })
+        .boxed()
 }
 
 /// Takes in what the watches say.

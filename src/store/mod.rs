@@ -24,6 +24,7 @@ mod settings;
 mod tracking;
 mod wire;
 
+use std::borrow::Borrow;
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -136,7 +137,7 @@ impl Store {
         &self,
         epoch: Epoch,
         cluster: &ClusterId,
-        steps: &[Step],
+        steps: &[impl Borrow<Step>],
     ) -> Result<Vec<Applied>, StoreError> {
         if steps.is_empty() {
             return Ok(Vec::new());
@@ -164,10 +165,16 @@ impl Store {
         Ok(bytes.map(|bytes| String::from_utf8_lossy(&bytes).into_owned()))
     }
 
-    fn apply_call(&self, epoch: Epoch, cluster: &ClusterId, steps: &[Step]) -> Result<Cmd, StoreError> {
+    fn apply_call(
+        &self,
+        epoch: Epoch,
+        cluster: &ClusterId,
+        steps: &[impl Borrow<Step>],
+    ) -> Result<Cmd, StoreError> {
         let mut keys =
             vec![EPOCH_KEY.to_owned(), EPOCHS_KEY.to_owned(), DIDS_KEY.to_owned(), tenants_key(cluster)];
-        for step in steps {
+        let steps = || steps.iter().map(Borrow::borrow);
+        for step in steps() {
             keys.push(record_key(step.tenant().as_str()));
             keys.push(config_key(step.tenant()));
             let (dids, known): (&[Did], &[Did]) = match step {
@@ -180,9 +187,9 @@ impl Store {
         call.arg(keys.len()).arg(&keys).arg(format!("{epoch}/{}", self.mark)).arg(wire::encode_plan(
             &self.writer,
             cluster,
-            steps,
+            steps(),
         )?);
-        for step in steps {
+        for step in steps() {
             match step {
                 Step::Publish(publication) => call.arg(publication.config.expose_secret()),
                 Step::Remove(_) => call.arg(""),

@@ -109,6 +109,12 @@ impl Tracking {
         self.signals.recv().await
     }
 
+    /// Whether no signal waits.
+    #[must_use]
+    pub fn is_quiet(&self) -> bool {
+        self.signals.is_empty()
+    }
+
     /// Why Redis can't be followed at present; `None` while it can. `TimedOut` until the first connection stands.
     #[must_use]
     pub fn health(&self) -> watch::Receiver<Option<StoreError>> {

@@ -46,8 +46,12 @@ enum WireStep<'a> {
 }
 
 /// The plan as `apply.lua` reads it.
-pub(super) fn encode_plan(writer: &str, cluster: &ClusterId, steps: &[Step]) -> Result<String, StoreError> {
-    let steps = steps.iter().map(wire_step).collect();
+pub(super) fn encode_plan<'a>(
+    writer: &str,
+    cluster: &ClusterId,
+    steps: impl Iterator<Item = &'a Step>,
+) -> Result<String, StoreError> {
+    let steps = steps.map(wire_step).collect();
     serde_json::to_string(&WirePlan { writer, cluster, steps })
         .map_err(|error| StoreError::Unexpected(error.to_string()))
 }
@@ -90,11 +94,7 @@ fn wire_step(step: &Step) -> WireStep<'_> {
 
 /// SHA-1 in lower-case hexadecimal, as Redis' `sha1hex` writes it.
 fn sha1_hex(bytes: &[u8]) -> String {
-    use std::fmt::Write;
-    Sha1::digest(bytes).iter().fold(String::with_capacity(40), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
+    format!("{:x}", Sha1::digest(bytes))
 }
 
 #[derive(Deserialize)]

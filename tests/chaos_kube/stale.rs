@@ -84,7 +84,7 @@ async fn a_new_leader_with_an_old_view_leaves_alone_what_it_does_not_see(gated: 
         .wait("the follower sees it", || async {
             // It watches the server that is behind: what is sent to that one was seen by it.
             let seen = gated.kube.events();
-            // Its Secret, it, its finalizer, its status.
+            // Its Secret, it, its status, its finalizer.
             if seen >= 4 { Ok(()) } else { Err(format!("{seen} events")) }
         })
         .await;

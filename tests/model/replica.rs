@@ -434,8 +434,8 @@ impl Replica {
         let object = self.index.seen[slot].as_ref().filter(|object| self.tellings.contains(object.who))?;
         match self.outcomes.get(&object.who)? {
             Outcome::Released => object.finalizer.then_some(Write::Release),
-            Outcome::Seen(_) if !object.deleting && !object.finalizer => Some(Write::Finalizer),
-            Outcome::Seen(told) => (object.status != Some(*told)).then_some(Write::Status(*told)),
+            Outcome::Seen(told) if object.status != Some(*told) => Some(Write::Status(*told)),
+            Outcome::Seen(_) => (!object.deleting && !object.finalizer).then_some(Write::Finalizer),
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use local_cluster::{Redis, RedisOptions, SentinelOptions, Sentinels};
-use runtime_operator::store::{RedisSettings, Store, StoreError};
+use runtime_operator::store::{RedisSettings, Step, Store, StoreError};
 
 use crate::fixture::*;
 
@@ -131,7 +131,7 @@ async fn sentinels_lead_to_the_primary_and_to_the_next_one() {
     .unwrap();
     let epoch = store.next_epoch().await.unwrap();
     let cluster = runtime_operator::store::ClusterId::new("here");
-    let step = || [tenant("acme", &[A]).into()];
+    let step = || [Step::from(tenant("acme", &[A]))];
     assert_eq!(store.apply(epoch, &cluster, &step()).await, Ok(vec![published()]));
 
     primary.kill().await.unwrap();

@@ -1,7 +1,7 @@
 //! Whatever Redis refuses has a name, nothing half-done stays, and no text quotes a secret.
 
 use local_cluster::{Redis, RedisOptions};
-use runtime_operator::store::{PERMISSIONS, RedisSettings, Store, StoreError};
+use runtime_operator::store::{PERMISSIONS, RedisSettings, Step, Store, StoreError};
 
 use crate::fixture::*;
 
@@ -56,7 +56,7 @@ async fn a_missing_permission_names_what_is_missing_and_leaves_nothing() {
         let store = Store::new(settings(&url)).unwrap();
         let before = world.everything().await;
         let failed =
-            store.apply(world.epoch, &world.cluster, &[tenant("acme", &[A]).into()]).await.unwrap_err();
+            store.apply(world.epoch, &world.cluster, &[Step::from(tenant("acme", &[A]))]).await.unwrap_err();
         let StoreError::NoPermission { detail } = &failed else { panic!("{rules}: {failed:?}") };
         assert!(detail.contains(named), "{rules}: {detail}");
         assert_eq!(world.everything().await, before, "{rules}");
@@ -73,10 +73,10 @@ async fn the_documented_permissions_suffice() {
     let () = world.run("DEL runtime-operator:epoch").await;
     let epoch = store.next_epoch().await.unwrap();
     let acme = tenant("acme", &[A]);
-    assert_eq!(store.apply(epoch, &world.cluster, &[acme.clone().into()]).await.unwrap(), [published()]);
+    assert_eq!(store.apply(epoch, &world.cluster, &[Step::from(acme.clone())]).await.unwrap(), [published()]);
     assert!(store.inspect(&[id("acme")]).await.unwrap()[0].intact);
     assert_eq!(store.records(&world.cluster).await.unwrap().len(), 1);
-    let removal = runtime_operator::store::Step::Remove(acme.removal());
+    let removal = Step::Remove(acme.removal());
     store.apply(epoch, &world.cluster, &[removal]).await.unwrap();
     store.ping().await.unwrap();
 }
@@ -88,7 +88,7 @@ async fn an_aborted_script_leaves_no_number_without_its_config() {
     let world = World::with(RedisOptions::default().in_memory().user("operator", rules)).await;
     world.one(tenant("acme", &[A, "+15550000002"])).await;
     let store = Store::new(settings(&format!("redis://operator:p@{}", world.redis.address()))).unwrap();
-    let step = tenant("acme", &[A]).into();
+    let step = Step::from(tenant("acme", &[A]));
     let failed = store.apply(world.epoch, &world.cluster, &[step]).await.unwrap_err();
     assert_eq!(failed.reason(), "RedisNoPermission");
     assert_eq!(world.maps(A).await.as_deref(), Some("acme"));
@@ -116,10 +116,10 @@ async fn a_replica_is_read_only_and_can_be_read() {
     let replica = Redis::start(RedisOptions::default().in_memory().replica_of(&world.redis)).await.unwrap();
     let store = Store::new(settings(&replica.url())).unwrap();
     eventually(async || store.lookup(&did(A)).await.ok().flatten().as_deref() == Some("acme")).await;
-    let step = tenant("acme", &[A]).saying("more").into();
+    let step = Step::from(tenant("acme", &[A]).saying("more"));
     assert_eq!(store.apply(world.epoch, &world.cluster, &[step]).await, Err(StoreError::ReadOnly));
     assert_eq!(store.next_epoch().await, Err(StoreError::ReadOnly));
-    let same = store.apply(world.epoch, &world.cluster, &[tenant("acme", &[A]).into()]).await;
+    let same = store.apply(world.epoch, &world.cluster, &[Step::from(tenant("acme", &[A]))]).await;
     assert_eq!(same, Ok(vec![runtime_operator::store::Applied::Unchanged]), "to compare is not to write");
 }
 

@@ -126,7 +126,8 @@ impl World {
 
     /// Applies one step as another cluster's operator.
     pub async fn one_as(&self, cluster: &str, step: impl Into<Step>) -> Applied {
-        self.store.apply(self.epoch, &ClusterId::new(cluster), &[step.into()]).await.unwrap().remove(0)
+        let step: Step = step.into();
+        self.store.apply(self.epoch, &ClusterId::new(cluster), &[step]).await.unwrap().remove(0)
     }
 }
 

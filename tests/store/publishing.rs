@@ -127,7 +127,7 @@ async fn of_two_processes_that_took_the_same_number_only_the_later_one_writes() 
     let () = world.run("FLUSHALL").await;
     assert_eq!(second.next_epoch().await.unwrap(), number, "it has never seen the one that was lost");
 
-    let steps = [tenant("acme", &[A]).into()];
+    let steps = [Step::from(tenant("acme", &[A]))];
     let refused = first.apply(number, &world.cluster, &steps).await;
     assert_eq!(refused, Err(StoreError::Fenced { current: Some(number) }));
     assert_eq!(second.apply(number, &world.cluster, &steps).await.unwrap(), [published()]);
@@ -207,7 +207,7 @@ async fn a_number_of_an_earlier_step_of_the_call_is_held_by_it() {
 #[tokio::test]
 async fn no_step_is_no_call() {
     let world = World::new().await;
-    let none = world.store.apply(Epoch(0), &ClusterId::new("x"), &[]).await;
+    let none = world.store.apply(Epoch(0), &ClusterId::new("x"), &[] as &[Step]).await;
     assert_eq!(none, Ok(vec![]));
 }
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use local_cluster::RedisOptions;
-use runtime_operator::store::{Cause, Signal, TouchedKey, Tracking};
+use runtime_operator::store::{Cause, Signal, Step, TouchedKey, Tracking};
 use tokio::time::timeout;
 
 use crate::fixture::*;
@@ -73,7 +73,7 @@ async fn a_foreign_write_right_after_an_own_one_is_told() {
     world.redis.freeze().await.unwrap();
     let own = tokio::spawn({
         let (store, epoch, cluster) = (world.store.clone(), world.epoch, world.cluster.clone());
-        async move { store.apply(epoch, &cluster, &[tenant("acme", &[A]).into()]).await }
+        async move { store.apply(epoch, &cluster, &[Step::from(tenant("acme", &[A]))]).await }
     });
     let foreign = tokio::spawn({
         let mut raw = world.raw.clone();

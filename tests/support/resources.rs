@@ -112,7 +112,12 @@ impl World {
             let observed = status["observedGeneration"].as_i64();
             let ready = condition(status, "Ready").is_some_and(|ready| ready["status"] == "True");
             let current = observed.is_some() && observed == tenant.metadata.generation;
-            if ready && current { Ok(()) } else { Err(told(&tenant)) }
+            if !ready || !current {
+                return Err(told(&tenant));
+            }
+            // Its finalizer comes after the status.
+            let kept = tenant.finalizers().iter().any(|name| name.starts_with("runtime.veralux.io/"));
+            if kept { Ok(()) } else { Err(format!("finalizers {:?}", tenant.finalizers())) }
         })
         .await;
     }

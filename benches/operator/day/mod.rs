@@ -40,12 +40,13 @@ pub async fn measure(tenants: usize, lasts: Duration) -> bool {
     let admin = [("REDIS_URL", &*url), ("ENABLE_RUNTIME_ADMIN", "true"), ("RUNTIME_ADMIN_AUTH", "none")];
     let operator = site.operator_with(&admin).await;
     let all = (0..tenants).map(|number| Tenant::numbered("t", number));
+    let began = Instant::now();
     load::all(all, 2 * load::CONCURRENCY, |tenant| {
         let site = &site;
         async move { load::create(site, &tenant).await }
     })
     .await;
-    operator.wait_ready(tenants).await;
+    operator.wait_ready(tenants, began).await;
     site.wait_settled(&operator).await;
 
     report.say(&format!("{EDITS} edits and {ROTATIONS} rotations a second for {lasts:?}"));

@@ -1,0 +1,45 @@
+#!/usr/bin/env bash
+# Draws where the processor time of an operator goes, alone, while N tenants (1000) are applied at once and while it restarts.
+# Leaves target/profile/{bulk,restart}.svg (flame graphs) and .txt (the largest costs); UPDATE=1 copies the drawings to
+# docs/performance. inferno, which draws, is built once into RUNTIME_OPERATOR_CACHE (by default ~/.cache/runtime-operator).
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+out=$PWD/target/profile
+cache=${RUNTIME_OPERATOR_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/runtime-operator}/cargo-tools
+export PATH=$cache/bin:$PATH
+
+tools/install.sh profile
+perf=$PWD/tools/bin/perf
+# Asked before the long build.
+if ! why=$("$perf" record --quiet --event cpu-clock --output /dev/null -- true 2>&1); then
+  printf '%s\n\n' "$why" >&2
+  echo "profile: perf may not record here. Run it as root or after \`sysctl kernel.perf_event_paranoid=2\`; in a container," >&2
+  echo "profile: give it CAP_PERFMON and a seccomp profile that allows perf_event_open." >&2
+  exit 1
+fi
+if ! command -v inferno-flamegraph >/dev/null; then
+  echo "profile: building inferno (once, about a minute) ..." >&2
+  cargo install --quiet --locked --root "$cache" inferno@0.12.8
+fi
+
+rm -rf "$out"
+mkdir -p "$out"
+PROFILE=$out ROWS=bulk,restart UPDATE='' cargo bench --locked --profile profiling --bench operator
+
+for what in bulk restart; do
+  # A process has another name until it is the operator.
+  "$perf" script --input "$out/$what.data" --pid "$(cat "$out/$what.pids")" --comm runtime-operato,tokio-rt-worker --no-inline 2>/dev/null |
+    inferno-collapse-perf --quiet --kernel >"$out/$what.folded"
+  rm "$out/$what.data"
+  [ -s "$out/$what.folded" ] || { echo "profile: nothing was recorded of $what" >&2; exit 1; }
+  title="Processor time of the operator: $([ "$what" = bulk ] && echo "all applied at once" || echo "restart, nothing changed")"
+  inferno-flamegraph --quiet --deterministic --countname ns --title "$title" "$out/$what.folded" >"$out/$what.svg"
+  scripts/profile-table.py "$title" "$out/$what.folded" | tee "$out/$what.txt"
+  if [ -n "${UPDATE:-}" ]; then
+    # As a still: a page runs no scripts in a picture.
+    inferno-flamegraph --quiet --deterministic --countname ns --title "$title" --no-javascript --width 1200 --minwidth 0.4 \
+      "$out/$what.folded" >"docs/performance/flame-$what.svg"
+  fi
+done
+echo "profile: $out/bulk.svg and $out/restart.svg are for a browser"
