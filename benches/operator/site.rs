@@ -73,6 +73,8 @@ impl Site {
             .env("ADMIN_ADDR", &admin)
             .env("TELEMETRY_ADDR", telemetry.to_string())
             .env("RUST_LOG", "warn")
+            // As the image has it.
+            .env("GLIBC_TUNABLES", "glibc.malloc.mmap_threshold=131072")
             .ready(move || async move {
                 let answer = reqwest::get(format!("http://{telemetry}/readyz")).await;
                 answer
