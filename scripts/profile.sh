@@ -28,10 +28,10 @@ mkdir -p "$out"
 PROFILE=$out ROWS=bulk,restart UPDATE='' cargo bench --locked --profile profiling --bench operator
 
 for what in bulk restart; do
-  # A process has another name until it is the operator.
-  "$perf" script --input "$out/$what.data" --pid "$(cat "$out/$what.pids")" --comm runtime-operato,tokio-rt-worker --no-inline 2>/dev/null |
-    inferno-collapse-perf --quiet --kernel >"$out/$what.folded"
-  rm "$out/$what.data"
+  for data in "$out/$what"*.data; do
+    "$perf" script --input "$data" --no-inline 2>/dev/null | inferno-collapse-perf --quiet --kernel
+    rm "$data"
+  done >"$out/$what.folded"
   [ -s "$out/$what.folded" ] || { echo "profile: nothing was recorded of $what" >&2; exit 1; }
   title="Processor time of the operator: $([ "$what" = bulk ] && echo "all applied at once" || echo "restart, nothing changed")"
   inferno-flamegraph --quiet --deterministic --countname ns --title "$title" "$out/$what.folded" >"$out/$what.svg"
@@ -42,4 +42,5 @@ for what in bulk restart; do
       "$out/$what.folded" >"docs/performance/flame-$what.svg"
   fi
 done
+rm -f "$out"/*.control "$out"/*.answers
 echo "profile: $out/bulk.svg and $out/restart.svg are for a browser"
