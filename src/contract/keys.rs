@@ -1,6 +1,7 @@
 //! The two keys that the runtime reads on every call. Their prefixes are fixed by the contract.
 
 use std::fmt;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -9,9 +10,10 @@ use super::{Did, trim};
 /// A tenant's id: what `tenantmap:did:<E164>` holds and what names `tenantcfg:<tenantId>`.
 ///
 /// At least one character. The contract leaves its form open; a resource's is narrower (see [`crate::api`]).
+/// Cheap to clone.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
-pub struct TenantId(Box<str>);
+pub struct TenantId(Arc<str>);
 
 /// A tenant id that is empty.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -52,7 +54,7 @@ impl TryFrom<String> for TenantId {
 
 impl From<TenantId> for String {
     fn from(tenant: TenantId) -> Self {
-        tenant.0.into()
+        tenant.as_str().to_owned()
     }
 }
 

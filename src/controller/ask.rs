@@ -7,7 +7,7 @@ use kube::core::PartialObjectMeta;
 
 use super::context::Context;
 use super::error::Error;
-use super::tenant::Tenant;
+use super::tenant::Shown;
 use crate::contract::TenantId;
 use crate::domain::{ResourceName, Uid};
 
@@ -59,8 +59,8 @@ pub async fn is_current(
     }))
 }
 
-async fn read(ctx: &Context, name: &ResourceName) -> Result<Option<PartialObjectMeta<Tenant>>, Error> {
-    let api: Api<Tenant> = Api::namespaced(ctx.client.clone(), &name.namespace);
+async fn read(ctx: &Context, name: &ResourceName) -> Result<Option<PartialObjectMeta<Shown>>, Error> {
+    let api: Api<Shown> = Api::namespaced(ctx.client.clone(), &name.namespace);
     let read = api.get_metadata_opt(&name.name).await;
     read.map_err(|error| Error::ReadResource(name.to_string(), error))
 }

@@ -5,7 +5,6 @@ use std::time::Instant;
 
 use futures::channel::mpsc::UnboundedSender;
 use kube::Client;
-use kube::runtime::reflector::{self, ObjectRef};
 use tokio::sync::{RwLock, mpsc};
 use tracing::Span;
 
@@ -16,7 +15,7 @@ use super::health::Health;
 use super::rush::Rush;
 use super::secrets::Version;
 use super::state::State;
-use super::tenant::{Tenant, reference};
+use super::tenant::{Tenant, Tenants};
 use crate::domain::claims::Touched;
 use crate::domain::{ResourceName, Uid};
 use crate::leader::Leader;
@@ -38,7 +37,7 @@ pub struct Context {
     /// The number that writes carry, or why nothing may be written yet; and how it goes.
     pub health: Arc<Health>,
     /// The resources as the watch shows them.
-    pub tenants: reflector::Store<Tenant>,
+    pub tenants: Tenants,
     /// Writes events.
     pub events: Events,
     /// Who gives way to whom.
@@ -51,9 +50,9 @@ pub struct Context {
     /// published from an older reading in between.
     pub steps: RwLock<()>,
     /// Resources to look at.
-    pub looks: UnboundedSender<ObjectRef<Tenant>>,
+    pub looks: UnboundedSender<ResourceName>,
     /// Resources to write the status of, after and never before.
-    pub tellings: UnboundedSender<ObjectRef<Tenant>>,
+    pub tellings: UnboundedSender<ResourceName>,
     /// Secrets that were listed for looks which are about to begin.
     pub hand: Hand,
     /// Resources to look at once their Secrets are listed.
@@ -89,7 +88,7 @@ impl Context {
 
     /// The resource as last seen, unless another has its name by now.
     pub fn tenant(&self, uid: &Uid, name: &ResourceName) -> Option<Arc<Tenant>> {
-        self.tenants.get(&reference(name)).filter(|tenant| tenant.uid() == *uid)
+        self.tenants.get(name).filter(|tenant| tenant.uid() == *uid)
     }
 
     /// Whether resources of this namespace are watched.
@@ -109,7 +108,7 @@ impl Context {
                     entry.waits_since[Queue::Publish as usize].get_or_insert(now);
                     entry.begin_trace();
                     // The queue is closed only when the process is about to end.
-                    drop(self.looks.unbounded_send(reference(&entry.name)));
+                    drop(self.looks.unbounded_send(entry.name.clone()));
                 }
                 None => {}
             }
@@ -132,7 +131,7 @@ impl Context {
         if let Some(entry) = self.state().entry_mut(uid) {
             entry.waits_since[Queue::Status as usize].get_or_insert_with(Instant::now);
         }
-        drop(self.tellings.unbounded_send(reference(name)));
+        drop(self.tellings.unbounded_send(name.clone()));
     }
 
     /// Has readiness say what Redis refuses, for as long as somebody waits for it.
@@ -166,11 +165,17 @@ impl Context {
     /// Counts resources and what waits.
     pub fn census(&self) -> Census {
         let mut census = Census::default();
-        let tenants = self.tenants.state();
+        let tenants = self.tenants.all();
         let state = self.state();
         for tenant in tenants {
             let unreadable = state.entry(&tenant.uid()).is_some_and(|entry| entry.unreadable.is_some());
-            census.see(tenant.status(), unreadable);
+            match tenant.status() {
+                Some(status) => {
+                    let says = status.phrases().map(|says| [&*says.type_, &*says.status, &*says.reason]);
+                    census.see(says, status.published_did_count(), unreadable);
+                }
+                None => census.see([].into_iter(), 0, unreadable),
+            }
         }
         for (_, entry) in state.entries() {
             for (queue, since) in Queue::ALL.into_iter().zip(entry.waits_since) {

@@ -10,6 +10,7 @@ use super::burst;
 use super::context::Context;
 use super::error::Hold;
 use super::repairs::{Repairs, Ruling};
+use super::state::Found;
 use crate::leader::{Leader, Leadership};
 use crate::store::{Cause, Epoch, Record, Signal, StoreError, TouchedKey, Tracking};
 use crate::telemetry::Drift;
@@ -198,7 +199,7 @@ impl<'a> Lead<'a> {
         }
     }
 
-    fn begin_from(&mut self, epoch: Epoch, records: Vec<(Record, bool)>) {
+    fn begin_from(&mut self, epoch: Epoch, records: Vec<Found>) {
         self.again = false;
         self.ctx.state().load(records);
         self.set(Ok(epoch));
@@ -226,11 +227,12 @@ impl<'a> Lead<'a> {
 
 /// Every ownership record of this cluster, and whether Redis still holds what it says. Everything is to be looked at
 /// afterwards.
-async fn read(ctx: &Context) -> Result<Vec<(Record, bool)>, StoreError> {
-    let mut records = ctx.store.records(&ctx.cluster).await?;
+async fn read(ctx: &Context) -> Result<Vec<Found>, StoreError> {
     // Another operator of this cluster, which watches other namespaces, has its own.
-    records.retain(|(record, _)| ctx.watches(&record.owner.namespace));
-    let broken = records.iter().filter(|(_, intact)| !intact).count();
+    let keep =
+        |record: Record, intact| ctx.watches(&record.owner.namespace).then(|| Found::new(record, intact));
+    let records = ctx.store.of_records(&ctx.cluster, keep).await?;
+    let broken = records.iter().filter(|found| !found.intact).count();
     ctx.metrics.drifted(Drift::Record, broken);
     info!(records = records.len(), broken, "Redis was read");
     Ok(records)

@@ -5,6 +5,7 @@
 //! | `enduring` | a watch that notices when it can't be believed any more |
 //! | `ask` | asks the API server itself, where a watch that is behind would do harm |
 //! | `watch` | takes in what Kubernetes says, at once and in order |
+//! | `tenant`, `kept` | a resource and its status, as they are kept |
 //! | `state` | what is known: claims, Secrets' versions, ownership records |
 //! | `turns` | gives each resource its turn, for a look and for being told |
 //! | `prepare` | what one resource calls for, as a value |
@@ -27,6 +28,7 @@ mod enduring;
 mod error;
 mod events;
 mod health;
+mod kept;
 mod lead;
 mod orphans;
 mod prepare;
@@ -47,11 +49,10 @@ use std::time::{Duration, Instant};
 use futures::channel::mpsc::{UnboundedReceiver, unbounded};
 use futures::{FutureExt, StreamExt};
 use kube::Client;
-use kube::runtime::reflector::{ObjectRef, store::Writer};
 use tokio::sync::{RwLock, mpsc};
 use tracing::{debug, info, warn};
 
-use crate::domain::Uid;
+use crate::domain::{ResourceName, Uid};
 use crate::leader::Leader;
 use crate::store::{ClusterId, Store};
 use crate::telemetry::Metrics;
@@ -65,7 +66,7 @@ pub use health::Health;
 use lead::Lead;
 use rush::Rush;
 use state::State;
-use tenant::Tenant;
+use tenant::{Tenant, Tenants};
 use turns::Action;
 
 /// How many resources are looked at, at once.
@@ -123,8 +124,8 @@ impl Default for Pace {
 
 /// The receiving ends of a context's queues.
 struct Queues {
-    looks: UnboundedReceiver<ObjectRef<Tenant>>,
-    tellings: UnboundedReceiver<ObjectRef<Tenant>>,
+    looks: UnboundedReceiver<ResourceName>,
+    tellings: UnboundedReceiver<ResourceName>,
     bursts: UnboundedReceiver<Wanted>,
     told: mpsc::Receiver<Told>,
     gone: UnboundedReceiver<Uid>,
@@ -133,21 +134,20 @@ struct Queues {
 impl Controller {
     /// Works until `stop` is done, then finishes what runs. How it fares is told in `health` all the time.
     pub async fn run(self, health: Arc<Health>, stop: impl Future<Output = ()> + Send + 'static) {
-        let (ctx, queues, writer) = self.context(health);
-        self.run_in(ctx, queues, writer, stop.shared()).await;
+        let (ctx, queues) = self.context(health);
+        self.run_in(ctx, queues, stop.shared()).await;
     }
 
     async fn run_in(
         self,
         ctx: Arc<Context>,
         queues: Queues,
-        writer: Writer<Tenant>,
         stop: impl Future<Output = ()> + Clone + Send + 'static,
     ) {
         let counted = Arc::downgrade(&ctx);
         ctx.metrics.count_with(move || counted.upgrade().map(|ctx| ctx.census()).unwrap_or_default());
         let mut streams = watch::streams(&self.watches, &ctx.namespaces);
-        let mut intake = watch::Intake::new(&ctx, writer);
+        let mut intake = watch::Intake::new(&ctx);
         let (listed, all_listed) = tokio::sync::oneshot::channel();
         let mut listed = Some(listed);
         let taking_in = async {
@@ -184,8 +184,7 @@ impl Controller {
         }
     }
 
-    fn context(&self, health: Arc<Health>) -> (Arc<Context>, Queues, Writer<Tenant>) {
-        let writer = Writer::default();
+    fn context(&self, health: Arc<Health>) -> (Arc<Context>, Queues) {
         let (looks, looks_out) = unbounded();
         let (tellings, tellings_out) = unbounded();
         let (bursts, bursts_out) = unbounded();
@@ -198,7 +197,7 @@ impl Controller {
             publish_secret: self.publish_secret,
             namespaces: self.namespaces.clone(),
             health,
-            tenants: writer.as_reader(),
+            tenants: Tenants::default(),
             events: Events::new(self.client.clone(), self.identity.clone()),
             rush: Rush::default(),
             metrics: self.metrics.clone(),
@@ -219,7 +218,7 @@ impl Controller {
             told: told_out,
             gone: gone_out,
         };
-        (Arc::new(ctx), queues, writer)
+        (Arc::new(ctx), queues)
     }
 }
 
@@ -314,13 +313,13 @@ mod tests {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}/livez", listener.local_addr().unwrap());
         tokio::spawn(probes::serve(listener, metrics, Arc::clone(&health), std::future::pending()));
-        let (ctx, queues, writer) = controller.context(health);
+        let (ctx, queues) = controller.context(health);
         let never = std::future::pending::<()>().shared();
-        let runs = (Arc::clone(&ctx), queues, writer);
+        let runs = (Arc::clone(&ctx), queues);
         // On a thread of its own: what is blocked there takes nothing with it.
         std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-            runtime.block_on(controller.run_in(runs.0, runs.1, runs.2, never));
+            runtime.block_on(controller.run_in(runs.0, runs.1, never));
         });
         assert_eq!(wait_livez(&url, 200).await, "ok\n");
 

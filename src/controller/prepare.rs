@@ -7,10 +7,10 @@ use tracing::{Instrument, debug, trace_span};
 use super::ask;
 use super::context::Context;
 use super::error::Error;
+use super::kept::KeptStatus;
 use super::secrets::{self, Resolved, SecretKey, Version};
 use super::state::{secret_key, told};
 use super::tenant::Tenant;
-use crate::api;
 use crate::domain::Uid;
 use crate::domain::claims::Live;
 use crate::domain::plan::{self, Farewell, Findings, Fingerprint, Look, Outcome, Plan, Ready, View, Wanted};
@@ -77,7 +77,7 @@ pub async fn prepare(ctx: &Context, uid: &Uid, view: View, findings: &Findings) 
 fn unchanged(ctx: &Context, uid: &Uid, tenant: &Tenant, view: &View) -> Option<Outcome> {
     let (hash, secret) = {
         let state = ctx.state();
-        (state.entry(uid)?.hash.clone()?, state.secrets.version_for(uid)?.clone())
+        (state.hash(uid)?, state.secrets.version_for(uid)?.clone())
     };
     plan::unchanged(view, tenant.generation(), hash, ctx.recorded(secret))
 }
@@ -189,9 +189,9 @@ impl Publish<'_> {
         };
         let Ready { config, fingerprint, known, predecessors, rotation } = ready;
         // Where the record is lost too, the status still tells what was published.
-        let told_hash = self.tenant.status().and_then(|status| status.published_hash.as_ref());
+        let told_hash = self.tenant.status().and_then(KeptStatus::published_hash);
         let recorded = self.look.view.record.as_ref() == Some(&fingerprint);
-        let repair = recorded || (self.look.view.record.is_none() && told_hash == Some(&fingerprint.hash));
+        let repair = recorded || (self.look.view.record.is_none() && told_hash == Some(&*fingerprint.hash));
         let name = self.tenant.name();
         let (tenant, dids) = (config.tenant_id().clone(), config.dids().to_vec());
         let publication = Publication {
@@ -207,7 +207,7 @@ impl Publish<'_> {
             dids: dids.clone(),
             known,
             predecessors,
-            take_over: self.tenant.is_annotated(api::TAKE_OVER),
+            take_over: self.tenant.takes_over(),
             config: config.to_json(),
         };
         Prepared::Todo(Box::new(Todo {

@@ -11,12 +11,12 @@ use tracing::{Instrument, debug, info, trace_span, warn};
 use super::ask;
 use super::context::Context;
 use super::error::Error;
+use super::kept::KeptStatus;
 use super::prepare::{Prepared, Todo, prepare};
 use super::secrets::Version;
 use super::state::{Fingerprint, Note, Outcome, Passed, State};
 use super::tenant::Tenant;
 use super::turns::Action;
-use crate::api;
 use crate::contract::Did;
 use crate::domain::plan::Findings;
 use crate::domain::verdict::{Blocker, Holder, Lacking, numbers};
@@ -43,9 +43,7 @@ pub async fn reconcile(tenant: Arc<Tenant>, ctx: Arc<Context>) -> Result<Action,
     ctx.metrics.looked(began.elapsed());
     match settled {
         Ok(()) => {}
-        Err(error @ (Error::Store(_) | Error::Waiting(_)))
-            if tenant.is_deleting() && tenant.is_annotated(api::FORCE_DELETE) =>
-        {
+        Err(error @ (Error::Store(_) | Error::Waiting(_))) if tenant.is_deleting() && tenant.is_forced() => {
             warn!(resource = %tenant.name(), %error, "let go by force: its keys wait for the orphan sweep");
             force(&ctx, &uid, &error.to_string());
         }
@@ -135,7 +133,7 @@ fn succeed(ctx: &Context, uid: &Uid) -> bool {
     let Some(entry) = state.entry_mut(uid) else { return false };
     entry.failures = 0;
     entry.waits = None;
-    let Some(Outcome::Seen(verdict)) = &entry.outcome else { return false };
+    let Some(verdict) = entry.verdict() else { return false };
     let held_outside = |holder: &Holder| !matches!(holder, Holder::Resource(_));
     verdict.lacking.iter().any(|lacking| held_outside(&lacking.holder))
         || match &verdict.blocker {
@@ -194,12 +192,13 @@ fn is_to_change(tenant: &Tenant, record: Option<&Fingerprint>, secret: Option<Ve
 
 /// The generation that the status says was dealt with; it is all that is known before Redis was read.
 fn told_of(tenant: &Tenant) -> i64 {
-    tenant.status().and_then(|status| status.observed_generation).unwrap_or_default()
+    tenant.status().and_then(KeptStatus::observed_generation).unwrap_or_default()
 }
 
 fn force(ctx: &Context, uid: &Uid, why: &str) {
-    if let Some(entry) = ctx.state().entry_mut(uid) {
-        entry.outcome = Some(Outcome::Released);
+    let mut state = ctx.state();
+    state.conclude(uid, Some(Outcome::Released));
+    if let Some(entry) = state.entry_mut(uid) {
         entry.notes.push(Note::warning("ForceDeleted", format!("let go with its keys left in Redis: {why}")));
     }
 }
@@ -327,9 +326,7 @@ fn conclude(
     settled: Vec<(&Uid, Outcome)>,
 ) {
     for (uid, outcome) in settled {
-        if let Some(entry) = ctx.state().entry_mut(uid) {
-            entry.outcome = Some(outcome);
-        }
+        ctx.state().conclude(uid, Some(outcome));
     }
     for ((uid, todo), applied) in todos.into_iter().zip(applied) {
         ctx.metrics.applied(&applied);
@@ -352,9 +349,9 @@ fn conclude(
         if let Some(entry) = state.entry_mut(uid) {
             entry.notes.extend(notes(&todo, &applied));
             entry.wrote |= published;
-            entry.outcome = todo.outcome;
         }
         let touched = state.record(uid, todo.after, intact);
+        state.conclude(uid, todo.outcome);
         drop(state);
         ctx.look_at_touched(&touched, members);
         if let Some(name) = name {

@@ -35,22 +35,74 @@ pub type Version = String;
 /// Which Secrets there are, in which version, and who refers to them.
 #[derive(Debug, Default)]
 pub struct SecretIndex {
-    versions: HashMap<ResourceName, Version>,
-    users: HashMap<ResourceName, BTreeSet<Uid>>,
+    secrets: HashMap<ResourceName, Known>,
     uses: HashMap<Uid, ResourceName>,
+}
+
+/// What is known of a Secret that exists, or that somebody refers to.
+#[derive(Debug, Default)]
+struct Known {
+    /// None: it does not exist.
+    version: Option<Version>,
+    /// The round of lists in or after which it was seen last.
+    round: u32,
+    users: Users,
+}
+
+/// Those who refer to a Secret. Nearly always one.
+#[derive(Debug, Default)]
+enum Users {
+    #[default]
+    None,
+    One(Uid),
+    Many(BTreeSet<Uid>),
+}
+
+impl Users {
+    fn add(&mut self, uid: Uid) {
+        *self = match std::mem::take(self) {
+            Self::None => Self::One(uid),
+            Self::One(other) => Self::Many(BTreeSet::from([other, uid])),
+            Self::Many(mut all) => {
+                all.insert(uid);
+                Self::Many(all)
+            }
+        };
+    }
+
+    fn remove(&mut self, uid: &Uid) {
+        match self {
+            Self::One(one) if one == uid => *self = Self::None,
+            Self::Many(all) => {
+                all.remove(uid);
+                if all.is_empty() {
+                    *self = Self::None;
+                }
+            }
+            Self::None | Self::One(_) => {}
+        }
+    }
+
+    fn all(&self) -> Vec<Uid> {
+        match self {
+            Self::None => Vec::new(),
+            Self::One(one) => vec![one.clone()],
+            Self::Many(all) => all.iter().cloned().collect(),
+        }
+    }
 }
 
 impl SecretIndex {
     /// The Secret's version, if it exists.
     #[must_use]
     pub fn version(&self, secret: &ResourceName) -> Option<&Version> {
-        self.versions.get(secret)
+        self.secrets.get(secret)?.version.as_ref()
     }
 
     /// The version of the Secret that a resource refers to, if both exist.
     #[must_use]
     pub fn version_for(&self, uid: &Uid) -> Option<&Version> {
-        self.versions.get(self.uses.get(uid)?)
+        self.version(self.uses.get(uid)?)
     }
 
     /// The Secret that a resource refers to, whether it exists or not.
@@ -63,22 +115,38 @@ impl SecretIndex {
     #[must_use]
     pub fn count_by_namespace(&self) -> HashMap<&str, usize> {
         let mut counts = HashMap::new();
-        for secret in self.versions.keys() {
+        for (secret, _) in self.secrets.iter().filter(|(_, known)| known.version.is_some()) {
             *counts.entry(&*secret.namespace).or_default() += 1;
         }
         counts
     }
 
-    /// A Secret was seen, changed or found gone. Says who refers to it, if anything is new.
-    pub fn see(&mut self, secret: &ResourceName, version: Option<Version>) -> Vec<Uid> {
-        if self.versions.get(secret) == version.as_ref() {
+    /// The Secrets that were last seen before the list of this round.
+    #[must_use]
+    pub fn not_seen_in(&self, round: u32) -> Vec<ResourceName> {
+        let before = |known: &Known| known.version.is_some() && known.round != round;
+        self.secrets.iter().filter(|(_, known)| before(known)).map(|(secret, _)| secret.clone()).collect()
+    }
+
+    /// A Secret was seen, with its version and the round of lists, or found gone. Says who refers to it, if anything is
+    /// new.
+    pub fn see(&mut self, secret: &ResourceName, seen: Option<(Version, u32)>) -> Vec<Uid> {
+        let (version, round) = seen.unzip();
+        let Some(known) = self.secrets.get_mut(secret) else {
+            if version.is_some() {
+                let known = Known { version, round: round.unwrap_or_default(), users: Users::None };
+                self.secrets.insert(secret.clone(), known);
+            }
+            return Vec::new();
+        };
+        known.round = round.unwrap_or(known.round);
+        if known.version == version {
             return Vec::new();
         }
-        match version {
-            Some(version) => self.versions.insert(secret.clone(), version),
-            None => self.versions.remove(secret),
-        };
-        self.users.get(secret).into_iter().flatten().cloned().collect()
+        known.version = version;
+        let users = known.users.all();
+        self.drop_unknown(secret);
+        users
     }
 
     /// A resource refers to this Secret from now on, or to none.
@@ -87,16 +155,23 @@ impl SecretIndex {
             return;
         }
         if let Some(before) = self.uses.remove(uid)
-            && let Some(users) = self.users.get_mut(&before)
+            && let Some(known) = self.secrets.get_mut(&before)
         {
-            users.remove(uid);
-            if users.is_empty() {
-                self.users.remove(&before);
-            }
+            known.users.remove(uid);
+            self.drop_unknown(&before);
         }
         if let Some(secret) = secret {
-            self.users.entry(secret.clone()).or_default().insert(uid.clone());
+            // Its name is held once.
+            let secret = self.secrets.get_key_value(&secret).map_or(secret, |(known, _)| known.clone());
+            self.secrets.entry(secret.clone()).or_default().users.add(uid.clone());
             self.uses.insert(uid.clone(), secret);
+        }
+    }
+
+    fn drop_unknown(&mut self, secret: &ResourceName) {
+        let unknown = |known: &Known| known.version.is_none() && matches!(known.users, Users::None);
+        if self.secrets.get(secret).is_some_and(unknown) {
+            self.secrets.remove(secret);
         }
     }
 }
@@ -267,7 +342,7 @@ pub fn fault(wanted: &SecretKey, what: SecretFaultKind) -> SecretFault {
 /// How a Secret's version is written.
 #[must_use]
 pub fn version(uid: Option<&str>, resource_version: Option<&str>) -> Version {
-    format!("{}/{}", uid.unwrap_or_default(), resource_version.unwrap_or_default())
+    [uid.unwrap_or_default(), "/", resource_version.unwrap_or_default()].concat()
 }
 
 #[cfg(test)]
@@ -303,10 +378,40 @@ mod tests {
         let mut index = SecretIndex::default();
         let (secret, uid) = (ResourceName::new("ns", "hook"), Uid::from("u"));
         index.refer(&uid, Some(secret.clone()));
-        assert_eq!(index.see(&secret, Some("a/1".to_owned())), [Uid::from("u")]);
-        assert!(index.see(&secret, Some("a/1".to_owned())).is_empty());
+        let version = |version: &str, round| Some((version.to_owned(), round));
+        assert_eq!(index.see(&secret, version("a/1", 1)), [Uid::from("u")]);
+        assert!(index.see(&secret, version("a/1", 1)).is_empty());
         assert_eq!(index.see(&secret, None), [Uid::from("u")]);
         index.refer(&uid, None);
-        assert!(index.see(&secret, Some("a/2".to_owned())).is_empty());
+        assert!(index.see(&secret, version("a/2", 1)).is_empty());
+    }
+
+    #[test]
+    fn nothing_is_kept_of_a_secret_that_is_gone_and_that_nobody_refers_to() {
+        let mut index = SecretIndex::default();
+        let hook = ResourceName::new("ns", "hook");
+        let users: Vec<Uid> = ["a", "b", "c"].into_iter().map(Uid::from).collect();
+        for uid in &users {
+            index.refer(uid, Some(hook.clone()));
+        }
+        assert_eq!(index.see(&hook, Some(("s/1".to_owned(), 1))), users);
+        for uid in &users {
+            index.refer(uid, None);
+        }
+        assert_eq!(index.version(&hook).map(String::as_str), Some("s/1"));
+        assert!(index.see(&hook, None).is_empty());
+        assert!(index.secrets.is_empty() && index.uses.is_empty());
+    }
+
+    #[test]
+    fn a_list_that_does_not_show_a_secret_finds_it_gone() {
+        let mut index = SecretIndex::default();
+        let [stays, goes, never] = ["stays", "goes", "never"].map(|name| ResourceName::new("ns", name));
+        index.refer(&Uid::from("u"), Some(never));
+        for secret in [&stays, &goes] {
+            index.see(secret, Some(("s/1".to_owned(), 1)));
+        }
+        index.see(&stays, Some(("s/1".to_owned(), 2)));
+        assert_eq!(index.not_seen_in(2), [goes]);
     }
 }

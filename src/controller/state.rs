@@ -1,18 +1,21 @@
 //! What the controller knows between two events: an index, never the only copy of anything.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
+use std::sync::Arc;
 use std::time::Instant;
 
 use tracing::{Span, trace_span};
 
+use super::kept::KeptStatus;
 use super::secrets::{SecretIndex, SecretKey, Version};
 use super::tenant::Tenant;
-use crate::api::{RuntimeTenantSpec, RuntimeTenantStatus};
+use crate::api::RuntimeTenantSpec;
 use crate::contract::{Did, TenantId};
 use crate::domain::claims::{Claim, Claims, Live, Standing, Touched};
 use crate::domain::compile::Claimed;
 use crate::domain::plan::View;
 pub use crate::domain::plan::{Fingerprint, Outcome};
+use crate::domain::verdict::{Published, Verdict};
 use crate::domain::{ResourceName, Uid};
 use crate::store::Record;
 use crate::telemetry::TRACES;
@@ -28,7 +31,7 @@ pub struct State {
     pub failing: BTreeSet<Uid>,
     /// What Redis refused last, until it takes a write again.
     pub refusal: Option<String>,
-    entries: HashMap<Uid, Entry>,
+    entries: HashMap<Uid, Box<Entry>>,
 }
 
 /// What is known of one resource beside its claims.
@@ -40,27 +43,27 @@ pub struct Entry {
     /// What its ownership record says, as last written or read.
     pub record: Option<Fingerprint>,
     /// The hash of its config while it has all the numbers that it claims; none while it is not to be published.
-    pub hash: Option<String>,
+    hash: Known<Box<str>>,
     /// Whether Redis was seen to hold exactly what the record says since the last sign that it might not.
     pub verified: bool,
     /// How often there was such a sign.
     pub doubts: u64,
     /// What is to be told of it.
-    pub outcome: Option<Outcome>,
+    outcome: Known<Box<Outcome>>,
     /// What happened that a person would want to know, not told yet.
     pub notes: Vec<Note>,
     /// Whether Redis was written to since its status was.
     pub wrote: bool,
-    /// The resourceVersion that the watch showed last.
-    seen: Option<u64>,
-    /// The resourceVersion of our own last write to it.
-    written: Option<u64>,
+    /// The resourceVersion that the watch showed last; 0: none.
+    seen: u64,
+    /// The resourceVersion of our own last write to it; 0: none.
+    written: u64,
     /// How often in a row it could not be dealt with.
     pub failures: u32,
     /// What it was told to wait for since it could last be dealt with: the event's reason.
     pub waits: Option<&'static str>,
     /// Why it can't be read, as it was told.
-    pub unreadable: Option<String>,
+    pub unreadable: Option<Box<str>>,
     /// Whether its keys outlive it.
     pub retain: bool,
     /// Whether it vanished and only its keys are left.
@@ -71,10 +74,40 @@ pub struct Entry {
     pub trace: Option<Box<Span>>,
 }
 
+/// Something that nearly always follows from the ownership record, and is held only where it does not.
+#[derive(Debug, PartialEq, Eq)]
+enum Known<T> {
+    Nothing,
+    AsRecorded,
+    This(T),
+}
+
 /// Those whose turn has come already, with what they claimed then: they took what they could, and what they still hold
 /// that is live for another is not to be had for them.
 #[derive(Debug, Default)]
-pub struct Passed(HashMap<Uid, Option<Claim>>);
+pub struct Passed(HashMap<Uid, Option<Arc<Claim>>>);
+
+/// A record that was read, as far as it is needed.
+#[derive(Debug)]
+pub struct Found {
+    owner: Uid,
+    record: (Live, Fingerprint),
+    /// Whether Redis was seen to hold exactly what it says.
+    pub intact: bool,
+}
+
+impl Found {
+    /// What this record says.
+    #[must_use]
+    pub fn new(record: Record, intact: bool) -> Self {
+        let Record { tenant, owner, generation, secret, dids, hash, .. } = record;
+        Self {
+            owner: owner.uid,
+            record: (Live { tenant, dids }, Fingerprint { generation, secret, hash }),
+            intact,
+        }
+    }
+}
 
 /// Something that happened once, for an event.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -91,13 +124,14 @@ impl State {
     /// A resource was seen, asking for this. Says whose holdings are others now.
     pub fn see(&mut self, tenant: &Tenant, claimed: Claimed) -> Touched {
         let (uid, name) = (tenant.uid(), tenant.name());
-        let secret = claimed.secret.map(|secret| ResourceName::new(&name.namespace, &secret));
+        let secret = claimed.secret.map(|secret| ResourceName { name: secret.into(), ..name.clone() });
         self.secrets.refer(&uid, secret);
-        let entry = self.entries.entry(uid.clone()).or_insert_with(|| Entry::new(name.clone()));
+        let entry = self.entries.entry(uid.clone()).or_insert_with(|| Box::new(Entry::new(name.clone())));
         entry.retain = claimed.retain;
-        entry.hash = claimed.hash;
+        entry.hash = claimed.hash.map_or(Known::Nothing, |hash| Known::This(hash.into()));
+        entry.fold_hash();
         entry.gone = false;
-        entry.seen = tenant.resource_version();
+        entry.seen = tenant.resource_version().unwrap_or_default();
         // A spec that can't be read claims the tenant id under which it is live, if any.
         let live = self.claims.live(&uid).map(|live| live.tenant.clone());
         match claimed.tenant.or(live).filter(|_| !tenant.is_deleting()) {
@@ -122,8 +156,8 @@ impl State {
             return None;
         }
         let told = told(tenant.status());
-        let claim = (claim.told != told).then(|| Claim { told, ..claim.clone() });
-        self.entries.get_mut(&uid)?.seen = tenant.resource_version();
+        let claim = (claim.told != told).then(|| Claim { told, ..Claim::clone(claim) });
+        self.entries.get_mut(&uid)?.seen = tenant.resource_version().unwrap_or_default();
         Some(claim.map_or_else(Touched::new, |claim| self.claims.upsert(claim)))
     }
 
@@ -142,17 +176,69 @@ impl State {
     /// What is known of a resource.
     #[must_use]
     pub fn entry(&self, uid: &Uid) -> Option<&Entry> {
-        self.entries.get(uid)
+        self.entries.get(uid).map(|entry| &**entry)
     }
 
     /// What is known of a resource, to be changed.
     pub fn entry_mut(&mut self, uid: &Uid) -> Option<&mut Entry> {
-        self.entries.get_mut(uid)
+        self.entries.get_mut(uid).map(|entry| &mut **entry)
+    }
+
+    /// The hash of its config while it has all the numbers that it claims; none while it is not to be published.
+    #[must_use]
+    pub fn hash(&self, uid: &Uid) -> Option<String> {
+        let entry = self.entries.get(uid)?;
+        match &entry.hash {
+            Known::Nothing => None,
+            Known::AsRecorded => Some(entry.record.as_ref()?.hash.clone()),
+            Known::This(hash) => Some(hash.to_string()),
+        }
+    }
+
+    /// What is to be told of a resource.
+    #[must_use]
+    pub fn outcome(&self, uid: &Uid) -> Option<Outcome> {
+        match &self.entries.get(uid)?.outcome {
+            Known::Nothing => None,
+            Known::AsRecorded => self.as_recorded(uid),
+            Known::This(outcome) => Some(Outcome::clone(outcome)),
+        }
+    }
+
+    /// What came of a look: this is to be told.
+    pub fn conclude(&mut self, uid: &Uid, outcome: Option<Outcome>) {
+        let as_recorded = outcome.is_some() && self.as_recorded(uid) == outcome;
+        if let Some(entry) = self.entries.get_mut(uid) {
+            entry.outcome = match outcome {
+                None => Known::Nothing,
+                Some(_) if as_recorded => Known::AsRecorded,
+                Some(outcome) => Known::This(Box::new(outcome)),
+            };
+        }
+    }
+
+    /// How a resource is that is live as its record says while nothing is wrong.
+    fn as_recorded(&self, uid: &Uid) -> Option<Outcome> {
+        let record = self.entries.get(uid)?.record.as_ref()?;
+        let live = Published { dids: self.claims.live(uid)?.dids.clone(), hash: record.hash.clone() };
+        let generation = record.generation;
+        let verdict =
+            Verdict { generation, blocker: None, live: Some(live), current: true, lacking: Vec::new() };
+        Some(Outcome::Seen(verdict))
+    }
+
+    /// What was known as the record has it stays as it is while the record changes.
+    fn unfold(&mut self, uid: &Uid) {
+        let (hash, outcome) = (self.hash(uid), self.outcome(uid));
+        if let Some(entry) = self.entries.get_mut(uid) {
+            entry.hash = hash.map_or(Known::Nothing, |hash| Known::This(hash.into()));
+            entry.outcome = outcome.map_or(Known::Nothing, |outcome| Known::This(Box::new(outcome)));
+        }
     }
 
     /// Every resource that is known.
     pub fn entries(&self) -> impl Iterator<Item = (&Uid, &Entry)> {
-        self.entries.iter()
+        self.entries.iter().map(|(uid, entry)| (uid, &**entry))
     }
 
     /// What a look at these starts from, who are to be published in one step: one reading of everything. None where
@@ -183,21 +269,20 @@ impl State {
         }
     }
 
-    /// All ownership records of this cluster were read. `intact` are those of whose keys Redis was seen to hold
-    /// exactly what they say. It may concern everybody.
-    pub fn load(&mut self, records: Vec<(Record, bool)>) {
+    /// All ownership records of this cluster were read. It may concern everybody.
+    pub fn load(&mut self, records: Vec<Found>) {
         // What was asked of Redis before it was read may be answered after: by then it may not hold it any more.
         for entry in self.entries.values_mut() {
             entry.doubts += 1;
         }
-        let present: HashSet<&Uid> = records.iter().map(|(record, _)| &record.owner.uid).collect();
+        let present: HashSet<&Uid> = records.iter().map(|found| &found.owner).collect();
         let known = self.entries.keys().chain(self.claims.orphans().map(|(uid, _)| uid));
         let lost: Vec<Uid> = known.filter(|uid| !present.contains(*uid)).cloned().collect();
         for uid in lost {
             self.record(&uid, None, false);
         }
-        for (record, intact) in records {
-            self.record(&record.owner.uid, Some(Self::of_record(&record)), intact);
+        for Found { owner, record, intact } in records {
+            self.record(&owner, Some(record), intact);
         }
     }
 
@@ -212,8 +297,13 @@ impl State {
     /// holdings are others now.
     pub fn record(&mut self, uid: &Uid, record: Option<(Live, Fingerprint)>, intact: bool) -> Touched {
         let (live, fingerprint) = record.unzip();
+        let same = |entry: &Entry| entry.record == fingerprint && self.claims.live(uid) == live.as_ref();
+        if !self.entry(uid).is_some_and(same) {
+            self.unfold(uid);
+        }
         if let Some(entry) = self.entries.get_mut(uid) {
             entry.record = fingerprint;
+            entry.fold_hash();
             entry.verified = intact;
             if entry.gone && live.is_none() {
                 self.entries.remove(uid);
@@ -254,14 +344,14 @@ impl Entry {
         Self {
             name,
             record: None,
-            hash: None,
+            hash: Known::Nothing,
             verified: false,
             doubts: 0,
-            outcome: None,
+            outcome: Known::Nothing,
             notes: Vec::new(),
             wrote: false,
-            seen: None,
-            written: None,
+            seen: 0,
+            written: 0,
             failures: 0,
             waits: None,
             unreadable: None,
@@ -269,6 +359,32 @@ impl Entry {
             gone: false,
             waits_since: [None; 2],
             trace: None,
+        }
+    }
+
+    /// Whether something is to be told of it.
+    #[must_use]
+    pub fn has_outcome(&self) -> bool {
+        self.outcome != Known::Nothing
+    }
+
+    /// What is to be told of it where not all is well.
+    #[must_use]
+    pub fn verdict(&self) -> Option<&Verdict> {
+        match &self.outcome {
+            Known::This(outcome) => match &**outcome {
+                Outcome::Seen(verdict) => Some(verdict),
+                Outcome::Released => None,
+            },
+            Known::Nothing | Known::AsRecorded => None,
+        }
+    }
+
+    fn fold_hash(&mut self) {
+        if let (Known::This(hash), Some(record)) = (&self.hash, &self.record)
+            && **hash == *record.hash
+        {
+            self.hash = Known::AsRecorded;
         }
     }
 
@@ -282,12 +398,12 @@ impl Entry {
 
     /// This resourceVersion is our own doing. The watch may show it before the answer to the write does.
     pub fn wrote_version(&mut self, version: Option<u64>) {
-        self.written = version;
+        self.written = version.unwrap_or_default();
     }
 
     /// A list shows what is there now. Our own last write may be undone: by an etcd that was restored.
     pub fn listed(&mut self) {
-        self.written = None;
+        self.written = 0;
     }
 
     /// Whether the watch still shows the resource as it was before our own last write.
@@ -328,6 +444,6 @@ pub fn secret_key(name: &ResourceName, spec: &RuntimeTenantSpec) -> SecretKey {
 
 /// The numbers that a status says are live.
 #[must_use]
-pub fn told(status: Option<&RuntimeTenantStatus>) -> Vec<Did> {
-    status.iter().flat_map(|status| &status.published_dids).filter_map(|did| Did::parse(did).ok()).collect()
+pub fn told(status: Option<&KeptStatus>) -> Vec<Did> {
+    status.map(KeptStatus::published_dids).unwrap_or_default()
 }

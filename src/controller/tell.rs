@@ -7,15 +7,16 @@ use std::time::Instant;
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::ObjectReference;
 use kube::api::{Patch, PatchParams};
-use kube::{Api, Resource, ResourceExt};
+use kube::{Api, Resource};
 use serde_json::{Map, Value, json};
 use tracing::{Instrument, debug, trace_span, warn};
 
 use super::context::Context;
 use super::error::Error;
 use super::events::{self, Told};
+use super::kept::KeptStatus;
 use super::state::{Note, Outcome};
-use super::tenant::Tenant;
+use super::tenant::{Shown, Tenant};
 use super::turns::Action;
 use crate::api::{FINALIZER, RuntimeTenantStatus};
 use crate::domain::reason::Reason;
@@ -41,12 +42,13 @@ async fn tell_in(tenant: Arc<Tenant>, ctx: &Context) -> Result<Action, Error> {
     let uid = tenant.uid();
     let (outcome, notes, wrote, failing) = {
         let mut state = ctx.state();
+        let outcome = state.outcome(&uid);
         let Some(entry) = state.entry_mut(&uid) else { return Ok(Action::await_change()) };
         // Our own last write is not back from the watch; when it is, this is looked at again.
         if entry.is_behind() {
             return Ok(Action::await_change());
         }
-        (entry.outcome.clone(), std::mem::take(&mut entry.notes), entry.wrote, entry.failures > 0)
+        (outcome, std::mem::take(&mut entry.notes), entry.wrote, entry.failures > 0)
     };
     let teller = Teller { ctx, api: Api::namespaced(ctx.client.clone(), &tenant.name().namespace), tenant };
     teller.publish_notes(notes);
@@ -72,22 +74,23 @@ enum Wrote {
 
 struct Teller<'a> {
     ctx: &'a Context,
-    api: Api<Tenant>,
+    api: Api<Shown>,
     tenant: Arc<Tenant>,
 }
 
 impl Teller<'_> {
     async fn tell(&self, verdict: &Verdict, wrote: bool) -> Result<(), Error> {
-        let previous = self.tenant.status();
         // The API server would refuse whatever is written to an object that it can't read either, for good.
         if let Some(Blocker::Unreadable(why)) = &verdict.blocker {
             self.ctx.metrics.unreadable.inc();
             self.tell_unreadable(why, verdict.message());
             return Ok(());
         }
+        let previous = self.tenant.status().map(KeptStatus::status);
+        let previous = previous.as_ref();
         let next = status::next(previous, verdict, wrote, Timestamp::now());
         if previous != Some(&next) {
-            let wrote = self.write_status(&next).await?;
+            let wrote = self.write_status(previous, &next).await?;
             if wrote == Wrote::Nothing {
                 return Ok(());
             }
@@ -115,7 +118,7 @@ impl Teller<'_> {
     /// Once for each way in which it can't be read: there is no status that would remember it.
     fn tell_unreadable(&self, why: &str, message: String) {
         let news = match self.ctx.state().entry_mut(&self.tenant.uid()) {
-            Some(entry) => entry.unreadable.replace(why.to_owned()).is_none_or(|before| before != why),
+            Some(entry) => entry.unreadable.replace(why.into()).is_none_or(|before| *before != *why),
             None => false,
         };
         if news {
@@ -126,50 +129,50 @@ impl Teller<'_> {
 
     /// A resource that never had a status and can't be dealt with yet says so: one without would pass for done.
     async fn first_sight(&self) -> Result<(), Error> {
-        let known = self.tenant.status().is_some_and(|status| !status.conditions.is_empty());
+        let known = self.tenant.status().is_some_and(|status| status.phrases().next().is_some());
         if known || self.tenant.is_deleting() {
             return Ok(());
         }
         let why = "it is tried again until it works";
         let next = status::first_sight(self.tenant.generation(), why, Timestamp::now());
-        self.write_status(&next).await.map(drop)
+        let previous = self.tenant.status().map(KeptStatus::status);
+        self.write_status(previous.as_ref(), &next).await.map(drop)
     }
 
     async fn add_finalizer(&self) -> Result<(), Error> {
-        let mut finalizers = self.tenant.finalizers().to_vec();
-        finalizers.push(FINALIZER.to_owned());
-        self.write_finalizers(&finalizers).await
+        let others = self.tenant.others_finalizers();
+        self.write_finalizers(&others.chain([FINALIZER]).collect::<Vec<_>>()).await
     }
 
     async fn release(&self) -> Result<(), Error> {
         if self.tenant.has_finalizer() {
-            let mut finalizers = self.tenant.finalizers().to_vec();
-            finalizers.retain(|finalizer| finalizer != FINALIZER);
-            self.write_finalizers(&finalizers).await?;
+            self.write_finalizers(&self.tenant.others_finalizers().collect::<Vec<_>>()).await?;
         }
         Ok(())
     }
 
     /// With uid and resourceVersion tested: never on another object of the same name, never over somebody's change.
-    async fn write_finalizers(&self, finalizers: &[String]) -> Result<(), Error> {
-        let meta = self.tenant.meta();
+    async fn write_finalizers(&self, finalizers: &[&str]) -> Result<(), Error> {
         let patch = json!({"metadata": {
-            "uid": meta.uid,
-            "resourceVersion": meta.resource_version,
+            "uid": self.tenant.uid(),
+            "resourceVersion": self.tenant.version(),
             "finalizers": finalizers,
         }});
-        let name = self.tenant.name_any();
+        let name = self.tenant.name().name;
         let params = PatchParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PatchParams::default() };
         self.wrote(self.api.patch(&name, &params, &Patch::Merge(patch)).await, "a finalizer").map(drop)
     }
 
-    async fn write_status(&self, next: &RuntimeTenantStatus) -> Result<Wrote, Error> {
-        let meta = self.tenant.meta();
+    async fn write_status(
+        &self,
+        previous: Option<&RuntimeTenantStatus>,
+        next: &RuntimeTenantStatus,
+    ) -> Result<Wrote, Error> {
         let patch = json!({
-            "metadata": { "uid": meta.uid, "resourceVersion": meta.resource_version },
-            "status": replacing(self.tenant.status(), next),
+            "metadata": { "uid": self.tenant.uid(), "resourceVersion": self.tenant.version() },
+            "status": replacing(previous, next),
         });
-        let name = self.tenant.name_any();
+        let name = self.tenant.name().name;
         let params = PatchParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PatchParams::default() };
         self.ctx.metrics.status_writes.inc();
         self.wrote(self.api.patch_status(&name, &params, &Patch::Merge(patch)).await, "the status")
@@ -177,13 +180,14 @@ impl Teller<'_> {
 
     /// Remembers our own write until the watch shows it. A conflict or a missing object is no error: the watch will
     /// show, or has shown, what is there instead.
-    fn wrote(&self, answer: Result<Tenant, kube::Error>, what: &'static str) -> Result<Wrote, Error> {
+    fn wrote(&self, answer: Result<Shown, kube::Error>, what: &'static str) -> Result<Wrote, Error> {
         match answer {
             Ok(written) => {
+                let version = written.meta().resource_version.as_ref();
                 if let Some(entry) = self.ctx.state().entry_mut(&self.tenant.uid()) {
-                    entry.wrote_version(written.resource_version());
+                    entry.wrote_version(version.and_then(|version| version.parse().ok()));
                 }
-                let same = written.resource_version() == self.tenant.resource_version();
+                let same = version.is_some_and(|version| *version == self.tenant.version());
                 Ok(if same { Wrote::TheSame } else { Wrote::News })
             }
             Err(kube::Error::Api(status)) if matches!(status.code, 404 | 409) => {
@@ -204,12 +208,12 @@ impl Teller<'_> {
         }
         let name = self.tenant.name();
         let about = ObjectReference {
-            api_version: Some(Tenant::api_version(&()).into_owned()),
-            kind: Some(Tenant::kind(&()).into_owned()),
+            api_version: Some(Shown::api_version(&()).into_owned()),
+            kind: Some(Shown::kind(&()).into_owned()),
             namespace: Some(name.namespace.to_string()),
             name: Some(name.name.to_string()),
-            uid: self.tenant.meta().uid.clone(),
-            resource_version: self.tenant.meta().resource_version.clone(),
+            uid: Some(self.tenant.uid().to_string()),
+            resource_version: Some(self.tenant.version().to_owned()),
             ..ObjectReference::default()
         };
         for note in notes {

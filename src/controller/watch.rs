@@ -1,11 +1,9 @@
 //! Watches: everything that Kubernetes says goes through here, at once and in order, into the index.
 
-use std::collections::HashSet;
 use std::pin::pin;
 
 use futures::Stream;
 use futures::stream::{self, BoxStream, SelectAll, StreamExt};
-use kube::runtime::reflector::store::Writer;
 use kube::runtime::watcher::Event;
 use kube::{Api, Client, Resource, ResourceExt};
 use tokio::sync::mpsc;
@@ -14,8 +12,10 @@ use tracing::info;
 
 use super::context::Context;
 use super::enduring;
-use super::secrets::{self, SecretMeta};
-use super::tenant::{Tenant, reference};
+use super::kept::Pools;
+use super::secrets::{self, SecretMeta, Version};
+use super::state::Entry;
+use super::tenant::{Shown, Tenant};
 use crate::domain::claims::Touched;
 use crate::domain::{ResourceName, Uid, compile};
 
@@ -25,7 +25,7 @@ const READ_AHEAD: usize = 600;
 /// One thing that a watch said.
 pub enum Seen {
     /// Of the resources in one scope.
-    Tenant(usize, Box<Event<Tenant>>),
+    Tenant(usize, Box<Event<Shown>>),
     /// Of the Secrets in one scope.
     Secret(usize, Box<Event<SecretMeta>>),
 }
@@ -39,7 +39,7 @@ pub fn streams(client: &Client, namespaces: &[String]) -> SelectAll<BoxStream<'s
     };
     for (scope, namespace) in scopes.into_iter().enumerate() {
         let tenants = match namespace {
-            Some(namespace) => Api::<Tenant>::namespaced(client.clone(), namespace),
+            Some(namespace) => Api::<Shown>::namespaced(client.clone(), namespace),
             None => Api::all(client.clone()),
         };
         let secrets = match namespace {
@@ -75,40 +75,30 @@ fn beside(watch: impl Stream<Item = Seen> + Send + 'static) -> BoxStream<'static
 /// Takes in what the watches say.
 pub struct Intake<'a> {
     ctx: &'a Context,
-    writer: Writer<Tenant>,
-    tenants: Vec<Listing<(ResourceName, Uid)>>,
-    secrets: Vec<Listing<ResourceName>>,
+    pools: Pools,
+    tenants: Vec<Listing>,
+    secrets: Vec<Listing>,
     listed: bool,
 }
 
-/// What one watch has listed, to find out what is gone since.
-struct Listing<T> {
-    /// What was there when the last list began, or came since.
-    known: HashSet<T>,
-    /// What the list that is under way has shown so far.
-    fresh: Option<HashSet<T>>,
-    /// Whether it was ever complete.
+/// How far one watch is. What it showed last before the list that is complete began is gone.
+#[derive(Clone, Copy, Default)]
+struct Listing {
+    /// How many lists began.
+    round: u32,
+    /// Whether one was ever complete.
     complete: bool,
 }
 
-impl<T> Default for Listing<T> {
-    fn default() -> Self {
-        Self { known: HashSet::new(), fresh: None, complete: false }
-    }
-}
-
 impl<'a> Intake<'a> {
-    /// An intake for the watches of [`streams`], which writes to the store of which `ctx` has the reader.
-    pub fn new(ctx: &'a Context, mut writer: Writer<Tenant>) -> Self {
+    /// An intake for the watches of [`streams`].
+    pub fn new(ctx: &'a Context) -> Self {
         let scopes = ctx.namespaces.len().max(1);
-        // Nothing is looked at before every watch has listed; the store itself is filled from the start.
-        writer.apply_watcher_event(&Event::Init);
-        writer.apply_watcher_event(&Event::InitDone);
         Self {
             ctx,
-            writer,
-            tenants: (0..scopes).map(|_| Listing::default()).collect(),
-            secrets: (0..scopes).map(|_| Listing::default()).collect(),
+            pools: Pools::default(),
+            tenants: vec![Listing::default(); scopes],
+            secrets: vec![Listing::default(); scopes],
             listed: false,
         }
     }
@@ -128,47 +118,41 @@ impl<'a> Intake<'a> {
         false
     }
 
-    fn take_tenant(&mut self, scope: usize, event: Event<Tenant>) {
+    fn take_tenant(&mut self, scope: usize, event: Event<Shown>) {
         match event {
-            Event::Init => self.tenants[scope].fresh = Some(HashSet::new()),
-            Event::InitApply(tenant) => {
-                if let Some(fresh) = &mut self.tenants[scope].fresh {
-                    fresh.insert((tenant.name(), tenant.uid()));
-                }
-                let uid = tenant.uid();
-                self.see(tenant, true);
+            Event::Init => self.tenants[scope].round += 1,
+            Event::InitApply(shown) => {
+                let uid = shown.uid();
+                self.see(shown, self.tenants[scope].round, true);
                 if let Some(entry) = self.ctx.state().entry_mut(&uid) {
                     entry.listed();
                 }
             }
-            Event::Apply(tenant) => {
-                self.tenants[scope].known.insert((tenant.name(), tenant.uid()));
-                self.see(tenant, false);
+            Event::Apply(shown) => {
+                self.see(shown, self.tenants[scope].round, false);
             }
-            Event::Delete(tenant) => {
-                let uid = tenant.uid();
-                self.tenants[scope].known.remove(&(tenant.name(), uid.clone()));
-                self.drop_tenant(&tenant.name(), &uid);
+            Event::Delete(shown) => {
+                let (uid, name) = (shown.uid(), shown.name());
+                self.drop_tenant(&name, &uid);
                 // It was seen to go: what is left of it is removed now, and not when the sweep finds it.
                 drop(self.ctx.gone.unbounded_send(uid));
             }
             Event::InitDone => {
-                let listing = &mut self.tenants[scope];
-                let fresh = listing.fresh.take().unwrap_or_default();
-                let gone: Vec<_> = listing.known.difference(&fresh).cloned().collect();
-                listing.known = fresh;
-                listing.complete = true;
-                for (name, uid) in gone {
-                    self.drop_tenant(&name, &uid);
+                let round = self.tenants[scope].round;
+                self.tenants[scope].complete = true;
+                for tenant in self.ctx.tenants.all() {
+                    if tenant.round() != round && self.is_in(scope, &tenant.name()) {
+                        self.drop_tenant(&tenant.name(), &tenant.uid());
+                    }
                 }
             }
         }
     }
 
-    fn see(&mut self, mut tenant: Tenant, listed: bool) {
-        tenant.slim();
+    fn see(&mut self, shown: Shown, round: u32, listed: bool) {
+        let before = self.ctx.tenants.get(&shown.name());
+        let tenant = Tenant::new(shown, round, before.as_deref(), &mut self.pools);
         let (uid, name) = (tenant.uid(), tenant.name());
-        let before = self.ctx.tenants.get(&reference(&name));
         // A resource that was deleted and made again between two lists.
         if let Some(other) = before.as_ref().map(|before| before.uid()).filter(|before| *before != uid) {
             self.drop_tenant(&name, &other);
@@ -178,13 +162,12 @@ impl<'a> Intake<'a> {
         // Most of what is seen of a resource is its own finalizer and status coming back.
         let told = !listed && before.is_some_and(|before| before.asks_for_the_same(&tenant));
         let again = if same { self.ctx.state().see_again(&tenant) } else { None };
-        let told =
-            told && again.is_some() && self.ctx.state().entry(&uid).is_some_and(|it| it.outcome.is_some());
+        let told = told && again.is_some() && self.ctx.state().entry(&uid).is_some_and(Entry::has_outcome);
         let touched = again.unwrap_or_else(|| {
             let claimed = compile::claimed(tenant.spec());
             self.ctx.state().see(&tenant, claimed)
         });
-        self.writer.apply_watcher_event(&Event::Apply(tenant));
+        self.ctx.tenants.put(tenant);
         if told && self.listed {
             self.look_at(touched, None);
             self.ctx.tell(&uid, &name);
@@ -196,49 +179,41 @@ impl<'a> Intake<'a> {
     fn drop_tenant(&mut self, name: &ResourceName, uid: &Uid) {
         let touched = self.ctx.state().forget(uid);
         self.ctx.feel_refusals();
-        let stored = self.ctx.tenants.get(&reference(name)).filter(|stored| stored.uid() == *uid);
-        if let Some(stored) = stored {
-            self.writer.apply_watcher_event(&Event::Delete((*stored).clone()));
-        }
+        self.ctx.tenants.drop(name, uid);
         self.look_at(touched, None);
     }
 
     fn take_secret(&mut self, scope: usize, event: Event<SecretMeta>) {
         match event {
-            Event::Init => self.secrets[scope].fresh = Some(HashSet::new()),
-            Event::InitApply(secret) => {
-                if let Some(fresh) = &mut self.secrets[scope].fresh {
-                    fresh.insert(name_of(&secret));
-                }
-                self.see_secret(&secret, true);
+            Event::Init => self.secrets[scope].round += 1,
+            Event::InitApply(secret) | Event::Apply(secret) => {
+                let meta = secret.meta();
+                let version = secrets::version(meta.uid.as_deref(), meta.resource_version.as_deref());
+                let mut name = name_of(&secret);
+                name.namespace = self.pools.namespaces.share(name.namespace);
+                self.see_secret(&name, Some((version, self.secrets[scope].round)));
             }
-            Event::Apply(secret) => {
-                self.secrets[scope].known.insert(name_of(&secret));
-                self.see_secret(&secret, true);
-            }
-            Event::Delete(secret) => {
-                self.secrets[scope].known.remove(&name_of(&secret));
-                self.see_secret(&secret, false);
-            }
+            Event::Delete(secret) => self.see_secret(&name_of(&secret), None),
             Event::InitDone => {
-                let listing = &mut self.secrets[scope];
-                let fresh = listing.fresh.take().unwrap_or_default();
-                let gone: Vec<_> = listing.known.difference(&fresh).cloned().collect();
-                listing.known = fresh;
-                listing.complete = true;
+                let round = self.secrets[scope].round;
+                self.secrets[scope].complete = true;
+                let mut gone = self.ctx.state().secrets.not_seen_in(round);
+                gone.retain(|name| self.is_in(scope, name));
                 for name in gone {
-                    let users = self.ctx.state().secrets.see(&name, None);
-                    self.look_at(users.into_iter().collect(), None);
+                    self.see_secret(&name, None);
                 }
             }
         }
     }
 
-    fn see_secret(&mut self, secret: &SecretMeta, there: bool) {
-        let meta = secret.meta();
-        let version = there.then(|| secrets::version(meta.uid.as_deref(), meta.resource_version.as_deref()));
-        let users = self.ctx.state().secrets.see(&name_of(secret), version);
+    fn see_secret(&self, name: &ResourceName, version: Option<(Version, u32)>) {
+        let users = self.ctx.state().secrets.see(name, version);
         self.look_at(users.into_iter().collect(), None);
+    }
+
+    /// Whether this is what the watches of one scope show.
+    fn is_in(&self, scope: usize, name: &ResourceName) -> bool {
+        self.ctx.namespaces.get(scope).is_none_or(|namespace| **namespace == *name.namespace)
     }
 
     /// Until everything is listed nobody is looked at: who holds what can't be decided before.

@@ -8,10 +8,12 @@
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::hash::Hash;
+use std::sync::Arc;
 
 use petgraph::algo::tarjan_scc;
 use petgraph::graph::DiGraph;
 
+use super::contest::{Contest, Rank, Right, enter, leave};
 use super::{ResourceName, Uid};
 use crate::contract::{Did, TenantId};
 
@@ -70,31 +72,13 @@ pub struct Holdings {
 /// The resources that an event concerns: whose holdings, or the holder that they wait for, may be others now.
 pub type Touched = BTreeSet<Uid>;
 
-/// Order of precedence among claimants: first those for which it is live by record, then by status, then by age.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct Rank {
-    right: Right,
-    created: i64,
-    uid: Uid,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Right {
-    LiveByRecord,
-    LiveByStatus,
-    Waiting,
-}
-
-/// The claimants of one thing, best first. Nearly always one.
-type Contest = Vec<Rank>;
-
 /// Who held the numbers that a change concerns, before it.
 type Holders = HashMap<Did, Option<Uid>>;
 
 /// The index of all claims.
 #[derive(Debug, Default)]
 pub struct Claims {
-    known: HashMap<Uid, Claim>,
+    known: HashMap<Uid, Arc<Claim>>,
     live: HashMap<Uid, Live>,
     live_dids: HashMap<Did, Uid>,
     live_tenants: HashMap<TenantId, Uid>,
@@ -105,7 +89,7 @@ pub struct Claims {
 impl Claims {
     /// What is claimed by `uid`, if it is known.
     #[must_use]
-    pub fn get(&self, uid: &Uid) -> Option<&Claim> {
+    pub fn get(&self, uid: &Uid) -> Option<&Arc<Claim>> {
         self.known.get(uid)
     }
 
@@ -127,13 +111,15 @@ impl Claims {
     }
 
     /// A resource was seen, new or changed.
-    pub fn upsert(&mut self, claim: Claim) -> Touched {
-        if self.known.get(&claim.uid) == Some(&claim) {
+    pub fn upsert(&mut self, mut claim: Claim) -> Touched {
+        if self.get(&claim.uid).is_some_and(|known| **known == claim) {
             return Touched::new();
         }
+        claim.dids.shrink_to_fit();
+        claim.told.shrink_to_fit();
         let uid = claim.uid.clone();
         self.alter(&uid, |claims| {
-            claims.known.insert(claim.uid.clone(), claim);
+            claims.known.insert(claim.uid.clone(), Arc::new(claim));
         })
     }
 
@@ -187,27 +173,27 @@ impl Claims {
     /// Who holds a number: the one for whom it is live, else the oldest who claims it.
     #[must_use]
     pub fn holder(&self, did: &Did) -> Option<&Uid> {
-        self.dids.get(did).and_then(|contest| contest.first()).map(|rank| &rank.uid)
+        self.dids.get(did).and_then(|contest| contest.ranks().first()).map(|rank| &rank.uid)
     }
 
     /// Who holds a tenant id.
     #[must_use]
     pub fn tenant_holder(&self, tenant: &TenantId) -> Option<&Uid> {
-        self.tenants.get(tenant).and_then(|contest| contest.first()).map(|rank| &rank.uid)
+        self.tenants.get(tenant).and_then(|contest| contest.ranks().first()).map(|rank| &rank.uid)
     }
 
     /// What `uid` has of what it claims. None for one that is not known.
     #[must_use]
     pub fn holdings(&self, uid: &Uid) -> Option<Holdings> {
         let claim = self.known.get(uid)?;
-        let contest = self.tenants.get(&claim.tenant).map_or(&[][..], Vec::as_slice);
+        let contest = self.tenants.get(&claim.tenant).map_or(&[][..], Contest::ranks);
         // Who waits for nothing has lost nothing.
         let competes = contest.iter().any(|rank| rank.uid == *uid);
         let tenant_lost_to =
             contest.first().map(|rank| &rank.uid).filter(|holder| competes && *holder != uid).cloned();
         let mut holdings = Holdings { tenant_lost_to, dids: Vec::new(), lost: Vec::new() };
         for did in self.wanted(claim) {
-            let contest = self.dids.get(&did).map_or(&[][..], Vec::as_slice);
+            let contest = self.dids.get(&did).map_or(&[][..], Contest::ranks);
             match contest.first() {
                 Some(first) if first.uid == *uid => holdings.dids.push(did),
                 Some(first) if contest.iter().any(|rank| rank.uid == *uid) => {
@@ -299,7 +285,7 @@ impl Claims {
                     self.leave_dids(other, &mut before);
                     self.enter_dids(other, &mut before);
                 }
-                let claimants = self.tenants.get(tenant).into_iter().flatten();
+                let claimants = self.tenants.get(tenant).into_iter().flat_map(Contest::ranks);
                 touched.extend(claimants.map(|rank| rank.uid.clone()).chain(was));
             }
         }
@@ -307,7 +293,9 @@ impl Claims {
         for (did, was) in before {
             if self.holder(&did) != was.as_ref() {
                 touched.extend(was);
-                touched.extend(self.dids.get(&did).into_iter().flatten().map(|rank| rank.uid.clone()));
+                touched.extend(
+                    self.dids.get(&did).into_iter().flat_map(Contest::ranks).map(|rank| rank.uid.clone()),
+                );
             }
         }
         touched
@@ -315,7 +303,7 @@ impl Claims {
 
     /// Who would hold the tenant id without `uid`.
     fn runner_up(&self, tenant: &TenantId, uid: &Uid) -> Option<Uid> {
-        self.tenants.get(tenant)?.iter().map(|rank| &rank.uid).find(|other| *other != uid).cloned()
+        self.tenants.get(tenant)?.ranks().iter().map(|rank| &rank.uid).find(|other| *other != uid).cloned()
     }
 
     /// Takes `uid` out of its tenant id's contest; says which, and who held it until now.
@@ -374,10 +362,19 @@ impl Claims {
             }
             remove_if(&mut self.live_tenants, &before.tenant, uid);
         }
-        if let Some(live) = live {
+        if let Some(mut live) = live {
+            live.dids.shrink_to_fit();
+            // What was read of Redis has texts of its own, which are the claim's nearly always.
+            let mut uid = uid.clone();
+            if let Some(claim) = self.known.get(&uid) {
+                if claim.tenant == live.tenant {
+                    live.tenant = claim.tenant.clone();
+                }
+                uid = claim.uid.clone();
+            }
             self.live_dids.extend(live.dids.iter().map(|did| (did.clone(), uid.clone())));
             self.live_tenants.insert(live.tenant.clone(), uid.clone());
-            self.live.insert(uid.clone(), live);
+            self.live.insert(uid, live);
         }
     }
 }
@@ -391,22 +388,6 @@ impl Standing {
 impl Claim {
     fn rank(&self, right: Right) -> Rank {
         Rank { right, created: self.created, uid: self.uid.clone() }
-    }
-}
-
-fn enter<K: Eq + Hash>(contests: &mut HashMap<K, Contest>, key: K, rank: Rank) {
-    let contest = contests.entry(key).or_default();
-    let place = contest.partition_point(|other| *other < rank);
-    contest.reserve_exact(1);
-    contest.insert(place, rank);
-}
-
-fn leave<K: Eq + Hash>(contests: &mut HashMap<K, Contest>, key: &K, uid: &Uid) {
-    if let Some(contest) = contests.get_mut(key) {
-        contest.retain(|rank| rank.uid != *uid);
-        if contest.is_empty() {
-            contests.remove(key);
-        }
     }
 }
 

@@ -4,6 +4,7 @@
 
 pub mod claims;
 pub mod compile;
+mod contest;
 mod names;
 pub mod plan;
 pub mod reason;

@@ -41,14 +41,24 @@ impl Store {
 
     /// The records of a cluster's tenants, by their index, each with whether Redis holds exactly what it says; in no order.
     pub async fn records(&self, cluster: &ClusterId) -> Result<Vec<(Record, bool)>, StoreError> {
+        self.of_records(cluster, |record, intact| Some((record, intact))).await
+    }
+
+    /// What `keep` makes of each of the same records: nothing else is held of them.
+    pub async fn of_records<T>(
+        &self,
+        cluster: &ClusterId,
+        mut keep: impl FnMut(Record, bool) -> Option<T>,
+    ) -> Result<Vec<T>, StoreError> {
         let tenants = self.tenants(cluster).await?;
-        let mut records = Vec::with_capacity(tenants.len());
+        let mut kept = Vec::with_capacity(tenants.len());
         for some in tenants.chunks(RECORDS_A_TRIP) {
-            let found = self.inspect(some).await?.into_iter();
-            records.extend(found.filter_map(|found| Some((found.record?, found.intact))));
+            for found in self.inspect(some).await? {
+                let record = found.record.filter(|record| record.cluster == *cluster);
+                kept.extend(record.and_then(|record| keep(record, found.intact)));
+            }
         }
-        records.retain(|(record, _)| record.cluster == *cluster);
-        Ok(records)
+        Ok(kept)
     }
 }
 
