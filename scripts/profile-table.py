@@ -4,7 +4,7 @@
     scripts/profile-table.py TITLE FILE
 
 Three tables: whose code ran (a room of this crate, a library, the kernel); which function of this crate it ran for, the
-innermost one on the stack; and each function of this crate with all that it calls.
+innermost one on the stack; and each file of this crate with all that it calls.
 """
 
 import re
@@ -45,6 +45,13 @@ def function(frame):
     return f"{found.group(2)} as {found.group(1)}" if found else name
 
 
+def file(frame):
+    """The module: a path up to a type, or without the function at its end."""
+    parts = re.match(r"[\w:]+", path(frame.replace("::{{closure}}", ""))).group(0).split("::")[1:]
+    types = [index for index, part in enumerate(parts) if not part[:1].islower()]
+    return "src/" + "/".join(parts[: types[0]] if types else parts[:-1])
+
+
 def table(heading, counts, total):
     print(f"| {heading} | of its time |\n| --- | --- |")
     for name, count in counts.most_common(ROWS):
@@ -53,9 +60,9 @@ def table(heading, counts, total):
 
 
 def main():
-    title, file = sys.argv[1:]
+    title, stacks = sys.argv[1:]
     selves, causes, sums, total = Counter(), Counter(), Counter(), 0
-    for line in open(file):
+    for line in open(stacks):
         stack, count = line.rsplit(" ", 1)
         # The first is the thread's name.
         frames, count = stack.split(";")[1:], int(count)
@@ -67,7 +74,7 @@ def main():
         ours = [frame for frame, of in zip(frames, crates) if of == OURS and not frame.startswith(OURS + "::main")]
         if ours:
             causes[f"`{function(ours[-1])}`"] += count
-            sums.update({f"`{name}`": count for name in {function(frame) for frame in ours}})
+            sums.update({f"`{name}`": count for name in {file(frame) for frame in ours}})
         elif frames[0] not in ROOTS:
             causes["unknown: the stack is not whole"] += count
         else:
@@ -76,7 +83,7 @@ def main():
     print(f"\n{title} ({total / 1e9:.2f} s)\n")
     table("whose code", selves, total)
     table("for which function of ours", causes, total)
-    table("function of ours, with all that it calls", sums, total)
+    table("file of ours, with all that it calls", sums, total)
 
 
 main()

@@ -25,21 +25,30 @@ fi
 
 rm -rf "$out"
 mkdir -p "$out"
+
+# still TITLE: a picture for a page, which runs no scripts in it: what a task is started by is left out, and who only passes on.
+still() {
+  perl -pe 's/^.*;tokio::runtime::task::(harness::Harness<T,S>|raw)::poll(;tokio::runtime::task::core::Core<T,S>::poll)?;/task;/;
+    s/^.*;(tokio::runtime::scheduler::multi_thread::worker::Context::park)/no task;$1/;
+    s/;<*&?(mut )?(core|alloc|std|futures_util|tracing)::[^;]*(?=;)//g; s/::\{\{closure\}\}//g; s/runtime_operator::/our /g' |
+    inferno-flamegraph --quiet --deterministic --countname ns --title "$1" --width 1200 --minwidth 0.5 \
+      --bgcolors "#ffffff" --fontwidth 0.62 --truncate-text-right --no-javascript |
+    perl -0pe 's|<script.*?</script>||s; s| onload="init\(evt\)"||; s|<!--.*?-->||gs; s| fg:[xw]="\d+"||g;
+      s|<text id="(details\|unzoom\|search\|matched)".*?</text>||g'
+}
+
 PROFILE=$out ROWS=bulk,restart UPDATE='' cargo bench --locked --profile profiling --bench operator
 
 for what in bulk restart; do
-  # A process has another name until it is the operator.
-  "$perf" script --input "$out/$what.data" --pid "$(cat "$out/$what.pids")" --comm runtime-operato,tokio-rt-worker --no-inline 2>/dev/null |
-    inferno-collapse-perf --quiet --kernel >"$out/$what.folded"
-  rm "$out/$what.data"
+  for data in "$out/$what"*.data; do
+    "$perf" script --input "$data" --no-inline 2>/dev/null | inferno-collapse-perf --quiet --kernel
+    rm "$data"
+  done >"$out/$what.folded"
   [ -s "$out/$what.folded" ] || { echo "profile: nothing was recorded of $what" >&2; exit 1; }
   title="Processor time of the operator: $([ "$what" = bulk ] && echo "all applied at once" || echo "restart, nothing changed")"
   inferno-flamegraph --quiet --deterministic --countname ns --title "$title" "$out/$what.folded" >"$out/$what.svg"
   scripts/profile-table.py "$title" "$out/$what.folded" | tee "$out/$what.txt"
-  if [ -n "${UPDATE:-}" ]; then
-    # As a still: a page runs no scripts in a picture.
-    inferno-flamegraph --quiet --deterministic --countname ns --title "$title" --no-javascript --width 1200 --minwidth 0.4 \
-      "$out/$what.folded" >"docs/performance/flame-$what.svg"
-  fi
+  if [ -n "${UPDATE:-}" ]; then still "$title" <"$out/$what.folded" >"docs/performance/flame-$what.svg"; fi
 done
+rm -f "$out"/*.control "$out"/*.answers
 echo "profile: $out/bulk.svg and $out/restart.svg are for a browser"

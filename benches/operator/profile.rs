@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
+use local_cluster::Process;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::unix::pipe;
 use tokio::process::{Child, Command};
@@ -14,17 +15,28 @@ const STACKS: &str = "dwarf,65528";
 pub struct Recording {
     perf: Child,
     control: pipe::Sender,
-    file: PathBuf,
 }
 
 impl Recording {
-    /// Records a process and what it starts from now on, so many times in a second of processor time, into the folder that
-    /// `PROFILE` names, if it does.
-    pub async fn of(name: &str, process: u32, frequency: u32) -> Option<Self> {
+    /// Records an operator, so many times in a second of its processor time, into a file of the folder that `PROFILE` names, if
+    /// it does. One that has just been started does nothing before it is recorded.
+    pub async fn of(operator: &Process, name: &str, frequency: u32) -> Option<Self> {
         let file = PathBuf::from(crate::variable("PROFILE")?).join(name);
+        let id = operator.id().unwrap();
+        // Before that it is the shell that becomes the operator, whose stacks perf would mistake for the operator's.
+        while !std::fs::read_to_string(format!("/proc/{id}/comm")).unwrap().starts_with("runtime-op") {
+            tokio::task::yield_now().await;
+        }
+        operator.freeze().await.unwrap();
+        let recording = Self::start(&file, id, frequency).await;
+        operator.thaw().unwrap();
+        Some(recording)
+    }
+
+    async fn start(file: &Path, process: u32, frequency: u32) -> Self {
         let [control, answers, data] = ["control", "answers", "data"].map(|end| file.with_extension(end));
-        fifo(&control).await;
-        fifo(&answers).await;
+        let pipes = Command::new("mkfifo").args([&control, &answers]).status().await.unwrap();
+        assert!(pipes.success(), "the folder of PROFILE is there, and empty");
         // This program opens both ends of both, so that it waits for nobody who never comes.
         let open = || {
             let mut options = pipe::OpenOptions::new();
@@ -50,20 +62,11 @@ impl Recording {
             read = receiver.read_exact(&mut answer) => drop(read.unwrap()),
             end = perf.wait() => panic!("perf can't record: {}", end.unwrap()),
         }
-        Some(Self { perf, control: sender, file })
+        Self { perf, control: sender }
     }
 
-    /// Ends it, and notes which processes are the operator's.
-    pub async fn finish(mut self, operators: &[u32]) {
+    pub async fn finish(mut self) {
         self.control.write_all(b"stop\n").await.unwrap();
         assert!(self.perf.wait().await.unwrap().success(), "perf ends what it began");
-        let operators: Vec<String> = operators.iter().map(u32::to_string).collect();
-        std::fs::write(self.file.with_extension("pids"), operators.join(",")).unwrap();
     }
-}
-
-/// A named pipe, made anew.
-async fn fifo(path: &Path) {
-    drop(std::fs::remove_file(path));
-    assert!(Command::new("mkfifo").arg(path).status().await.unwrap().success());
 }

@@ -122,9 +122,8 @@ async fn fill(
     limits: Option<&Limits>,
     report: &mut Report,
 ) {
-    let operator_id = operator.process.id().unwrap();
     let recording = match limits {
-        Some(_) => Recording::of("bulk", operator_id, 997).await,
+        Some(_) => Recording::of(&operator.process, "bulk", 997).await,
         None => None,
     };
     let before = Usage::of(site, operator).await;
@@ -143,7 +142,7 @@ async fn fill(
 
     let cost = before.cost(site, operator, tenants).await;
     if let Some(recording) = recording {
-        recording.finish(&[operator_id]).await;
+        recording.finish().await;
     }
     assert_eq!(site.ready().await, tenants, "all are Ready for others too");
     let memory = Figure::Memory(cost.memory.0, cost.memory.1);
@@ -186,22 +185,22 @@ async fn flushes(site: &Site, operator: &Operator, tenants: usize, limits: &Limi
 
 async fn restarts(site: &Site, operator: &Operator, tenants: usize, report: &mut Report) {
     let (mut lists, mut spread, mut costs) = (Spread::default(), Spread::default(), Vec::new());
-    // Each is soon over.
-    let (recording, mut ids) = (Recording::of("restart", std::process::id(), 4999).await, Vec::new());
-    for _ in 0..RESTARTS {
+    for round in 0..RESTARTS {
         operator.process.stop().await.unwrap();
         lists.add(limits::list(site).await);
         let before = Usage::without(site).await;
         let began = Instant::now();
-        operator.process.restart().await.unwrap();
+        operator.process.run_again().await.unwrap();
+        // Each is soon over, so it is sampled often.
+        let recording = Recording::of(&operator.process, &format!("restart-{round}"), 4999).await;
+        operator.process.wait_ready().await.unwrap();
         let took = operator.wait_checked(tenants).await - began;
         spread.add(took);
         report.say(&format!("  all {tenants} checked after {took:?}"));
         costs.push(before.cost(site, operator, tenants).await);
-        ids.push(operator.process.id().unwrap());
-    }
-    if let Some(recording) = recording {
-        recording.finish(&ids).await;
+        if let Some(recording) = recording {
+            recording.finish().await;
+        }
     }
     let sum = |count: fn(&Cost) -> u64| costs.iter().map(count).sum::<u64>();
     let secret_reads = |cost: &Cost| {

@@ -61,6 +61,17 @@ async fn tell_in(tenant: Arc<Tenant>, ctx: &Context) -> Result<Action, Error> {
     Ok(Action::await_change())
 }
 
+/// What came of a write.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Wrote {
+    /// The watch will show it.
+    News,
+    /// What was there already: there is no new version, and no watch tells of it.
+    TheSame,
+    /// The resource has changed in between, and is looked at again; or the API server refuses it.
+    Nothing,
+}
+
 struct Teller<'a> {
     ctx: &'a Context,
     api: Api<Shown>,
@@ -79,13 +90,17 @@ impl Teller<'_> {
         let previous = previous.as_ref();
         let next = status::next(previous, verdict, wrote, Timestamp::now());
         if previous != Some(&next) {
-            if self.write_status(previous, &next).await? {
-                self.publish_notes(changes(previous, &next, verdict));
-                self.has_told();
+            let wrote = self.write_status(previous, &next).await?;
+            if wrote == Wrote::Nothing {
+                return Ok(());
             }
-            // When the watch shows it, the next turn is for the finalizer. Until then a deletion is caught by the watch, or
-            // by the orphan sweep.
-            return Ok(());
+            self.publish_notes(changes(previous, &next, verdict));
+            self.has_told();
+            // The finalizer's turn comes when the watch shows this, after everybody's status. Until then a deletion is
+            // caught by the watch, or by the orphan sweep.
+            if wrote == Wrote::News {
+                return Ok(());
+            }
         }
         self.has_told();
         if self.tenant.is_deleting() || self.tenant.has_finalizer() {
@@ -148,12 +163,11 @@ impl Teller<'_> {
         self.wrote(self.api.patch(&name, &params, &Patch::Merge(patch)).await, "a finalizer").map(drop)
     }
 
-    /// Whether it was written: not where the resource changed in between, and is looked at again.
     async fn write_status(
         &self,
         previous: Option<&RuntimeTenantStatus>,
         next: &RuntimeTenantStatus,
-    ) -> Result<bool, Error> {
+    ) -> Result<Wrote, Error> {
         let patch = json!({
             "metadata": { "uid": self.tenant.uid(), "resourceVersion": self.tenant.version() },
             "status": replacing(previous, next),
@@ -166,22 +180,23 @@ impl Teller<'_> {
 
     /// Remembers our own write until the watch shows it. A conflict or a missing object is no error: the watch will
     /// show, or has shown, what is there instead.
-    fn wrote(&self, answer: Result<Shown, kube::Error>, what: &'static str) -> Result<bool, Error> {
+    fn wrote(&self, answer: Result<Shown, kube::Error>, what: &'static str) -> Result<Wrote, Error> {
         match answer {
             Ok(written) => {
                 let version = written.meta().resource_version.as_ref();
                 if let Some(entry) = self.ctx.state().entry_mut(&self.tenant.uid()) {
                     entry.wrote_version(version.and_then(|version| version.parse().ok()));
                 }
-                Ok(true)
+                let same = version.is_some_and(|version| *version == self.tenant.version());
+                Ok(if same { Wrote::TheSame } else { Wrote::News })
             }
             Err(kube::Error::Api(status)) if matches!(status.code, 404 | 409) => {
                 debug!(resource = %self.tenant.name(), code = status.code, what, "not written: it has changed");
-                Ok(false)
+                Ok(Wrote::Nothing)
             }
             Err(kube::Error::Api(status)) if status.code == 422 => {
                 warn!(resource = %self.tenant.name(), what, message = status.message, "the API server refuses it");
-                Ok(false)
+                Ok(Wrote::Nothing)
             }
             Err(error) => Err(Error::Write(what, error)),
         }

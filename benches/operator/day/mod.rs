@@ -26,7 +26,7 @@ const EDITS: u64 = 200;
 const ROTATIONS: u64 = 20;
 /// A backlog is bounded as long as no more waits for its publish than comes in so many seconds.
 const BEHIND: u64 = 2;
-/// How much memory may grow under the load, of what it was once the load was on for a while.
+/// How much memory may grow under the load, of what it was in its first quarter.
 const FLAT: f64 = 1.1;
 
 /// Says whether nothing was lost, broken or unbounded.
@@ -55,8 +55,7 @@ pub async fn measure(tenants: usize, lasts: Duration) -> bool {
     let reader = reader::Reader::start(&site, tenants);
     let lookups = lookups::start(operator.admin(), tenants);
     let pace = Pace { edits: EDITS, rotations: ROTATIONS, lasts };
-    let (latencies, samples) =
-        tokio::join!(edits::run(&site, tenants, pace), Samples::take(&operator, lasts));
+    let (latencies, samples) = Samples::during(&operator, edits::run(&site, tenants, pace)).await;
     let share = operator.cpu().saturating_sub(cpu).as_secs_f64() / began.elapsed().as_secs_f64();
     let lookups = lookups.finish().await;
     let changes = (EDITS + ROTATIONS) * lasts.as_secs();
@@ -87,10 +86,10 @@ pub async fn measure(tenants: usize, lasts: Duration) -> bool {
         Row::new("most that waited for a status", Figure::Count(deepest.status))
             .goal(Goal::AtMost(tenants as u64)),
     );
-    let (early, late, peak) = (samples.early, samples.late, operator.memory().1);
+    let ((early, late), peak) = (samples.early_and_late(), operator.memory().1);
     let growth = late as f64 / early as f64;
-    report.row(Row::new("memory once the load was on", Figure::Memory(early, early)));
-    let name = format!("memory at the end of the load ({growth:.2}x, at most {FLAT}x)");
+    report.row(Row::new("memory in the first quarter of the load", Figure::Memory(early, early)));
+    let name = format!("memory in the last quarter ({growth:.2}x, at most {FLAT}x)");
     report.row(Row::new(name, Figure::Memory(late, peak)));
     report.row(Row::new("the operator's share of one core", Figure::Share(share)).cost(cost));
     report.row(count(format!("promises broken in {} readings", broken.readings), broken.faults.len(), 0));

@@ -1,41 +1,51 @@
 //! Backlog and memory while the load is on.
 
+use std::future::Future;
 use std::time::{Duration, Instant};
 
 use crate::operator::{Backlog, Operator};
 
-/// After this part of the load memory is what it is under load.
-const EARLY: f64 = 0.25;
+/// How often the kernel is asked for memory.
+const LOOK: Duration = Duration::from_millis(100);
+/// How often the operator is asked for its backlog: seldom, since it counts all resources then.
 const ASK: Duration = Duration::from_secs(2);
 
+#[derive(Default)]
 pub struct Samples {
     pub deepest: Backlog,
-    /// Bytes resident, the most in the first part and in the last.
-    pub early: u64,
-    pub late: u64,
+    /// Bytes resident.
+    memory: Vec<u64>,
 }
 
 impl Samples {
-    /// Asks the kernel for memory, and seldom the operator for its backlog: whoever asks has all resources counted.
-    pub async fn take(operator: &Operator, lasts: Duration) -> Self {
-        let began = Instant::now();
-        let mut samples = Self { deepest: Backlog::default(), early: 0, late: 0 };
+    /// Takes samples for as long as something lasts, and gives back what came of it.
+    pub async fn during<T>(operator: &Operator, load: impl Future<Output = T>) -> (T, Self) {
+        let mut samples = Self::default();
+        let result = tokio::select! {
+            result = load => result,
+            () = samples.take(operator) => unreachable!("samples are taken on and on"),
+        };
+        (result, samples)
+    }
+
+    async fn take(&mut self, operator: &Operator) {
         let mut asked = None::<Instant>;
-        while began.elapsed() < lasts {
+        loop {
             if asked.is_none_or(|asked| asked.elapsed() >= ASK) {
                 asked = Some(Instant::now());
-                let (backlog, deepest) = (operator.work().await.waits, &mut samples.deepest);
+                let (backlog, deepest) = (operator.work().await.waits, &mut self.deepest);
                 deepest.publish = deepest.publish.max(backlog.publish);
                 deepest.status = deepest.status.max(backlog.status);
             }
-            let (rss, _) = operator.memory();
-            if began.elapsed() < lasts.mul_f64(EARLY) {
-                samples.early = samples.early.max(rss);
-            } else if began.elapsed() > lasts.mul_f64(1.0 - EARLY) {
-                samples.late = samples.late.max(rss);
-            }
-            tokio::time::sleep(Duration::from_millis(100)).await;
+            self.memory.push(operator.memory().0);
+            tokio::time::sleep(LOOK).await;
         }
-        samples
+    }
+
+    /// Bytes resident, the most in the first quarter and in the last.
+    pub fn early_and_late(&self) -> (u64, u64) {
+        let quarter = self.memory.len().div_ceil(4);
+        let most = |part: &[u64]| part.iter().copied().max().unwrap_or_default();
+        (most(&self.memory[..quarter]), most(&self.memory[self.memory.len() - quarter..]))
     }
 }
