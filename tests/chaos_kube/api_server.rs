@@ -64,3 +64,31 @@ async fn an_api_server_that_ends_and_one_that_forgets_cost_nothing_but_a_list() 
     assert_eq!(gated.kube.too_old(), 2, "each watch was told that it is too old");
     gated.world.finish().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_happens_to_redis_after_a_start_has_read_it_and_before_all_is_listed_is_put_right() {
+    let gated = Gated::new(World::new().await).await;
+    let operator = gated.start().await;
+    gated.apply(&tenant("acme").dids([ONE])).await;
+    gated.apply(&tenant("globex").dids([TWO])).await;
+    truth::wait(&gated).await;
+    operator.kill().await.unwrap();
+
+    gated.kube.close();
+    let operator = gated.spawn().await;
+    gated
+        .wait("Redis was read", || async {
+            let logs = operator.logs();
+            if logs.contains("Redis was read records=2 broken=0") { Ok(()) } else { Err(logs) }
+        })
+        .await;
+    gated.exempt([ONE]);
+    gated.delete_key(&format!("tenantmap:did:{ONE}")).await;
+    gated.kube.open();
+
+    gated.wait_live(ONE, Some("acme")).await;
+    truth::wait(&gated).await;
+    gated.heed_all();
+    assert!(operator.is_running());
+    gated.world.finish().await;
+}
