@@ -18,6 +18,8 @@ use serde::de::DeserializeOwned;
 use tokio::time::sleep;
 use tracing::warn;
 
+use super::error::with_causes;
+
 /// How long the API server keeps a watch before it ends it, in seconds; then it is taken up where it ended. A watch
 /// that does not end in time is dead, and is noticed [5 s later](watcher::Config::timeout): the default of 290 s would
 /// leave changes unseen for as long.
@@ -91,7 +93,8 @@ where
                     }
                     Err(error) => {
                         // It repairs itself; a person may have to know why it had to.
-                        warn!(what = self.what, %error, "the watch is interrupted, and is tried again");
+                        let error = with_causes(&error);
+                        warn!(what = self.what, error, "the watch is interrupted, and is tried again");
                         self.check = wait(ASK_SOON);
                     }
                 },

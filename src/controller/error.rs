@@ -83,3 +83,39 @@ impl From<Hold> for Error {
         }
     }
 }
+
+/// An error with what caused it, each cause that does not say the same again: `client error (Connect)` alone does not
+/// say what is wrong.
+#[must_use]
+pub fn with_causes(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let more = error.to_string();
+        if !text.contains(&more) {
+            text.push_str(": ");
+            text.push_str(&more);
+        }
+        cause = error.source();
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug, thiserror::Error)]
+    #[error("{what}")]
+    struct Layer {
+        what: &'static str,
+        source: Option<Box<Layer>>,
+    }
+
+    #[test]
+    fn every_cause_is_told_once() {
+        let layers = ["refused", "client: refused", "connecting"].into_iter();
+        let error = layers.fold(None, |source, what| Some(Box::new(Layer { what, source })));
+        assert_eq!(with_causes(&error.unwrap()), "connecting: client: refused");
+    }
+}
