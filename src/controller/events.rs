@@ -1,6 +1,7 @@
 //! Events: what a person would want to know, told in a place of its own, so that neither a publish nor a status ever
 //! waits for one. What was told already is told again as a series of the same event, as the API means it.
 
+use std::borrow::Cow;
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -21,6 +22,7 @@ use tracing::debug;
 use super::context::Context;
 use super::state::Note;
 use crate::domain::status::bounded;
+use crate::domain::{ResourceName, Uid};
 
 /// Who says so, whichever replica it is.
 const CONTROLLER: &str = "runtime-operator";
@@ -37,10 +39,39 @@ const REST_WITHIN: Duration = Duration::from_millis(500);
 /// Of how many events it is remembered that they were told.
 const REMEMBERED: usize = 1024;
 
+/// Which object an event is about. Most of it is shared with the index: many events may wait.
+#[derive(Clone, Debug)]
+pub struct About {
+    /// As in `v1`, with its group.
+    pub api_version: Cow<'static, str>,
+    /// `CamelCase`.
+    pub kind: Cow<'static, str>,
+    /// The event is in the same namespace.
+    pub name: ResourceName,
+    /// None where it isn't known.
+    pub uid: Option<Uid>,
+    /// `metadata.resourceVersion` of what was looked at, if it was.
+    pub version: Option<Box<str>>,
+}
+
+impl From<&About> for ObjectReference {
+    fn from(about: &About) -> Self {
+        Self {
+            api_version: Some(about.api_version.to_string()),
+            kind: Some(about.kind.to_string()),
+            namespace: Some(about.name.namespace.to_string()),
+            name: Some(about.name.name.to_string()),
+            uid: about.uid.as_ref().map(ToString::to_string),
+            resource_version: about.version.as_ref().map(ToString::to_string),
+            ..Self::default()
+        }
+    }
+}
+
 /// An event that is to be written.
 #[derive(Debug)]
 pub struct Told {
-    about: ObjectReference,
+    about: About,
     action: &'static str,
     note: Note,
     when: Timestamp,
@@ -48,7 +79,7 @@ pub struct Told {
 
 impl Told {
     /// Something that happened just now to `about`, when this was done (`CamelCase`).
-    pub fn now(about: ObjectReference, action: &'static str, note: Note) -> Self {
+    pub fn now(about: About, action: &'static str, note: Note) -> Self {
         Self { about, action, note, when: Timestamp::now() }
     }
 }
@@ -68,8 +99,7 @@ impl Events {
 
     /// Writes one.
     pub async fn write(&self, told: &Told) -> Result<(), kube::Error> {
-        let namespace = told.about.namespace.as_deref().unwrap_or("default");
-        let events: Api<Event> = Api::namespaced(self.client.clone(), namespace);
+        let events: Api<Event> = Api::namespaced(self.client.clone(), &told.about.name.namespace);
         let now = Instant::now();
         let key = Key::of(told);
         let again = self.recent().again(&key, now);
@@ -93,18 +123,17 @@ impl Events {
         let Told { about, action, note, when } = told;
         // What was told of one resource in one moment has names of its own.
         let now = Timestamp::now();
-        let about_name = about.name.as_deref().unwrap_or(CONTROLLER);
         Event {
             action: Some((*action).to_owned()),
             event_time: Some(MicroTime(*when)),
             metadata: ObjectMeta {
-                name: Some(format!("{about_name}.{:x}", now.as_nanosecond())),
-                namespace: about.namespace.clone(),
+                name: Some(format!("{}.{:x}", about.name.name, now.as_nanosecond())),
+                namespace: Some(about.name.namespace.to_string()),
                 ..ObjectMeta::default()
             },
             note: Some(bounded(note.message.clone(), LONGEST_NOTE)),
             reason: Some(note.reason.to_owned()),
-            regarding: Some(about.clone()),
+            regarding: Some(about.into()),
             reporting_controller: Some(CONTROLLER.to_owned()),
             reporting_instance: Some(self.identity.clone()),
             type_: Some(if note.warning { "Warning" } else { "Normal" }.to_owned()),
@@ -121,7 +150,7 @@ impl Events {
 pub fn write_later(ctx: &Context, told: Told) {
     // The queue is closed only when the process is about to end.
     if let Err(TrySendError::Full(told)) = ctx.told.try_send(told) {
-        debug!(about = ?told.about.name, reason = told.note.reason, "event not written, so many wait");
+        debug!(about = %told.about.name, reason = told.note.reason, "event not written, so many wait");
     }
 }
 
@@ -146,7 +175,7 @@ async fn write_each(ctx: &Context, queue: impl Stream<Item = Told>) {
                 let _turn = ctx.rush.after_statuses().await;
                 if let Err(error) = ctx.events.write(&told).await {
                     // An event is for a person who may never look; nothing else hangs on it.
-                    debug!(about = ?told.about.name, reason = told.note.reason, %error, "event not written");
+                    debug!(about = %told.about.name, reason = told.note.reason, %error, "event not written");
                 }
             }
             .boxed()
@@ -157,8 +186,8 @@ async fn write_each(ctx: &Context, queue: impl Stream<Item = Told>) {
 /// What makes two events the same.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct Key {
-    uid: Option<String>,
-    name: Option<String>,
+    uid: Option<Uid>,
+    name: ResourceName,
     reason: &'static str,
     message: String,
 }
@@ -212,7 +241,7 @@ mod tests {
     use super::*;
 
     fn key(message: &str) -> Key {
-        let (uid, name) = (Some("u".to_owned()), Some("acme".to_owned()));
+        let (uid, name) = (Some(Uid::from("u")), ResourceName::new("default", "acme"));
         Key { uid, name, reason: "Published", message: message.to_owned() }
     }
 

@@ -7,7 +7,6 @@ use std::time::Duration;
 use futures::{Stream, StreamExt};
 use k8s_openapi::Resource;
 use k8s_openapi::api::coordination::v1::Lease;
-use k8s_openapi::api::core::v1::ObjectReference;
 use kube::Api;
 use tokio::time::{Instant, interval, sleep};
 use tracing::{error, info, warn};
@@ -15,10 +14,10 @@ use tracing::{error, info, warn};
 use super::Pace;
 use super::context::Context;
 use super::error::Error;
-use super::events::{self, Told};
+use super::events::{self, About, Told};
 use super::reconcile::{jittered, settle};
 use super::state::Note;
-use crate::domain::Uid;
+use crate::domain::{ResourceName, Uid};
 use crate::leader::LEASE;
 
 /// So many orphans may always go at once ...
@@ -101,13 +100,12 @@ async fn hold_back(ctx: &Context, orphans: usize, records: usize) {
     let leases: Api<Lease> = Api::namespaced(ctx.client.clone(), namespace);
     // Without an election there may be none; an event may be about what is not there.
     let lease = leases.get_opt(LEASE).await.ok().flatten();
-    let about = ObjectReference {
-        api_version: Some(Lease::API_VERSION.to_owned()),
-        kind: Some(Lease::KIND.to_owned()),
-        namespace: Some(namespace.to_owned()),
-        name: Some(LEASE.to_owned()),
-        uid: lease.and_then(|lease| lease.metadata.uid),
-        ..ObjectReference::default()
+    let about = About {
+        api_version: Lease::API_VERSION.into(),
+        kind: Lease::KIND.into(),
+        name: ResourceName::new(namespace, LEASE),
+        uid: lease.and_then(|lease| lease.metadata.uid).map(Uid::from),
+        version: None,
     };
     let message = format!(
         "{orphans} of {records} ownership records in Redis have lost their resource, which are too many at once: none is \

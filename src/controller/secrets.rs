@@ -35,13 +35,13 @@ pub type Version = String;
 /// Which Secrets there are, in which version, and who refers to them.
 #[derive(Debug, Default)]
 pub struct SecretIndex {
-    secrets: HashMap<ResourceName, Known>,
+    secrets: HashMap<ResourceName, SecretEntry>,
     uses: HashMap<Uid, ResourceName>,
 }
 
 /// What is known of a Secret that exists, or that somebody refers to.
 #[derive(Debug, Default)]
-struct Known {
+struct SecretEntry {
     /// None: it does not exist.
     version: Option<Version>,
     /// The round of lists in or after which it was seen last.
@@ -124,7 +124,7 @@ impl SecretIndex {
     /// The Secrets that were last seen before the list of this round.
     #[must_use]
     pub fn not_seen_in(&self, round: u32) -> Vec<ResourceName> {
-        let before = |known: &Known| known.version.is_some() && known.round != round;
+        let before = |known: &SecretEntry| known.version.is_some() && known.round != round;
         self.secrets.iter().filter(|(_, known)| before(known)).map(|(secret, _)| secret.clone()).collect()
     }
 
@@ -134,7 +134,7 @@ impl SecretIndex {
         let (version, round) = seen.unzip();
         let Some(known) = self.secrets.get_mut(secret) else {
             if version.is_some() {
-                let known = Known { version, round: round.unwrap_or_default(), users: Users::None };
+                let known = SecretEntry { version, round: round.unwrap_or_default(), users: Users::None };
                 self.secrets.insert(secret.clone(), known);
             }
             return Vec::new();
@@ -169,7 +169,7 @@ impl SecretIndex {
     }
 
     fn drop_unknown(&mut self, secret: &ResourceName) {
-        let unknown = |known: &Known| known.version.is_none() && matches!(known.users, Users::None);
+        let unknown = |known: &SecretEntry| known.version.is_none() && matches!(known.users, Users::None);
         if self.secrets.get(secret).is_some_and(unknown) {
             self.secrets.remove(secret);
         }
@@ -248,13 +248,10 @@ pub async fn read(
     let name = &wanted.secret.name;
     // The API server's own memory holds what the watch has shown; of what is newer the watch is about to tell. One that
     // has not come so far may be another one, or stand on a store that was restored from before.
-    let shown = not_older_than(shown);
-    let read = match timeout(SHOWN_WITHIN, secrets.get_with(name, &shown)).await {
-        Ok(Err(kube::Error::Api(status))) if matches!(status.code, 400 | 410 | 504) => {
-            secrets.get(name).await
-        }
-        Ok(read) => read,
-        Err(_) => secrets.get(name).await,
+    let shown = timeout(SHOWN_WITHIN, secrets.get_with(name, &not_older_than(shown))).await.ok();
+    let read = match shown.filter(|read| !is_behind(read)) {
+        Some(read) => read,
+        None => secrets.get(name).await,
     };
     Ok(match read {
         Ok(secret) => SecretValue::from(secret).resolve(wanted),
@@ -265,6 +262,11 @@ pub async fn read(
         }
         Err(error) => return Err(error),
     })
+}
+
+/// Whether the API server has not come so far as it was asked to be.
+fn is_behind(read: &kube::Result<Secret>) -> bool {
+    matches!(read, Err(kube::Error::Api(status)) if matches!(status.code, 400 | 410 | 504))
 }
 
 /// What the watch has shown, or later.

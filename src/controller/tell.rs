@@ -5,7 +5,6 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use jiff::Timestamp;
-use k8s_openapi::api::core::v1::ObjectReference;
 use kube::api::{Patch, PatchParams};
 use kube::{Api, Resource};
 use serde_json::{Map, Value, json};
@@ -13,7 +12,7 @@ use tracing::{Instrument, debug, trace_span, warn};
 
 use super::context::Context;
 use super::error::Error;
-use super::events::{self, Told};
+use super::events::{self, About, Told};
 use super::kept::KeptStatus;
 use super::state::{Note, Outcome};
 use super::tenant::{Shown, Tenant};
@@ -89,21 +88,18 @@ impl Teller<'_> {
         let previous = self.tenant.status().map(KeptStatus::status);
         let previous = previous.as_ref();
         let next = status::next(previous, verdict, wrote, Timestamp::now());
-        if previous != Some(&next) {
-            let wrote = self.write_status(previous, &next).await?;
-            if wrote == Wrote::Nothing {
-                return Ok(());
-            }
+        let changed = previous != Some(&next);
+        let wrote = if changed { self.write_status(previous, &next).await? } else { Wrote::TheSame };
+        if wrote == Wrote::Nothing {
+            return Ok(());
+        }
+        if changed {
             self.publish_notes(changes(previous, &next, verdict));
-            self.has_told();
-            // The finalizer's turn comes when the watch shows this, after everybody's status. Until then a deletion is
-            // caught by the watch, or by the orphan sweep.
-            if wrote == Wrote::News {
-                return Ok(());
-            }
         }
         self.has_told();
-        if self.tenant.is_deleting() || self.tenant.has_finalizer() {
+        // The finalizer's turn comes when the watch shows the status, after everybody's. Until then a deletion is caught by
+        // the watch, or by the orphan sweep.
+        if wrote == Wrote::News || self.tenant.is_deleting() || self.tenant.has_finalizer() {
             return Ok(());
         }
         self.add_finalizer().await
@@ -206,15 +202,12 @@ impl Teller<'_> {
         if notes.is_empty() {
             return;
         }
-        let name = self.tenant.name();
-        let about = ObjectReference {
-            api_version: Some(Shown::api_version(&()).into_owned()),
-            kind: Some(Shown::kind(&()).into_owned()),
-            namespace: Some(name.namespace.to_string()),
-            name: Some(name.name.to_string()),
-            uid: Some(self.tenant.uid().to_string()),
-            resource_version: Some(self.tenant.version().to_owned()),
-            ..ObjectReference::default()
+        let about = About {
+            api_version: Shown::api_version(&()),
+            kind: Shown::kind(&()),
+            name: self.tenant.name(),
+            uid: Some(self.tenant.uid()),
+            version: Some(self.tenant.version().into()),
         };
         for note in notes {
             events::write_later(self.ctx, Told::now(about.clone(), "Reconcile", note));
