@@ -5,9 +5,10 @@ use std::time::{Duration, Instant};
 use futures::{StreamExt, TryStreamExt, channel::mpsc};
 use http_body_util::BodyExt;
 use hyper::Request;
-use kube::api::{ApiResource, DeleteParams, Patch, PatchParams, WatchEvent, WatchParams};
+use kube::api::{ApiResource, DeleteParams, GetParams, Patch, PatchParams, WatchEvent, WatchParams};
 use kube::client::Body;
 use serde_json::json;
+use tokio::task::JoinSet;
 
 use crate::figure::{Figure, Spread};
 use crate::load::{self, Tenant};
@@ -28,6 +29,8 @@ const SERIES: &str = "raw";
 pub struct Limits {
     /// Of all resources.
     pub creates: Option<Duration>,
+    /// The same where a watch sees each, and its Secret is read.
+    pub creates_and_reads: Option<Duration>,
     /// All creates, and a status for each.
     pub creates_and_statuses: Option<Duration>,
     /// Three keys for each tenant.
@@ -63,18 +66,17 @@ impl Single {
 }
 
 impl Limits {
-    /// Creates all resources, gives some of them a status, lists them, and deletes them again.
+    /// Creates all resources, gives some of them a status, lists them, and deletes them again. Their Secrets are there.
     pub async fn bulk(&mut self, site: &Site, tenants: usize, report: &mut Report) {
         let all = || (0..tenants).map(|number| Tenant::numbered(SERIES, number));
-        // An API server that has just started is slower than it will be.
-        for _ in 0..2 {
-            let some = (0..SAMPLES).map(|number| Tenant::numbered("warm", number));
-            load::all(some, load::CONCURRENCY, |tenant| async move {
-                load::create_tenant(site, &tenant).await;
-                load::delete(site, &tenant).await;
-            })
-            .await;
-        }
+        let some = tenants.min(ENOUGH);
+        // An API server that has just started, with next to nothing in its memory, is another than it will be.
+        let warm = (0..some).map(|number| Tenant::numbered("warm", number));
+        load::all(warm, load::CONCURRENCY, |tenant| async move {
+            load::create_tenant(site, &tenant).await;
+            load::delete(site, &tenant).await;
+        })
+        .await;
         let creates =
             load::all(
                 all(),
@@ -85,12 +87,18 @@ impl Limits {
         report.row(Row::new("creates, 32 at once", Figure::Rate(tenants, creates)));
         self.creates = Some(creates);
 
-        let some = tenants.min(ENOUGH);
         let statuses = load::all(all().take(some), STATUS_WRITES, |tenant| set_status(site, tenant)).await;
         report.row(Row::new("status patches, 16 at once", Figure::Rate(some, statuses)));
         self.creates_and_statuses = Some(creates + statuses.mul_f64(tenants as f64 / some as f64));
         lists(site, report).await;
         load::all(all(), load::CONCURRENCY, |tenant| async move { load::delete(site, &tenant).await }).await;
+
+        let read = creates_and_reads(site, some).await;
+        report.row(Row::new(
+            "creates, each seen by a bare watch and its Secret read from memory",
+            Figure::Rate(some, read),
+        ));
+        self.creates_and_reads = Some(read.mul_f64(tenants as f64 / some as f64));
     }
 
     /// Writes what so many tenants have in Redis, a thousand tenants in a pipeline.
@@ -167,11 +175,12 @@ async fn set_status(site: &Site, tenant: Tenant) {
     site.tenants().patch_status(&tenant.name, &PatchParams::default(), &patch).await.unwrap();
 }
 
-async fn seen(site: &Site) -> Spread {
+/// Tells what is created from now on, and when it was seen, until dropped.
+async fn watch(site: &Site) -> (mpsc::UnboundedReceiver<(String, Instant)>, JoinSet<()>) {
     let version = site.tenants().list(&kube::api::ListParams::default().limit(1)).await.unwrap().metadata;
-    let (seen, mut sightings) = mpsc::unbounded();
-    let tenants = site.tenants();
-    let watching = tokio::spawn(async move {
+    let (seen, sightings) = mpsc::unbounded();
+    let (tenants, mut watching) = (site.tenants(), JoinSet::new());
+    watching.spawn(async move {
         let version = version.resource_version.unwrap();
         let mut events = tenants.watch(&WatchParams::default(), &version).await.unwrap().boxed();
         while let Some(event) = events.try_next().await.unwrap() {
@@ -180,6 +189,28 @@ async fn seen(site: &Site) -> Spread {
             }
         }
     });
+    (sightings, watching)
+}
+
+/// What nobody can do without who publishes at once and holds no Secrets in memory.
+async fn creates_and_reads(site: &Site, tenants: usize) -> Duration {
+    let (sightings, _watching) = watch(site).await;
+    let began = Instant::now();
+    let all = || (0..tenants).map(|number| Tenant::numbered("t", number));
+    let creates = load::all(all(), load::CONCURRENCY, |tenant| async move {
+        load::create_tenant(site, &tenant).await;
+    });
+    let reads = sightings.take(tenants).for_each_concurrent(SECRET_READS, |(name, _)| async move {
+        site.secrets().get_with(&name, &GetParams::any()).await.unwrap();
+    });
+    tokio::join!(creates, reads);
+    let took = began.elapsed();
+    load::all(all(), load::CONCURRENCY, |tenant| async move { load::delete(site, &tenant).await }).await;
+    took
+}
+
+async fn seen(site: &Site) -> Spread {
+    let (mut sightings, _watching) = watch(site).await;
     let mut spread = Spread::default();
     for number in 0..SAMPLES {
         let tenant = Tenant::numbered(SERIES, number);
@@ -190,7 +221,6 @@ async fn seen(site: &Site) -> Spread {
         spread.add(at.saturating_duration_since(acknowledged));
         load::delete(site, &tenant).await;
     }
-    watching.abort();
     spread
 }
 
