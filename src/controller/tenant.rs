@@ -14,17 +14,18 @@ use super::kept::{KeptStatus, Pools};
 use crate::api::{self, RuntimeTenant, RuntimeTenantStatus};
 use crate::domain::{ResourceName, Uid};
 
-/// A `RuntimeTenant` as the API server shows it, of which only metadata and status are decoded.
+/// A `RuntimeTenant` as the API server shows it, of which only metadata are decoded: the next page of a list is asked for
+/// when this one is.
 ///
-/// The spec stays text until it is needed: one that can't be read stops no watch.
+/// The rest stays text until it is needed: what can't be read stops no watch.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 pub struct Shown {
     #[serde(deserialize_with = "what_is_needed")]
     metadata: ObjectMeta,
     #[serde(default)]
     spec: Option<Box<RawValue>>,
-    #[serde(default, deserialize_with = "readable_or_none")]
-    status: Option<RuntimeTenantStatus>,
+    #[serde(default)]
+    status: Option<Box<RawValue>>,
 }
 
 /// Metadata without `managedFields`, which are larger than all the rest: nothing of them is decoded.
@@ -60,9 +61,8 @@ fn what_is_needed<'de, D: Deserializer<'de>>(json: D) -> Result<ObjectMeta, D::E
 }
 
 /// A status that can't be read is written anew, as if there were none.
-fn readable_or_none<'de, D: Deserializer<'de>>(json: D) -> Result<Option<RuntimeTenantStatus>, D::Error> {
-    let raw = Option::<Box<RawValue>>::deserialize(json)?;
-    Ok(raw.and_then(|raw| serde_json::from_str(raw.get()).ok()))
+fn read(status: &RawValue) -> Option<RuntimeTenantStatus> {
+    serde_json::from_str(status.get()).ok()
 }
 
 impl Shown {
@@ -131,7 +131,11 @@ impl Tenant {
             has_finalizer: finalizers.len() < all,
             finalizers: finalizers.into_iter().map(String::into_boxed_str).collect(),
             spec: shown.spec,
-            status: shown.status.map(|status| Box::new(KeptStatus::new(status, &mut pools.phrases))),
+            status: shown
+                .status
+                .as_deref()
+                .and_then(read)
+                .map(|status| Box::new(KeptStatus::new(status, &mut pools.phrases))),
             round,
             is_deleting: meta.deletion_timestamp.is_some(),
             takes_over: says(api::TAKE_OVER),
