@@ -39,7 +39,7 @@ pub async fn measure(site: &Site, operator: &Operator, limits: &Limits, report: 
     let before = Usage::of(site, operator).await;
     let spread = rotations(site, "idle").await;
     let cost = before.cost(site, operator, SAMPLES).await;
-    let limit = single.map(Single::rotation);
+    let limit = single.map(Single::edit);
     report.row(row("Secret rotated -> readable", spread, (0.6, 1.5), Goal::Millis(3.0, 8.0), limit, cost));
 
     let before = Usage::of(site, operator).await;
@@ -56,7 +56,7 @@ pub async fn measure(site: &Site, operator: &Operator, limits: &Limits, report: 
     let before = Usage::of(site, operator).await;
     let spread = deletions(site, "idle").await;
     let cost = before.cost(site, operator, SAMPLES).await;
-    let limit = single.map(Single::edit);
+    let limit = single.map(Single::deletion);
     report.row(row("deleted -> keys gone", spread, (1.0, 4.1), Goal::Millis(1.0, 4.0), limit, cost));
 }
 
