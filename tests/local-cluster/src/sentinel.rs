@@ -101,6 +101,17 @@ impl Sentinels {
     }
 }
 
+/// Where a test fails, what they saw is half of why.
+impl Drop for Sentinels {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            for node in &self.nodes {
+                eprintln!("a Sentinel; the end of its log:\n{}\n", node.log_tail());
+            }
+        }
+    }
+}
+
 fn monitor(primary: &Redis, options: &SentinelOptions) -> Vec<String> {
     let SentinelOptions { service, quorum, port, .. } = options;
     let port = port.unwrap_or(primary.port());
