@@ -19,7 +19,8 @@ use tokio::sync::watch;
 use tokio::time::{Instant, sleep, timeout};
 use tracing::{debug, info, warn};
 
-use crate::store::{Epoch, Store, StoreError};
+use crate::domain::Epoch;
+use crate::store::{Store, StoreError};
 
 /// The Lease's name, in the operator's own namespace.
 pub const LEASE: &str = "runtime-operator";
@@ -338,7 +339,7 @@ async fn take_number(store: &Store, sender: &watch::Sender<Leadership>) -> Epoch
 async fn next_epoch(store: &Store, sender: &watch::Sender<Leadership>) -> Epoch {
     let mut told = None;
     loop {
-        match store.next_epoch().await {
+        match store.acquire_epoch().await {
             Ok(epoch) => return epoch,
             Err(error) => {
                 if told.as_ref() != Some(&error) {

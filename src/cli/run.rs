@@ -15,9 +15,10 @@ use tracing::{error, info};
 use super::Failure;
 use crate::admin::{self, Access, Limits, probes};
 use crate::controller::{Controller, Health, Pace, WATCH_SILENCE};
+use crate::domain::ClusterId;
 use crate::leader;
 use crate::settings::{AdminAuth, RunArgs, Settings};
-use crate::store::{ClusterId, Store, StoreError};
+use crate::store::{Store, StoreError};
 use crate::telemetry::{self, Certificate, Metrics, Traces};
 
 pub(super) fn call(args: RunArgs) -> Result<(), Failure> {
@@ -67,10 +68,10 @@ async fn run(settings: Settings, store: Store) -> Result<(), Failure> {
     let cluster = cluster_id(&client, settings.cluster_id.as_deref()).await?;
     let identity = identity();
     // Replicas that share a Lease must not write side by side; an operator with another Lease has other resources.
-    let store = store.writing_as(&format!("{cluster}/{}", client.default_namespace()), &identity);
+    let store = store.with_writer(&format!("{cluster}/{}", client.default_namespace()), &identity);
     let metrics = Metrics::default();
     watch_certificates(&metrics, &settings);
-    let store = store.observed_by(Arc::new(metrics.clone()));
+    let store = store.with_observer(Arc::new(metrics.clone()));
     let health = Arc::new(Health::default());
     let telemetry = TcpListener::bind(settings.telemetry_addr)
         .await

@@ -17,9 +17,9 @@ use super::secrets::Version;
 use super::state::State;
 use super::tenant::{Tenant, Tenants};
 use crate::domain::claims::Touched;
-use crate::domain::{ResourceName, Uid};
+use crate::domain::{ClusterId, Epoch, ResourceName, Uid};
 use crate::leader::Leader;
-use crate::store::{ClusterId, Epoch, Store, StoreError};
+use crate::store::{Store, StoreError};
 use crate::telemetry::{Census, Metrics, Queue};
 
 /// What every look at a resource shares.
@@ -81,7 +81,7 @@ impl Context {
         if matches!(error, StoreError::Fenced { .. }) {
             self.metrics.fenced.inc();
         }
-        if error.costs_the_number() {
+        if error.invalidates_epoch() {
             self.leader.fenced(epoch);
         }
     }

@@ -7,7 +7,7 @@ use tokio::sync::watch;
 
 use super::error::Hold;
 use super::pulse::Pulse;
-use crate::store::Epoch;
+use crate::domain::Epoch;
 
 /// How the controller fares, for itself and for the probes.
 #[derive(Debug)]

@@ -11,8 +11,9 @@ use super::context::Context;
 use super::error::Hold;
 use super::repairs::{Repairs, Ruling};
 use super::state::Found;
+use crate::domain::{Epoch, OwnershipRecord};
 use crate::leader::{Leader, Leadership};
-use crate::store::{Cause, Epoch, Record, Signal, StoreError, TouchedKey, Tracking};
+use crate::store::{ChangedKey, DriftSignal, ResyncCause, StoreError, Tracking};
 use crate::telemetry::Drift;
 
 /// How often it is tried again where Redis fails.
@@ -52,7 +53,7 @@ impl<'a> Lead<'a> {
             return false;
         }
         if let (Some(epoch), Ok(records)) = (epoch, records)
-            && self.tracking.is_quiet()
+            && self.tracking.is_empty()
             && self.health.borrow().is_none()
             && *self.leader.state.borrow() == Leadership::Leading(epoch)
         {
@@ -65,7 +66,7 @@ impl<'a> Lead<'a> {
     async fn leads_and_follows(&mut self) -> Option<Epoch> {
         let leads = |leadership: &Leadership| matches!(leadership, Leadership::Leading(_));
         let leadership = self.leader.state.clone().wait_for(leads).await.ok()?.clone();
-        if let Signal::CheckEverything(cause) = self.tracking.next().await? {
+        if let DriftSignal::Resync(cause) = self.tracking.next().await? {
             self.ctx.metrics.checked(cause);
         }
         match leadership {
@@ -128,16 +129,16 @@ impl<'a> Lead<'a> {
         self.hold(sick.map_or(Hold::Following, Hold::FollowingBlindly));
     }
 
-    async fn hear(&mut self, signal: Signal) {
+    async fn hear(&mut self, signal: DriftSignal) {
         match signal {
-            Signal::Touched(key) => self.doubt(&key),
-            Signal::CheckEverything(cause) => {
+            DriftSignal::Changed(key) => self.doubt(&key),
+            DriftSignal::Resync(cause) => {
                 info!(cause = cause.as_str(), "everything in Redis is checked");
                 self.ctx.metrics.checked(cause);
                 match self.ctx.health.work() {
                     // The number is gone too, and with the next one everything is checked. It is that which writes
                     // carry: where a refused write has told already, there is a next one.
-                    Ok(epoch) if cause == Cause::Flushed => self.leader.fenced(epoch),
+                    Ok(epoch) if cause == ResyncCause::Flushed => self.leader.fenced(epoch),
                     _ => self.begin().await,
                 }
             }
@@ -145,17 +146,17 @@ impl<'a> Lead<'a> {
     }
 
     /// Somebody wrote a key that is not as its record has it, or is no record's.
-    fn doubt(&mut self, key: &TouchedKey) {
+    fn doubt(&mut self, key: &ChangedKey) {
         debug!(?key, "touched from outside");
         let mut state = self.ctx.state();
         let concerned = match key {
-            TouchedKey::Did(did) => state.concerned_by_did(did),
-            TouchedKey::Config(tenant) => state.concerned_by_tenant(tenant),
+            ChangedKey::Did(did) => state.concerned_by_did(did),
+            ChangedKey::Config(tenant) => state.concerned_by_tenant(tenant),
         };
         let Some(uid) = concerned else { return };
         let what = match key {
-            TouchedKey::Did(_) => Drift::Number,
-            TouchedKey::Config(_) => Drift::Config,
+            ChangedKey::Did(_) => Drift::Number,
+            ChangedKey::Config(_) => Drift::Config,
         };
         self.ctx.metrics.drifted(what, 1);
         match self.repairs.touched(&uid, Instant::now()) {
@@ -229,9 +230,10 @@ impl<'a> Lead<'a> {
 /// afterwards.
 async fn read(ctx: &Context) -> Result<Vec<Found>, StoreError> {
     // Another operator of this cluster, which watches other namespaces, has its own.
-    let keep =
-        |record: Record, intact| ctx.watches(&record.owner.namespace).then(|| Found::new(record, intact));
-    let records = ctx.store.of_records(&ctx.cluster, keep).await?;
+    let keep = |record: OwnershipRecord, intact| {
+        ctx.watches(&record.owner.namespace).then(|| Found::new(record, intact))
+    };
+    let records = ctx.store.filter_records(&ctx.cluster, keep).await?;
     let broken = records.iter().filter(|found| !found.intact).count();
     ctx.metrics.drifted(Drift::Record, broken);
     info!(records = records.len(), broken, "Redis was read");

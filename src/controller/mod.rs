@@ -52,9 +52,9 @@ use kube::Client;
 use tokio::sync::{RwLock, mpsc};
 use tracing::{debug, info, warn};
 
-use crate::domain::{ResourceName, Uid};
+use crate::domain::{ClusterId, ResourceName, Uid};
 use crate::leader::Leader;
-use crate::store::{ClusterId, Store};
+use crate::store::Store;
 use crate::telemetry::Metrics;
 use burst::{Hand, Wanted};
 use context::Context;
@@ -272,7 +272,8 @@ fn tell_again(tenant: &Tenant, error: &Error, ctx: &Context) -> Action {
 mod tests {
     use super::*;
     use crate::admin::probes;
-    use crate::store::{Epoch, RedisSettings};
+    use crate::domain::Epoch;
+    use crate::store::RedisSettings;
 
     /// Waits until the probe answers with this status, and gives back what it says.
     async fn wait_livez(url: &str, status: u16) -> String {

@@ -11,11 +11,11 @@ use super::kept::KeptStatus;
 use super::secrets::{self, Resolved, SecretKey, Version};
 use super::state::{secret_key, told};
 use super::tenant::Tenant;
-use crate::domain::Uid;
 use crate::domain::claims::Live;
 use crate::domain::plan::{self, Farewell, Findings, Fingerprint, Look, Outcome, Plan, Ready, View, Wanted};
 use crate::domain::verdict::{Blocker, SecretFault, SecretFaultKind};
-use crate::store::{Owner, Publication, Removal, Step};
+use crate::domain::{Owner, Uid};
+use crate::store::{Operation, Publication, Removal};
 use crate::telemetry::TRACES;
 
 /// What a resource calls for.
@@ -29,7 +29,7 @@ pub enum Prepared {
 /// A step to be taken.
 pub struct Todo {
     /// What Redis is to be told.
-    pub step: Step,
+    pub step: Operation,
     /// What is live afterwards, with what the record says; none: nothing.
     pub after: Option<(Live, Fingerprint)>,
     /// What is to be told then; none for a resource that is gone.
@@ -84,7 +84,7 @@ fn unchanged(ctx: &Context, uid: &Uid, tenant: &Tenant, view: &View) -> Option<O
 
 fn remove(uid: &Uid, farewell: Farewell, doubts: u64) -> Prepared {
     let Farewell { tenant, known, retain, outcome } = farewell;
-    let step = Step::Remove(Removal { tenant, uid: uid.clone(), known, retain });
+    let step = Operation::Remove(Removal { tenant, uid: uid.clone(), previously_listed: known, retain });
     Prepared::Todo(Box::new(Todo { step, after: None, outcome, doubts, rotation: false, repair: false }))
 }
 
@@ -205,13 +205,13 @@ impl Publish<'_> {
             secret: fingerprint.secret.clone(),
             hash: fingerprint.hash.clone(),
             dids: dids.clone(),
-            known,
-            predecessors,
+            previously_listed: known,
+            yielding_owners: predecessors,
             take_over: self.tenant.takes_over(),
             config: config.to_json(),
         };
         Prepared::Todo(Box::new(Todo {
-            step: Step::Publish(publication),
+            step: Operation::Publish(publication),
             after: Some((Live { tenant, dids }, fingerprint)),
             outcome: Some(Outcome::Seen(self.look.published(self.wanted))),
             doubts: self.look.view.doubts,

@@ -20,8 +20,8 @@ use super::turns::Action;
 use crate::contract::Did;
 use crate::domain::plan::Findings;
 use crate::domain::verdict::{Blocker, Holder, Lacking, numbers};
-use crate::domain::{ResourceName, Uid};
-use crate::store::{Applied, Epoch, Refusal, Step, StoreError};
+use crate::domain::{Epoch, ResourceName, Uid};
+use crate::store::{Applied, Conflict, Operation, StoreError};
 use crate::telemetry::{Queue, TRACES};
 
 /// How often a look starts again after Redis showed that somebody else owns something.
@@ -222,7 +222,7 @@ async fn together(ctx: &Context, epoch: Epoch, members: &[Uid], passed: &mut Pas
                 Prepared::Todo(todo) => todos.push((uid, todo)),
             }
         }
-        let steps: Vec<&Step> = todos.iter().map(|(_, todo)| &todo.step).collect();
+        let steps: Vec<&Operation> = todos.iter().map(|(_, todo)| &todo.step).collect();
         let applied = if steps.is_empty() {
             Vec::new()
         } else {
@@ -232,16 +232,16 @@ async fn together(ctx: &Context, epoch: Epoch, members: &[Uid], passed: &mut Pas
             let applying = ctx.store.apply(epoch, &ctx.cluster, &steps).instrument(span);
             applying.await.inspect_err(|error| ctx.failed(epoch, error))?
         };
-        let refused = applied.iter().any(|applied| matches!(applied, Applied::Refused(_)));
+        let refused = applied.iter().any(|applied| matches!(applied, Applied::Rejected(_)));
         if !refused {
             conclude(ctx, members, todos, applied, settled);
             return Ok(Order::Kept);
         }
         for ((uid, todo), applied) in todos.iter().zip(applied) {
-            if let Applied::Refused(refusal) = applied {
+            if let Applied::Rejected(refusal) = applied {
                 debug!(%uid, ?refusal, "refused");
                 let findings = findings.entry((*uid).clone()).or_default();
-                if let Step::Publish(publication) = &todo.step {
+                if let Operation::Publish(publication) = &todo.step {
                     findings.of_generation(publication.generation);
                 }
                 learn(ctx, uid, refusal, findings).await?;
@@ -252,9 +252,9 @@ async fn together(ctx: &Context, epoch: Epoch, members: &[Uid], passed: &mut Pas
 }
 
 /// What Redis knew better when `uid` was to be published.
-async fn learn(ctx: &Context, uid: &Uid, refusal: Refusal, findings: &mut Findings) -> Result<(), Error> {
+async fn learn(ctx: &Context, uid: &Uid, refusal: Conflict, findings: &mut Findings) -> Result<(), Error> {
     match refusal {
-        Refusal::OwnedElsewhere { cluster, owner, dids } => {
+        Conflict::OwnedElsewhere { cluster, owner, dids } => {
             if dids.is_empty() {
                 // Whatever was live for it under this tenant id is not its own any more.
                 let touched = ctx.state().record(uid, None, false);
@@ -263,14 +263,14 @@ async fn learn(ctx: &Context, uid: &Uid, refusal: Refusal, findings: &mut Findin
             let holder = Holder::Elsewhere { cluster: cluster.to_string(), owner };
             findings.lost(holder, dids);
         }
-        Refusal::NumbersInUse(numbers) => {
+        Conflict::DidsInUse(numbers) => {
             let lacking =
                 numbers.into_iter().map(|(did, tenant)| Lacking { did, holder: Holder::Unmanaged(tenant) });
             findings.lacking.extend(lacking);
         }
-        Refusal::WouldUnmap(dids) => findings.blocker = Some(Blocker::WouldUnmap(dids)),
-        Refusal::HeldBy { uid, owner, dids } => return learn_holder(ctx, uid, &owner, dids, findings).await,
-        Refusal::Stale { .. } => return learn_newest(ctx, uid, findings).await,
+        Conflict::WouldUnmap(dids) => findings.blocker = Some(Blocker::WouldUnmap(dids)),
+        Conflict::HeldBy { uid, owner, dids } => return learn_holder(ctx, uid, &owner, dids, findings).await,
+        Conflict::Stale { .. } => return learn_newest(ctx, uid, findings).await,
     }
     Ok(())
 }
@@ -373,7 +373,7 @@ fn log(uid: &Uid, todo: &Todo, applied: &Applied) {
 fn notes(todo: &Todo, applied: &Applied) -> Vec<Note> {
     let mut notes = Vec::new();
     match (&todo.step, applied) {
-        (Step::Publish(publication), Applied::Published { adopted, taken_over, removed }) => {
+        (Operation::Publish(publication), Applied::Published { adopted, taken_over, removed }) => {
             if *adopted {
                 notes.push(Note::normal("Adopted", "took over the config of an older publisher"));
             }
@@ -397,7 +397,7 @@ fn notes(todo: &Todo, applied: &Applied) -> Vec<Note> {
             let reason = if todo.rotation { "SecretRotated" } else { "Published" };
             notes.push(Note::normal(reason, message));
         }
-        (Step::Remove(removal), Applied::Removed { keys }) => {
+        (Operation::Remove(removal), Applied::Removed { keys }) => {
             let message = if removal.retain {
                 "its keys stay in Redis, as spec.deletionPolicy says, and are owned by nobody"
             } else if *keys {

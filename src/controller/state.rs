@@ -16,8 +16,7 @@ use crate::domain::compile::Claimed;
 use crate::domain::plan::View;
 pub use crate::domain::plan::{Fingerprint, Outcome};
 use crate::domain::verdict::{Published, Verdict};
-use crate::domain::{ResourceName, Uid};
-use crate::store::Record;
+use crate::domain::{OwnershipRecord, ResourceName, Uid};
 use crate::telemetry::TRACES;
 
 /// Everything that is known, kept by increments.
@@ -99,8 +98,8 @@ pub struct Found {
 impl Found {
     /// What this record says.
     #[must_use]
-    pub fn new(record: Record, intact: bool) -> Self {
-        let Record { tenant, owner, generation, secret, dids, hash, .. } = record;
+    pub fn new(record: OwnershipRecord, intact: bool) -> Self {
+        let OwnershipRecord { tenant, owner, generation, secret, dids, hash, .. } = record;
         Self {
             owner: owner.uid,
             record: (Live { tenant, dids }, Fingerprint { generation, secret, hash }),
@@ -288,7 +287,7 @@ impl State {
 
     /// What a record says, as [`Self::record`] takes it.
     #[must_use]
-    pub fn of_record(record: &Record) -> (Live, Fingerprint) {
+    pub fn of_record(record: &OwnershipRecord) -> (Live, Fingerprint) {
         let live = Live { tenant: record.tenant.clone(), dids: record.dids.clone() };
         (live, Fingerprint::of(record))
     }
@@ -416,7 +415,7 @@ impl Entry {
 impl Fingerprint {
     /// What a record says.
     #[must_use]
-    pub fn of(record: &Record) -> Self {
+    pub fn of(record: &OwnershipRecord) -> Self {
         Self { generation: record.generation, secret: record.secret.clone(), hash: record.hash.clone() }
     }
 }

@@ -8,7 +8,9 @@ mod contest;
 mod names;
 pub mod plan;
 pub mod reason;
+mod record;
 pub mod status;
 pub mod verdict;
 
 pub use names::{ResourceName, Uid};
+pub use record::{ClusterId, Epoch, Owner, OwnershipRecord};

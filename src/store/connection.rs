@@ -58,14 +58,16 @@ impl Connections {
         &self.endpoint
     }
 
-    pub(super) fn observed_by(&self, observer: Arc<dyn Observer>) {
+    pub(super) fn with_observer(&self, observer: Arc<dyn Observer>) {
         let _ = self.observer.set(observer);
     }
 
-    /// Whether a connection came about is told.
-    pub(super) fn connected(&self, purpose: Purpose, ok: bool) {
-        if let Some(observer) = self.observer.get() {
-            observer.connected(purpose, ok);
+    /// Reports the outcome of a connect to the observer.
+    pub(super) fn report_connect(&self, purpose: Purpose, succeeded: bool) {
+        match self.observer.get() {
+            Some(observer) if succeeded => observer.on_connected(purpose),
+            Some(observer) => observer.on_connect_failed(purpose),
+            None => {}
         }
     }
 
@@ -82,7 +84,7 @@ impl Connections {
             let fault = match ask(lease.connection.clone()).await {
                 Ok(answer) => {
                     if let Some(observer) = self.observer.get() {
-                        observer.answered(asked.elapsed());
+                        observer.on_reply(asked.elapsed());
                     }
                     return Ok(answer);
                 }
@@ -90,7 +92,7 @@ impl Connections {
             };
             let dropped = matches!(&fault, Fault::Redis(error) if error.is_connection_dropped());
             let error = fault.named(&lease.address);
-            if error.spoils_connection() {
+            if error.is_fatal_to_connection() {
                 self.discard(&lease);
             }
             if !dropped || lease.fresh {
@@ -120,7 +122,7 @@ impl Connections {
         let mut guard = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let current = matches!(&guard.1, State::Connecting(of, _) if *of == number);
         if current {
-            self.connected(Purpose::Commands, outcome.is_ok());
+            self.report_connect(Purpose::Commands, outcome.is_ok());
         }
         match outcome {
             Ok((connection, address)) => {

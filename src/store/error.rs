@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use redis::{ErrorKind, RedisError};
 
-use super::Epoch;
+use crate::domain::Epoch;
 
 /// What Redis' ACL must allow the operator's user.
 pub const PERMISSIONS: &str = "~tenantmap:did:* ~tenantcfg:* ~runtime-operator:* +hello +auth +ping +info +select \
@@ -124,12 +124,12 @@ impl StoreError {
     /// Whether the number that the write carried is of no more use: Redis refused it, or it may still come to the write
     /// after whatever is written next; what carries another number by then is safe from that.
     #[must_use]
-    pub const fn costs_the_number(&self) -> bool {
+    pub const fn invalidates_epoch(&self) -> bool {
         matches!(self, Self::Fenced { .. } | Self::TimedOut)
     }
 
     /// Whether the connection on which this came is of no more use.
-    pub(super) const fn spoils_connection(&self) -> bool {
+    pub(super) const fn is_fatal_to_connection(&self) -> bool {
         matches!(
             self,
             Self::Unreachable { .. }

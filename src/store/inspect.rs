@@ -3,8 +3,9 @@
 use redis::{Cmd, Value};
 
 use super::wire::decode_record;
-use super::{ClusterId, DIDS_KEY, Inspection, Record, Store, StoreError, record_key, script, tenants_key};
+use super::{DIDS_KEY, Inspection, Store, StoreError, record_key, script, tenants_key};
 use crate::contract::TenantId;
+use crate::domain::{ClusterId, OwnershipRecord};
 
 /// How many tenants one script call looks at: enough to be fast, few enough that calls of the voice runtime get in
 /// between.
@@ -24,11 +25,11 @@ impl Store {
         let mut rows = Vec::with_capacity(tenants.len());
         for answer in answers {
             rows.extend(
-                redis::from_redis_value::<Vec<Value>>(answer).map_err(|_| super::unexpected_answer())?,
+                redis::from_redis_value::<Vec<Value>>(answer).map_err(|_| super::unexpected_reply())?,
             );
         }
         if rows.len() != tenants.len() {
-            return Err(super::unexpected_answer());
+            return Err(super::unexpected_reply());
         }
         Ok(tenants.iter().zip(rows).map(|(tenant, row)| decode_inspection(tenant, row)).collect())
     }
@@ -40,15 +41,15 @@ impl Store {
     }
 
     /// The records of a cluster's tenants, by their index, each with whether Redis holds exactly what it says; in no order.
-    pub async fn records(&self, cluster: &ClusterId) -> Result<Vec<(Record, bool)>, StoreError> {
-        self.of_records(cluster, |record, intact| Some((record, intact))).await
+    pub async fn records(&self, cluster: &ClusterId) -> Result<Vec<(OwnershipRecord, bool)>, StoreError> {
+        self.filter_records(cluster, |record, intact| Some((record, intact))).await
     }
 
     /// What `keep` makes of each of the same records: nothing else is held of them.
-    pub async fn of_records<T>(
+    pub async fn filter_records<T>(
         &self,
         cluster: &ClusterId,
-        mut keep: impl FnMut(Record, bool) -> Option<T>,
+        mut keep: impl FnMut(OwnershipRecord, bool) -> Option<T>,
     ) -> Result<Vec<T>, StoreError> {
         let tenants = self.tenants(cluster).await?;
         let mut kept = Vec::with_capacity(tenants.len());
@@ -81,7 +82,7 @@ fn decode_inspection(tenant: &TenantId, row: Value) -> Inspection {
     Inspection { intact: intact && record.is_some(), record }
 }
 
-fn decode_row(tenant: &TenantId, row: Value) -> Option<Record> {
+fn decode_row(tenant: &TenantId, row: Value) -> Option<OwnershipRecord> {
     let fields: Vec<String> = redis::from_redis_value(row).ok()?;
     decode_record(tenant, fields.try_into().ok()?)
 }

@@ -1,4 +1,4 @@
-//! Redis: the keys that the voice runtime reads, written by scripts that compare first, each step together with its
+//! Redis: the keys that the voice runtime reads, written by scripts that compare first, each operation together with its
 //! record of who owns it. The only room that imports `redis`.
 //!
 //! | key of our own | what |
@@ -12,8 +12,8 @@
 //! What a user in Redis' ACL needs is [`PERMISSIONS`].
 
 mod connection;
+mod direct;
 mod error;
-mod imperative;
 mod inspect;
 mod observe;
 mod plan;
@@ -34,18 +34,17 @@ use redis::Cmd;
 use secrecy::{ExposeSecret, SecretSlice};
 
 use crate::contract::{Did, TenantId, config_key, did_key};
+use crate::domain::{ClusterId, Epoch};
 use connection::{Connections, Fault};
 use settings::Endpoint;
 
+pub use direct::WriteError;
 pub use error::{PERMISSIONS, StoreError};
-pub use imperative::WriteError;
 pub use observe::{Observer, Purpose};
-pub use plan::{
-    Applied, ClusterId, Epoch, Inspection, Owner, Publication, Record, Refusal, Removal, Step, TakenOver,
-};
-pub use pushed::TouchedKey;
+pub use plan::{Applied, Conflict, Inspection, Operation, Publication, Removal, TakenOver};
+pub use pushed::ChangedKey;
 pub use settings::{RedisSettings, SettingsError};
-pub use tracking::{Cause, Signal, Tracking};
+pub use tracking::{DriftSignal, ResyncCause, Tracking};
 
 const EPOCH_KEY: &str = "runtime-operator:epoch";
 const EPOCHS_KEY: &str = "runtime-operator:epochs";
@@ -65,7 +64,7 @@ pub struct Store {
     connections: Arc<Connections>,
     seen: Arc<SeenEpoch>,
     writer: Arc<str>,
-    mark: Arc<str>,
+    process_id: Arc<str>,
 }
 
 impl fmt::Debug for Store {
@@ -82,23 +81,23 @@ impl Store {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let endpoint = Arc::new(Endpoint::check(settings)?);
         let connections = Arc::new(Connections::new(endpoint));
-        Ok(Self { connections, seen: Arc::default(), writer: "".into(), mark: "".into() })
+        Ok(Self { connections, seen: Arc::default(), writer: "".into(), process_id: "".into() })
     }
 
     /// The same store for a writer of this name: all who must not write side by side have one, others have another.
     /// `process` is this one's alone: of two that took the same number, since the counter was lost in between, the
     /// first is told from the second by it.
     #[must_use]
-    pub fn writing_as(mut self, writer: &str, process: &str) -> Self {
+    pub fn with_writer(mut self, writer: &str, process: &str) -> Self {
         self.writer = writer.into();
-        self.mark = process.into();
+        self.process_id = process.into();
         self
     }
 
     /// Has this one told how Redis is reached, by all clones; whoever comes second is told nothing.
     #[must_use]
-    pub fn observed_by(self, observer: Arc<dyn Observer>) -> Self {
-        self.connections.observed_by(observer);
+    pub fn with_observer(self, observer: Arc<dyn Observer>) -> Self {
+        self.connections.with_observer(observer);
         self
     }
 
@@ -112,41 +111,41 @@ impl Store {
     /// Takes the next number of the epoch: from now on, writes that carry an earlier one are refused.
     ///
     /// It is above every number that this process has seen, even when the counter was lost in between.
-    pub async fn next_epoch(&self) -> Result<Epoch, StoreError> {
-        let mut call = script::call(&script::NEXT_EPOCH);
+    pub async fn acquire_epoch(&self) -> Result<Epoch, StoreError> {
+        let mut call = script::call(&script::ACQUIRE_EPOCH);
         call.arg(2)
             .arg(EPOCH_KEY)
             .arg(EPOCHS_KEY)
             .arg(self.seen.highest())
             .arg(&*self.writer)
-            .arg(&*self.mark);
+            .arg(&*self.process_id);
         let _taking = self.seen.taking();
-        let answers = self.run(&script::NEXT_EPOCH, &[call]).await?;
+        let answers = self.run(&script::ACQUIRE_EPOCH, &[call]).await?;
         let number =
             answers.into_iter().next().and_then(|answer| redis::from_redis_value::<u64>(answer).ok());
-        let epoch = Epoch(number.ok_or_else(unexpected_answer)?);
+        let epoch = Epoch(number.ok_or_else(unexpected_reply)?);
         self.seen.note_taken(epoch);
         Ok(epoch)
     }
 
-    /// Takes all steps, or none when one is refused, in one atomic script; answers one for each step.
+    /// Takes all operations, or none when one is refused, in one atomic script; answers one for each operation.
     ///
-    /// Later steps see what earlier ones did: two tenants can swap numbers. May be repeated at will.
+    /// Later operations see what earlier ones did: two tenants can swap numbers. May be repeated at will.
     /// `Fenced` when `epoch` is not the current one: then nothing was written, nor will be.
     pub async fn apply(
         &self,
         epoch: Epoch,
         cluster: &ClusterId,
-        steps: &[impl Borrow<Step>],
+        operations: &[impl Borrow<Operation>],
     ) -> Result<Vec<Applied>, StoreError> {
-        if steps.is_empty() {
+        if operations.is_empty() {
             return Ok(Vec::new());
         }
-        let call = self.apply_call(epoch, cluster, steps)?;
+        let call = self.apply_call(epoch, cluster, operations)?;
         let answers = self.run(&script::APPLY, &[call]).await?;
-        let answer = answers.into_iter().next().ok_or_else(unexpected_answer)?;
-        let answer: Vec<u8> = redis::from_redis_value(answer).map_err(|_| unexpected_answer())?;
-        let applied = wire::decode_answer(&answer, steps.len());
+        let answer = answers.into_iter().next().ok_or_else(unexpected_reply)?;
+        let answer: Vec<u8> = redis::from_redis_value(answer).map_err(|_| unexpected_reply())?;
+        let applied = wire::decode_answer(&answer, operations.len());
         if let Err(StoreError::Fenced { current: Some(current) }) = applied {
             self.seen.note(current);
         }
@@ -169,30 +168,30 @@ impl Store {
         &self,
         epoch: Epoch,
         cluster: &ClusterId,
-        steps: &[impl Borrow<Step>],
+        operations: &[impl Borrow<Operation>],
     ) -> Result<Cmd, StoreError> {
         let mut keys =
             vec![EPOCH_KEY.to_owned(), EPOCHS_KEY.to_owned(), DIDS_KEY.to_owned(), tenants_key(cluster)];
-        let steps = || steps.iter().map(Borrow::borrow);
-        for step in steps() {
-            keys.push(record_key(step.tenant().as_str()));
-            keys.push(config_key(step.tenant()));
-            let (dids, known): (&[Did], &[Did]) = match step {
-                Step::Publish(publication) => (&publication.dids, &publication.known),
-                Step::Remove(removal) => (&[], &removal.known),
+        let operations = || operations.iter().map(Borrow::borrow);
+        for operation in operations() {
+            keys.push(record_key(operation.tenant().as_str()));
+            keys.push(config_key(operation.tenant()));
+            let (dids, previously_listed): (&[Did], &[Did]) = match operation {
+                Operation::Publish(publication) => (&publication.dids, &publication.previously_listed),
+                Operation::Remove(removal) => (&[], &removal.previously_listed),
             };
-            keys.extend(dids.iter().chain(known).map(did_key));
+            keys.extend(dids.iter().chain(previously_listed).map(did_key));
         }
         let mut call = script::call(&script::APPLY);
-        call.arg(keys.len()).arg(&keys).arg(format!("{epoch}/{}", self.mark)).arg(wire::encode_plan(
+        call.arg(keys.len()).arg(&keys).arg(format!("{epoch}/{}", self.process_id)).arg(wire::encode_plan(
             &self.writer,
             cluster,
-            steps(),
+            operations(),
         )?);
-        for step in steps() {
-            match step {
-                Step::Publish(publication) => call.arg(publication.config.expose_secret()),
-                Step::Remove(_) => call.arg(""),
+        for operation in operations() {
+            match operation {
+                Operation::Publish(publication) => call.arg(publication.config.expose_secret()),
+                Operation::Remove(_) => call.arg(""),
             };
         }
         Ok(call)
@@ -213,7 +212,7 @@ impl Store {
     }
 }
 
-fn unexpected_answer() -> StoreError {
+fn unexpected_reply() -> StoreError {
     StoreError::Unexpected("a script's answer has another shape".to_owned())
 }
 

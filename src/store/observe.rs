@@ -1,4 +1,4 @@
-//! Who wants to know how Redis is reached: the store itself counts nothing.
+//! The observer of the store's connections: the store itself counts nothing.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use std::time::Duration;
 pub enum Purpose {
     /// Reads and writes.
     Commands,
-    /// Being told of what others write.
+    /// Notifications of what other clients write.
     Tracking,
 }
 
@@ -15,7 +15,7 @@ impl Purpose {
     /// Both.
     pub const ALL: [Self; 2] = [Self::Commands, Self::Tracking];
 
-    /// As a label has it.
+    /// The purpose as a label value.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -25,10 +25,12 @@ impl Purpose {
     }
 }
 
-/// Is told how Redis is reached. Called often: must be quick.
+/// Receives what the store's connections do. Called often: must be quick.
 pub trait Observer: Send + Sync {
-    /// Redis answered within this time: one command, a script, or a pipeline of them.
-    fn answered(&self, took: Duration);
-    /// A connection was opened, or could not be.
-    fn connected(&self, purpose: Purpose, ok: bool);
+    /// Redis replied within this time: to one command, a script, or a pipeline of them.
+    fn on_reply(&self, took: Duration);
+    /// A connection was opened.
+    fn on_connected(&self, purpose: Purpose);
+    /// A connection could not be opened.
+    fn on_connect_failed(&self, purpose: Purpose);
 }

@@ -4,106 +4,21 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use secrecy::SecretString;
-use serde::{Deserialize, Serialize};
 
 use crate::contract::{Did, TenantId};
-use crate::domain::Uid;
-
-macro_rules! text_newtype {
-    ($(#[$doc:meta])* $name:ident) => {
-        $(#[$doc])*
-        #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-        #[serde(transparent)]
-        pub struct $name(String);
-
-        impl $name {
-            /// Takes the text as it is.
-            #[must_use]
-            pub fn new(text: impl Into<String>) -> Self {
-                Self(text.into())
-            }
-
-            /// The text.
-            #[must_use]
-            pub fn as_str(&self) -> &str {
-                &self.0
-            }
-        }
-
-        impl fmt::Display for $name {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str(&self.0)
-            }
-        }
-    };
-}
-
-text_newtype! {
-    /// Names the Kubernetes cluster whose resources a record belongs to: what `--cluster-id` says, else the UID
-    /// of its namespace `kube-system`.
-    ClusterId
-}
-
-/// The number that fences writers: each new leader takes the next one, and a write that carries any but the
-/// current one is refused.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Epoch(pub u64);
-
-impl fmt::Display for Epoch {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.0)
-    }
-}
-
-/// The resource that a record says owns a tenant.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Owner {
-    /// `metadata.namespace`.
-    pub namespace: String,
-    /// `metadata.name`.
-    pub name: String,
-    /// `metadata.uid`.
-    pub uid: Uid,
-}
-
-impl fmt::Display for Owner {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/{}", self.namespace, self.name)
-    }
-}
-
-/// The ownership record of a tenant, written in the same step as its config and its numbers' mappings.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Record {
-    /// The tenant.
-    pub tenant: TenantId,
-    /// The cluster of the owner.
-    pub cluster: ClusterId,
-    /// The resource.
-    pub owner: Owner,
-    /// The resource's `metadata.generation` that was published.
-    pub generation: i64,
-    /// Which secret was published: `<secret uid>/<resourceVersion>`, or `reference` when none was. Never a value.
-    pub secret: String,
-    /// The numbers that this tenant holds, in the order of its config.
-    pub dids: Vec<Did>,
-    /// The hash of the published config without its secret.
-    pub hash: String,
-    /// The SHA-1 of the published bytes, in lower-case hexadecimal.
-    pub sha1: String,
-}
+use crate::domain::{ClusterId, Owner, OwnershipRecord, Uid};
 
 /// One thing to do to one tenant.
 #[derive(Clone, Debug)]
-pub enum Step {
+pub enum Operation {
     /// Make the tenant live.
     Publish(Publication),
     /// Take the tenant away.
     Remove(Removal),
 }
 
-impl Step {
-    /// The tenant that the step is about.
+impl Operation {
+    /// The tenant that the operation is about.
     #[must_use]
     pub fn tenant(&self) -> &TenantId {
         match self {
@@ -129,11 +44,11 @@ pub struct Publication {
     /// The numbers to map to the tenant; the config lists the same.
     pub dids: Vec<Did>,
     /// The numbers that the resource's status lists as live: ours even when the record is lost.
-    pub known: Vec<Did>,
+    pub previously_listed: Vec<Did>,
     /// Owners of this cluster that yield the tenant id or numbers to this one, each as long as its record carries this
     /// generation: with another it has been published since, and may hold them again. None: whatever it carries. The
     /// resource itself is among them where it was set back to an earlier generation.
-    pub predecessors: BTreeMap<Uid, Option<i64>>,
+    pub yielding_owners: BTreeMap<Uid, Option<i64>>,
     /// Take what another cluster or an older publisher holds.
     pub take_over: bool,
     /// The exact JSON to store.
@@ -148,12 +63,12 @@ pub struct Removal {
     /// The resource that owned it.
     pub uid: Uid,
     /// The numbers that the resource's status lists as live: removed even when the record is lost.
-    pub known: Vec<Did>,
+    pub previously_listed: Vec<Did>,
     /// Leave config and mappings, and give up only the ownership record.
     pub retain: bool,
 }
 
-/// What came of one step.
+/// What came of one operation.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Applied {
     /// Redis holds this already: nothing was written.
@@ -176,16 +91,16 @@ pub enum Applied {
     },
     /// The tenant to remove belongs to another resource or cluster: nothing was written for it.
     NotOwned,
-    /// The step can't be done, so that nothing of the call was written.
-    Refused(Refusal),
-    /// The step could be done, but another of the same call was refused: nothing was written.
-    Withheld,
+    /// The operation can't be done, so that nothing of the call was written.
+    Rejected(Conflict),
+    /// The operation could be done, but another of the same call was refused: nothing was written.
+    Aborted,
 }
 
 impl Applied {
     /// Every name that [`Self::as_str`] gives.
     pub const RESULTS: [&str; 7] =
-        ["unchanged", "recorded", "published", "removed", "not_owned", "refused", "withheld"];
+        ["unchanged", "recorded", "published", "removed", "not_owned", "rejected", "aborted"];
 
     /// Its name, as a label has it.
     #[must_use]
@@ -196,8 +111,8 @@ impl Applied {
             Self::Published { .. } => "published",
             Self::Removed { .. } => "removed",
             Self::NotOwned => "not_owned",
-            Self::Refused(_) => "refused",
-            Self::Withheld => "withheld",
+            Self::Rejected(_) => "rejected",
+            Self::Aborted => "aborted",
         }
     }
 }
@@ -223,7 +138,7 @@ impl fmt::Display for TakenOver {
 /// Why a publication was refused. Where several reasons hold, the first in this order is given; it names every
 /// number that it concerns.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Refusal {
+pub enum Conflict {
     /// The tenant's record carries a later generation of the same resource, which does not yield to itself.
     Stale {
         /// The recorded generation.
@@ -248,7 +163,7 @@ pub enum Refusal {
         dids: Vec<Did>,
     },
     /// Mapped to a tenant id that no resource owns.
-    NumbersInUse(Vec<(Did, String)>),
+    DidsInUse(Vec<(Did, String)>),
     /// The config of an older publisher lists these live numbers, and the publication does not.
     WouldUnmap(Vec<Did>),
 }
@@ -257,7 +172,7 @@ pub enum Refusal {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Inspection {
     /// The record, if there is one.
-    pub record: Option<Record>,
+    pub record: Option<OwnershipRecord>,
     /// The stored config's SHA-1 is the record's, each of its numbers maps to the tenant, and the indexes of
     /// records and numbers agree. Always `false` without a record.
     pub intact: bool,

@@ -6,7 +6,7 @@ use crate::contract::{CONFIG_PREFIX, DID_PREFIX, Did, TenantId};
 
 /// A key of the contract that somebody wrote, or that expired, or was evicted.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum TouchedKey {
+pub enum ChangedKey {
     /// A number's mapping.
     Did(Did),
     /// A tenant's config.
@@ -35,11 +35,11 @@ pub(super) fn invalidated(push: PushInfo) -> Invalidated {
 }
 
 /// What a key's name says; `None` for a name that no resource can have.
-pub(super) fn touched_key(key: &[u8]) -> Option<TouchedKey> {
+pub(super) fn changed_key(key: &[u8]) -> Option<ChangedKey> {
     let key = std::str::from_utf8(key).ok()?;
     match key.strip_prefix(DID_PREFIX) {
-        Some(did) => Did::parse_exact(did).ok().map(TouchedKey::Did),
-        None => TenantId::parse(key.strip_prefix(CONFIG_PREFIX)?).ok().map(TouchedKey::Config),
+        Some(did) => Did::parse_exact(did).ok().map(ChangedKey::Did),
+        None => TenantId::parse(key.strip_prefix(CONFIG_PREFIX)?).ok().map(ChangedKey::Config),
     }
 }
 
@@ -49,12 +49,12 @@ mod tests {
 
     #[test]
     fn only_names_that_a_resource_can_have_are_told() {
-        let did = TouchedKey::Did(Did::parse_exact("+15551234567").unwrap());
-        assert_eq!(touched_key(b"tenantmap:did:+15551234567"), Some(did));
-        let config = TouchedKey::Config(TenantId::parse("a:b").unwrap());
-        assert_eq!(touched_key(b"tenantcfg:a:b"), Some(config));
+        let did = ChangedKey::Did(Did::parse_exact("+15551234567").unwrap());
+        assert_eq!(changed_key(b"tenantmap:did:+15551234567"), Some(did));
+        let config = ChangedKey::Config(TenantId::parse("a:b").unwrap());
+        assert_eq!(changed_key(b"tenantcfg:a:b"), Some(config));
         for key in [&b"tenantmap:did:1555"[..], b"tenantcfg:", b"tenantcfg:\xff", b"cap:x"] {
-            assert_eq!(touched_key(key), None);
+            assert_eq!(changed_key(key), None);
         }
     }
 }

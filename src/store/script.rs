@@ -11,14 +11,14 @@ pub(super) static APPLY: LazyLock<Script> = LazyLock::new(|| Script::new(include
 pub(super) static INSPECT: LazyLock<Script> =
     LazyLock::new(|| Script::new(include_str!("scripts/inspect.lua")));
 /// Tells foreign writes from this cluster's own.
-pub(super) static TOUCHED: LazyLock<Script> =
-    LazyLock::new(|| Script::new(include_str!("scripts/touched.lua")));
+pub(super) static DRIFTED: LazyLock<Script> =
+    LazyLock::new(|| Script::new(include_str!("scripts/drifted.lua")));
 /// Writes what no resource holds.
-pub(super) static IMPERATIVE: LazyLock<Script> =
-    LazyLock::new(|| Script::new(include_str!("scripts/imperative.lua")));
+pub(super) static DIRECT: LazyLock<Script> =
+    LazyLock::new(|| Script::new(include_str!("scripts/direct.lua")));
 /// Takes the next epoch.
-pub(super) static NEXT_EPOCH: LazyLock<Script> =
-    LazyLock::new(|| Script::new(include_str!("scripts/next_epoch.lua")));
+pub(super) static ACQUIRE_EPOCH: LazyLock<Script> =
+    LazyLock::new(|| Script::new(include_str!("scripts/acquire_epoch.lua")));
 
 /// A call of a script: the caller adds the number of keys, the keys and the arguments.
 ///

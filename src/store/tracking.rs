@@ -18,9 +18,10 @@ use tokio::task::AbortHandle;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep, sleep_until, timeout};
 
 use super::connection::{Connections, Pushes, RESPONSE_TIMEOUT, connect, info_field, info_text};
-use super::pushed::{Invalidated, TouchedKey, invalidated, touched_key};
-use super::{ClusterId, DIDS_KEY, EPOCH_KEY, Epoch, Purpose, SeenEpoch, Store, StoreError, script, sentinel};
+use super::pushed::{ChangedKey, Invalidated, changed_key, invalidated};
+use super::{DIDS_KEY, EPOCH_KEY, Purpose, SeenEpoch, Store, StoreError, script, sentinel};
 use crate::contract::{CONFIG_PREFIX, DID_PREFIX};
+use crate::domain::{ClusterId, Epoch};
 
 /// How often the probe asks.
 const PROBE_EVERY: Duration = Duration::from_secs(1);
@@ -44,16 +45,16 @@ const KEYS_A_CALL: usize = 64;
 
 /// What happened in Redis that this operator's records don't account for.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Signal {
+pub enum DriftSignal {
     /// The key is not, or no longer, as a record of this cluster has it.
-    Touched(TouchedKey),
+    Changed(ChangedKey),
     /// Anything may have happened; from now on, everything is told again.
-    CheckEverything(Cause),
+    Resync(ResyncCause),
 }
 
 /// Why everything is to be checked: a closed set, for logs and metrics.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Cause {
+pub enum ResyncCause {
     /// The first connection.
     Connected,
     /// A connection after one that broke.
@@ -68,7 +69,7 @@ pub enum Cause {
     Overflow,
 }
 
-impl Cause {
+impl ResyncCause {
     /// Every cause that there is.
     pub const ALL: [Self; 6] = [
         Self::Connected,
@@ -96,7 +97,7 @@ impl Cause {
 /// Receives the signals; dropped, it ends the connection.
 #[derive(Debug)]
 pub struct Tracking {
-    signals: mpsc::Receiver<Signal>,
+    signals: mpsc::Receiver<DriftSignal>,
     health: watch::Receiver<Option<StoreError>>,
     task: AbortHandle,
 }
@@ -105,13 +106,13 @@ impl Tracking {
     /// The next signal; waits for as long as it takes, through any outage. Cancel-safe.
     ///
     /// `None` only when the runtime shuts down.
-    pub async fn next(&mut self) -> Option<Signal> {
+    pub async fn next(&mut self) -> Option<DriftSignal> {
         self.signals.recv().await
     }
 
     /// Whether no signal waits.
     #[must_use]
-    pub fn is_quiet(&self) -> bool {
+    pub fn is_empty(&self) -> bool {
         self.signals.is_empty()
     }
 
@@ -152,7 +153,7 @@ struct Follower {
     connections: Arc<Connections>,
     seen: Arc<SeenEpoch>,
     cluster: ClusterId,
-    signals: mpsc::Sender<Signal>,
+    signals: mpsc::Sender<DriftSignal>,
     health: watch::Sender<Option<StoreError>>,
 }
 
@@ -200,24 +201,24 @@ impl Session {
 
 impl Follower {
     async fn run(self) {
-        let mut cause = Cause::Connected;
+        let mut cause = ResyncCause::Connected;
         let mut wait = RETRY.0;
         loop {
             let opened = self.open().await;
-            self.connections.connected(Purpose::Tracking, opened.is_ok());
+            self.connections.report_connect(Purpose::Tracking, opened.is_ok());
             let end = match opened {
                 Ok(session) => {
                     wait = RETRY.0;
                     self.health.send_replace(None);
                     let end = self.follow(session, cause).await;
-                    cause = Cause::Reconnected;
+                    cause = ResyncCause::Reconnected;
                     end
                 }
                 Err(error) => End::Broken(error),
             };
             match end {
                 End::NobodyListens => return,
-                End::ServerChanged => cause = Cause::ServerChanged,
+                End::ServerChanged => cause = ResyncCause::ServerChanged,
                 End::Broken(error) => {
                     self.health.send_if_modified(|health| {
                         let differs = health.as_ref() != Some(&error);
@@ -248,20 +249,20 @@ impl Follower {
     }
 
     /// Tells what happens until the connection is of no more use.
-    async fn follow(&self, mut session: Session, cause: Cause) -> End {
-        if let Err(end) = self.tell(Signal::CheckEverything(cause)).await {
+    async fn follow(&self, mut session: Session, cause: ResyncCause) -> End {
+        if let Err(end) = self.tell(DriftSignal::Resync(cause)).await {
             return end;
         }
         let mut probe = interval(PROBE_EVERY);
         probe.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut moved = pin!(self.primary_moved(Arc::clone(&session.address)));
         loop {
-            let step = tokio::select! {
+            let ended = tokio::select! {
                 push = session.pushes.next() => self.take_pushes(&mut session, push).await.map(drop),
                 _ = probe.tick() => self.compare(&mut session).await,
                 () = &mut moved => Err(End::ServerChanged),
             };
-            if let Err(end) = step {
+            if let Err(end) = ended {
                 return end;
             }
         }
@@ -285,7 +286,7 @@ impl Follower {
         }
     }
 
-    async fn tell(&self, signal: Signal) -> Result<(), End> {
+    async fn tell(&self, signal: DriftSignal) -> Result<(), End> {
         self.signals.send(signal).await.map_err(|_| End::NobodyListens)
     }
 
@@ -302,7 +303,7 @@ impl Follower {
                 Invalidated::Keys(some) => keys.extend(some),
                 Invalidated::Everything => {
                     keys.clear();
-                    everything = Some(Cause::Flushed);
+                    everything = Some(ResyncCause::Flushed);
                     // The counter went too: that the probe misses it is no further news.
                     session.epoch = (None, self.seen.taken());
                 }
@@ -313,13 +314,13 @@ impl Follower {
         }
         if session.pushes.overflowed() {
             keys.clear();
-            everything = Some(Cause::Overflow);
+            everything = Some(ResyncCause::Overflow);
         }
         if let Some(cause) = everything {
-            self.tell(Signal::CheckEverything(cause)).await?;
+            self.tell(DriftSignal::Resync(cause)).await?;
         }
         for key in self.not_as_recorded(session, keys).await? {
-            self.tell(Signal::Touched(key)).await?;
+            self.tell(DriftSignal::Changed(key)).await?;
         }
         Ok(everything.is_some())
     }
@@ -329,24 +330,24 @@ impl Follower {
         &self,
         session: &mut Session,
         keys: BTreeSet<Vec<u8>>,
-    ) -> Result<Vec<TouchedKey>, StoreError> {
-        let touched: Vec<(Vec<u8>, TouchedKey)> =
-            keys.into_iter().filter_map(|key| touched_key(&key).map(|touched| (key, touched))).collect();
+    ) -> Result<Vec<ChangedKey>, StoreError> {
+        let touched: Vec<(Vec<u8>, ChangedKey)> =
+            keys.into_iter().filter_map(|key| changed_key(&key).map(|touched| (key, touched))).collect();
         let calls: Vec<Cmd> = touched.chunks(KEYS_A_CALL).map(|keys| self.touched_call(keys)).collect();
         if calls.is_empty() {
             return Ok(Vec::new());
         }
-        let answers = script::run(&mut session.connection, &script::TOUCHED, &calls).await;
+        let answers = script::run(&mut session.connection, &script::DRIFTED, &calls).await;
         let answers = answers.map_err(|error| StoreError::from_redis(&error, &session.address))?;
         let mut look = Vec::with_capacity(touched.len());
         for answer in answers {
-            look.extend(redis::from_redis_value::<Vec<u8>>(answer).map_err(|_| super::unexpected_answer())?);
+            look.extend(redis::from_redis_value::<Vec<u8>>(answer).map_err(|_| super::unexpected_reply())?);
         }
         Ok(touched.into_iter().zip(look).filter(|(_, look)| *look == 1).map(|((_, key), _)| key).collect())
     }
 
-    fn touched_call(&self, keys: &[(Vec<u8>, TouchedKey)]) -> Cmd {
-        let mut call = script::call(&script::TOUCHED);
+    fn touched_call(&self, keys: &[(Vec<u8>, ChangedKey)]) -> Cmd {
+        let mut call = script::call(&script::DRIFTED);
         call.arg(1).arg(DIDS_KEY).arg(self.cluster.as_str());
         for (key, _) in keys {
             call.arg(key);
@@ -370,7 +371,7 @@ impl Follower {
         let taken = self.seen.taken();
         let before = std::mem::replace(&mut session.epoch, (epoch, taken));
         if before != session.epoch && epoch != Some(taken) && !told {
-            self.tell(Signal::CheckEverything(Cause::EpochChanged)).await?;
+            self.tell(DriftSignal::Resync(ResyncCause::EpochChanged)).await?;
         }
         Ok(())
     }
@@ -387,7 +388,7 @@ impl Follower {
         let answers = answers.map_err(|_| StoreError::TimedOut)?;
         let named = |error: redis::RedisError| StoreError::from_redis(&error, address);
         let answers: [Value; 4] =
-            answers.map_err(named)?.try_into().map_err(|_| super::unexpected_answer())?;
+            answers.map_err(named)?.try_into().map_err(|_| super::unexpected_reply())?;
         let [epoch, server, replication, tracking] = answers;
         let epoch = epoch.extract_error().map_err(named)?;
         let epoch = redis::from_redis_value::<Option<u64>>(epoch).unwrap_or_default();

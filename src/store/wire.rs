@@ -6,22 +6,20 @@ use secrecy::ExposeSecret;
 use serde::{Deserialize, Serialize};
 use sha1::{Digest, Sha1};
 
-use super::{
-    Applied, ClusterId, Epoch, Owner, Publication, Record, Refusal, Removal, Step, StoreError, TakenOver,
-};
+use super::{Applied, Conflict, Operation, Publication, Removal, StoreError, TakenOver};
 use crate::contract::{Did, TenantId};
-use crate::domain::Uid;
+use crate::domain::{ClusterId, Epoch, Owner, OwnershipRecord, Uid};
 
 #[derive(Serialize)]
 struct WirePlan<'a> {
     writer: &'a str,
     cluster: &'a ClusterId,
-    steps: Vec<WireStep<'a>>,
+    operations: Vec<WireOperation<'a>>,
 }
 
 #[derive(Serialize)]
 #[serde(tag = "op", rename_all = "camelCase", rename_all_fields = "camelCase")]
-enum WireStep<'a> {
+enum WireOperation<'a> {
     Publish {
         tenant: &'a TenantId,
         owner: String,
@@ -32,15 +30,15 @@ enum WireStep<'a> {
         hash: &'a str,
         sha1: String,
         dids: &'a [Did],
-        known: &'a [Did],
+        previously_listed: &'a [Did],
         // To the generation, a text too; empty: any.
-        predecessors: BTreeMap<&'a Uid, String>,
+        yielding_owners: BTreeMap<&'a Uid, String>,
         take_over: bool,
     },
     Remove {
         tenant: &'a TenantId,
         uid: &'a Uid,
-        known: &'a [Did],
+        previously_listed: &'a [Did],
         retain: bool,
     },
 }
@@ -49,28 +47,28 @@ enum WireStep<'a> {
 pub(super) fn encode_plan<'a>(
     writer: &str,
     cluster: &ClusterId,
-    steps: impl Iterator<Item = &'a Step>,
+    operations: impl Iterator<Item = &'a Operation>,
 ) -> Result<String, StoreError> {
-    let steps = steps.map(wire_step).collect();
-    serde_json::to_string(&WirePlan { writer, cluster, steps })
+    let operations = operations.map(wire_operation).collect();
+    serde_json::to_string(&WirePlan { writer, cluster, operations })
         .map_err(|error| StoreError::Unexpected(error.to_string()))
 }
 
-fn wire_step(step: &Step) -> WireStep<'_> {
-    match step {
-        Step::Publish(Publication {
+fn wire_operation(operation: &Operation) -> WireOperation<'_> {
+    match operation {
+        Operation::Publish(Publication {
             tenant,
             owner,
             generation,
             secret,
             hash,
             dids,
-            known,
-            predecessors,
+            previously_listed,
+            yielding_owners,
             take_over,
             config,
             ..
-        }) => WireStep::Publish {
+        }) => WireOperation::Publish {
             tenant,
             owner: owner.to_string(),
             uid: &owner.uid,
@@ -79,15 +77,15 @@ fn wire_step(step: &Step) -> WireStep<'_> {
             hash,
             sha1: sha1_hex(config.expose_secret().as_bytes()),
             dids,
-            known,
-            predecessors: predecessors
+            previously_listed,
+            yielding_owners: yielding_owners
                 .iter()
                 .map(|(uid, generation)| (uid, generation.map(|it| it.to_string()).unwrap_or_default()))
                 .collect(),
             take_over: *take_over,
         },
-        Step::Remove(Removal { tenant, uid, known, retain }) => {
-            WireStep::Remove { tenant, uid, known, retain: *retain }
+        Operation::Remove(Removal { tenant, uid, previously_listed, retain }) => {
+            WireOperation::Remove { tenant, uid, previously_listed, retain: *retain }
         }
     }
 }
@@ -103,7 +101,7 @@ struct WireAnswer {
     fenced: bool,
     current: Option<String>,
     #[serde(default)]
-    steps: Vec<WireApplied>,
+    operations: Vec<WireApplied>,
 }
 
 #[derive(Deserialize)]
@@ -112,7 +110,7 @@ enum WireApplied {
     Unchanged,
     Recorded,
     NotOwned,
-    Withheld,
+    Aborted,
     Published {
         adopted: bool,
         #[serde(default)]
@@ -123,7 +121,7 @@ enum WireApplied {
     Removed {
         keys: bool,
     },
-    Refused(WireRefusal),
+    Rejected(WireConflict),
 }
 
 #[derive(Deserialize)]
@@ -134,7 +132,7 @@ struct WireTaken {
 
 #[derive(Deserialize)]
 #[serde(tag = "why", rename_all = "camelCase", rename_all_fields = "camelCase")]
-enum WireRefusal {
+enum WireConflict {
     Stale {
         generation: String,
     },
@@ -150,7 +148,7 @@ enum WireRefusal {
         #[serde(default)]
         dids: Vec<Did>,
     },
-    NumbersInUse {
+    DidsInUse {
         numbers: Vec<WireMapped>,
     },
     WouldUnmap {
@@ -165,7 +163,7 @@ struct WireMapped {
     tenant: String,
 }
 
-/// What `apply.lua` answered, one for each of `expected` steps.
+/// What `apply.lua` answered, one for each of `expected` operations.
 pub(super) fn decode_answer(answer: &[u8], expected: usize) -> Result<Vec<Applied>, StoreError> {
     // A foreign mapping or record may hold bytes that are not UTF-8.
     let answer: WireAnswer = serde_json::from_str(&String::from_utf8_lossy(answer))
@@ -174,10 +172,10 @@ pub(super) fn decode_answer(answer: &[u8], expected: usize) -> Result<Vec<Applie
         let current = answer.current.and_then(|number| number.parse().ok()).map(Epoch);
         return Err(StoreError::Fenced { current });
     }
-    if answer.steps.len() != expected {
-        return Err(StoreError::Unexpected("the script answered another number of steps".to_owned()));
+    if answer.operations.len() != expected {
+        return Err(StoreError::Unexpected("the script answered another number of operations".to_owned()));
     }
-    Ok(answer.steps.into_iter().map(Applied::from).collect())
+    Ok(answer.operations.into_iter().map(Applied::from).collect())
 }
 
 impl From<WireApplied> for Applied {
@@ -186,7 +184,7 @@ impl From<WireApplied> for Applied {
             WireApplied::Unchanged => Self::Unchanged,
             WireApplied::Recorded => Self::Recorded,
             WireApplied::NotOwned => Self::NotOwned,
-            WireApplied::Withheld => Self::Withheld,
+            WireApplied::Aborted => Self::Aborted,
             WireApplied::Published { adopted, taken_over, removed } => Self::Published {
                 adopted,
                 taken_over: taken_over
@@ -196,25 +194,25 @@ impl From<WireApplied> for Applied {
                 removed,
             },
             WireApplied::Removed { keys } => Self::Removed { keys },
-            WireApplied::Refused(refusal) => Self::Refused(refusal.into()),
+            WireApplied::Rejected(refusal) => Self::Rejected(refusal.into()),
         }
     }
 }
 
-impl From<WireRefusal> for Refusal {
-    fn from(wire: WireRefusal) -> Self {
+impl From<WireConflict> for Conflict {
+    fn from(wire: WireConflict) -> Self {
         match wire {
-            WireRefusal::Stale { generation } => {
+            WireConflict::Stale { generation } => {
                 Self::Stale { generation: generation.parse().unwrap_or(i64::MAX) }
             }
-            WireRefusal::OwnedElsewhere { cluster, owner, dids } => {
+            WireConflict::OwnedElsewhere { cluster, owner, dids } => {
                 Self::OwnedElsewhere { cluster, owner, dids }
             }
-            WireRefusal::HeldBy { uid, owner, dids } => Self::HeldBy { uid, owner, dids },
-            WireRefusal::NumbersInUse { numbers } => {
-                Self::NumbersInUse(numbers.into_iter().map(|mapped| (mapped.did, mapped.tenant)).collect())
+            WireConflict::HeldBy { uid, owner, dids } => Self::HeldBy { uid, owner, dids },
+            WireConflict::DidsInUse { numbers } => {
+                Self::DidsInUse(numbers.into_iter().map(|mapped| (mapped.did, mapped.tenant)).collect())
             }
-            WireRefusal::WouldUnmap { dids } => {
+            WireConflict::WouldUnmap { dids } => {
                 Self::WouldUnmap(dids.iter().filter_map(|did| Did::parse(did).ok()).collect())
             }
         }
@@ -222,10 +220,10 @@ impl From<WireRefusal> for Refusal {
 }
 
 /// A record from its fields, in the order in which the scripts have them; `None` where it is not one that they write.
-pub(super) fn decode_record(tenant: &TenantId, fields: [String; 8]) -> Option<Record> {
+pub(super) fn decode_record(tenant: &TenantId, fields: [String; 8]) -> Option<OwnershipRecord> {
     let [cluster, owner, uid, generation, secret, dids, hash, sha1] = fields;
     let (namespace, name) = owner.split_once('/')?;
-    Some(Record {
+    Some(OwnershipRecord {
         tenant: tenant.clone(),
         cluster: ClusterId::new(cluster),
         owner: Owner { namespace: namespace.to_owned(), name: name.to_owned(), uid: Uid::new(uid) },
@@ -256,11 +254,11 @@ mod tests {
     #[test]
     fn an_answer_that_is_not_utf8_is_still_read() {
         let mut answer =
-            br#"{"steps":[{"is":"refused","why":"numbersInUse","numbers":[{"did":"+15551234567","tenant":""#
+            br#"{"operations":[{"is":"rejected","why":"didsInUse","numbers":[{"did":"+15551234567","tenant":""#
                 .to_vec();
         answer.extend_from_slice(b"\xff\"}]}]}");
         let applied = decode_answer(&answer, 1).unwrap();
-        let Applied::Refused(Refusal::NumbersInUse(numbers)) = &applied[0] else { panic!("{applied:?}") };
+        let Applied::Rejected(Conflict::DidsInUse(numbers)) = &applied[0] else { panic!("{applied:?}") };
         assert_eq!(numbers[0].1, "\u{fffd}");
     }
 

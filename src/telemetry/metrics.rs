@@ -16,7 +16,7 @@ use super::census::{Census, CensusTaker, Queue};
 use super::certificates::{Certificate, Certificates};
 use super::exposition::{Format, plain_text};
 use crate::controller::ERRORS;
-use crate::store::{Applied, Cause, Observer, Purpose};
+use crate::store::{Applied, Observer, Purpose, ResyncCause};
 
 /// Labels with their values.
 pub(super) type Labels<const N: usize> = [(&'static str, &'static str); N];
@@ -203,7 +203,7 @@ impl Default for Metrics {
             checks: all.counters(
                 "redis_checks",
                 "Checks of everything that Redis holds, by cause",
-                Cause::ALL.map(|cause| [("cause", cause.as_str())]),
+                ResyncCause::ALL.map(|cause| [("cause", cause.as_str())]),
             ),
             orphans: all.gauge("orphaned_records", "Ownership records of which the resource is gone"),
             sweeps_refused: all.counter(
@@ -260,7 +260,7 @@ impl Metrics {
     }
 
     /// Everything is to be checked.
-    pub fn checked(&self, cause: Cause) {
+    pub fn checked(&self, cause: ResyncCause) {
         self.checks.get_or_create(&[("cause", cause.as_str())]).inc();
     }
 
@@ -321,13 +321,16 @@ impl Metrics {
 }
 
 impl Observer for Metrics {
-    fn answered(&self, took: Duration) {
+    fn on_reply(&self, took: Duration) {
         self.round_trips.observe(took.as_secs_f64());
     }
 
-    fn connected(&self, purpose: Purpose, ok: bool) {
-        let result = if ok { "ok" } else { "failed" };
-        self.connections.get_or_create(&[("connection", purpose.as_str()), ("result", result)]).inc();
+    fn on_connected(&self, purpose: Purpose) {
+        self.connections.get_or_create(&[("connection", purpose.as_str()), ("result", "ok")]).inc();
+    }
+
+    fn on_connect_failed(&self, purpose: Purpose) {
+        self.connections.get_or_create(&[("connection", purpose.as_str()), ("result", "failed")]).inc();
     }
 }
 

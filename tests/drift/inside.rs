@@ -4,8 +4,9 @@
 use std::sync::Arc;
 
 use runtime_operator::controller::{Controller, Health, Pace};
+use runtime_operator::domain::ClusterId;
 use runtime_operator::leader;
-use runtime_operator::store::{ClusterId, RedisSettings, Store};
+use runtime_operator::store::{RedisSettings, Store};
 use runtime_operator::telemetry::{Format, Metrics};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
@@ -26,7 +27,7 @@ impl Inside {
     /// Starts it for a world, and waits until it writes.
     pub async fn start(world: &World, pace: Pace) -> Self {
         let store = Store::new(RedisSettings::at(world.redis().url()));
-        let store = store.unwrap().writing_as(CLUSTER, "this process");
+        let store = store.unwrap().with_writer(CLUSTER, "this process");
         let (sender, leader) = leader::channel();
         let metrics = Metrics::default();
         let client = world.cluster().client_for(world.kubeconfig()).await.unwrap();

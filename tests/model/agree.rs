@@ -6,7 +6,8 @@ use proptest::prelude::*;
 use proptest::sample::{select, subsequence};
 use proptest::test_runner::TestRunner;
 use runtime_operator::contract::Did;
-use runtime_operator::store::{Applied, ClusterId, Epoch, Removal, Step, StoreError};
+use runtime_operator::domain::{ClusterId, Epoch};
+use runtime_operator::store::{Applied, Operation, Removal, StoreError};
 
 use crate::fixture::{World, did, id, tenant};
 use crate::redis::{Config, Record, Redis};
@@ -96,10 +97,10 @@ fn ask() -> impl Strategy<Value = Ask> {
     ]
 }
 
-impl From<Move> for Step {
+impl From<Move> for Operation {
     fn from(it: Move) -> Self {
         let mut tenant =
-            tenant(it.tenant, &it.numbers).named(it.owner).generation(it.generation).known(&it.known);
+            tenant(it.tenant, &it.numbers).named(it.owner).generation(it.generation).listed(&it.known);
         tenant = match it.after_generation {
             None => tenant.after(&it.after),
             Some(generation) => {
@@ -174,7 +175,7 @@ async fn real(world: &World) -> Redis {
     redis
 }
 
-fn of(record: runtime_operator::store::Record) -> Record {
+fn of(record: runtime_operator::domain::OwnershipRecord) -> Record {
     Record {
         cluster: record.cluster.to_string(),
         owner: record.owner.to_string(),
@@ -201,7 +202,7 @@ impl Both {
         match ask {
             Ask::Apply { cluster, moves } => {
                 let cluster = ClusterId::new(*cluster);
-                let steps: Vec<Step> = moves.iter().cloned().map(Step::from).collect();
+                let steps: Vec<Operation> = moves.iter().cloned().map(Operation::from).collect();
                 let real = self.world.store.apply(Epoch(self.epoch), &cluster, &steps).await;
                 prop_assert_eq!(&real, &self.apply(&cluster, &steps));
                 if let Err(StoreError::Fenced { current: Some(Epoch(current)) }) = real {
@@ -209,8 +210,8 @@ impl Both {
                 }
             }
             Ask::TakeNumber => {
-                let Epoch(real) = self.world.store.next_epoch().await.unwrap();
-                prop_assert_eq!(real, self.model.next_epoch(self.seen, WRITER, 0));
+                let Epoch(real) = self.world.store.acquire_epoch().await.unwrap();
+                prop_assert_eq!(real, self.model.acquire_epoch(self.seen, WRITER, 0));
                 (self.epoch, self.seen) = (real, self.seen.max(real));
             }
             Ask::Foreign(foreign) => {
@@ -221,7 +222,7 @@ impl Both {
         Ok(())
     }
 
-    fn apply(&mut self, cluster: &ClusterId, steps: &[Step]) -> Result<Vec<Applied>, StoreError> {
+    fn apply(&mut self, cluster: &ClusterId, steps: &[Operation]) -> Result<Vec<Applied>, StoreError> {
         if self.model.is_current(WRITER, self.epoch, 0) {
             return Ok(self.model.apply(cluster, steps));
         }

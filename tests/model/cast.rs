@@ -5,8 +5,8 @@ use std::sync::LazyLock;
 
 use runtime_operator::contract::{Did, RuntimeTenantConfig, TenantId};
 use runtime_operator::domain::claims::{Claim, Standing};
-use runtime_operator::domain::{ResourceName, Uid, compile};
-use runtime_operator::store::{ClusterId, Owner, Publication, Removal, Step};
+use runtime_operator::domain::{ClusterId, Owner, ResourceName, Uid, compile};
+use runtime_operator::store::{Operation, Publication, Removal};
 use secrecy::ExposeSecret;
 use serde_json::json;
 
@@ -202,11 +202,11 @@ impl Move {
     }
 
     /// What the store is given.
-    pub fn step(&self) -> Step {
+    pub fn step(&self) -> Operation {
         match self {
             Self::Publish { who, generation, numbers, known, predecessors } => {
                 let (slot, name) = (slot(*who), &NAMES[slot(*who)]);
-                Step::Publish(Publication {
+                Operation::Publish(Publication {
                     tenant: tenant(slot).clone(),
                     owner: Owner {
                         namespace: name.namespace.to_string(),
@@ -217,8 +217,8 @@ impl Move {
                     secret: SECRET.to_owned(),
                     hash: hash(slot, *numbers).to_owned(),
                     dids: dids(*numbers),
-                    known: dids(*known),
-                    predecessors: predecessors
+                    previously_listed: dids(*known),
+                    yielding_owners: predecessors
                         .iter()
                         .map(|(who, generation)| (uid(*who).clone(), generation.map(i64::from)))
                         .collect(),
@@ -226,10 +226,10 @@ impl Move {
                     config: config(slot, *numbers).into(),
                 })
             }
-            Self::Remove { slot, who, known, retain } => Step::Remove(Removal {
+            Self::Remove { slot, who, known, retain } => Operation::Remove(Removal {
                 tenant: tenant(*slot).clone(),
                 uid: uid(*who).clone(),
-                known: dids(*known),
+                previously_listed: dids(*known),
                 retain: *retain,
             }),
         }

@@ -103,7 +103,7 @@ impl World {
             }
             Action::StrayNumber => {
                 self.left.strays -= 1;
-                self.redis.alter(|redis| redis.next_epoch(0, WRITER, u8::MAX));
+                self.redis.alter(|redis| redis.acquire_epoch(0, WRITER, u8::MAX));
             }
             Action::Relist(at, slot) => {
                 self.left.relists -= 1;
@@ -123,7 +123,7 @@ impl World {
 
     fn take_number(&mut self, bug: Option<Bug>, at: usize) {
         let (seen, mark) = (self.replicas[at].highest, self.replicas[at].mark);
-        let number = self.redis.alter(|redis| redis.next_epoch(seen, WRITER, mark));
+        let number = self.redis.alter(|redis| redis.acquire_epoch(seen, WRITER, mark));
         let unasked = bug == Some(Bug::LeaseNotReadAgain);
         self.replicas[at].alter(|replica| {
             replica.highest = number;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use runtime_operator::store::{Applied, Refusal};
+use runtime_operator::store::{Applied, Conflict};
 
 use crate::cast::{self, Crowd, Move, Numbers, Who};
 use crate::plans::{Found, Outcome, Todo};
@@ -15,7 +15,7 @@ pub enum Took {
     HeldBy(Who),
     InUse(Numbers),
     WouldUnmap(Numbers),
-    Withheld,
+    Aborted,
 }
 
 /// What a script answered.
@@ -56,14 +56,14 @@ pub struct Flight {
 /// What came of a call, as far as it matters.
 pub fn took(applied: &[Applied]) -> Vec<Took> {
     let took = |applied: &Applied| match applied {
-        Applied::Refused(Refusal::Stale { .. }) => Took::Stale,
-        Applied::Refused(Refusal::HeldBy { uid, .. }) => Took::HeldBy(cast::who(uid)),
-        Applied::Refused(Refusal::NumbersInUse(numbers)) => {
+        Applied::Rejected(Conflict::Stale { .. }) => Took::Stale,
+        Applied::Rejected(Conflict::HeldBy { uid, .. }) => Took::HeldBy(cast::who(uid)),
+        Applied::Rejected(Conflict::DidsInUse(numbers)) => {
             Took::InUse(cast::numbers(numbers.iter().map(|(did, _)| did)))
         }
-        Applied::Refused(Refusal::WouldUnmap(dids)) => Took::WouldUnmap(cast::numbers(dids)),
-        Applied::Refused(Refusal::OwnedElsewhere { .. }) => unreachable!("there is one cluster"),
-        Applied::Withheld => Took::Withheld,
+        Applied::Rejected(Conflict::WouldUnmap(dids)) => Took::WouldUnmap(cast::numbers(dids)),
+        Applied::Rejected(Conflict::OwnedElsewhere { .. }) => unreachable!("there is one cluster"),
+        Applied::Aborted => Took::Aborted,
         Applied::Unchanged
         | Applied::Recorded
         | Applied::Published { .. }

@@ -23,7 +23,7 @@ pub fn holds(redis: &Redis, wanted: &Todo) -> bool {
         && redis.is_intact(cast::tenant(slot).as_str())
 }
 
-/// `touched.lua`, for a number.
+/// `drifted.lua`, for a number.
 pub fn number_as_recorded(redis: &Redis, number: usize) -> bool {
     let did = cast::did(number);
     redis.owners.get(did).is_some_and(|owner| {
@@ -32,7 +32,7 @@ pub fn number_as_recorded(redis: &Redis, number: usize) -> bool {
     })
 }
 
-/// `touched.lua`, for a config.
+/// `drifted.lua`, for a config.
 pub fn config_as_recorded(redis: &Redis, tenant: &str) -> bool {
     let record = redis.records.get(tenant);
     redis.configs.get(tenant).is_some_and(|config| record.is_some_and(|record| record.sha1 == config.sha1))

@@ -1,12 +1,12 @@
-//! Redis as the scripts leave it: `apply.lua`, `next_epoch.lua` and `inspect.lua`, rule by rule. `agree.rs` holds it to
+//! Redis as the scripts leave it: `apply.lua`, `acquire_epoch.lua` and `inspect.lua`, rule by rule. `agree.rs` holds it to
 //! the real ones.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 
 use runtime_operator::contract::Did;
-use runtime_operator::domain::Uid;
-use runtime_operator::store::{Applied, ClusterId, Publication, Refusal, Removal, Step, TakenOver};
+use runtime_operator::domain::{ClusterId, Uid};
+use runtime_operator::store::{Applied, Conflict, Operation, Publication, Removal, TakenOver};
 use secrecy::ExposeSecret;
 use sha1::{Digest, Sha1};
 
@@ -60,8 +60,8 @@ impl Config {
 }
 
 impl Redis {
-    /// `next_epoch.lua`.
-    pub fn next_epoch(&mut self, seen: u64, writer: &str, mark: u8) -> u64 {
+    /// `acquire_epoch.lua`.
+    pub fn acquire_epoch(&mut self, seen: u64, writer: &str, mark: u8) -> u64 {
         let least = self.highest().max(seen);
         let number = (self.epoch.unwrap_or(0) + 1).max(least + 1);
         self.epoch = Some(number);
@@ -79,10 +79,10 @@ impl Redis {
     }
 
     /// `apply.lua`, past the fence: all steps, or none when one is refused.
-    pub fn apply(&mut self, cluster: &ClusterId, steps: &[Step]) -> Vec<Applied> {
+    pub fn apply(&mut self, cluster: &ClusterId, steps: &[Operation]) -> Vec<Applied> {
         let mut call = Call { now: self.clone(), cluster: cluster.as_str() };
         let mut answers: Vec<Applied> = steps.iter().map(|step| call.take_step(step)).collect();
-        if !answers.iter().any(|answer| matches!(answer, Applied::Refused(_))) {
+        if !answers.iter().any(|answer| matches!(answer, Applied::Rejected(_))) {
             *self = call.now;
             for answer in &mut answers {
                 if let Applied::Published { removed, .. } = answer {
@@ -94,7 +94,7 @@ impl Redis {
         }
         for answer in &mut answers {
             if matches!(answer, Applied::Published { .. } | Applied::Recorded | Applied::Removed { .. }) {
-                *answer = Applied::Withheld;
+                *answer = Applied::Aborted;
             }
         }
         answers
@@ -130,11 +130,11 @@ struct Call<'a> {
 }
 
 impl Call<'_> {
-    fn take_step(&mut self, step: &Step) -> Applied {
+    fn take_step(&mut self, step: &Operation) -> Applied {
         let before = self.now.clone();
         let answer = match step {
-            Step::Publish(publication) => self.publish(publication),
-            Step::Remove(removal) => self.remove(removal),
+            Operation::Publish(publication) => self.publish(publication),
+            Operation::Remove(removal) => self.remove(removal),
         };
         let visibly = (&self.now.configs, &self.now.mappings) != (&before.configs, &before.mappings);
         match answer {
@@ -151,17 +151,18 @@ impl Call<'_> {
         let mine = self.now.records.get(tenant).cloned();
         let mut taken = Vec::new();
         if let Some(refusal) = self.tenant_refusal(step, mine.as_ref(), &mut taken) {
-            return Applied::Refused(refusal);
+            return Applied::Rejected(refusal);
         }
         let mut from = BTreeMap::new();
         if let Some(refusal) = self.number_refusal(step, &mut from, &mut taken) {
-            return Applied::Refused(refusal);
+            return Applied::Rejected(refusal);
         }
         let held = match self.held_before(step, mine.as_ref()) {
             Ok(held) => held,
-            Err(refusal) => return Applied::Refused(refusal),
+            Err(refusal) => return Applied::Rejected(refusal),
         };
-        let adopted = mine.is_none() && step.known.is_empty() && self.now.configs.contains_key(tenant);
+        let adopted =
+            mine.is_none() && step.previously_listed.is_empty() && self.now.configs.contains_key(tenant);
         let mut removed = Vec::new();
         for did in held {
             if !step.dids.contains(&did) && self.release(&did, tenant, false) {
@@ -201,22 +202,22 @@ impl Call<'_> {
         step: &Publication,
         mine: Option<&Record>,
         taken: &mut Vec<TakenOver>,
-    ) -> Option<Refusal> {
+    ) -> Option<Conflict> {
         let mine = mine?;
         if mine.cluster != self.cluster {
             if !step.take_over {
                 let (cluster, owner) = (ClusterId::new(&mine.cluster), mine.owner.clone());
-                return Some(Refusal::OwnedElsewhere { cluster, owner, dids: Vec::new() });
+                return Some(Conflict::OwnedElsewhere { cluster, owner, dids: Vec::new() });
             }
             let from = format!("{} of cluster {}", mine.owner, mine.cluster);
             taken.push(TakenOver { did: None, from });
         } else if mine.uid != step.owner.uid.as_str() {
             if !yields(step, mine) {
                 let (uid, owner) = (Uid::new(&*mine.uid), mine.owner.clone());
-                return Some(Refusal::HeldBy { uid, owner, dids: Vec::new() });
+                return Some(Conflict::HeldBy { uid, owner, dids: Vec::new() });
             }
         } else if mine.generation > step.generation && !yields(step, mine) {
-            return Some(Refusal::Stale { generation: mine.generation });
+            return Some(Conflict::Stale { generation: mine.generation });
         }
         None
     }
@@ -226,7 +227,7 @@ impl Call<'_> {
         step: &Publication,
         from: &mut BTreeMap<Did, String>,
         taken: &mut Vec<TakenOver>,
-    ) -> Option<Refusal> {
+    ) -> Option<Conflict> {
         let tenant = step.tenant.as_str();
         let (mut elsewhere, mut held, mut in_use) = (Vec::new(), Vec::new(), Vec::new());
         for did in &step.dids {
@@ -249,7 +250,9 @@ impl Call<'_> {
                 None => {
                     let mapped = self.now.maps(did).filter(|mapped| *mapped != tenant);
                     let unmanaged = mapped.filter(|mapped| !self.now.records.contains_key(*mapped));
-                    let Some(mapped) = unmanaged.filter(|_| !step.known.contains(did)) else { continue };
+                    let Some(mapped) = unmanaged.filter(|_| !step.previously_listed.contains(did)) else {
+                        continue;
+                    };
                     if step.take_over {
                         taken.push(TakenOver { did: Some(did.clone()), from: format!("tenant {mapped}") });
                     } else {
@@ -260,17 +263,17 @@ impl Call<'_> {
         }
         if let Some((_, first)) = elsewhere.first() {
             let (owner, dids) = of_one(&elsewhere, |record| record.cluster == first.cluster);
-            return Some(Refusal::OwnedElsewhere { cluster: ClusterId::new(&first.cluster), owner, dids });
+            return Some(Conflict::OwnedElsewhere { cluster: ClusterId::new(&first.cluster), owner, dids });
         }
         if let Some((_, first)) = held.first() {
             let (owner, dids) = of_one(&held, |record| record.uid == first.uid);
-            return Some(Refusal::HeldBy { uid: Uid::new(&*first.uid), owner, dids });
+            return Some(Conflict::HeldBy { uid: Uid::new(&*first.uid), owner, dids });
         }
-        (!in_use.is_empty()).then_some(Refusal::NumbersInUse(in_use))
+        (!in_use.is_empty()).then_some(Conflict::DidsInUse(in_use))
     }
 
     /// The numbers that the tenant has held until now.
-    fn held_before(&self, step: &Publication, mine: Option<&Record>) -> Result<Vec<Did>, Refusal> {
+    fn held_before(&self, step: &Publication, mine: Option<&Record>) -> Result<Vec<Did>, Conflict> {
         if let Some(mine) = mine {
             return Ok(mine.dids.clone());
         }
@@ -280,15 +283,15 @@ impl Call<'_> {
             .into_iter()
             .filter(|did| {
                 !step.dids.contains(did)
-                    && !step.known.contains(did)
+                    && !step.previously_listed.contains(did)
                     && self.now.maps(did) == Some(tenant)
                     && self.now.holder(did).is_none()
             })
             .collect();
         if !orphaned.is_empty() && !step.take_over {
-            return Err(Refusal::WouldUnmap(orphaned));
+            return Err(Conflict::WouldUnmap(orphaned));
         }
-        Ok(step.known.iter().cloned().chain(orphaned).collect())
+        Ok(step.previously_listed.iter().cloned().chain(orphaned).collect())
     }
 
     /// Lets go of a number, unless another has it. Says whether a mapping went.
@@ -313,14 +316,14 @@ impl Call<'_> {
             return Applied::NotOwned;
         }
         let mut keys = false;
-        for did in mine.as_ref().map_or(&step.known, |mine| &mine.dids) {
+        for did in mine.as_ref().map_or(&step.previously_listed, |mine| &mine.dids) {
             keys |= self.release(did, tenant, step.retain);
         }
         self.now.records.remove(tenant);
         self.now.members.remove(&(self.cluster.to_owned(), tenant.to_owned()));
         let config = self.now.configs.get(tenant);
         let still_live = |config: &Config| config.dids.iter().any(|did| self.now.maps(did) == Some(tenant));
-        let ours = !step.retain && (mine.is_some() || !step.known.is_empty());
+        let ours = !step.retain && (mine.is_some() || !step.previously_listed.is_empty());
         if ours && config.is_some_and(|config| !still_live(config)) {
             self.now.configs.remove(tenant);
             keys = true;
@@ -330,7 +333,7 @@ impl Call<'_> {
 }
 
 fn yields(step: &Publication, record: &Record) -> bool {
-    let generation = step.predecessors.get(&Uid::new(&*record.uid));
+    let generation = step.yielding_owners.get(&Uid::new(&*record.uid));
     generation.is_some_and(|generation| generation.is_none_or(|generation| generation == record.generation))
 }
 

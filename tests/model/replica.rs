@@ -323,8 +323,8 @@ impl Replica {
     /// A script's answer does not come: lost, or the script is late. One that is late must find another number.
     pub fn give_up(&mut self, root: Who, bug: Option<Bug>) -> Flight {
         let flight = self.flights.remove(&root).unwrap();
-        let costs_the_number = StoreError::TimedOut.costs_the_number() && bug != Some(Bug::NumberKept);
-        if flight.answer.is_none() && costs_the_number {
+        let invalidates_epoch = StoreError::TimedOut.invalidates_epoch() && bug != Some(Bug::NumberKept);
+        if flight.answer.is_none() && invalidates_epoch {
             self.refused(flight.script.epoch);
         }
         self.look_at([root]);
@@ -361,7 +361,7 @@ impl Replica {
             },
             Took::InUse(numbers) => found.in_use |= numbers,
             Took::WouldUnmap(numbers) => found.would_unmap |= numbers,
-            Took::Done | Took::Stale | Took::Withheld => {}
+            Took::Done | Took::Stale | Took::Aborted => {}
         }
     }
 

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use local_cluster::{Redis, RedisOptions, SentinelOptions, Sentinels};
-use runtime_operator::store::{RedisSettings, Step, Store, StoreError};
+use runtime_operator::store::{Operation, RedisSettings, Store, StoreError};
 
 use crate::fixture::*;
 
@@ -129,16 +129,16 @@ async fn sentinels_lead_to_the_primary_and_to_the_next_one() {
         ..settings("redis://:s3cret@nobody.invalid/0")
     })
     .unwrap();
-    let epoch = store.next_epoch().await.unwrap();
-    let cluster = runtime_operator::store::ClusterId::new("here");
-    let step = || [Step::from(tenant("acme", &[A]))];
-    assert_eq!(store.apply(epoch, &cluster, &step()).await, Ok(vec![published()]));
+    let epoch = store.acquire_epoch().await.unwrap();
+    let cluster = runtime_operator::domain::ClusterId::new("here");
+    let operation = || [Operation::from(tenant("acme", &[A]))];
+    assert_eq!(store.apply(epoch, &cluster, &operation()).await, Ok(vec![published()]));
 
     primary.kill().await.unwrap();
     assert_eq!(sentinels.wait_failover(&primary.address()).await.unwrap(), replica.address());
     eventually(async || {
-        let Ok(epoch) = store.next_epoch().await else { return false };
-        store.apply(epoch, &cluster, &step()).await.is_ok()
+        let Ok(epoch) = store.acquire_epoch().await else { return false };
+        store.apply(epoch, &cluster, &operation()).await.is_ok()
     })
     .await;
     assert_eq!(store.lookup(&did(A)).await.unwrap().as_deref(), Some("acme"));

@@ -1,7 +1,7 @@
 //! Whatever Redis refuses has a name, nothing half-done stays, and no text quotes a secret.
 
 use local_cluster::{Redis, RedisOptions};
-use runtime_operator::store::{PERMISSIONS, RedisSettings, Step, Store, StoreError};
+use runtime_operator::store::{Operation, PERMISSIONS, RedisSettings, Store, StoreError};
 
 use crate::fixture::*;
 
@@ -55,8 +55,10 @@ async fn a_missing_permission_names_what_is_missing_and_leaves_nothing() {
         let url = format!("redis://operator:p@{}", world.redis.address());
         let store = Store::new(settings(&url)).unwrap();
         let before = world.everything().await;
-        let failed =
-            store.apply(world.epoch, &world.cluster, &[Step::from(tenant("acme", &[A]))]).await.unwrap_err();
+        let failed = store
+            .apply(world.epoch, &world.cluster, &[Operation::from(tenant("acme", &[A]))])
+            .await
+            .unwrap_err();
         let StoreError::NoPermission { detail } = &failed else { panic!("{rules}: {failed:?}") };
         assert!(detail.contains(named), "{rules}: {detail}");
         assert_eq!(world.everything().await, before, "{rules}");
@@ -71,25 +73,28 @@ async fn the_documented_permissions_suffice() {
     let mut tracking = store.track(&world.cluster);
     tracking.next().await.unwrap();
     let () = world.run("DEL runtime-operator:epoch").await;
-    let epoch = store.next_epoch().await.unwrap();
+    let epoch = store.acquire_epoch().await.unwrap();
     let acme = tenant("acme", &[A]);
-    assert_eq!(store.apply(epoch, &world.cluster, &[Step::from(acme.clone())]).await.unwrap(), [published()]);
+    assert_eq!(
+        store.apply(epoch, &world.cluster, &[Operation::from(acme.clone())]).await.unwrap(),
+        [published()]
+    );
     assert!(store.inspect(&[id("acme")]).await.unwrap()[0].intact);
     assert_eq!(store.records(&world.cluster).await.unwrap().len(), 1);
-    let removal = Step::Remove(acme.removal());
+    let removal = Operation::Remove(acme.removal());
     store.apply(epoch, &world.cluster, &[removal]).await.unwrap();
     store.ping().await.unwrap();
 }
 
 #[tokio::test]
 async fn an_aborted_script_leaves_no_number_without_its_config() {
-    // Mappings can't be removed: the step fails after it has begun to write.
+    // Mappings can't be removed: the operation fails after it has begun to write.
     let rules = ">p ~* +@all -del";
     let world = World::with(RedisOptions::default().in_memory().user("operator", rules)).await;
     world.one(tenant("acme", &[A, "+15550000002"])).await;
     let store = Store::new(settings(&format!("redis://operator:p@{}", world.redis.address()))).unwrap();
-    let step = Step::from(tenant("acme", &[A]));
-    let failed = store.apply(world.epoch, &world.cluster, &[step]).await.unwrap_err();
+    let operation = Operation::from(tenant("acme", &[A]));
+    let failed = store.apply(world.epoch, &world.cluster, &[operation]).await.unwrap_err();
     assert_eq!(failed.reason(), "RedisNoPermission");
     assert_eq!(world.maps(A).await.as_deref(), Some("acme"));
     assert_eq!(world.config("acme").await, Some(tenant("acme", &[A]).json()));
@@ -116,10 +121,10 @@ async fn a_replica_is_read_only_and_can_be_read() {
     let replica = Redis::start(RedisOptions::default().in_memory().replica_of(&world.redis)).await.unwrap();
     let store = Store::new(settings(&replica.url())).unwrap();
     eventually(async || store.lookup(&did(A)).await.ok().flatten().as_deref() == Some("acme")).await;
-    let step = Step::from(tenant("acme", &[A]).saying("more"));
-    assert_eq!(store.apply(world.epoch, &world.cluster, &[step]).await, Err(StoreError::ReadOnly));
-    assert_eq!(store.next_epoch().await, Err(StoreError::ReadOnly));
-    let same = store.apply(world.epoch, &world.cluster, &[Step::from(tenant("acme", &[A]))]).await;
+    let operation = Operation::from(tenant("acme", &[A]).saying("more"));
+    assert_eq!(store.apply(world.epoch, &world.cluster, &[operation]).await, Err(StoreError::ReadOnly));
+    assert_eq!(store.acquire_epoch().await, Err(StoreError::ReadOnly));
+    let same = store.apply(world.epoch, &world.cluster, &[Operation::from(tenant("acme", &[A]))]).await;
     assert_eq!(same, Ok(vec![runtime_operator::store::Applied::Unchanged]), "to compare is not to write");
 }
 
@@ -205,7 +210,7 @@ async fn a_renamed_command_is_named_without_its_arguments() {
     let options = RedisOptions::default().in_memory().password("s3cret").set("rename-command", "EVALSHA X");
     let redis = Redis::start(options).await.unwrap();
     let store = Store::new(settings(&redis.url())).unwrap();
-    let failed = store.next_epoch().await.unwrap_err();
+    let failed = store.acquire_epoch().await.unwrap_err();
     assert_eq!(failed.to_string(), "Redis answered what was not expected: ERR unknown command 'EVALSHA'");
 }
 

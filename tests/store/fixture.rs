@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use local_cluster::{Redis, RedisOptions};
 use redis::aio::MultiplexedConnection;
 use runtime_operator::contract::{Did, TenantId};
-use runtime_operator::domain::Uid;
+use runtime_operator::domain::{ClusterId, Epoch, Owner, Uid};
 use runtime_operator::store::{
-    Applied, ClusterId, Epoch, Owner, Publication, RedisSettings, Refusal, Removal, Step, Store, StoreError,
+    Applied, Conflict, Operation, Publication, RedisSettings, Removal, Store, StoreError,
 };
 use secrecy::ExposeSecret;
 
@@ -30,7 +30,7 @@ impl World {
     pub async fn with(options: RedisOptions) -> Self {
         let redis = Redis::start(options).await.unwrap();
         let store = Store::new(settings(&redis.url())).unwrap();
-        let epoch = store.next_epoch().await.unwrap();
+        let epoch = store.acquire_epoch().await.unwrap();
         let mut raw = redis.connection().await.unwrap();
         let taken = redis::cmd("HGET").arg("runtime-operator:epochs").arg("").query_async(&mut raw).await;
         Self { redis, store, epoch, taken: taken.unwrap(), cluster: ClusterId::new("here"), raw }
@@ -98,36 +98,36 @@ impl World {
             .sum()
     }
 
-    pub async fn apply(&self, steps: impl IntoIterator<Item = impl Into<Step>>) -> Vec<Applied> {
-        self.try_apply(steps).await.unwrap()
+    pub async fn apply(&self, operations: impl IntoIterator<Item = impl Into<Operation>>) -> Vec<Applied> {
+        self.try_apply(operations).await.unwrap()
     }
 
     pub async fn try_apply(
         &self,
-        steps: impl IntoIterator<Item = impl Into<Step>>,
+        operations: impl IntoIterator<Item = impl Into<Operation>>,
     ) -> Result<Vec<Applied>, StoreError> {
-        let steps: Vec<Step> = steps.into_iter().map(Into::into).collect();
-        self.store.apply(self.epoch, &self.cluster, &steps).await
+        let operations: Vec<Operation> = operations.into_iter().map(Into::into).collect();
+        self.store.apply(self.epoch, &self.cluster, &operations).await
     }
 
-    /// Applies one step.
-    pub async fn one(&self, step: impl Into<Step>) -> Applied {
-        self.apply([step]).await.remove(0)
+    /// Applies one operation.
+    pub async fn one(&self, operation: impl Into<Operation>) -> Applied {
+        self.apply([operation]).await.remove(0)
     }
 
-    /// Applies one step that must be refused, and leave everything as it was.
-    pub async fn refusal(&self, step: impl Into<Step>) -> Refusal {
+    /// Applies one operation that must be refused, and leave everything as it was.
+    pub async fn refusal(&self, operation: impl Into<Operation>) -> Conflict {
         let before = self.everything().await;
-        let applied = self.one(step).await;
-        let Applied::Refused(refusal) = applied else { panic!("not refused: {applied:?}") };
-        assert_eq!(self.everything().await, before, "a refused step wrote something");
+        let applied = self.one(operation).await;
+        let Applied::Rejected(refusal) = applied else { panic!("not refused: {applied:?}") };
+        assert_eq!(self.everything().await, before, "a refused operation wrote something");
         refusal
     }
 
-    /// Applies one step as another cluster's operator.
-    pub async fn one_as(&self, cluster: &str, step: impl Into<Step>) -> Applied {
-        let step: Step = step.into();
-        self.store.apply(self.epoch, &ClusterId::new(cluster), &[step]).await.unwrap().remove(0)
+    /// Applies one operation as another cluster's operator.
+    pub async fn one_as(&self, cluster: &str, operation: impl Into<Operation>) -> Applied {
+        let operation: Operation = operation.into();
+        self.store.apply(self.epoch, &ClusterId::new(cluster), &[operation]).await.unwrap().remove(0)
     }
 }
 
@@ -172,8 +172,8 @@ pub fn tenant(name: &str, numbers: &[&str]) -> Tenant {
             secret: "reference".to_owned(),
             hash: "hash".to_owned(),
             dids: dids(numbers),
-            known: Vec::new(),
-            predecessors: BTreeMap::new(),
+            previously_listed: Vec::new(),
+            yielding_owners: BTreeMap::new(),
             take_over: false,
             config: "".into(),
         },
@@ -189,8 +189,8 @@ impl Tenant {
     }
 
     /// The resource's status lists these as live.
-    pub fn known(mut self, numbers: &[&str]) -> Self {
-        self.publication.known = dids(numbers);
+    pub fn listed(mut self, numbers: &[&str]) -> Self {
+        self.publication.previously_listed = dids(numbers);
         self
     }
 
@@ -209,13 +209,13 @@ impl Tenant {
     /// These resources yield to it.
     pub fn after(mut self, names: &[&str]) -> Self {
         let uids = names.iter().map(|name| Uid::new(format!("uid-{name}")));
-        self.publication.predecessors = uids.map(|uid| (uid, None)).collect();
+        self.publication.yielding_owners = uids.map(|uid| (uid, None)).collect();
         self
     }
 
     /// This resource yields to it while its record carries this generation.
     pub fn after_generation(mut self, name: &str, generation: i64) -> Self {
-        self.publication.predecessors.insert(Uid::new(format!("uid-{name}")), Some(generation));
+        self.publication.yielding_owners.insert(Uid::new(format!("uid-{name}")), Some(generation));
         self
     }
 
@@ -241,7 +241,7 @@ impl Tenant {
         Removal {
             tenant: self.publication.tenant.clone(),
             uid: self.publication.owner.uid.clone(),
-            known: self.publication.known.clone(),
+            previously_listed: self.publication.previously_listed.clone(),
             retain: false,
         }
     }
@@ -251,7 +251,7 @@ impl Tenant {
     }
 }
 
-impl From<Tenant> for Step {
+impl From<Tenant> for Operation {
     fn from(tenant: Tenant) -> Self {
         let config = tenant.json().into();
         Self::Publish(Publication { config, ..tenant.publication })

@@ -1,7 +1,8 @@
 //! Whether Redis still holds what the records say, asked without reading a config.
 
 use runtime_operator::contract::TenantId;
-use runtime_operator::store::{Applied, ClusterId};
+use runtime_operator::domain::ClusterId;
+use runtime_operator::store::Applied;
 
 use crate::fixture::*;
 

@@ -1,7 +1,7 @@
 //! Who owns a tenant id or a number, by what Redis holds.
 
-use runtime_operator::domain::Uid;
-use runtime_operator::store::{Applied, ClusterId, Refusal, TakenOver};
+use runtime_operator::domain::{ClusterId, Uid};
+use runtime_operator::store::{Applied, Conflict, TakenOver};
 
 use crate::fixture::*;
 
@@ -13,8 +13,8 @@ fn mapping(number: &str) -> String {
     format!("tenantmap:did:{number}")
 }
 
-fn held_by(name: &str, numbers: &[&str]) -> Refusal {
-    Refusal::HeldBy {
+fn held_by(name: &str, numbers: &[&str]) -> Conflict {
+    Conflict::HeldBy {
         uid: Uid::new(format!("uid-{name}")),
         owner: format!("voice/{name}"),
         dids: dids(numbers),
@@ -63,7 +63,7 @@ async fn a_number_stays_its_owners_when_the_hash_of_numbers_is_lost() {
     let () = world.run("DEL runtime-operator:dids").await;
     assert_eq!(world.refusal(tenant("new", &[A])).await, held_by("acme", &[A]));
     let again = world.one(tenant("acme", &[A])).await;
-    assert_eq!(again, Applied::Recorded, "its owner's next step brings it back");
+    assert_eq!(again, Applied::Recorded, "its owner's next operation brings it back");
 }
 
 #[tokio::test]
@@ -119,7 +119,7 @@ async fn drift_of_a_recorded_number_is_set_right() {
 async fn drift_of_a_number_that_only_the_status_knows_is_set_right() {
     let world = World::new().await;
     world.set(&mapping(A), "foreign").await;
-    assert_eq!(world.one(tenant("acme", &[A]).known(&[A])).await, published());
+    assert_eq!(world.one(tenant("acme", &[A]).listed(&[A])).await, published());
     assert_eq!(world.maps(A).await.as_deref(), Some("acme"));
 }
 
@@ -130,7 +130,7 @@ async fn a_number_mapped_to_a_tenant_nobody_owns_is_never_rerouted_unasked() {
     world.set(&mapping(B), "older").await;
     let refusal = world.refusal(tenant("acme", &[A, C, B])).await;
     let expected = vec![(did(A), "legacy".to_owned()), (did(B), "older".to_owned())];
-    assert_eq!(refusal, Refusal::NumbersInUse(expected));
+    assert_eq!(refusal, Conflict::DidsInUse(expected));
 
     let Applied::Published { taken_over, .. } = world.one(tenant("acme", &[A, C, B]).take_over()).await
     else {
@@ -177,7 +177,7 @@ async fn adoption_waits_where_it_would_unmap_a_live_number() {
         world.set(&mapping(number), "acme").await;
     }
     // C is listed, but maps to nothing: adoption takes nothing away.
-    assert_eq!(world.refusal(tenant("acme", &[A])).await, Refusal::WouldUnmap(dids(&[B])));
+    assert_eq!(world.refusal(tenant("acme", &[A])).await, Conflict::WouldUnmap(dids(&[B])));
     let applied = world.one(tenant("acme", &[A]).take_over()).await;
     assert_eq!(applied, Applied::Published { adopted: true, taken_over: vec![], removed: dids(&[B]) });
     assert_eq!(world.maps(B).await, None);
@@ -190,7 +190,7 @@ async fn a_number_that_the_status_knows_may_go_on_adoption() {
     for number in [A, B] {
         world.set(&mapping(number), "acme").await;
     }
-    let applied = world.one(tenant("acme", &[A]).known(&[A, B])).await;
+    let applied = world.one(tenant("acme", &[A]).listed(&[A, B])).await;
     assert_eq!(applied, Applied::Published { adopted: false, taken_over: vec![], removed: dids(&[B]) });
 }
 
@@ -209,7 +209,7 @@ async fn what_another_cluster_owns_is_taken_only_when_told_to() {
     let world = World::new().await;
     world.one_as("there", tenant("acme", &[A])).await;
     world.one_as("there", tenant("globex", &[B, C])).await;
-    let owned = |owner: &str, numbers: &[&str]| Refusal::OwnedElsewhere {
+    let owned = |owner: &str, numbers: &[&str]| Conflict::OwnedElsewhere {
         cluster: ClusterId::new("there"),
         owner: owner.to_owned(),
         dids: dids(numbers),
@@ -221,7 +221,7 @@ async fn what_another_cluster_owns_is_taken_only_when_told_to() {
         owned("voice/acme, voice/globex", &[A, B])
     );
 
-    let Applied::Published { taken_over, .. } = world.one(ours.take_over()).await else { panic!("refused") };
+    let Applied::Published { taken_over, .. } = world.one(ours.take_over()).await else { panic!("rejected") };
     let told: Vec<String> = taken_over.iter().map(ToString::to_string).collect();
     assert_eq!(told[0], format!("{A} from voice/acme of cluster there"));
     assert_eq!(told[1], format!("{B} from voice/globex of cluster there"));

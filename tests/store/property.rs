@@ -1,10 +1,11 @@
-//! Whatever steps come in whatever order: no number without its config, no number of two tenants.
+//! Whatever operations come in whatever order: no number without its config, no number of two tenants.
 
 use std::collections::BTreeSet;
 
 use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
-use runtime_operator::store::{Applied, ClusterId, Removal, Step};
+use runtime_operator::domain::ClusterId;
+use runtime_operator::store::{Applied, Operation, Removal};
 
 use crate::fixture::*;
 
@@ -17,7 +18,7 @@ struct Move {
     owner: &'static str,
     elsewhere: bool,
     numbers: Vec<&'static str>,
-    known: Vec<&'static str>,
+    listed: Vec<&'static str>,
     after: Vec<&'static str>,
     take_over: bool,
     remove: Option<bool>,
@@ -33,20 +34,20 @@ prop_compose! {
         owner in proptest::option::weighted(0.2, proptest::sample::select(&TENANTS[..])),
         elsewhere in proptest::bool::weighted(0.1),
         numbers in some_of(&NUMBERS),
-        known in some_of(&NUMBERS),
+        listed in some_of(&NUMBERS),
         after in some_of(&TENANTS),
         take_over in proptest::bool::weighted(0.2),
         remove in proptest::option::weighted(0.3, any::<bool>()),
     ) -> Move {
         // A config lists at least one number.
         let numbers = if numbers.is_empty() { vec![NUMBERS[0]] } else { numbers };
-        Move { tenant, owner: owner.unwrap_or(tenant), elsewhere, numbers, known, after, take_over, remove }
+        Move { tenant, owner: owner.unwrap_or(tenant), elsewhere, numbers, listed, after, take_over, remove }
     }
 }
 
-impl From<Move> for Step {
+impl From<Move> for Operation {
     fn from(mv: Move) -> Self {
-        let mut tenant = tenant(mv.tenant, &mv.numbers).named(mv.owner).after(&mv.after).known(&mv.known);
+        let mut tenant = tenant(mv.tenant, &mv.numbers).named(mv.owner).after(&mv.after).listed(&mv.listed);
         if mv.take_over {
             tenant = tenant.take_over();
         }
@@ -60,11 +61,11 @@ impl From<Move> for Step {
 async fn check(world: &World, calls: &[Vec<Move>]) -> Result<(), TestCaseError> {
     for call in calls {
         let cluster = ClusterId::new(if call[0].elsewhere { "there" } else { "here" });
-        let steps: Vec<Step> = call.iter().cloned().map(Step::from).collect();
+        let operations: Vec<Operation> = call.iter().cloned().map(Operation::from).collect();
         let before = world.everything().await;
-        let applied = world.store.apply(world.epoch, &cluster, &steps).await.unwrap();
+        let applied = world.store.apply(world.epoch, &cluster, &operations).await.unwrap();
         let after = world.everything().await;
-        if applied.iter().any(|applied| matches!(applied, Applied::Refused(_) | Applied::Withheld)) {
+        if applied.iter().any(|applied| matches!(applied, Applied::Rejected(_) | Applied::Aborted)) {
             prop_assert_eq!(&after, &before, "a refused call wrote something");
         }
         let writes = |applied: &Applied| {

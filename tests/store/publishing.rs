@@ -1,6 +1,7 @@
-//! One tenant, one step: what is written, and what is not.
+//! One tenant, one operation: what is written, and what is not.
 
-use runtime_operator::store::{Applied, ClusterId, Epoch, Refusal, Step, Store, StoreError};
+use runtime_operator::domain::{ClusterId, Epoch};
+use runtime_operator::store::{Applied, Conflict, Operation, Store, StoreError};
 
 use crate::fixture::*;
 
@@ -82,7 +83,7 @@ async fn a_number_that_the_tenant_lets_go_is_left_where_it_points_elsewhere() {
 async fn a_later_generation_is_never_undone_by_an_earlier_one() {
     let world = World::new().await;
     world.one(tenant("acme", &[A]).generation(10)).await;
-    assert_eq!(world.refusal(tenant("acme", &[B]).generation(9)).await, Refusal::Stale { generation: 10 });
+    assert_eq!(world.refusal(tenant("acme", &[B]).generation(9)).await, Conflict::Stale { generation: 10 });
     let same = world.one(tenant("acme", &[A]).generation(11)).await;
     assert_eq!(same, Applied::Recorded, "the runtime reads what it read before");
 }
@@ -91,11 +92,11 @@ async fn a_later_generation_is_never_undone_by_an_earlier_one() {
 async fn a_superseded_writer_is_fenced_and_writes_nothing() {
     let world = World::new().await;
     world.one(tenant("acme", &[A])).await;
-    let next = world.store.next_epoch().await.unwrap();
+    let next = world.store.acquire_epoch().await.unwrap();
     let before = world.everything().await;
-    let steps = [tenant("acme", &[B]).into(), Step::Remove(tenant("acme", &[]).removal())];
-    for step in steps {
-        let error = world.try_apply([step]).await.unwrap_err();
+    let operations = [tenant("acme", &[B]).into(), Operation::Remove(tenant("acme", &[]).removal())];
+    for operation in operations {
+        let error = world.try_apply([operation]).await.unwrap_err();
         assert_eq!(error, StoreError::Fenced { current: Some(next) });
         assert_eq!(error.reason(), "Fenced");
     }
@@ -106,42 +107,42 @@ async fn a_superseded_writer_is_fenced_and_writes_nothing() {
 async fn a_lost_counter_fences_too_and_starts_above_what_was_seen() {
     let world = World::new().await;
     for _ in 0..3 {
-        world.store.next_epoch().await.unwrap();
+        world.store.acquire_epoch().await.unwrap();
     }
     let () = world.run("FLUSHALL").await;
     let error = world.try_apply([tenant("acme", &[A])]).await.unwrap_err();
     assert_eq!(error, StoreError::Fenced { current: None });
     assert!(world.everything().await.is_empty());
-    assert_eq!(world.store.next_epoch().await.unwrap(), Epoch(5));
-    assert_eq!(world.store.next_epoch().await.unwrap(), Epoch(6));
+    assert_eq!(world.store.acquire_epoch().await.unwrap(), Epoch(5));
+    assert_eq!(world.store.acquire_epoch().await.unwrap(), Epoch(6));
     assert_eq!(world.get("runtime-operator:epoch").await.as_deref(), Some("6"));
 }
 
 #[tokio::test]
 async fn of_two_processes_that_took_the_same_number_only_the_later_one_writes() {
     let world = World::new().await;
-    let process = |name| Store::new(settings(&world.redis.url())).unwrap().writing_as("one", name);
+    let process = |name| Store::new(settings(&world.redis.url())).unwrap().with_writer("one", name);
     let (first, second) = (process("first"), process("second"));
     let () = world.run("FLUSHALL").await;
-    let number = first.next_epoch().await.unwrap();
+    let number = first.acquire_epoch().await.unwrap();
     let () = world.run("FLUSHALL").await;
-    assert_eq!(second.next_epoch().await.unwrap(), number, "it has never seen the one that was lost");
+    assert_eq!(second.acquire_epoch().await.unwrap(), number, "it has never seen the one that was lost");
 
-    let steps = [Step::from(tenant("acme", &[A]))];
-    let refused = first.apply(number, &world.cluster, &steps).await;
+    let operations = [Operation::from(tenant("acme", &[A]))];
+    let refused = first.apply(number, &world.cluster, &operations).await;
     assert_eq!(refused, Err(StoreError::Fenced { current: Some(number) }));
-    assert_eq!(second.apply(number, &world.cluster, &steps).await.unwrap(), [published()]);
+    assert_eq!(second.apply(number, &world.cluster, &operations).await.unwrap(), [published()]);
 }
 
 #[tokio::test]
 async fn after_a_flush_everything_comes_back() {
     let mut world = World::new().await;
-    let steps = || [tenant("acme", &[A]).known(&[A]), tenant("globex", &[B]).known(&[B])];
-    world.apply(steps()).await;
+    let operations = || [tenant("acme", &[A]).listed(&[A]), tenant("globex", &[B]).listed(&[B])];
+    world.apply(operations()).await;
     let before = world.everything().await;
     let () = world.run("FLUSHALL").await;
-    world.epoch = world.store.next_epoch().await.unwrap();
-    assert_eq!(world.apply(steps()).await, [published(), published()]);
+    world.epoch = world.store.acquire_epoch().await.unwrap();
+    assert_eq!(world.apply(operations()).await, [published(), published()]);
     let mut after = world.everything().await;
     for number in ["runtime-operator:epoch", "runtime-operator:epochs"] {
         after.insert(number.to_owned(), before[number].clone());
@@ -155,9 +156,9 @@ async fn one_refused_step_holds_back_all_others() {
     world.set(&format!("tenantmap:did:{C}"), "foreign").await;
     let before = world.everything().await;
     let applied = world.apply([tenant("acme", &[A]), tenant("globex", &[C]), tenant("initech", &[B])]).await;
-    assert_eq!(applied[0], Applied::Withheld);
-    assert!(matches!(applied[1], Applied::Refused(Refusal::NumbersInUse(_))), "{applied:?}");
-    assert_eq!(applied[2], Applied::Withheld);
+    assert_eq!(applied[0], Applied::Aborted);
+    assert!(matches!(applied[1], Applied::Rejected(Conflict::DidsInUse(_))), "{applied:?}");
+    assert_eq!(applied[2], Applied::Aborted);
     assert_eq!(world.everything().await, before);
 }
 
@@ -197,8 +198,8 @@ async fn three_tenants_pass_numbers_round_in_one_call() {
 async fn a_number_of_an_earlier_step_of_the_call_is_held_by_it() {
     let world = World::new().await;
     let applied = world.apply([tenant("acme", &[A]), tenant("globex", &[A])]).await;
-    assert_eq!(applied[0], Applied::Withheld);
-    let Applied::Refused(Refusal::HeldBy { uid, owner, dids: numbers }) = &applied[1] else {
+    assert_eq!(applied[0], Applied::Aborted);
+    let Applied::Rejected(Conflict::HeldBy { uid, owner, dids: numbers }) = &applied[1] else {
         panic!("{applied:?}")
     };
     assert_eq!((uid.as_str(), owner.as_str(), numbers), ("uid-acme", "voice/acme", &dids(&[A])));
@@ -207,21 +208,21 @@ async fn a_number_of_an_earlier_step_of_the_call_is_held_by_it() {
 #[tokio::test]
 async fn no_step_is_no_call() {
     let world = World::new().await;
-    let none = world.store.apply(Epoch(0), &ClusterId::new("x"), &[] as &[Step]).await;
+    let none = world.store.apply(Epoch(0), &ClusterId::new("x"), &[] as &[Operation]).await;
     assert_eq!(none, Ok(vec![]));
 }
 
 #[tokio::test]
 async fn writers_of_two_names_do_not_fence_each_other() {
     let world = World::new().await;
-    let other = world.store.clone().writing_as("other", "");
-    let number = other.next_epoch().await.unwrap();
+    let other = world.store.clone().with_writer("other", "");
+    let number = other.acquire_epoch().await.unwrap();
     assert!(number > world.epoch, "no number is given twice");
     world.one(tenant("acme", &[A])).await;
     let () = world.run("INCR runtime-operator:epoch").await;
     for (store, epoch) in [(&world.store, world.epoch), (&other, number)] {
-        let steps = [Step::from(tenant("globex", &[B]))];
-        let refused = store.apply(epoch, &world.cluster, &steps).await;
+        let operations = [Operation::from(tenant("globex", &[B]))];
+        let refused = store.apply(epoch, &world.cluster, &operations).await;
         assert!(
             matches!(refused, Err(StoreError::Fenced { .. })),
             "a counter that somebody moved fences both"

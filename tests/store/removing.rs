@@ -1,6 +1,6 @@
 //! What goes when a resource goes, and what stays.
 
-use runtime_operator::store::{Applied, Removal, Step};
+use runtime_operator::store::{Applied, Operation, Removal};
 
 use crate::fixture::*;
 
@@ -13,9 +13,9 @@ async fn a_removal_takes_mappings_config_and_record() {
     let acme = tenant("acme", &[A, B]);
     let empty = world.everything().await;
     world.one(acme.clone()).await;
-    assert_eq!(world.one(Step::Remove(acme.removal())).await, Applied::Removed { keys: true });
+    assert_eq!(world.one(Operation::Remove(acme.removal())).await, Applied::Removed { keys: true });
     assert_eq!(world.everything().await, empty);
-    assert_eq!(world.one(Step::Remove(acme.removal())).await, Applied::Unchanged, "twice is once");
+    assert_eq!(world.one(Operation::Remove(acme.removal())).await, Applied::Unchanged, "twice is once");
 }
 
 #[tokio::test]
@@ -23,7 +23,7 @@ async fn a_retained_tenant_keeps_its_keys_and_loses_its_record() {
     let world = World::new().await;
     let acme = tenant("acme", &[A]);
     world.one(acme.clone()).await;
-    assert_eq!(world.one(Step::Remove(acme.retained())).await, Applied::Removed { keys: false });
+    assert_eq!(world.one(Operation::Remove(acme.retained())).await, Applied::Removed { keys: false });
     let left: Vec<String> = world.everything().await.into_keys().collect();
     assert_eq!(
         left,
@@ -46,9 +46,9 @@ async fn a_removal_leaves_what_another_resource_owns() {
     let acme = tenant("acme", &[A]);
     world.one(acme.clone()).await;
     let before = world.everything().await;
-    let impostor = acme.clone().named("impostor").known(&[A]).removal();
-    assert_eq!(world.one(Step::Remove(impostor)).await, Applied::NotOwned);
-    assert_eq!(world.one_as("there", Step::Remove(acme.removal())).await, Applied::NotOwned);
+    let impostor = acme.clone().named("impostor").listed(&[A]).removal();
+    assert_eq!(world.one(Operation::Remove(impostor)).await, Applied::NotOwned);
+    assert_eq!(world.one_as("there", Operation::Remove(acme.removal())).await, Applied::NotOwned);
     assert_eq!(world.everything().await, before);
 }
 
@@ -56,7 +56,7 @@ async fn a_removal_leaves_what_another_resource_owns() {
 async fn what_is_not_owned_does_not_hold_back_other_steps() {
     let world = World::new().await;
     world.one(tenant("acme", &[A])).await;
-    let impostor: Step = Step::Remove(tenant("acme", &[]).named("impostor").removal());
+    let impostor: Operation = Operation::Remove(tenant("acme", &[]).named("impostor").removal());
     let applied = world.apply([impostor, tenant("globex", &[B]).into()]).await;
     assert_eq!(applied, [Applied::NotOwned, published()]);
 }
@@ -68,7 +68,7 @@ async fn a_removal_leaves_mappings_that_point_elsewhere() {
     world.one(acme.clone()).await;
     world.set(&format!("tenantmap:did:{A}"), "foreign").await;
     world.one(tenant("globex", &[B]).after(&["acme"])).await;
-    assert_eq!(world.one(Step::Remove(acme.removal())).await, Applied::Removed { keys: true });
+    assert_eq!(world.one(Operation::Remove(acme.removal())).await, Applied::Removed { keys: true });
     assert_eq!(world.maps(A).await.as_deref(), Some("foreign"));
     assert_eq!(world.maps(B).await.as_deref(), Some("globex"));
     assert_eq!(world.config("acme").await, None);
@@ -80,14 +80,14 @@ async fn a_number_goes_over_in_the_call_that_removes_its_holder() {
         for heir_first in [false, true] {
             let world = World::new().await;
             world.one(tenant("acme", &[A])).await;
-            let removal = Step::Remove(Removal { retain, ..tenant("acme", &[]).removal() });
-            let heir: Step = tenant("globex", &[A]).after(&["acme"]).into();
+            let removal = Operation::Remove(Removal { retain, ..tenant("acme", &[]).removal() });
+            let heir: Operation = tenant("globex", &[A]).after(&["acme"]).into();
             if retain && !heir_first {
                 // A retained number has no owner any more: who waits for it goes first.
                 continue;
             }
-            let steps = if heir_first { [heir, removal] } else { [removal, heir] };
-            let applied = world.apply(steps).await;
+            let operations = if heir_first { [heir, removal] } else { [removal, heir] };
+            let applied = world.apply(operations).await;
             assert!(applied.contains(&published()), "{applied:?}");
             assert_eq!(world.maps(A).await.as_deref(), Some("globex"));
             assert_eq!(world.config("acme").await.is_some(), retain);
@@ -98,12 +98,12 @@ async fn a_number_goes_over_in_the_call_that_removes_its_holder() {
 #[tokio::test]
 async fn without_a_record_the_numbers_of_the_status_go() {
     let world = World::new().await;
-    let acme = tenant("acme", &[A, B]).known(&[A, B]);
+    let acme = tenant("acme", &[A, B]).listed(&[A, B]);
     world.one(acme.clone()).await;
     let () = world.run("DEL runtime-operator:tenant:acme runtime-operator:dids").await;
     let () = world.run("DEL runtime-operator:tenants:here").await;
-    assert_eq!(world.one(Step::Remove(acme.retained())).await, Applied::Unchanged, "nothing to give up");
-    assert_eq!(world.one(Step::Remove(acme.removal())).await, Applied::Removed { keys: true });
+    assert_eq!(world.one(Operation::Remove(acme.retained())).await, Applied::Unchanged, "nothing to give up");
+    assert_eq!(world.one(Operation::Remove(acme.removal())).await, Applied::Removed { keys: true });
     assert_eq!(
         world.everything().await.into_keys().collect::<Vec<_>>(),
         ["runtime-operator:epoch", "runtime-operator:epochs"]
@@ -117,7 +117,7 @@ async fn without_a_record_a_config_with_other_live_numbers_stays() {
     for number in [A, B] {
         world.set(&format!("tenantmap:did:{number}"), "acme").await;
     }
-    world.one(Step::Remove(tenant("acme", &[]).known(&[A]).removal())).await;
+    world.one(Operation::Remove(tenant("acme", &[]).listed(&[A]).removal())).await;
     assert_eq!((world.maps(A).await, world.maps(B).await.as_deref()), (None, Some("acme")));
     assert!(world.config("acme").await.is_some(), "a live number never loses its config");
 }
@@ -127,7 +127,7 @@ async fn a_tenant_that_was_never_published_leaves_an_older_publishers_alone() {
     let world = World::new().await;
     world.set("tenantcfg:acme", &config("acme", &[A])).await;
     world.set(&format!("tenantmap:did:{A}"), "acme").await;
-    assert_eq!(world.one(Step::Remove(tenant("acme", &[A]).removal())).await, Applied::Unchanged);
+    assert_eq!(world.one(Operation::Remove(tenant("acme", &[A]).removal())).await, Applied::Unchanged);
     assert_eq!(world.maps(A).await.as_deref(), Some("acme"));
     assert!(world.config("acme").await.is_some());
 }

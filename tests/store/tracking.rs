@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use local_cluster::RedisOptions;
-use runtime_operator::store::{Cause, Signal, Step, TouchedKey, Tracking};
+use runtime_operator::store::{ChangedKey, DriftSignal, Operation, ResyncCause, Tracking};
 use tokio::time::timeout;
 
 use crate::fixture::*;
@@ -11,22 +11,22 @@ use crate::fixture::*;
 const A: &str = "+15550000001";
 const B: &str = "+15550000002";
 
-async fn next(tracking: &mut Tracking) -> Signal {
+async fn next(tracking: &mut Tracking) -> DriftSignal {
     timeout(Duration::from_secs(90), tracking.next()).await.expect("no signal came").expect("tracking ended")
 }
 
 async fn tracked(world: &World) -> Tracking {
     let mut tracking = world.store.track(&world.cluster);
-    assert_eq!(next(&mut tracking).await, Signal::CheckEverything(Cause::Connected));
+    assert_eq!(next(&mut tracking).await, DriftSignal::Resync(ResyncCause::Connected));
     tracking
 }
 
-fn number(number: &str) -> Signal {
-    Signal::Touched(TouchedKey::Did(did(number)))
+fn number(number: &str) -> DriftSignal {
+    DriftSignal::Changed(ChangedKey::Did(did(number)))
 }
 
-fn config_of(tenant: &str) -> Signal {
-    Signal::Touched(TouchedKey::Config(id(tenant)))
+fn config_of(tenant: &str) -> DriftSignal {
+    DriftSignal::Changed(ChangedKey::Config(id(tenant)))
 }
 
 /// A foreign write that is told: whatever comes before it in the order of writes has been told by then.
@@ -73,7 +73,7 @@ async fn a_foreign_write_right_after_an_own_one_is_told() {
     world.redis.freeze().await.unwrap();
     let own = tokio::spawn({
         let (store, epoch, cluster) = (world.store.clone(), world.epoch, world.cluster.clone());
-        async move { store.apply(epoch, &cluster, &[Step::from(tenant("acme", &[A]))]).await }
+        async move { store.apply(epoch, &cluster, &[Operation::from(tenant("acme", &[A]))]).await }
     });
     let foreign = tokio::spawn({
         let mut raw = world.raw.clone();
@@ -118,7 +118,7 @@ async fn a_flush_asks_to_check_everything() {
     let world = World::new().await;
     let mut tracking = tracked(&world).await;
     let () = world.run("FLUSHALL").await;
-    assert_eq!(next(&mut tracking).await, Signal::CheckEverything(Cause::Flushed));
+    assert_eq!(next(&mut tracking).await, DriftSignal::Resync(ResyncCause::Flushed));
 }
 
 #[tokio::test]
@@ -126,21 +126,21 @@ async fn swapped_databases_are_noticed_by_the_probe() {
     let world = World::new().await;
     let mut tracking = tracked(&world).await;
     let () = world.run("SWAPDB 0 1").await;
-    assert_eq!(next(&mut tracking).await, Signal::CheckEverything(Cause::EpochChanged));
+    assert_eq!(next(&mut tracking).await, DriftSignal::Resync(ResyncCause::EpochChanged));
 }
 
 #[tokio::test]
 async fn an_own_epoch_is_no_news_but_anothers_is() {
     let world = World::new().await;
     let mut tracking = tracked(&world).await;
-    let own = world.store.next_epoch().await.unwrap();
+    let own = world.store.acquire_epoch().await.unwrap();
     let other = runtime_operator::store::Store::new(settings(&world.redis.url())).unwrap();
     // The probe has seen the own one once it sees another.
     let probes = probes(&world).await;
     eventually(async || self::probes(&world).await >= probes + 2).await;
     nothing_until_now(&world, &mut tracking).await;
-    assert!(other.next_epoch().await.unwrap() > own);
-    assert_eq!(next(&mut tracking).await, Signal::CheckEverything(Cause::EpochChanged));
+    assert!(other.acquire_epoch().await.unwrap() > own);
+    assert_eq!(next(&mut tracking).await, DriftSignal::Resync(ResyncCause::EpochChanged));
 }
 
 /// How often the probe has asked.
@@ -159,7 +159,7 @@ async fn a_restart_is_told_once_tracking_is_on_again() {
     health.wait_for(Option::is_some).await.unwrap();
     assert_eq!(health.borrow().as_ref().unwrap().reason(), "RedisUnreachable");
     world.redis.restart().await.unwrap();
-    assert_eq!(next(&mut tracking).await, Signal::CheckEverything(Cause::Reconnected));
+    assert_eq!(next(&mut tracking).await, DriftSignal::Resync(ResyncCause::Reconnected));
     assert_eq!(*tracking.health().borrow(), None);
     let mut raw = world.redis.connection().await.unwrap();
     let () = redis::cmd("SET").arg("tenantcfg:acme").arg("{}").query_async(&mut raw).await.unwrap();
@@ -174,7 +174,7 @@ async fn a_connection_that_is_killed_is_made_again() {
     let line = clients.lines().find(|line| line.contains("flags=tB") || line.contains("flags=Bt")).unwrap();
     let client = line.split_whitespace().next().unwrap().strip_prefix("id=").unwrap();
     let _: i64 = world.run(&format!("CLIENT KILL ID {client}")).await;
-    assert_eq!(next(&mut tracking).await, Signal::CheckEverything(Cause::Reconnected));
+    assert_eq!(next(&mut tracking).await, DriftSignal::Resync(ResyncCause::Reconnected));
 }
 
 #[tokio::test]
@@ -185,7 +185,7 @@ async fn a_frozen_redis_is_noticed_by_the_probe() {
     world.redis.freeze().await.unwrap();
     health.wait_for(Option::is_some).await.unwrap();
     world.redis.thaw().unwrap();
-    assert_eq!(next(&mut tracking).await, Signal::CheckEverything(Cause::Reconnected));
+    assert_eq!(next(&mut tracking).await, DriftSignal::Resync(ResyncCause::Reconnected));
 }
 
 #[tokio::test]
@@ -195,7 +195,7 @@ async fn another_history_behind_the_same_connection_is_noticed() {
     // As after a failover that leaves the connection standing.
     let () = world.run("REPLICAOF 127.0.0.1 1").await;
     let () = world.run("REPLICAOF NO ONE").await;
-    assert_eq!(next(&mut tracking).await, Signal::CheckEverything(Cause::ServerChanged));
+    assert_eq!(next(&mut tracking).await, DriftSignal::Resync(ResyncCause::ServerChanged));
 }
 
 #[tokio::test]
@@ -210,7 +210,7 @@ async fn a_bulk_of_foreign_writes_is_told_whole_or_as_everything() {
     let mut told = std::collections::BTreeSet::new();
     while told.len() < 3000 {
         match next(&mut tracking).await {
-            Signal::Touched(TouchedKey::Config(tenant)) => told.insert(tenant),
+            DriftSignal::Changed(ChangedKey::Config(tenant)) => told.insert(tenant),
             other => panic!("{other:?}"),
         };
     }

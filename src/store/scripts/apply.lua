@@ -1,18 +1,18 @@
--- Publishes and removes tenants: all steps of a call or none.
+-- Publishes and removes tenants: all operations of a call or none.
 --
--- First every step is decided on, against Redis as the earlier steps of the call would leave it; then, if none was
+-- First every operation is decided on, against Redis as the earlier operations of the call would leave it; then, if none was
 -- refused, what differs is written. Nothing differs: nothing is written.
 --
 -- KEYS  1 the epoch   2 the hash of writers to `<number>/<mark>`, what they took last   3 the hash of numbers to the tenants that own
 --       them   4 the set of this cluster's tenants
---       then, so that an ACL that lacks a key is noticed before anything is written: of each step its record, its
+--       then, so that an ACL that lacks a key is noticed before anything is written: of each operation its record, its
 --       config and its numbers' mappings. Records, mappings and sets of other tenants are reached by their names.
--- ARGV  1 the caller's epoch, as `<number>/<mark>`   2 the plan, JSON: {writer, cluster, steps: [step]}   3… one config a step, "" for a removal
---       step  {op="publish", tenant, owner, uid, generation, secret, hash, sha1, dids, known, predecessors = {uid: generation, "" for any}, takeOver}
---             {op="remove", tenant, uid, known, retain}
--- Answer  JSON, empty lists left out: {fenced: true, current?} or {steps: [answer]}, an answer being
---       {is="unchanged"|"recorded"|"notOwned"|"withheld"}, {is="published", adopted, takenOver: [{did?, from}], removed: [did]},
---       {is="removed", keys}, or {is="refused", why, cluster?, uid?, owner?, generation?, dids?, numbers: [{did, tenant}]?}
+-- ARGV  1 the caller's epoch, as `<number>/<mark>`   2 the plan, JSON: {writer, cluster, operations: [operation]}   3… one config a operation, "" for a removal
+--       operation  {op="publish", tenant, owner, uid, generation, secret, hash, sha1, dids, previouslyListed, yieldingOwners = {uid: generation, "" for any}, takeOver}
+--             {op="remove", tenant, uid, previouslyListed, retain}
+-- Answer  JSON, empty lists left out: {fenced: true, current?} or {operations: [answer]}, an answer being
+--       {is="unchanged"|"recorded"|"notOwned"|"aborted"}, {is="published", adopted, takenOver: [{did?, from}], removed: [did]},
+--       {is="removed", keys}, or {is="rejected", why, cluster?, uid?, owner?, generation?, dids?, numbers: [{did, tenant}]?}
 
 local plan = cjson.decode(ARGV[2])
 
@@ -33,10 +33,10 @@ local FIELDS = { 'cluster', 'owner', 'uid', 'generation', 'secret', 'dids', 'has
 local dids_key, tenants_key = KEYS[3], KEYS[4]
 local cluster = plan.cluster
 
--- Redis as it is, each cell read once and when asked for, and as the steps leave it. `false` is "not there".
+-- Redis as it is, each cell read once and when asked for, and as the operations leave it. `false` is "not there".
 local was = { config = {}, mapping = {}, owner = {}, record = {}, member = {} }
 local now = { config = {}, mapping = {}, owner = {}, record = {}, member = {} }
--- Whether the step at hand changes anything, and anything that the runtime reads.
+-- Whether the operation at hand changes anything, and anything that the runtime reads.
 local changed, visibly
 
 local function words(list)
@@ -103,7 +103,7 @@ local function holder(did)
   end
 end
 
--- Takes the number out of the record of the tenant that held it; its config waits for a step of its own.
+-- Takes the number out of the record of the tenant that held it; its config waits for a operation of its own.
 local function take(did, tenant)
   local record, fields, list = get('record', tenant), {}, {}
   for _, name in ipairs(FIELDS) do fields[name] = record[name] end
@@ -136,25 +136,25 @@ local function listed(config)
 end
 
 local function refused(why, answer)
-  answer.is, answer.why = 'refused', why
+  answer.is, answer.why = 'rejected', why
   return answer
 end
 
 -- Whether the owner by this record yields (a resource to itself, where an earlier generation is what counts): not if it was published since that was decided, for it may hold it again.
-local function yields(record, step)
-  local generation = step.predecessors[record.uid]
+local function yields(record, operation)
+  local generation = operation.yieldingOwners[record.uid]
   return generation == '' or generation == record.generation
 end
 
 -- Who holds the tenant id: a refusal, or nothing; notes what is taken over.
-local function tenant_refusal(step, mine, taken)
+local function tenant_refusal(operation, mine, taken)
   if not mine then return nil end
   if mine.cluster ~= cluster then
-    if not step.takeOver then return refused('ownedElsewhere', { cluster = mine.cluster, owner = mine.owner }) end
+    if not operation.takeOver then return refused('ownedElsewhere', { cluster = mine.cluster, owner = mine.owner }) end
     taken[#taken + 1] = { from = mine.owner .. ' of cluster ' .. mine.cluster }
-  elseif mine.uid ~= step.uid then
-    if not yields(mine, step) then return refused('heldBy', { uid = mine.uid, owner = mine.owner }) end
-  elseif tonumber(mine.generation) > tonumber(step.generation) and not yields(mine, step) then
+  elseif mine.uid ~= operation.uid then
+    if not yields(mine, operation) then return refused('heldBy', { uid = mine.uid, owner = mine.owner }) end
+  elseif tonumber(mine.generation) > tonumber(operation.generation) and not yields(mine, operation) then
     return refused('stale', { generation = mine.generation })
   end
 end
@@ -175,26 +175,26 @@ local function note(first, why, by, did, answer)
 end
 
 -- Who holds each number: a refusal, or nothing; notes from which tenant each is taken, and what is taken over.
-local function number_refusal(step, known, from, taken)
+local function number_refusal(operation, known, from, taken)
   local first, in_use = {}, {}
-  for _, did in ipairs(step.dids) do
+  for _, did in ipairs(operation.dids) do
     local tenant, record = holder(did)
-    if tenant and tenant ~= step.tenant then
+    if tenant and tenant ~= operation.tenant then
       from[did] = tenant
       if record.cluster ~= cluster then
-        if step.takeOver then
+        if operation.takeOver then
           taken[#taken + 1] = { did = did, from = record.owner .. ' of cluster ' .. record.cluster }
         else
           note(first, 'ownedElsewhere', record.cluster, did, { cluster = record.cluster, owner = record.owner })
         end
-      elseif record.uid ~= step.uid and not yields(record, step) then
+      elseif record.uid ~= operation.uid and not yields(record, operation) then
         note(first, 'heldBy', record.uid, did, { uid = record.uid, owner = record.owner })
       end
     elseif not tenant then
       -- Mapped to a tenant that has a record, but not this number: broken from outside.
       local mapped = get('mapping', did)
-      if mapped and mapped ~= step.tenant and not known[did] and not get('record', mapped) then
-        if step.takeOver then
+      if mapped and mapped ~= operation.tenant and not known[did] and not get('record', mapped) then
+        if operation.takeOver then
           taken[#taken + 1] = { did = did, from = 'tenant ' .. mapped }
         else
           in_use[#in_use + 1] = { did = did, tenant = mapped }
@@ -208,49 +208,49 @@ local function number_refusal(step, known, from, taken)
       return refused(why, { cluster = noted.cluster, uid = noted.uid, owner = noted.owner, dids = noted.dids })
     end
   end
-  if #in_use > 0 then return refused('numbersInUse', { numbers = in_use }) end
+  if #in_use > 0 then return refused('didsInUse', { numbers = in_use }) end
 end
 
 -- The numbers that the tenant has held until now; a refusal where an older publisher's config lists more.
-local function held_before(step, mine, wanted, known)
+local function held_before(operation, mine, wanted, known)
   if mine then return mine.list end
   local held, orphaned = {}, {}
-  for _, did in ipairs(step.known) do held[#held + 1] = did end
-  for _, did in ipairs(listed(get('config', step.tenant) or '')) do
-    if not wanted[did] and not known[did] and get('mapping', did) == step.tenant and not holder(did) then
+  for _, did in ipairs(operation.previouslyListed) do held[#held + 1] = did end
+  for _, did in ipairs(listed(get('config', operation.tenant) or '')) do
+    if not wanted[did] and not known[did] and get('mapping', did) == operation.tenant and not holder(did) then
       orphaned[#orphaned + 1] = did
       held[#held + 1] = did
     end
   end
-  if #orphaned > 0 and not step.takeOver then return nil, refused('wouldUnmap', { dids = orphaned }) end
+  if #orphaned > 0 and not operation.takeOver then return nil, refused('wouldUnmap', { dids = orphaned }) end
   return held
 end
 
-local function publish(step, config)
-  local tenant, mine = step.tenant, get('record', step.tenant)
-  local wanted, known = words(step.dids), words(step.known)
+local function publish(operation, config)
+  local tenant, mine = operation.tenant, get('record', operation.tenant)
+  local wanted, known = words(operation.dids), words(operation.previouslyListed)
   local from, taken, removed = {}, {}, {}
-  local refusal = tenant_refusal(step, mine, taken) or number_refusal(step, known, from, taken)
+  local refusal = tenant_refusal(operation, mine, taken) or number_refusal(operation, known, from, taken)
   if refusal then return refusal end
   local held
-  held, refusal = held_before(step, mine, wanted, known)
+  held, refusal = held_before(operation, mine, wanted, known)
   if refusal then return refusal end
 
-  local adopted = not mine and #step.known == 0 and get('config', tenant) ~= false
+  local adopted = not mine and #operation.previouslyListed == 0 and get('config', tenant) ~= false
   for _, did in ipairs(held) do
     if not wanted[did] and release(did, tenant) then removed[#removed + 1] = did end
   end
   put('config', tenant, config)
-  for _, did in ipairs(step.dids) do
+  for _, did in ipairs(operation.dids) do
     if from[did] then take(did, from[did]) end
     put('mapping', did, tenant)
     put('owner', did, tenant)
   end
   put('member', tenant, true)
   put('record', tenant, new_record({
-    cluster = cluster, owner = step.owner, uid = step.uid, generation = step.generation,
-    secret = step.secret, hash = step.hash, sha1 = step.sha1,
-  }, step.dids))
+    cluster = cluster, owner = operation.owner, uid = operation.uid, generation = operation.generation,
+    secret = operation.secret, hash = operation.hash, sha1 = operation.sha1,
+  }, operation.dids))
   if not changed then return { is = 'unchanged' } end
   if not visibly and not adopted and #taken == 0 then return { is = 'recorded' } end
   return { is = 'published', adopted = adopted, takenOver = taken, removed = removed }
@@ -264,15 +264,15 @@ local function still_live(tenant)
   return false
 end
 
-local function remove(step)
-  local tenant, mine, keys = step.tenant, get('record', step.tenant), false
-  if mine and (mine.cluster ~= cluster or mine.uid ~= step.uid) then return { is = 'notOwned' } end
-  for _, did in ipairs(mine and mine.list or step.known) do
-    keys = release(did, tenant, step.retain) or keys
+local function remove(operation)
+  local tenant, mine, keys = operation.tenant, get('record', operation.tenant), false
+  if mine and (mine.cluster ~= cluster or mine.uid ~= operation.uid) then return { is = 'notOwned' } end
+  for _, did in ipairs(mine and mine.list or operation.previouslyListed) do
+    keys = release(did, tenant, operation.retain) or keys
   end
   put('record', tenant, false)
   put('member', tenant, false)
-  if not step.retain and (mine or #step.known > 0) and get('config', tenant) and not still_live(tenant) then
+  if not operation.retain and (mine or #operation.previouslyListed > 0) and get('config', tenant) and not still_live(tenant) then
     put('config', tenant, false)
     keys = true
   end
@@ -322,17 +322,17 @@ local function left_out_when_empty(list)
 end
 
 local answers, any_refused = {}, false
-for i, step in ipairs(plan.steps) do
+for i, operation in ipairs(plan.operations) do
   changed, visibly = false, false
-  answers[i] = step.op == 'publish' and publish(step, ARGV[2 + i]) or remove(step)
-  any_refused = any_refused or answers[i].is == 'refused'
+  answers[i] = operation.op == 'publish' and publish(operation, ARGV[2 + i]) or remove(operation)
+  any_refused = any_refused or answers[i].is == 'rejected'
 end
 if not any_refused then write() end
 for i, answer in ipairs(answers) do
   if any_refused and (answer.is == 'published' or answer.is == 'recorded' or answer.is == 'removed') then
-    answers[i] = { is = 'withheld' }
+    answers[i] = { is = 'aborted' }
   elseif answer.is == 'published' then
-    -- A number that another step of the call picked up is not gone.
+    -- A number that another operation of the call picked up is not gone.
     local gone = {}
     for _, did in ipairs(answer.removed) do
       if not now.mapping[did] then gone[#gone + 1] = did end
@@ -340,4 +340,4 @@ for i, answer in ipairs(answers) do
     answer.removed, answer.takenOver = left_out_when_empty(gone), left_out_when_empty(answer.takenOver)
   end
 end
-return cjson.encode({ steps = answers })
+return cjson.encode({ operations = answers })

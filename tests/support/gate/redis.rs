@@ -15,7 +15,10 @@ use super::resp;
 /// The scripts that write; each call of one is a side effect.
 const SCRIPTS: [(&str, &str); 2] = [
     ("apply", include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/store/scripts/apply.lua"))),
-    ("next_epoch", include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/store/scripts/next_epoch.lua"))),
+    (
+        "acquire_epoch",
+        include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/store/scripts/acquire_epoch.lua")),
+    ),
 ];
 
 /// A gate in front of a Redis; ends on drop.

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
-use runtime_operator::store::{Applied, Step, StoreError, WriteError};
+use runtime_operator::store::{Applied, Operation, StoreError, WriteError};
 
 use crate::fixture::*;
 
@@ -148,7 +148,7 @@ async fn call(world: &World, model: &mut Model, call: &Call) -> Result<(), TestC
         Call::Remove { tenant: name, retain } => {
             let removal = tenant(name, &[]);
             let removal = if *retain { removal.retained() } else { removal.removal() };
-            return by_the_controller(world, model, Step::Remove(removal)).await;
+            return by_the_controller(world, model, Operation::Remove(removal)).await;
         }
         Call::Break { number, to } => {
             let key = format!("tenantmap:did:{number}");
@@ -165,11 +165,15 @@ async fn call(world: &World, model: &mut Model, call: &Call) -> Result<(), TestC
     Ok(())
 }
 
-/// The controller's own steps are held to their promises elsewhere; here they are what is between the single writes.
-async fn by_the_controller(world: &World, model: &mut Model, step: Step) -> Result<(), TestCaseError> {
-    let applied = world.one(step).await;
+/// The controller's own operations are held to their promises elsewhere; here they are what is between the single writes.
+async fn by_the_controller(
+    world: &World,
+    model: &mut Model,
+    operation: Operation,
+) -> Result<(), TestCaseError> {
+    let applied = world.one(operation).await;
     let after = Model::read(world).await;
-    if matches!(applied, Applied::Refused(_) | Applied::Unchanged | Applied::NotOwned) {
+    if matches!(applied, Applied::Rejected(_) | Applied::Unchanged | Applied::NotOwned) {
         prop_assert_eq!(&*model, &after, "{:?} and yet something was written", applied);
     }
     *model = after;
@@ -201,11 +205,11 @@ fn any_sequence_of_calls_is_as_with_the_old_publisher_but_for_what_resources_hol
                 world.restore_epoch().await;
                 let mut model = Model::default();
                 let mut broken = Vec::new();
-                for step in &calls {
-                    if let Call::Break { number, .. } = step {
+                for operation in &calls {
+                    if let Call::Break { number, .. } = operation {
                         broken.push(*number);
                     }
-                    call(&world, &mut model, step).await?;
+                    call(&world, &mut model, operation).await?;
                     managed_numbers_are_served(&world, &broken).await?;
                 }
                 Ok(())

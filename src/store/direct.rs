@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use redis::{Cmd, Value};
 use secrecy::{ExposeSecret, SecretSlice};
 
-use super::{DIDS_KEY, EPOCH_KEY, Store, StoreError, record_key, script, unexpected_answer};
+use super::{DIDS_KEY, EPOCH_KEY, Store, StoreError, record_key, script, unexpected_reply};
 use crate::contract::{Did, TenantId, config_key, did_key};
 
 /// Why a single write was not made.
@@ -28,7 +28,7 @@ pub enum WriteError {
     Store(#[from] StoreError),
 }
 
-/// Each is one atomic step with the question who holds it, and needs no epoch: any replica may make it.
+/// Each is one atomic operation with the question who holds it, and needs no epoch: any replica may make it.
 impl Store {
     /// Stores the bytes as the tenant's config, and nothing else. That they are a config is the caller's to know.
     pub async fn put_config(&self, tenant: &TenantId, config: &SecretSlice<u8>) -> Result<(), WriteError> {
@@ -43,7 +43,7 @@ impl Store {
         call.arg("map").arg(did.as_str()).arg(tenant.as_str());
         match self.write(call).await?.as_slice() {
             [Value::Int(has_config)] => Ok(*has_config == 1),
-            _ => Err(unexpected_answer().into()),
+            _ => Err(unexpected_reply().into()),
         }
     }
 
@@ -56,7 +56,7 @@ impl Store {
         match self.write(call).await?.as_slice() {
             [] => Ok(None),
             [Value::BulkString(tenant)] => Ok(Some(String::from_utf8_lossy(tenant).into_owned())),
-            _ => Err(unexpected_answer().into()),
+            _ => Err(unexpected_reply().into()),
         }
     }
 
@@ -70,10 +70,10 @@ impl Store {
 
     /// What a script answers after 'done'; nothing after 'unmapped'.
     async fn write(&self, call: Cmd) -> Result<Vec<Value>, WriteError> {
-        let answer = self.run(&script::IMPERATIVE, &[call]).await?.into_iter().next();
-        let Some(Value::Array(mut answer)) = answer else { return Err(unexpected_answer().into()) };
+        let answer = self.run(&script::DIRECT, &[call]).await?.into_iter().next();
+        let Some(Value::Array(mut answer)) = answer else { return Err(unexpected_reply().into()) };
         if answer.is_empty() {
-            return Err(unexpected_answer().into());
+            return Err(unexpected_reply().into());
         }
         let first = answer.remove(0);
         let owner = || match answer.first() {
@@ -85,16 +85,16 @@ impl Store {
                 b"done" | b"unmapped" => Ok(answer),
                 b"tenantManaged" => Err(WriteError::TenantManaged { owner: owner() }),
                 b"didManaged" => Err(WriteError::DidManaged { owner: owner() }),
-                _ => Err(unexpected_answer().into()),
+                _ => Err(unexpected_reply().into()),
             },
-            _ => Err(unexpected_answer().into()),
+            _ => Err(unexpected_reply().into()),
         }
     }
 }
 
 /// The keys are given so that an ACL that lacks one is noticed before anything is written.
 fn call(keys: &[String]) -> Cmd {
-    let mut call = script::call(&script::IMPERATIVE);
+    let mut call = script::call(&script::DIRECT);
     call.arg(keys.len() + 1).arg(DIDS_KEY).arg(keys);
     call
 }
