@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use proptest::prelude::*;
 use proptest::sample::subsequence;
 use runtime_operator::contract::{Did, TenantId};
-use runtime_operator::domain::claims::{Claim, Claims, Holdings, Live, Standing};
+use runtime_operator::domain::claims::{Claim, Claims, Eligibility, Holdings, Published};
 use runtime_operator::domain::{ResourceName, Uid};
 
 /// One event.
@@ -42,14 +42,14 @@ fn numbers() -> impl Strategy<Value = Vec<Did>> {
 }
 
 fn claim() -> impl Strategy<Value = Claim> {
-    let standing = prop_oneof![
-        6 => Just(Standing::Active),
-        1 => Just(Standing::Suspended),
-        1 => Just(Standing::Invalid),
-        1 => Just(Standing::Unreadable),
+    let eligibility = prop_oneof![
+        6 => Just(Eligibility::Active),
+        1 => Just(Eligibility::Suspended),
+        1 => Just(Eligibility::Invalid),
+        1 => Just(Eligibility::Unreadable),
     ];
-    (0..RESOURCES, numbers(), standing, prop_oneof![3 => Just(Vec::new()), 1 => numbers()]).prop_map(
-        |(which, dids, standing, told)| Claim {
+    (0..RESOURCES, numbers(), eligibility, prop_oneof![3 => Just(Vec::new()), 1 => numbers()]).prop_map(
+        |(which, dids, eligibility, status_dids)| Claim {
             uid: uid(which),
             name: ResourceName::new("ns", &format!("r{which}")),
             // Two are of one age: the uid decides.
@@ -57,8 +57,8 @@ fn claim() -> impl Strategy<Value = Claim> {
             // A resource keeps its tenant id for life; two share one, twice.
             tenant: tenant(which % 3),
             dids,
-            standing,
-            told,
+            eligibility,
+            status_dids,
         },
     )
 }
@@ -84,15 +84,15 @@ impl World {
         match event {
             Event::See(claim) => {
                 self.seen.insert(claim.uid.clone(), claim.clone());
-                let mut touched = self.claims.upsert(claim.clone());
-                touched.insert(claim.uid.clone());
-                touched
+                let mut affected = self.claims.upsert(claim.clone());
+                affected.insert(claim.uid.clone());
+                affected
             }
             Event::Go(which) => {
                 self.seen.remove(&uid(*which));
-                let mut touched = self.claims.remove(&uid(*which));
-                touched.insert(uid(*which));
-                touched
+                let mut affected = self.claims.remove(&uid(*which));
+                affected.insert(uid(*which));
+                affected
             }
             Event::Publish(which) => {
                 let Some(claim) = self.seen.get(&uid(*which)) else { return BTreeSet::new() };
@@ -100,15 +100,15 @@ impl World {
                     return BTreeSet::new();
                 }
                 let dids = self.claims.holdings(&claim.uid).unwrap().dids;
-                let live = Live { tenant: claim.tenant.clone(), dids };
-                let mut touched = self.claims.set_live(&uid(*which), Some(live));
-                touched.insert(uid(*which));
-                touched
+                let live = Published { tenant: claim.tenant.clone(), dids };
+                let mut affected = self.claims.set_published(&uid(*which), Some(live));
+                affected.insert(uid(*which));
+                affected
             }
             Event::Lose(which) => {
-                let mut touched = self.claims.set_live(&uid(*which), None);
-                touched.insert(uid(*which));
-                touched
+                let mut affected = self.claims.set_published(&uid(*which), None);
+                affected.insert(uid(*which));
+                affected
             }
         }
     }
@@ -119,7 +119,7 @@ impl World {
             claims.upsert(claim.clone());
         }
         for which in 0..RESOURCES {
-            claims.set_live(&uid(which), self.claims.live(&uid(which)).cloned());
+            claims.set_published(&uid(which), self.claims.published(&uid(which)).cloned());
         }
         claims
     }
@@ -132,7 +132,7 @@ fn facts(claims: &Claims) -> Facts {
     (0..RESOURCES)
         .map(|which| {
             let uid = uid(which);
-            (claims.holdings(&uid), claims.predecessors(&uid), claims.successors(&uid))
+            (claims.holdings(&uid), claims.yielding_owners(&uid), claims.taking_owners(&uid))
         })
         .collect()
 }
@@ -154,11 +154,11 @@ proptest! {
         let mut world = World::default();
         for event in &events {
             let before = facts(&world.claims);
-            let touched = world.take(event);
+            let affected = world.take(event);
             let after = facts(&world.claims);
             for which in 0..RESOURCES {
                 let (was, is) = (&before[which].0, &after[which].0);
-                prop_assert!(was == is || touched.contains(&uid(which)), "{event:?}: {which} was {was:?} and is {is:?}");
+                prop_assert!(was == is || affected.contains(&uid(which)), "{event:?}: {which} was {was:?} and is {is:?}");
             }
         }
     }
@@ -167,8 +167,8 @@ proptest! {
     fn a_live_number_stays_for_as_long_as_it_is_claimed(events in prop::collection::vec(event(), 1..40)) {
         let mut world = World::default();
         for event in &events {
-            let live: Vec<(Uid, Live)> =
-                (0..RESOURCES).filter_map(|which| Some((uid(which), world.claims.live(&uid(which))?.clone()))).collect();
+            let live: Vec<(Uid, Published)> =
+                (0..RESOURCES).filter_map(|which| Some((uid(which), world.claims.published(&uid(which))?.clone()))).collect();
             let held: Vec<(Uid, Did)> = live
                 .iter()
                 .flat_map(|(uid, live)| live.dids.iter().map(|did| (uid.clone(), did.clone())))
@@ -193,11 +193,11 @@ proptest! {
         for event in &events {
             world.take(event);
         }
-        let order = world.claims.handover(&uid(which));
+        let order = world.claims.publish_order(&uid(which));
         prop_assert!(order.last().unwrap().contains(&uid(which)));
         let place = |uid: &Uid| order.iter().position(|step| step.contains(uid)).unwrap();
         for giver in order.iter().flatten() {
-            for taker in world.claims.successors(giver) {
+            for taker in world.claims.taking_owners(giver) {
                 prop_assert!(place(&taker) <= place(giver), "{giver} is before {taker}");
             }
         }

@@ -67,7 +67,7 @@ fn holds_for_a_config(text: &[u8]) {
             assert!(!config.without_secret().contains_key("webhookSecret"));
         }
         Err(ParseConfigError::Invalid(invalid)) => {
-            assert!(invalid.faults.iter().all(|fault| fault.must.starts_with("must ")));
+            assert!(invalid.violations.iter().all(|violation| violation.rule.starts_with("must ")));
             assert!(read_json(text).is_ok());
         }
         Err(ParseConfigError::NotJson(_)) => assert!(read_json(text).is_err()),

@@ -5,7 +5,7 @@ use warp::http::header::{self, HeaderValue};
 use warp::http::{Response, StatusCode};
 
 use crate::contract::routes::ErrorCode;
-use crate::contract::{Fault, InvalidConfig};
+use crate::contract::{InvalidConfig, Violation};
 use crate::store::WriteError;
 
 /// A status and a JSON text, which may hold a secret.
@@ -26,8 +26,11 @@ pub(super) struct Refusal {
 impl Refusal {
     /// With the members of an [`InvalidConfig`].
     pub(super) fn invalid_config(invalid: &InvalidConfig) -> Self {
-        let details: Vec<Value> =
-            invalid.faults.iter().map(|Fault { path, must }| json!({ "path": path, "must": must })).collect();
+        let details: Vec<Value> = invalid
+            .violations
+            .iter()
+            .map(|Violation { path, rule }| json!({ "path": path, "must": rule }))
+            .collect();
         let refusal = Self::from(ErrorCode::InvalidRuntimeConfig).with("details", details.into());
         if invalid.omitted == 0 { refusal } else { refusal.with("omitted", invalid.omitted.into()) }
     }

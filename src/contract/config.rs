@@ -7,10 +7,10 @@ use serde::Serializer;
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
-use super::fault::{Fault, InvalidConfig};
 use super::json::{self, MAX_DEPTH, NotJson};
 use super::rule::Check;
 use super::schema::{SECRET, TENANT, WEBHOOK_SECRET, WEBHOOK_SECRET_REF};
+use super::violation::{InvalidConfig, Violation};
 use super::{Did, TenantId};
 
 /// What `tenantcfg:<tenantId>` holds (contract v1): a JSON object in which every rule of the contract holds.
@@ -47,22 +47,22 @@ impl RuntimeTenantConfig {
         if let Value::Object(document) = json::read(text.as_ref())? {
             return Ok(Self::from_document(document)?);
         }
-        let fault = Fault { path: String::new(), must: "must be an object".to_owned() };
-        Err(InvalidConfig { faults: vec![fault], omitted: 0 }.into())
+        let violation = Violation { path: String::new(), rule: "must be an object".to_owned() };
+        Err(InvalidConfig { violations: vec![violation], omitted: 0 }.into())
     }
 
     /// Checks a document that is already in memory, and says everything that is wrong with it at once.
     ///
-    /// Numbers in `dids` are taken as they stand: one with white space in it is a fault.
+    /// Numbers in `dids` are taken as they stand: one with white space in it is a violation.
     pub fn from_document(document: Map<String, Value>) -> Result<Self, InvalidConfig> {
         let mut check = Check::default();
         check.members(&document, TENANT);
         if !document.contains_key(WEBHOOK_SECRET_REF) && !document.contains_key(WEBHOOK_SECRET) {
-            check.note_at(WEBHOOK_SECRET_REF, format!("must be given, or {WEBHOOK_SECRET} must be"));
+            check.violation_at(WEBHOOK_SECRET_REF, format!("must be given, or {WEBHOOK_SECRET} must be"));
         }
         for (name, value) in &document {
             if json::is_deeper_than(MAX_DEPTH - 1, value) {
-                check.note_at(name, format!("must nest at most {} levels deep", MAX_DEPTH - 1));
+                check.violation_at(name, format!("must nest at most {} levels deep", MAX_DEPTH - 1));
             }
         }
 
@@ -72,7 +72,7 @@ impl RuntimeTenantConfig {
             dids.filter_map(Value::as_str).filter_map(|number| Did::parse_exact(number).ok()).collect();
         let invalid = check.finish();
         match tenant_id {
-            Some(Ok(tenant_id)) if invalid.faults.is_empty() => Ok(Self { tenant_id, dids, document }),
+            Some(Ok(tenant_id)) if invalid.violations.is_empty() => Ok(Self { tenant_id, dids, document }),
             _ => Err(invalid),
         }
     }
@@ -88,7 +88,7 @@ impl RuntimeTenantConfig {
         let mut check = Check::default();
         check.members(&document, SECRET);
         let invalid = check.finish();
-        if invalid.faults.is_empty() { Ok(Self { tenant_id, dids, document }) } else { Err(invalid) }
+        if invalid.violations.is_empty() { Ok(Self { tenant_id, dids, document }) } else { Err(invalid) }
     }
 
     /// Whose config it is.

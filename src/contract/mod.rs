@@ -3,7 +3,6 @@
 
 mod config;
 mod e164;
-mod fault;
 mod json;
 mod json_schema;
 mod keys;
@@ -11,10 +10,10 @@ mod report;
 pub mod routes;
 mod rule;
 mod schema;
+mod violation;
 
 pub use config::{ParseConfigError, RuntimeTenantConfig};
 pub use e164::{Did, DidError, is_white_space, trim};
-pub use fault::{Fault, InvalidConfig, MAX_FAULTS};
 pub use json::{MAX_DEPTH, NotJson, read as read_json};
 pub use json_schema::{config_members_schema, config_schema, did_schema};
 pub use keys::{CONFIG_PREFIX, DID_PREFIX, TenantId, TenantIdError, config_key, did_key};
@@ -23,3 +22,4 @@ pub use schema::{
     CONTRACT_VERSION, KNOWN_MEMBERS, SttMode, TtsMode, WEBHOOK_SECRET, WEBHOOK_SECRET_REF, stt_members,
     tts_members,
 };
+pub use violation::{InvalidConfig, MAX_VIOLATIONS, Violation};

@@ -5,7 +5,7 @@ use std::fmt::Write;
 
 use serde_json::{Map, Number, Value};
 
-use super::fault::{Fault, InvalidConfig, MAX_FAULTS};
+use super::violation::{InvalidConfig, MAX_VIOLATIONS, Violation};
 use super::{Did, is_white_space};
 
 /// JavaScript's `Number.MAX_SAFE_INTEGER`: beyond it the runtime can't tell neighbouring integers apart.
@@ -127,7 +127,7 @@ impl fmt::Display for Count {
 #[derive(Debug, Default)]
 pub(super) struct Check {
     path: String,
-    faults: Vec<Fault>,
+    violations: Vec<Violation>,
     omitted: usize,
 }
 
@@ -144,14 +144,14 @@ impl Check {
     }
 
     /// Notes that something must hold at `name`, a member of where the walk is.
-    pub(super) fn note_at(&mut self, name: &str, must: impl Into<String>) {
-        self.in_member(name, |check| check.note(must));
+    pub(super) fn violation_at(&mut self, name: &str, rule: impl Into<String>) {
+        self.in_member(name, |check| check.violation(rule));
     }
 
-    /// What was found; no faults when all rules hold.
+    /// What was found; no violations when all rules hold.
     pub(super) fn finish(self) -> InvalidConfig {
-        let Self { faults, omitted, .. } = self;
-        InvalidConfig { faults, omitted }
+        let Self { violations, omitted, .. } = self;
+        InvalidConfig { violations, omitted }
     }
 
     fn value(&mut self, value: &Value, rule: &'static Rule) {
@@ -172,7 +172,7 @@ impl Check {
             (Rule::Object(members), Value::Object(object)) => self.members(object, members),
             (Rule::ByMode(variants), Value::Object(object)) => self.by_mode(object, variants),
             (Rule::Integer { max: MAX_SAFE_INTEGER, .. }, Value::Number(number)) if is_huge(number) => {
-                self.note(format!("must be at most {MAX_SAFE_INTEGER}"));
+                self.violation(format!("must be at most {MAX_SAFE_INTEGER}"));
             }
             _ if holds(rule, value) => {}
             _ => self.must_be(rule),
@@ -186,21 +186,21 @@ impl Check {
             self.members(object, variant.members);
         } else {
             let must = if mode.is_some() { "must be" } else { "must be given, and be" };
-            self.note_at(MODE, format!("{must} {}", Modes(variants)));
+            self.violation_at(MODE, format!("{must} {}", Modes(variants)));
         }
     }
 
     fn must_be(&mut self, rule: &Rule) {
-        self.note(format!("must be {rule}"));
+        self.violation(format!("must be {rule}"));
     }
 
     fn missing(&mut self, rule: &Rule) {
-        self.note(format!("must be given, and be {rule}"));
+        self.violation(format!("must be given, and be {rule}"));
     }
 
-    fn note(&mut self, must: impl Into<String>) {
-        if self.faults.len() < MAX_FAULTS {
-            self.faults.push(Fault { path: self.path.clone(), must: must.into() });
+    fn violation(&mut self, rule: impl Into<String>) {
+        if self.violations.len() < MAX_VIOLATIONS {
+            self.violations.push(Violation { path: self.path.clone(), rule: rule.into() });
         } else {
             self.omitted += 1;
         }

@@ -43,7 +43,7 @@ pub async fn run(ctx: &Context, pace: &Pace) {
 
 /// Who is live under which tenant id.
 fn owners(state: &State) -> HashMap<TenantId, Uid> {
-    let live = state.entries().filter_map(|(uid, _)| Some((uid, state.claims.live(uid)?)));
+    let live = state.entries().filter_map(|(uid, _)| Some((uid, state.claims.published(uid)?)));
     live.chain(state.claims.orphans()).map(|(uid, live)| (live.tenant.clone(), uid.clone())).collect()
 }
 
@@ -69,7 +69,7 @@ impl Audit<'_> {
             state
                 .entries()
                 .map(|(uid, _)| uid)
-                .filter(|uid| state.claims.live(uid).is_none())
+                .filter(|uid| state.claims.published(uid).is_none())
                 .cloned()
                 .collect()
         };
@@ -108,13 +108,13 @@ impl Audit<'_> {
 
     fn is_as_known(&self, state: &State, uid: &Uid, found: &Inspection) -> bool {
         let Some(record) = &found.record else { return false };
-        let (live, fingerprint) = State::of_record(record);
-        let recorded = state.entry(uid).is_none_or(|entry| entry.record.as_ref() == Some(&fingerprint));
+        let (live, published_version) = State::of_record(record);
+        let recorded = state.entry(uid).is_none_or(|entry| entry.record.as_ref() == Some(&published_version));
         found.intact
             && recorded
             && record.cluster == self.ctx.cluster
             && record.owner.uid == *uid
-            && state.claims.live(uid) == Some(&live)
+            && state.claims.published(uid) == Some(&live)
     }
 
     /// Takes note of records that nobody here wrote since everything was read. While they are read nobody writes: a
@@ -128,7 +128,7 @@ impl Audit<'_> {
             let Some(record) = found.record else { continue };
             let uid = &record.owner.uid;
             let ours = record.cluster == self.ctx.cluster && self.ctx.watches(&record.owner.namespace);
-            if !ours || self.ctx.state().claims.live(uid).is_some() {
+            if !ours || self.ctx.state().claims.published(uid).is_some() {
                 continue;
             }
             info!(%uid, tenant_id = %record.tenant, "the audit found a record that was not known");

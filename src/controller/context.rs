@@ -16,7 +16,7 @@ use super::rush::Rush;
 use super::secrets::Version;
 use super::state::State;
 use super::tenant::{Tenant, Tenants};
-use crate::domain::claims::Touched;
+use crate::domain::claims::Affected;
 use crate::domain::{ClusterId, Epoch, ResourceName, Uid};
 use crate::leader::Leader;
 use crate::store::{Store, StoreError};
@@ -116,7 +116,7 @@ impl Context {
     }
 
     /// Has those looked at whom a change of the index concerns, but for `but`.
-    pub fn look_at_touched(&self, touched: &Touched, but: &[Uid]) {
+    pub fn look_at_touched(&self, touched: &Affected, but: &[Uid]) {
         self.look_at(touched.iter().filter(|uid| !but.contains(uid)));
     }
 

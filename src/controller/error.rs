@@ -15,7 +15,7 @@ pub const ERRORS: [&str; StoreError::REASONS.len() + 5] = {
     all
 };
 
-/// What could not be done. What can't succeed before somebody changes something is no error but a verdict.
+/// What could not be done. What can't succeed before somebody changes something is no error but a assessment.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// This replica does not write: another leads, or it is about to begin. When it begins, everything is looked at.

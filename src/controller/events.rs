@@ -21,7 +21,7 @@ use tracing::debug;
 
 use super::context::Context;
 use super::state::Note;
-use crate::domain::status::bounded;
+use crate::domain::status::truncate_message;
 use crate::domain::{ResourceName, Uid};
 
 /// Who says so, whichever replica it is.
@@ -131,7 +131,7 @@ impl Events {
                 namespace: Some(about.name.namespace.to_string()),
                 ..ObjectMeta::default()
             },
-            note: Some(bounded(note.message.clone(), LONGEST_NOTE)),
+            note: Some(truncate_message(note.message.clone(), LONGEST_NOTE)),
             reason: Some(note.reason.to_owned()),
             regarding: Some(about.into()),
             reporting_controller: Some(CONTROLLER.to_owned()),

@@ -86,7 +86,7 @@ fn orphans(ctx: &Context) -> (HashSet<Uid>, usize) {
     // One that is being deleted claims nothing any more, and is no orphan.
     let gone = |uid: &Uid| state.entry(uid).is_none_or(|entry| entry.gone);
     let orphans = state.claims.orphans().map(|(uid, _)| uid).filter(|uid| gone(uid)).cloned().collect();
-    (orphans, state.claims.records())
+    (orphans, state.claims.record_count())
 }
 
 fn are_too_many(orphans: usize, records: usize) -> bool {

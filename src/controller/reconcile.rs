@@ -14,12 +14,12 @@ use super::error::Error;
 use super::kept::KeptStatus;
 use super::prepare::{Prepared, Todo, prepare};
 use super::secrets::Version;
-use super::state::{Fingerprint, Note, Outcome, Passed, State};
+use super::state::{Note, Outcome, Passed, PublishedVersion, State};
 use super::tenant::Tenant;
 use super::turns::Action;
 use crate::contract::Did;
-use crate::domain::plan::Findings;
-use crate::domain::verdict::{Blocker, Holder, Lacking, numbers};
+use crate::domain::assessment::{Holder, NotPublished, UnavailableDid, plural_dids};
+use crate::domain::plan::Rejections;
 use crate::domain::{Epoch, ResourceName, Uid};
 use crate::store::{Applied, Conflict, Operation, StoreError};
 use crate::telemetry::{Queue, TRACES};
@@ -78,7 +78,7 @@ enum Order {
 
 async fn in_order(ctx: &Context, epoch: Epoch, uid: &Uid) -> Result<Order, Error> {
     let mut passed = Passed::default();
-    let alone = ctx.state().claims.handover(uid);
+    let alone = ctx.state().claims.publish_order(uid);
     if let [members] = &alone[..]
         && members.len() == 1
     {
@@ -86,7 +86,7 @@ async fn in_order(ctx: &Context, epoch: Epoch, uid: &Uid) -> Result<Order, Error
         return together(ctx, epoch, members, &mut passed).await;
     }
     let _exclusive = ctx.steps.write().await;
-    let order = ctx.state().claims.handover(uid);
+    let order = ctx.state().claims.publish_order(uid);
     for members in order {
         debug!(?members, "published in one step, since numbers move between them");
         if let Order::Changed = together(ctx, epoch, &members, &mut passed).await? {
@@ -133,13 +133,13 @@ fn succeed(ctx: &Context, uid: &Uid) -> bool {
     let Some(entry) = state.entry_mut(uid) else { return false };
     entry.failures = 0;
     entry.waits = None;
-    let Some(verdict) = entry.verdict() else { return false };
+    let Some(assessment) = entry.assessment() else { return false };
     let held_outside = |holder: &Holder| !matches!(holder, Holder::Resource(_));
-    verdict.lacking.iter().any(|lacking| held_outside(&lacking.holder))
-        || match &verdict.blocker {
-            Some(Blocker::Tenant(holder)) => held_outside(holder),
-            Some(Blocker::WouldUnmap(_)) => true,
-            Some(Blocker::Secret(fault)) => !fault.is_absence(),
+    assessment.unavailable.iter().any(|unavailable| held_outside(&unavailable.holder))
+        || match &assessment.not_published {
+            Some(NotPublished::Tenant(holder)) => held_outside(holder),
+            Some(NotPublished::WouldUnmap(_)) => true,
+            Some(NotPublished::Secret(fault)) => !fault.is_absence(),
             _ => false,
         }
 }
@@ -181,7 +181,7 @@ fn fail(ctx: &Context, tenant: &Tenant, error: &Error) -> u32 {
 
 /// Whether its spec or its Secret is another than what is recorded as published. Nobody has to wait who is to be left as
 /// he is.
-fn is_to_change(tenant: &Tenant, record: Option<&Fingerprint>, secret: Option<Version>) -> bool {
+fn is_to_change(tenant: &Tenant, record: Option<&PublishedVersion>, secret: Option<Version>) -> bool {
     match record {
         Some(record) => {
             record.generation != tenant.generation() || secret.is_some_and(|secret| secret != record.secret)
@@ -197,7 +197,7 @@ fn told_of(tenant: &Tenant) -> i64 {
 
 fn force(ctx: &Context, uid: &Uid, why: &str) {
     let mut state = ctx.state();
-    state.conclude(uid, Some(Outcome::Released));
+    state.conclude(uid, Some(Outcome::FinalizerRemovable));
     if let Some(entry) = state.entry_mut(uid) {
         entry.notes.push(Note::warning("ForceDeleted", format!("let go with its keys left in Redis: {why}")));
     }
@@ -206,13 +206,13 @@ fn force(ctx: &Context, uid: &Uid, why: &str) {
 /// Publishes these in one step, or none of them while one is refused. Those who take something from them have `passed`;
 /// if another one takes something by now, nothing is done.
 async fn together(ctx: &Context, epoch: Epoch, members: &[Uid], passed: &mut Passed) -> Result<Order, Error> {
-    let mut findings: HashMap<Uid, Findings> = HashMap::new();
+    let mut rejections: HashMap<Uid, Rejections> = HashMap::new();
     for _ in 0..ATTEMPTS {
         let Some(views) = ctx.state().views(members, passed) else { return Ok(Order::Changed) };
-        let nothing = Findings::default();
+        let nothing = Rejections::default();
         let looks = members.iter().zip(views).map(|(uid, view)| {
             let span = trace_span!(target: TRACES, "compile", %uid);
-            prepare(ctx, uid, view, findings.get(uid).unwrap_or(&nothing)).instrument(span)
+            prepare(ctx, uid, view, rejections.get(uid).unwrap_or(&nothing)).instrument(span)
         });
         let mut todos: Vec<(&Uid, Box<Todo>)> = Vec::new();
         let mut settled: Vec<(&Uid, Outcome)> = Vec::new();
@@ -240,11 +240,11 @@ async fn together(ctx: &Context, epoch: Epoch, members: &[Uid], passed: &mut Pas
         for ((uid, todo), applied) in todos.iter().zip(applied) {
             if let Applied::Rejected(refusal) = applied {
                 debug!(%uid, ?refusal, "refused");
-                let findings = findings.entry((*uid).clone()).or_default();
+                let rejections = rejections.entry((*uid).clone()).or_default();
                 if let Operation::Publish(publication) = &todo.step {
-                    findings.of_generation(publication.generation);
+                    rejections.reset_for_generation(publication.generation);
                 }
-                learn(ctx, uid, refusal, findings).await?;
+                learn(ctx, uid, refusal, rejections).await?;
             }
         }
     }
@@ -252,7 +252,7 @@ async fn together(ctx: &Context, epoch: Epoch, members: &[Uid], passed: &mut Pas
 }
 
 /// What Redis knew better when `uid` was to be published.
-async fn learn(ctx: &Context, uid: &Uid, refusal: Conflict, findings: &mut Findings) -> Result<(), Error> {
+async fn learn(ctx: &Context, uid: &Uid, refusal: Conflict, rejections: &mut Rejections) -> Result<(), Error> {
     match refusal {
         Conflict::OwnedElsewhere { cluster, owner, dids } => {
             if dids.is_empty() {
@@ -261,28 +261,31 @@ async fn learn(ctx: &Context, uid: &Uid, refusal: Conflict, findings: &mut Findi
                 ctx.look_at_touched(&touched, std::slice::from_ref(uid));
             }
             let holder = Holder::Elsewhere { cluster: cluster.to_string(), owner };
-            findings.lost(holder, dids);
+            rejections.add(holder, dids);
         }
         Conflict::DidsInUse(numbers) => {
-            let lacking =
-                numbers.into_iter().map(|(did, tenant)| Lacking { did, holder: Holder::Unmanaged(tenant) });
-            findings.lacking.extend(lacking);
+            let unavailable = numbers
+                .into_iter()
+                .map(|(did, tenant)| UnavailableDid { did, holder: Holder::Unmanaged(tenant) });
+            rejections.unavailable.extend(unavailable);
         }
-        Conflict::WouldUnmap(dids) => findings.blocker = Some(Blocker::WouldUnmap(dids)),
-        Conflict::HeldBy { uid, owner, dids } => return learn_holder(ctx, uid, &owner, dids, findings).await,
-        Conflict::Stale { .. } => return learn_newest(ctx, uid, findings).await,
+        Conflict::WouldUnmap(dids) => rejections.not_published = Some(NotPublished::WouldUnmap(dids)),
+        Conflict::HeldBy { uid, owner, dids } => {
+            return learn_holder(ctx, uid, &owner, dids, rejections).await;
+        }
+        Conflict::Stale { .. } => return learn_newest(ctx, uid, rejections).await,
     }
     Ok(())
 }
 
 /// The record is of a later generation. Either the watch is behind, or another leader was ahead: the newer version of
 /// the resource is on its way. Or there is none: the store was restored from before it, and what it says now counts.
-async fn learn_newest(ctx: &Context, uid: &Uid, findings: &mut Findings) -> Result<(), Error> {
+async fn learn_newest(ctx: &Context, uid: &Uid, rejections: &mut Rejections) -> Result<(), Error> {
     let name = ctx.state().entry(uid).map(|entry| entry.name.clone()).ok_or(Error::Unsettled)?;
-    if !ask::is_current(ctx, uid, &name, findings.generation).await? {
+    if !ask::is_current(ctx, uid, &name, rejections.generation).await? {
         return Err(Error::Unsettled);
     }
-    findings.predecessors.insert(uid.clone());
+    rejections.yielding_owners.insert(uid.clone());
     Ok(())
 }
 
@@ -292,7 +295,7 @@ async fn learn_holder(
     uid: Uid,
     owner: &str,
     dids: Vec<Did>,
-    findings: &mut Findings,
+    rejections: &mut Rejections,
 ) -> Result<(), Error> {
     let (namespace, name) = owner.split_once('/').unwrap_or_default();
     let tenant = ctx.state().claims.get(&uid).map(|claim| claim.tenant.clone());
@@ -306,12 +309,12 @@ async fn learn_holder(
         }
         // Another operator's, of the same cluster, which watches other namespaces.
         None if !ctx.watches(namespace) => {
-            findings.lost(Holder::Resource(ResourceName::new(namespace, name)), dids);
+            rejections.add(Holder::Resource(ResourceName::new(namespace, name)), dids);
         }
         // No such resource is left, or it is on its way out: its record yields.
         None => {
             ask::owner_is_gone(ctx, &uid, &ResourceName::new(namespace, name)).await?;
-            findings.predecessors.insert(uid);
+            rejections.yielding_owners.insert(uid);
         }
     }
     Ok(())
@@ -388,10 +391,10 @@ fn notes(todo: &Todo, applied: &Applied) -> Vec<Note> {
             }
             let message = match (todo.rotation, removed.is_empty()) {
                 (true, _) => "the webhook secret's new version is live".to_owned(),
-                (false, true) => format!("{} live", numbers(publication.dids.len())),
+                (false, true) => format!("{} live", plural_dids(publication.dids.len())),
                 (false, false) => {
                     let gone: Vec<&str> = removed.iter().map(Did::as_str).collect();
-                    format!("{} live; unmapped {}", numbers(publication.dids.len()), gone.join(", "))
+                    format!("{} live; unmapped {}", plural_dids(publication.dids.len()), gone.join(", "))
                 }
             };
             let reason = if todo.rotation { "SecretRotated" } else { "Published" };

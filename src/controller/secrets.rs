@@ -14,7 +14,7 @@ use secrecy::SecretString;
 use serde::{Deserialize, Deserializer};
 use tokio::time::timeout;
 
-use crate::domain::verdict::{SecretFault, SecretFaultKind};
+use crate::domain::assessment::{SecretFault, SecretFaultKind};
 use crate::domain::{ResourceName, Uid};
 
 /// How long the API server may take to answer from its own memory; it waits for 3 s until it has come so far.

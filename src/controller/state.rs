@@ -11,11 +11,11 @@ use super::secrets::{SecretIndex, SecretKey, Version};
 use super::tenant::Tenant;
 use crate::api::RuntimeTenantSpec;
 use crate::contract::{Did, TenantId};
-use crate::domain::claims::{Claim, Claims, Live, Standing, Touched};
+use crate::domain::assessment::{Assessment, PublishedConfig};
+use crate::domain::claims::{Affected, Claim, Claims, Eligibility, Published};
 use crate::domain::compile::Claimed;
-use crate::domain::plan::View;
-pub use crate::domain::plan::{Fingerprint, Outcome};
-use crate::domain::verdict::{Published, Verdict};
+use crate::domain::plan::Snapshot;
+pub use crate::domain::plan::{Outcome, PublishedVersion};
 use crate::domain::{OwnershipRecord, ResourceName, Uid};
 use crate::telemetry::TRACES;
 
@@ -40,7 +40,7 @@ pub struct Entry {
     /// What a person calls it.
     pub name: ResourceName,
     /// What its ownership record says, as last written or read.
-    pub record: Option<Fingerprint>,
+    pub record: Option<PublishedVersion>,
     /// The hash of its config while it has all the numbers that it claims; none while it is not to be published.
     hash: Known<Box<str>>,
     /// Whether Redis was seen to hold exactly what the record says since the last sign that it might not.
@@ -90,7 +90,7 @@ pub struct Passed(HashMap<Uid, Option<Arc<Claim>>>);
 #[derive(Debug)]
 pub struct Found {
     owner: Uid,
-    record: (Live, Fingerprint),
+    record: (Published, PublishedVersion),
     /// Whether Redis was seen to hold exactly what it says.
     pub intact: bool,
 }
@@ -102,7 +102,7 @@ impl Found {
         let OwnershipRecord { tenant, owner, generation, secret, dids, hash, .. } = record;
         Self {
             owner: owner.uid,
-            record: (Live { tenant, dids }, Fingerprint { generation, secret, hash }),
+            record: (Published { tenant, dids }, PublishedVersion { generation, secret, hash }),
             intact,
         }
     }
@@ -121,7 +121,7 @@ pub struct Note {
 
 impl State {
     /// A resource was seen, asking for this. Says whose holdings are others now.
-    pub fn see(&mut self, tenant: &Tenant, claimed: Claimed) -> Touched {
+    pub fn see(&mut self, tenant: &Tenant, claimed: Claimed) -> Affected {
         let (uid, name) = (tenant.uid(), tenant.name());
         let secret = claimed.secret.map(|secret| ResourceName { name: secret.into(), ..name.clone() });
         self.secrets.refer(&uid, secret);
@@ -132,7 +132,7 @@ impl State {
         entry.gone = false;
         entry.seen = tenant.resource_version().unwrap_or_default();
         // A spec that can't be read claims the tenant id under which it is live, if any.
-        let live = self.claims.live(&uid).map(|live| live.tenant.clone());
+        let live = self.claims.published(&uid).map(|live| live.tenant.clone());
         match claimed.tenant.or(live).filter(|_| !tenant.is_deleting()) {
             Some(tenant_id) => self.claims.upsert(Claim {
                 uid,
@@ -140,31 +140,31 @@ impl State {
                 created: tenant.created(),
                 tenant: tenant_id,
                 dids: claimed.dids,
-                standing: claimed.standing,
-                told: told(tenant.status()),
+                eligibility: claimed.eligibility,
+                status_dids: told(tenant.status()),
             }),
             None => self.claims.remove(&uid),
         }
     }
 
     /// A resource was seen again with the spec that it had. None: what it claims has to be made out anew.
-    pub fn see_again(&mut self, tenant: &Tenant) -> Option<Touched> {
+    pub fn see_again(&mut self, tenant: &Tenant) -> Option<Affected> {
         let uid = tenant.uid();
         let claim = self.claims.get(&uid)?;
-        if tenant.is_deleting() || claim.standing == Standing::Unreadable {
+        if tenant.is_deleting() || claim.eligibility == Eligibility::Unreadable {
             return None;
         }
         let told = told(tenant.status());
-        let claim = (claim.told != told).then(|| Claim { told, ..Claim::clone(claim) });
+        let claim = (claim.status_dids != told).then(|| Claim { status_dids: told, ..Claim::clone(claim) });
         self.entries.get_mut(&uid)?.seen = tenant.resource_version().unwrap_or_default();
-        Some(claim.map_or_else(Touched::new, |claim| self.claims.upsert(claim)))
+        Some(claim.map_or_else(Affected::new, |claim| self.claims.upsert(claim)))
     }
 
     /// A resource is gone. What is known of it stays until its keys are gone too. Says whose holdings are others now.
-    pub fn forget(&mut self, uid: &Uid) -> Touched {
+    pub fn forget(&mut self, uid: &Uid) -> Affected {
         self.secrets.refer(uid, None);
         self.failing.remove(uid);
-        if self.claims.live(uid).is_none() {
+        if self.claims.published(uid).is_none() {
             self.entries.remove(uid);
         } else if let Some(entry) = self.entries.get_mut(uid) {
             entry.gone = true;
@@ -219,11 +219,17 @@ impl State {
     /// How a resource is that is live as its record says while nothing is wrong.
     fn as_recorded(&self, uid: &Uid) -> Option<Outcome> {
         let record = self.entries.get(uid)?.record.as_ref()?;
-        let live = Published { dids: self.claims.live(uid)?.dids.clone(), hash: record.hash.clone() };
+        let live =
+            PublishedConfig { dids: self.claims.published(uid)?.dids.clone(), hash: record.hash.clone() };
         let generation = record.generation;
-        let verdict =
-            Verdict { generation, blocker: None, live: Some(live), current: true, lacking: Vec::new() };
-        Some(Outcome::Seen(verdict))
+        let assessment = Assessment {
+            generation,
+            not_published: None,
+            published: Some(live),
+            current: true,
+            unavailable: Vec::new(),
+        };
+        Some(Outcome::Assessed(assessment))
     }
 
     /// What was known as the record has it stays as it is while the record changes.
@@ -244,8 +250,8 @@ impl State {
     /// somebody takes something from them who is neither among them nor has `passed`: who takes comes first, or a number
     /// would be nobody's in between.
     #[must_use]
-    pub fn views(&self, members: &[Uid], passed: &mut Passed) -> Option<Vec<View>> {
-        let takers = members.iter().flat_map(|uid| self.claims.successors(uid));
+    pub fn views(&self, members: &[Uid], passed: &mut Passed) -> Option<Vec<Snapshot>> {
+        let takers = members.iter().flat_map(|uid| self.claims.taking_owners(uid));
         let in_order = |taker: &Uid| {
             members.contains(taker)
                 || passed.0.get(taker).is_some_and(|claim| claim.as_ref() == self.claims.get(taker))
@@ -257,14 +263,16 @@ impl State {
         Some(members.iter().map(|uid| self.view(uid)).collect())
     }
 
-    fn view(&self, uid: &Uid) -> View {
+    fn view(&self, uid: &Uid) -> Snapshot {
         let entry = self.entries.get(uid);
-        View {
+        Snapshot {
             record: entry.and_then(|entry| entry.record.clone()),
             verified: entry.is_some_and(|entry| entry.verified),
-            doubts: entry.map_or(0, |entry| entry.doubts),
+            invalidations: entry.map_or(0, |entry| entry.doubts),
             retain: entry.is_some_and(|entry| entry.retain),
-            ..View::of(&self.claims, uid, |owner| Some(self.entries.get(owner)?.record.as_ref()?.generation))
+            ..Snapshot::of(&self.claims, uid, |owner| {
+                Some(self.entries.get(owner)?.record.as_ref()?.generation)
+            })
         }
     }
 
@@ -287,28 +295,34 @@ impl State {
 
     /// What a record says, as [`Self::record`] takes it.
     #[must_use]
-    pub fn of_record(record: &OwnershipRecord) -> (Live, Fingerprint) {
-        let live = Live { tenant: record.tenant.clone(), dids: record.dids.clone() };
-        (live, Fingerprint::of(record))
+    pub fn of_record(record: &OwnershipRecord) -> (Published, PublishedVersion) {
+        let live = Published { tenant: record.tenant.clone(), dids: record.dids.clone() };
+        (live, PublishedVersion::of(record))
     }
 
     /// A resource's ownership record is this from now on; `intact` says that Redis holds what it says. Says whose
     /// holdings are others now.
-    pub fn record(&mut self, uid: &Uid, record: Option<(Live, Fingerprint)>, intact: bool) -> Touched {
-        let (live, fingerprint) = record.unzip();
-        let same = |entry: &Entry| entry.record == fingerprint && self.claims.live(uid) == live.as_ref();
+    pub fn record(
+        &mut self,
+        uid: &Uid,
+        record: Option<(Published, PublishedVersion)>,
+        intact: bool,
+    ) -> Affected {
+        let (live, published_version) = record.unzip();
+        let same =
+            |entry: &Entry| entry.record == published_version && self.claims.published(uid) == live.as_ref();
         if !self.entry(uid).is_some_and(same) {
             self.unfold(uid);
         }
         if let Some(entry) = self.entries.get_mut(uid) {
-            entry.record = fingerprint;
+            entry.record = published_version;
             entry.fold_hash();
             entry.verified = intact;
             if entry.gone && live.is_none() {
                 self.entries.remove(uid);
             }
         }
-        self.claims.set_live(uid, live)
+        self.claims.set_published(uid, live)
     }
 
     /// Somebody touched a key of this resource: what Redis holds for it is not known until it is looked at.
@@ -369,11 +383,11 @@ impl Entry {
 
     /// What is to be told of it where not all is well.
     #[must_use]
-    pub fn verdict(&self) -> Option<&Verdict> {
+    pub fn assessment(&self) -> Option<&Assessment> {
         match &self.outcome {
             Known::This(outcome) => match &**outcome {
-                Outcome::Seen(verdict) => Some(verdict),
-                Outcome::Released => None,
+                Outcome::Assessed(assessment) => Some(assessment),
+                Outcome::FinalizerRemovable => None,
             },
             Known::Nothing | Known::AsRecorded => None,
         }
@@ -412,7 +426,7 @@ impl Entry {
     }
 }
 
-impl Fingerprint {
+impl PublishedVersion {
     /// What a record says.
     #[must_use]
     pub fn of(record: &OwnershipRecord) -> Self {

@@ -18,9 +18,9 @@ use super::state::{Note, Outcome};
 use super::tenant::{Shown, Tenant};
 use super::turns::Action;
 use crate::api::{FINALIZER, RuntimeTenantStatus};
+use crate::domain::assessment::{Assessment, NotPublished};
 use crate::domain::reason::Reason;
 use crate::domain::status::{self, DIDS_CLAIMED, READY};
-use crate::domain::verdict::{Blocker, Verdict};
 use crate::telemetry::{Queue, TRACES};
 
 const FIELD_MANAGER: &str = "runtime-operator";
@@ -52,8 +52,8 @@ async fn tell_in(tenant: Arc<Tenant>, ctx: &Context) -> Result<Action, Error> {
     let teller = Teller { ctx, api: Api::namespaced(ctx.client.clone(), &tenant.name().namespace), tenant };
     teller.publish_notes(notes);
     match outcome {
-        Some(Outcome::Released) => teller.release().await?,
-        Some(Outcome::Seen(verdict)) => teller.tell(&verdict, wrote).await?,
+        Some(Outcome::FinalizerRemovable) => teller.release().await?,
+        Some(Outcome::Assessed(assessment)) => teller.tell(&assessment, wrote).await?,
         None if failing => teller.first_sight().await?,
         None => {}
     }
@@ -78,23 +78,23 @@ struct Teller<'a> {
 }
 
 impl Teller<'_> {
-    async fn tell(&self, verdict: &Verdict, wrote: bool) -> Result<(), Error> {
+    async fn tell(&self, assessment: &Assessment, wrote: bool) -> Result<(), Error> {
         // The API server would refuse whatever is written to an object that it can't read either, for good.
-        if let Some(Blocker::Unreadable(why)) = &verdict.blocker {
+        if let Some(NotPublished::Unreadable(why)) = &assessment.not_published {
             self.ctx.metrics.unreadable.inc();
-            self.tell_unreadable(why, verdict.message());
+            self.tell_unreadable(why, assessment.message());
             return Ok(());
         }
         let previous = self.tenant.status().map(KeptStatus::status);
         let previous = previous.as_ref();
-        let next = status::next(previous, verdict, wrote, Timestamp::now());
+        let next = status::next(previous, assessment, wrote, Timestamp::now());
         let changed = previous != Some(&next);
         let wrote = if changed { self.write_status(previous, &next).await? } else { Wrote::TheSame };
         if wrote == Wrote::Nothing {
             return Ok(());
         }
         if changed {
-            self.publish_notes(changes(previous, &next, verdict));
+            self.publish_notes(changes(previous, &next, assessment));
         }
         self.has_told();
         // The finalizer's turn comes when the watch shows the status, after everybody's. Until then a deletion is caught by
@@ -129,8 +129,8 @@ impl Teller<'_> {
         if known || self.tenant.is_deleting() {
             return Ok(());
         }
-        let why = "it is tried again until it works";
-        let next = status::first_sight(self.tenant.generation(), why, Timestamp::now());
+        let why = NotPublished::Redis("it is tried again until it works".to_owned());
+        let next = status::pending_status(self.tenant.generation(), why, Timestamp::now());
         let previous = self.tenant.status().map(KeptStatus::status);
         self.write_status(previous.as_ref(), &next).await.map(drop)
     }
@@ -232,21 +232,21 @@ fn replacing(previous: Option<&RuntimeTenantStatus>, next: &RuntimeTenantStatus)
 fn changes(
     previous: Option<&RuntimeTenantStatus>,
     next: &RuntimeTenantStatus,
-    verdict: &Verdict,
+    assessment: &Assessment,
 ) -> Vec<Note> {
     let of = |status: Option<&RuntimeTenantStatus>, type_: &str| {
         status?.conditions.iter().find(|condition| condition.type_ == type_).cloned()
     };
     let (before, after) = (of(previous, READY), of(Some(next), READY));
     let mut notes = Vec::new();
-    let reason = verdict.reason();
+    let reason = assessment.reason();
     let same = before.as_ref().zip(after.as_ref()).is_some_and(|(before, after)| {
         before.reason == after.reason && (reason == Reason::Suspended || before.message == after.message)
     });
     match reason {
         Reason::Published => {}
-        Reason::Suspended if !same => notes.push(Note::normal(reason.as_str(), verdict.message())),
-        _ if !same => notes.push(Note::warning(reason.as_str(), verdict.message())),
+        Reason::Suspended if !same => notes.push(Note::normal(reason.as_str(), assessment.message())),
+        _ if !same => notes.push(Note::warning(reason.as_str(), assessment.message())),
         _ => {}
     }
     if before.is_some_and(|before| before.reason == Reason::Suspended.as_str()) && reason != Reason::Suspended

@@ -16,7 +16,7 @@ use super::kept::Pools;
 use super::secrets::{self, SecretMeta, Version};
 use super::state::Entry;
 use super::tenant::{Shown, Tenant};
-use crate::domain::claims::Touched;
+use crate::domain::claims::Affected;
 use crate::domain::{ResourceName, Uid, compile};
 
 /// How much of what a watch says is read before it is taken in: a page and a bit.
@@ -217,7 +217,7 @@ impl<'a> Intake<'a> {
     }
 
     /// Until everything is listed nobody is looked at: who holds what can't be decided before.
-    fn look_at(&self, mut touched: Touched, seen: Option<Uid>) {
+    fn look_at(&self, mut touched: Affected, seen: Option<Uid>) {
         if self.listed {
             touched.extend(seen);
             self.ctx.look_at(&touched);

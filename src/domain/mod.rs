@@ -2,15 +2,14 @@
 //! what a status says.
 //! Pure: no kube client, no Redis, no tokio, no tracing, no clock (`now` is an argument).
 
+pub mod assessment;
 pub mod claims;
 pub mod compile;
-mod contest;
-mod names;
+mod ids;
 pub mod plan;
 pub mod reason;
 mod record;
 pub mod status;
-pub mod verdict;
 
-pub use names::{ResourceName, Uid};
+pub use ids::{ResourceName, Uid};
 pub use record::{ClusterId, Epoch, Owner, OwnershipRecord};

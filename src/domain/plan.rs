@@ -1,368 +1,366 @@
-//! What one resource calls for, decided from one consistent reading of what is known: a value, before anything is done.
+//! Decides what one reconcile of a resource must do: a plan, which is a value that says what to write.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use secrecy::SecretString;
 
-use super::claims::{Claims, Holdings, Live};
+use super::assessment::{Assessment, Holder, NotPublished, PublishedConfig, UnavailableDid};
+use super::claims::{Claims, Holdings, Published};
 use super::compile;
-use super::verdict::{Blocker, Holder, Lacking, Published, Verdict};
 use super::{ResourceName, Uid};
 use crate::api::RuntimeTenantSpec;
 use crate::contract::{Did, RuntimeTenantConfig, TenantId};
 
-/// What an ownership record says of what is published: equal ones mean that nothing is to be written.
+/// The version of a tenant's keys, as its ownership record states it. If it is equal to the desired one, nothing must be
+/// written.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Fingerprint {
+pub struct PublishedVersion {
     /// The resource's generation.
     pub generation: i64,
     /// The Secret's version, and whether its value was published.
     pub secret: String,
-    /// The hash of the config without the secret; it covers the numbers too.
+    /// The hash of the config without the secret; the config contains the DIDs.
     pub hash: String,
 }
 
-/// What came of a look.
+/// The result of a reconcile, for the resource's status and finalizer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
-    /// It stays: this is how it is.
-    Seen(Verdict),
-    /// It is being deleted, and its keys are as its policy wants them: the finalizer can go.
-    Released,
+    /// The resource stays; its status must say this.
+    Assessed(Assessment),
+    /// The resource is being deleted and its keys are as its deletion policy wants them: the finalizer can be removed.
+    FinalizerRemovable,
 }
 
-/// What one look at a resource starts from: one consistent reading of the state.
+/// What is known of one resource when its reconcile starts, read at one moment.
 #[derive(Clone, Debug)]
-pub struct View {
-    /// What it holds; none while it is deleted or claims nothing.
+pub struct Snapshot {
+    /// What the resource holds; `None` while it is being deleted or claims nothing.
     pub holdings: Option<Holdings>,
-    /// Names of the holders of what it lost.
+    /// The names of the resources that hold what it waits for.
     pub names: HashMap<Uid, ResourceName>,
-    /// Owners that yield to it, with the generation that their record is known to carry.
-    pub predecessors: BTreeMap<Uid, Option<i64>>,
-    /// What is live by record.
-    pub live: Option<Live>,
-    /// What the record says.
-    pub record: Option<Fingerprint>,
-    /// Whether Redis was seen to hold it.
+    /// The owners that yield to it, each with the generation that its record is known to have.
+    pub yielding_owners: BTreeMap<Uid, Option<i64>>,
+    /// What is published by its ownership record.
+    pub published: Option<Published>,
+    /// The version that its ownership record states.
+    pub record: Option<PublishedVersion>,
+    /// Whether Redis is known to hold exactly what the record says.
     pub verified: bool,
-    /// How often there was a sign that it might not.
-    pub doubts: u64,
+    /// The number of signs so far that Redis might not hold it any more.
+    pub invalidations: u64,
     /// Whether its keys outlive it.
     pub retain: bool,
 }
 
-impl View {
-    /// What the claims say of `uid`; nothing is known of its record beside what is live. `generation` is what another
-    /// one's record carries.
+impl Snapshot {
+    /// Takes the part of a snapshot that follows from the claims. `generation` returns the generation that a resource's
+    /// record is known to have.
     #[must_use]
     pub fn of(claims: &Claims, uid: &Uid, generation: impl Fn(&Uid) -> Option<i64>) -> Self {
         let holdings = claims.holdings(uid);
         let holders = holdings.iter().flat_map(|holdings| {
-            holdings.lost.iter().map(|(_, holder)| holder).chain(&holdings.tenant_lost_to)
+            holdings.contested.iter().map(|(_, holder)| holder).chain(&holdings.tenant_held_by)
         });
         let names = holders.filter_map(|uid| Some((uid.clone(), claims.get(uid)?.name.clone()))).collect();
         Self {
             names,
             holdings,
-            predecessors: claims
-                .predecessors(uid)
+            yielding_owners: claims
+                .yielding_owners(uid)
                 .into_iter()
                 .map(|owner| {
                     let generation = generation(&owner);
                     (owner, generation)
                 })
                 .collect(),
-            live: claims.live(uid).cloned(),
+            published: claims.published(uid).cloned(),
             record: None,
             verified: false,
-            doubts: 0,
+            invalidations: 0,
             retain: false,
         }
     }
 }
 
-/// What Redis refused so far in this look: numbers and tenant ids that resources of this cluster don't decide about.
+/// The conflicts that Redis reported in this reconcile, with owners that no resource of this cluster decides about.
 #[derive(Clone, Debug, Default)]
-pub struct Findings {
-    /// The generation of the resource that was refused: of another one, nothing here may be true.
+pub struct Rejections {
+    /// The generation of the resource that was rejected. For another generation, nothing here may be true.
     pub generation: i64,
-    /// What stops it altogether.
-    pub blocker: Option<Blocker>,
-    /// Numbers that somebody outside has.
-    pub lacking: Vec<Lacking>,
-    /// Owners by record of which no resource is left; the resource itself, where the record is of a generation that
-    /// is none any more.
-    pub predecessors: BTreeSet<Uid>,
+    /// The reason for which nothing at all can be published.
+    pub not_published: Option<NotPublished>,
+    /// DIDs that belong to an owner outside of this cluster's resources.
+    pub unavailable: Vec<UnavailableDid>,
+    /// Owners by record whose resource is gone. The resource itself, if its record has a generation that does not exist
+    /// any more.
+    pub yielding_owners: BTreeSet<Uid>,
 }
 
-impl Findings {
-    /// Forgets what was found of another generation.
-    pub fn of_generation(&mut self, generation: i64) {
+impl Rejections {
+    /// Forgets everything that was reported for another generation.
+    pub fn reset_for_generation(&mut self, generation: i64) {
         if self.generation != generation {
             *self = Self { generation, ..Self::default() };
         }
     }
 
-    /// Somebody whom no resource decides about has these numbers, or the tenant id where there are none.
-    pub fn lost(&mut self, holder: Holder, dids: Vec<Did>) {
+    /// Adds that `holder` has these DIDs, or the tenant id if there are none.
+    pub fn add(&mut self, holder: Holder, dids: Vec<Did>) {
         if dids.is_empty() {
-            self.blocker = Some(Blocker::Tenant(holder));
+            self.not_published = Some(NotPublished::Tenant(holder));
         } else {
-            self.lacking.extend(dids.into_iter().map(|did| Lacking { did, holder: holder.clone() }));
+            let unavailable = dids.into_iter().map(|did| UnavailableDid { did, holder: holder.clone() });
+            self.unavailable.extend(unavailable);
         }
     }
 }
 
-/// What a resource calls for.
+/// What a reconcile must do.
 #[derive(Clone, Debug)]
 pub enum Plan {
-    /// Nothing is to be written: this is how it is.
-    Settled(Outcome),
-    /// What Redis holds for it is to go.
-    Remove(Farewell),
-    /// It is to be published, unless it is.
-    Publish(Box<Wanted>),
+    /// Nothing must be written to Redis.
+    Done(Outcome),
+    /// The resource's keys must be removed.
+    Remove(RemovalPlan),
+    /// The resource must be published, unless Redis holds this already.
+    Publish(Box<Desired>),
 }
 
-/// What is to go.
+/// The keys to remove.
 #[derive(Clone, Debug)]
-pub struct Farewell {
+pub struct RemovalPlan {
     /// The tenant id.
     pub tenant: TenantId,
-    /// The numbers that the status lists as live: they go even when the record is lost.
-    pub known: Vec<Did>,
-    /// Only the ownership record goes.
+    /// The DIDs that the status lists as published: they are removed even if the record is lost.
+    pub previously_listed: Vec<Did>,
+    /// Whether only the ownership record must be removed.
     pub retain: bool,
-    /// How it is then; none for a resource that is gone.
+    /// The outcome once they are removed; `None` for a resource that is gone.
     pub outcome: Option<Outcome>,
 }
 
-/// What is to be live.
+/// The desired state of a resource that can be published.
 #[derive(Clone, Debug)]
-pub struct Wanted {
+pub struct Desired {
     /// The spec, which is valid.
     pub spec: RuntimeTenantSpec,
-    /// The config with the numbers that it holds, without a secret.
-    pub draft: RuntimeTenantConfig,
-    /// The draft's hash.
+    /// The config with the DIDs that the resource holds, without the secret's value.
+    pub config: RuntimeTenantConfig,
+    /// The hash of that config.
     pub hash: String,
-    /// The numbers that it lacks.
-    pub lacking: Vec<Lacking>,
+    /// The DIDs that the resource does not hold.
+    pub unavailable: Vec<UnavailableDid>,
 }
 
-/// A publication, all but the names of who wants it.
+/// A publication, all but the name of the resource that it is for.
 #[derive(Debug)]
-pub struct Ready {
-    /// What is stored, with its numbers.
+pub struct PublicationDraft {
+    /// The config to store, which lists the DIDs to map.
     pub config: RuntimeTenantConfig,
-    /// What its record will say.
-    pub fingerprint: Fingerprint,
-    /// The numbers that were its own, as far as anyone knows.
-    pub known: Vec<Did>,
-    /// Owners that yield to it while their record carries this generation; none: any.
-    pub predecessors: BTreeMap<Uid, Option<i64>>,
-    /// Whether the Secret's version is the only news.
+    /// The version that the ownership record will state.
+    pub version: PublishedVersion,
+    /// The DIDs that were published for the resource before, by all that is known.
+    pub previously_listed: Vec<Did>,
+    /// The owners that yield to it while their record has this generation; `None`: any generation.
+    pub yielding_owners: BTreeMap<Uid, Option<i64>>,
+    /// Whether only the Secret's version has changed.
     pub rotation: bool,
 }
 
-/// A resource that vanished without passing through its finalizer: what its record lists goes too. None: nothing is left.
+/// Plans the removal of what a resource left that vanished without passing through its finalizer. `None`: nothing is
+/// left.
 #[must_use]
-pub fn vanished(view: &View) -> Option<Farewell> {
-    let tenant = view.live.as_ref()?.tenant.clone();
-    Some(Farewell { tenant, known: Vec::new(), retain: view.retain, outcome: None })
+pub fn plan_orphan(snapshot: &Snapshot) -> Option<RemovalPlan> {
+    let tenant = snapshot.published.as_ref()?.tenant.clone();
+    Some(RemovalPlan { tenant, previously_listed: Vec::new(), retain: snapshot.retain, outcome: None })
 }
 
-/// A resource that is being deleted: only what is its own goes, and never a Secret is needed. `told` are the numbers
-/// that its status lists. None: nothing was ever its own.
+/// Plans the removal of a resource's keys while it is being deleted: only its own keys, and without its Secret.
+/// `status_dids` are the DIDs that its status lists. `None`: it never had keys.
 #[must_use]
-pub fn deleted(spec: &str, told: Vec<Did>, view: &View) -> Option<Farewell> {
-    let live = view.live.as_ref().map(|live| live.tenant.clone());
-    let tenant = live.or_else(|| compile::claimed(spec).tenant)?;
-    Some(Farewell { tenant, known: told, retain: view.retain, outcome: Some(Outcome::Released) })
-}
-
-/// How one is that is live as it is wanted and of which nothing is in doubt, made out without reading its spec. `hash`
-/// is that of its config with all its numbers, `secret` the Secret's version as it is recorded. None: it has to be
-/// looked at.
-#[must_use]
-pub fn unchanged(view: &View, generation: i64, hash: String, secret: String) -> Option<Outcome> {
-    let holdings = view.holdings.as_ref()?;
-    let whole = holdings.lost.is_empty() && holdings.tenant_lost_to.is_none();
-    let live = view.live.as_ref().filter(|live| whole && view.verified && live.dids == holdings.dids)?;
-    let fingerprint = Fingerprint { generation, secret, hash };
-    (view.record.as_ref() == Some(&fingerprint)).then(|| {
-        let live = Some(Published { dids: live.dids.clone(), hash: fingerprint.hash });
-        Outcome::Seen(Verdict { generation, blocker: None, live, current: true, lacking: Vec::new() })
+pub fn plan_deletion(spec: &str, status_dids: Vec<Did>, snapshot: &Snapshot) -> Option<RemovalPlan> {
+    let published = snapshot.published.as_ref().map(|published| published.tenant.clone());
+    Some(RemovalPlan {
+        tenant: published.or_else(|| compile::claimed(spec).tenant)?,
+        previously_listed: status_dids,
+        retain: snapshot.retain,
+        outcome: Some(Outcome::FinalizerRemovable),
     })
 }
 
-/// A look at a resource that stays.
-#[derive(Clone, Copy, Debug)]
-pub struct Look<'a> {
-    /// Its spec, JSON.
-    pub spec: &'a str,
-    /// Its generation.
-    pub generation: i64,
-    /// What is known of it.
-    pub view: &'a View,
-    /// What Redis knew better.
-    pub findings: &'a Findings,
+/// Fast path: returns the outcome if the published version is current and verified, without decoding the spec. `hash` is
+/// that of the config with all claimed DIDs, `secret` the Secret's version in the form of the record. `None`: make a
+/// full plan.
+#[must_use]
+pub fn unchanged(snapshot: &Snapshot, generation: i64, hash: String, secret: String) -> Option<Outcome> {
+    let holdings = snapshot.holdings.as_ref()?;
+    let published = snapshot.published.as_ref()?;
+    let holds_everything = holdings.contested.is_empty() && holdings.tenant_held_by.is_none();
+    if !holds_everything || !snapshot.verified || published.dids != holdings.dids {
+        return None;
+    }
+    let version = PublishedVersion { generation, secret, hash };
+    (snapshot.record.as_ref() == Some(&version)).then(|| {
+        let published = PublishedConfig { dids: published.dids.clone(), hash: version.hash };
+        Outcome::Assessed(Assessment::published(generation, published))
+    })
 }
 
-impl Look<'_> {
-    /// Says what it calls for.
+/// Everything from which the plan for a resource that stays is made.
+#[derive(Clone, Copy, Debug)]
+pub struct PlanInput<'a> {
+    /// The spec, JSON.
+    pub spec: &'a str,
+    /// The resource's generation.
+    pub generation: i64,
+    /// What is known of the resource.
+    pub snapshot: &'a Snapshot,
+    /// The conflicts that Redis reported.
+    pub rejections: &'a Rejections,
+}
+
+impl PlanInput<'_> {
+    /// Makes the plan.
     #[must_use]
     pub fn plan(&self) -> Plan {
         let spec = match compile::read(self.spec) {
             Ok(spec) => spec,
-            Err(why) => return self.blocked(Blocker::Unreadable(why)),
+            Err(why) => return self.not_published(NotPublished::Unreadable(why)),
         };
-        let (dids, lacking) = self.numbers();
-        let draft = match compile::checked(&spec, &dids) {
-            Ok(draft) => draft,
-            Err(faults) => return self.blocked(Blocker::Invalid(faults)),
+        let (dids, unavailable) = self.dids();
+        let config = match compile::checked(&spec, &dids) {
+            Ok(config) => config,
+            Err(violations) => return self.not_published(NotPublished::Invalid(violations)),
         };
         if spec.suspend {
-            return self.suspended(&spec, lacking);
+            return self.suspended(&spec, unavailable);
         }
-        if let Some(blocker) = self.lost_tenant() {
-            return self.blocked(blocker);
+        if let Some(conflict) = self.tenant_conflict() {
+            return self.not_published(conflict);
         }
-        if let Some(blocker) = self.findings.blocker.clone() {
-            let verdict = self.verdict(Some(blocker), None);
-            return Plan::Settled(Outcome::Seen(Verdict { lacking, ..verdict }));
+        if let Some(rejection) = self.rejections.not_published.clone() {
+            let assessment = self.assessment(rejection, None);
+            return Plan::Done(Outcome::Assessed(Assessment { unavailable, ..assessment }));
         }
-        let Some(draft) = draft else { return self.without_numbers(lacking) };
-        let hash = draft.hash_without_secret();
-        Plan::Publish(Box::new(Wanted { spec, draft, hash, lacking }))
+        let Some(config) = config else { return self.without_dids(unavailable) };
+        let hash = config.hash_without_secret();
+        Plan::Publish(Box::new(Desired { spec, config, hash, unavailable }))
     }
 
-    /// Whether the record says what is wanted with this Secret: then nothing is to be written while Redis still holds
-    /// what the record says.
+    /// Whether the ownership record states the desired version. If so, nothing must be written while Redis holds what
+    /// the record says.
     #[must_use]
-    pub fn is_recorded(&self, wanted: &Wanted, fingerprint: &Fingerprint) -> bool {
-        self.view.record.as_ref() == Some(fingerprint)
-            && self.view.live.as_ref().is_some_and(|live| live.dids == wanted.draft.dids())
+    pub fn is_recorded(&self, desired: &Desired, version: &PublishedVersion) -> bool {
+        let published = self.snapshot.published.as_ref();
+        self.snapshot.record.as_ref() == Some(version)
+            && published.is_some_and(|published| published.dids == desired.config.dids())
     }
 
-    /// What the record must say for nothing to be written. `secret` is the Secret's version, as it is recorded.
+    /// The version that the ownership record must state. `secret` is the Secret's version in the form of the record.
     #[must_use]
-    pub fn fingerprint(&self, wanted: &Wanted, secret: String) -> Fingerprint {
-        Fingerprint { generation: self.generation, secret, hash: wanted.hash.clone() }
+    pub fn published_version(&self, desired: &Desired, secret: String) -> PublishedVersion {
+        PublishedVersion { generation: self.generation, secret, hash: desired.hash.clone() }
     }
 
-    /// How it is once it is published.
+    /// The assessment once the resource is published.
     #[must_use]
-    pub fn published(&self, wanted: &Wanted) -> Verdict {
-        let dids = wanted.draft.dids().to_vec();
-        Verdict {
-            generation: self.generation,
-            blocker: None,
-            live: Some(Published { dids, hash: wanted.hash.clone() }),
-            current: true,
-            lacking: wanted.lacking.clone(),
+    pub fn assess_published(&self, desired: &Desired) -> Assessment {
+        let published = PublishedConfig { dids: desired.config.dids().to_vec(), hash: desired.hash.clone() };
+        Assessment {
+            unavailable: desired.unavailable.clone(),
+            ..Assessment::published(self.generation, published)
         }
     }
 
-    /// How it is while something keeps it from being published as it is wanted.
+    /// The outcome while something prevents the desired state from being published.
     #[must_use]
-    pub fn kept(&self, wanted: &Wanted, blocker: Blocker) -> Outcome {
-        let verdict = self.verdict(Some(blocker), Some(&wanted.hash));
-        Outcome::Seen(Verdict { lacking: wanted.lacking.clone(), ..verdict })
+    pub fn blocked(&self, desired: &Desired, why: NotPublished) -> Outcome {
+        let assessment = self.assessment(why, Some(&desired.hash));
+        Outcome::Assessed(Assessment { unavailable: desired.unavailable.clone(), ..assessment })
     }
 
-    /// What is to be published with this Secret: its version as it is recorded, its value if that is published. `told`
-    /// are the numbers that its status lists. The error is what keeps it from that.
-    pub fn ready(
+    /// Drafts the publication. `secret` is the Secret's version in the form of the record, `value` its value if that
+    /// must be published, `status_dids` the DIDs that the status lists.
+    pub fn draft_publication(
         &self,
-        wanted: &Wanted,
+        desired: &Desired,
         secret: String,
         value: Option<&SecretString>,
-        mut told: Vec<Did>,
-    ) -> Result<Ready, Blocker> {
+        mut status_dids: Vec<Did>,
+    ) -> Result<PublicationDraft, NotPublished> {
         let config = match value {
-            Some(value) => wanted
-                .draft
+            Some(value) => desired
+                .config
                 .with_secret(value)
-                .map_err(|invalid| Blocker::Invalid(compile::faults(&invalid)))?,
-            None => wanted.draft.clone(),
+                .map_err(|invalid| NotPublished::Invalid(compile::violations(&invalid)))?,
+            None => desired.config.clone(),
         };
-        told.extend(self.view.live.iter().flat_map(|live| live.dids.iter().cloned()));
-        let fingerprint = self.fingerprint(wanted, secret);
-        let rotation = self
-            .view
-            .record
-            .as_ref()
-            .is_some_and(|before| before.hash == fingerprint.hash && before.secret != fingerprint.secret);
-        let mut predecessors = self.view.predecessors.clone();
-        predecessors.extend(self.findings.predecessors.iter().map(|uid| (uid.clone(), None)));
-        Ok(Ready { config, fingerprint, known: told, predecessors, rotation })
+        let published = self.snapshot.published.iter().flat_map(|published| &published.dids);
+        status_dids.extend(published.cloned());
+        let version = self.published_version(desired, secret);
+        let record = self.snapshot.record.as_ref();
+        let rotation =
+            record.is_some_and(|before| before.hash == version.hash && before.secret != version.secret);
+        let mut yielding_owners = self.snapshot.yielding_owners.clone();
+        yielding_owners.extend(self.rejections.yielding_owners.iter().map(|uid| (uid.clone(), None)));
+        Ok(PublicationDraft { config, version, previously_listed: status_dids, yielding_owners, rotation })
     }
 
-    /// The numbers that it has, and those that it lacks, in the order of the spec.
-    fn numbers(&self) -> (Vec<Did>, Vec<Lacking>) {
-        let Some(holdings) = &self.view.holdings else { return (Vec::new(), Vec::new()) };
-        let elsewhere = |did: &Did| self.findings.lacking.iter().any(|lacking| lacking.did == *did);
-        let dids = holdings.dids.iter().filter(|did| !elsewhere(did)).cloned().collect();
-        let mut lacking: Vec<Lacking> = holdings
-            .lost
-            .iter()
-            .map(|(did, holder)| Lacking { did: did.clone(), holder: self.resource(holder) })
-            .collect();
-        lacking.extend(self.findings.lacking.iter().cloned());
-        (dids, lacking)
+    /// The DIDs that the resource holds, and those that it does not hold, in the order of the spec.
+    fn dids(&self) -> (Vec<Did>, Vec<UnavailableDid>) {
+        let Some(holdings) = &self.snapshot.holdings else { return (Vec::new(), Vec::new()) };
+        let rejected = &self.rejections.unavailable;
+        let is_rejected = |did: &Did| rejected.iter().any(|unavailable| unavailable.did == *did);
+        let held = holdings.dids.iter().filter(|did| !is_rejected(did)).cloned().collect();
+        let contested = holdings.contested.iter();
+        let contested =
+            contested.map(|(did, uid)| UnavailableDid { did: did.clone(), holder: self.resource(uid) });
+        (held, contested.chain(rejected.iter().cloned()).collect())
     }
 
     fn resource(&self, uid: &Uid) -> Holder {
-        let name = self.view.names.get(uid).cloned();
+        let name = self.snapshot.names.get(uid).cloned();
         Holder::Resource(name.unwrap_or_else(|| ResourceName::new("?", uid.as_str())))
     }
 
-    fn lost_tenant(&self) -> Option<Blocker> {
-        let holder = self.view.holdings.as_ref()?.tenant_lost_to.as_ref()?;
-        Some(Blocker::Tenant(self.resource(holder)))
+    fn tenant_conflict(&self) -> Option<NotPublished> {
+        let holder = self.snapshot.holdings.as_ref()?.tenant_held_by.as_ref()?;
+        Some(NotPublished::Tenant(self.resource(holder)))
     }
 
-    /// What stays live while something stops a publish.
-    fn live(&self) -> Option<Published> {
-        let live = self.view.live.as_ref()?;
-        let hash = self.view.record.as_ref().map(|record| record.hash.clone()).unwrap_or_default();
-        Some(Published { dids: live.dids.clone(), hash })
+    /// What stays published while something prevents a publish.
+    fn published_config(&self) -> Option<PublishedConfig> {
+        let published = self.snapshot.published.as_ref()?;
+        let hash = self.snapshot.record.as_ref().map(|record| record.hash.clone()).unwrap_or_default();
+        Some(PublishedConfig { dids: published.dids.clone(), hash })
     }
 
-    fn verdict(&self, blocker: Option<Blocker>, wanted: Option<&String>) -> Verdict {
-        let live = self.live();
-        let current = live.as_ref().is_some_and(|live| Some(&live.hash) == wanted);
-        Verdict { generation: self.generation, blocker, live, current, lacking: Vec::new() }
+    fn assessment(&self, why: NotPublished, desired_hash: Option<&String>) -> Assessment {
+        let published = self.published_config();
+        let current = published.as_ref().is_some_and(|published| Some(&published.hash) == desired_hash);
+        Assessment { published, current, ..Assessment::not_published(self.generation, why) }
     }
 
-    fn blocked(&self, blocker: Blocker) -> Plan {
-        Plan::Settled(Outcome::Seen(self.verdict(Some(blocker), None)))
+    fn not_published(&self, why: NotPublished) -> Plan {
+        Plan::Done(Outcome::Assessed(self.assessment(why, None)))
     }
 
-    fn suspended(&self, spec: &RuntimeTenantSpec, lacking: Vec<Lacking>) -> Plan {
-        let live = self.view.live.as_ref().map_or(&[][..], |live| &live.dids);
-        let hash = compile::compile(spec, live).ok().map(|draft| draft.hash_without_secret());
-        let verdict = self.verdict(Some(Blocker::Suspended), hash.as_ref());
-        Plan::Settled(Outcome::Seen(Verdict { lacking, ..verdict }))
+    fn suspended(&self, spec: &RuntimeTenantSpec, unavailable: Vec<UnavailableDid>) -> Plan {
+        let published = self.snapshot.published.as_ref().map_or(&[][..], |published| &published.dids);
+        let hash = compile::compile(spec, published).ok().map(|config| config.hash_without_secret());
+        let assessment = self.assessment(NotPublished::Suspended, hash.as_ref());
+        Plan::Done(Outcome::Assessed(Assessment { unavailable, ..assessment }))
     }
 
-    /// Every number that it claims is another's. Numbers that it had before it let go of itself: they, and its config
-    /// with them, go.
-    fn without_numbers(&self, lacking: Vec<Lacking>) -> Plan {
-        let verdict = Verdict {
-            generation: self.generation,
-            blocker: Some(Blocker::NoNumbers),
-            live: None,
-            current: false,
-            lacking,
-        };
-        let outcome = Outcome::Seen(verdict);
-        let Some(live) = &self.view.live else { return Plan::Settled(outcome) };
-        Plan::Remove(Farewell {
-            tenant: live.tenant.clone(),
-            known: Vec::new(),
+    /// All claimed DIDs belong to others: the config must be removed, with the DIDs that the tenant has released.
+    fn without_dids(&self, unavailable: Vec<UnavailableDid>) -> Plan {
+        let assessment = Assessment::not_published(self.generation, NotPublished::NoDids);
+        let outcome = Outcome::Assessed(Assessment { unavailable, ..assessment });
+        let Some(published) = &self.snapshot.published else { return Plan::Done(outcome) };
+        Plan::Remove(RemovalPlan {
+            tenant: published.tenant.clone(),
+            previously_listed: Vec::new(),
             retain: false,
             outcome: Some(outcome),
         })
@@ -388,38 +386,43 @@ mod tests {
             created: 0,
             tenant: claimed.tenant.unwrap(),
             dids: claimed.dids,
-            standing: claimed.standing,
-            told: Vec::new(),
+            eligibility: claimed.eligibility,
+            status_dids: Vec::new(),
         }
     }
 
     #[test]
-    fn what_is_made_out_without_the_spec_is_what_a_look_at_it_says() {
+    fn the_fast_path_agrees_with_a_full_plan() {
         let (uid, claimed) = (Uid::from("acme"), compile::claimed(SPEC));
         let (dids, hash, secret) = (claimed.dids.clone(), claimed.hash.clone().unwrap(), "s/1".to_owned());
         let mut claims = Claims::default();
         claims.upsert(claim("acme", claimed.clone()));
-        claims.set_live(&uid, Some(Live { tenant: claimed.tenant.clone().unwrap(), dids }));
-        let record = Fingerprint { generation: 1, secret: secret.clone(), hash: hash.clone() };
-        let view = View { record: Some(record), verified: true, ..View::of(&claims, &uid, |_| None) };
-        let findings = Findings::default();
-        let look = Look { spec: SPEC, generation: 1, view: &view, findings: &findings };
-        let Plan::Publish(wanted) = look.plan() else { panic!("it is to be published") };
-        assert!(look.is_recorded(&wanted, &look.fingerprint(&wanted, secret.clone())));
+        claims.set_published(&uid, Some(Published { tenant: claimed.tenant.clone().unwrap(), dids }));
+        let record = PublishedVersion { generation: 1, secret: secret.clone(), hash: hash.clone() };
+        let snapshot =
+            Snapshot { record: Some(record), verified: true, ..Snapshot::of(&claims, &uid, |_| None) };
+        let rejections = Rejections::default();
+        let input = PlanInput { spec: SPEC, generation: 1, snapshot: &snapshot, rejections: &rejections };
+        let Plan::Publish(desired) = input.plan() else { panic!("it must be published") };
+        assert!(input.is_recorded(&desired, &input.published_version(&desired, secret.clone())));
 
-        let made_out = unchanged(&view, 1, hash.clone(), secret.clone());
-        assert_eq!(made_out, Some(Outcome::Seen(look.published(&wanted))));
-        let doubted = View { verified: false, ..view.clone() };
-        assert_eq!(unchanged(&doubted, 1, hash.clone(), secret.clone()), None);
-        assert_eq!(unchanged(&view, 2, hash.clone(), secret.clone()), None, "it was edited");
-        assert_eq!(unchanged(&view, 1, hash.clone(), "s/2".to_owned()), None, "its Secret was rotated");
-        assert_eq!(unchanged(&view, 1, "other".to_owned(), secret.clone()), None, "it is compiled otherwise");
+        let fast = |snapshot: &Snapshot, generation, hash: &str, secret: &str| {
+            unchanged(snapshot, generation, hash.to_owned(), secret.to_owned())
+        };
+        let expected = Some(Outcome::Assessed(input.assess_published(&desired)));
+        assert_eq!(fast(&snapshot, 1, &hash, &secret), expected);
+        let invalidated = Snapshot { verified: false, ..snapshot.clone() };
+        assert_eq!(fast(&invalidated, 1, &hash, &secret), None);
+        assert_eq!(fast(&snapshot, 2, &hash, &secret), None, "the spec was edited");
+        assert_eq!(fast(&snapshot, 1, &hash, "s/2"), None, "the Secret was rotated");
+        assert_eq!(fast(&snapshot, 1, "other", &secret), None, "the config is compiled differently");
 
         let mut other = claim("other", claimed);
         (other.created, other.dids) = (-1, vec![Did::parse("+15551234567").unwrap()]);
-        claims.set_live(&Uid::from("acme"), None);
+        claims.set_published(&Uid::from("acme"), None);
         claims.upsert(other);
-        let lost = View { record: view.record.clone(), verified: true, ..View::of(&claims, &uid, |_| None) };
-        assert_eq!(unchanged(&lost, 1, hash, secret), None, "it lost its tenant id");
+        let record = snapshot.record.clone();
+        let contested = Snapshot { record, verified: true, ..Snapshot::of(&claims, &uid, |_| None) };
+        assert_eq!(fast(&contested, 1, &hash, &secret), None, "another tenant holds the tenant id");
     }
 }

@@ -88,7 +88,7 @@ impl Reason {
     /// Whether it passes by itself or when something beside the resource appears (`Reconciling`), rather than only
     /// when a person changes something (`Stalled`).
     #[must_use]
-    pub const fn may_pass(self) -> bool {
+    pub const fn is_transient(self) -> bool {
         matches!(
             self,
             Self::SecretNotFound

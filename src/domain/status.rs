@@ -1,10 +1,10 @@
-//! What a status says: made of a verdict alone, and of the status before it where a time must not move.
+//! What a status says: made of a assessment alone, and of the status before it where a time must not move.
 
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 
+use super::assessment::{Assessment, NotPublished};
 use super::reason::Reason;
-use super::verdict::{Blocker, Verdict};
 use crate::api::RuntimeTenantStatus;
 
 /// The type of the condition that sums all others up.
@@ -20,123 +20,130 @@ pub const RECONCILING: &str = "Reconciling";
 /// Only while True: it waits for a person (kstatus).
 pub const STALLED: &str = "Stalled";
 
-/// The status that `verdict` calls for. `wrote` says that Redis was written to for it just now.
+/// The status that `assessment` calls for. `wrote` says that Redis was written to for it just now.
 ///
 /// A condition's transition time moves only when its status does.
 #[must_use]
 pub fn next(
     previous: Option<&RuntimeTenantStatus>,
-    verdict: &Verdict,
+    assessment: &Assessment,
     wrote: bool,
     now: Timestamp,
 ) -> RuntimeTenantStatus {
     let before = previous.map_or(&[][..], |status| &status.conditions);
-    let conditions = conditions(verdict)
+    let conditions = conditions(assessment)
         .into_iter()
         .map(|(type_, status, reason, message)| {
             let since = before.iter().find(|old| old.type_ == type_ && old.status == status);
             Condition {
                 last_transition_time: since.map_or(Time(now), |old| old.last_transition_time.clone()),
-                message: bounded(message, 32_768),
-                observed_generation: Some(verdict.generation),
+                message: truncate_message(message, 32_768),
+                observed_generation: Some(assessment.generation),
                 reason: reason.as_str().to_owned(),
                 status: status.to_owned(),
                 type_: type_.to_owned(),
             }
         })
         .collect();
-    let live = verdict.live.as_ref();
+    let published = assessment.published.as_ref();
     let last = previous.and_then(|status| status.last_published_time.clone());
     RuntimeTenantStatus {
-        observed_generation: Some(verdict.generation),
+        observed_generation: Some(assessment.generation),
         conditions,
-        published_dids: live
-            .map(|live| live.dids.iter().map(ToString::to_string).collect())
+        published_dids: published
+            .map(|published| published.dids.iter().map(ToString::to_string).collect())
             .unwrap_or_default(),
-        published_did_count: Some(live.map_or(0, |live| u32::try_from(live.dids.len()).unwrap_or(u32::MAX))),
-        published_hash: live.map(|live| live.hash.clone()),
-        last_published_time: if wrote && live.is_some() { Some(Time(now)) } else { last },
+        published_did_count: Some(
+            published.map_or(0, |published| u32::try_from(published.dids.len()).unwrap_or(u32::MAX)),
+        ),
+        published_hash: published.map(|published| published.hash.clone()),
+        last_published_time: if wrote && published.is_some() { Some(Time(now)) } else { last },
     }
 }
 
-/// The status of a resource that was seen for the first time and can't be dealt with yet.
+/// The first status of a resource whose first reconcile failed for `why`.
 #[must_use]
-pub fn first_sight(generation: i64, why: &str, now: Timestamp) -> RuntimeTenantStatus {
-    let blocker = Some(Blocker::Redis(why.to_owned()));
-    let verdict = Verdict { generation, blocker, live: None, current: false, lacking: Vec::new() };
-    next(None, &verdict, false, now)
+pub fn pending_status(generation: i64, why: NotPublished, now: Timestamp) -> RuntimeTenantStatus {
+    next(None, &Assessment::not_published(generation, why), false, now)
 }
 
 type Row = (&'static str, &'static str, Reason, String);
 
-fn conditions(verdict: &Verdict) -> Vec<Row> {
-    let reason = verdict.reason();
-    let message = verdict.message();
-    let mut rows = vec![(READY, ready(verdict), reason, message.clone())];
-    rows.push(secret_resolved(verdict));
-    rows.push(dids_claimed(verdict));
-    rows.push(published(verdict));
+fn conditions(assessment: &Assessment) -> Vec<Row> {
+    let reason = assessment.reason();
+    let message = assessment.message();
+    let mut rows = vec![(READY, ready(assessment), reason, message.clone())];
+    rows.push(secret_resolved(assessment));
+    rows.push(dids_claimed(assessment));
+    rows.push(published(assessment));
     if reason == Reason::Published || reason == Reason::Suspended {
         return rows;
     }
-    let kind = if reason.may_pass() { RECONCILING } else { STALLED };
+    let kind = if reason.is_transient() { RECONCILING } else { STALLED };
     rows.push((kind, "True", reason, message));
     rows
 }
 
-fn ready(verdict: &Verdict) -> &'static str {
-    match (&verdict.blocker, verdict.lacking.is_empty()) {
-        (Some(Blocker::Suspended | Blocker::Redis(_)), _) => "Unknown",
+fn ready(assessment: &Assessment) -> &'static str {
+    match (&assessment.not_published, assessment.unavailable.is_empty()) {
+        (Some(NotPublished::Suspended | NotPublished::Redis(_)), _) => "Unknown",
         (None, true) => "True",
         _ => "False",
     }
 }
 
-fn secret_resolved(verdict: &Verdict) -> Row {
-    match &verdict.blocker {
+fn secret_resolved(assessment: &Assessment) -> Row {
+    match &assessment.not_published {
         None => (SECRET_RESOLVED, "True", Reason::Resolved, "the webhook secret was read".to_owned()),
-        Some(Blocker::Secret(_)) => (SECRET_RESOLVED, "False", verdict.reason(), verdict.message()),
-        Some(_) => {
-            (SECRET_RESOLVED, "Unknown", verdict.reason(), "the webhook secret was not looked at".to_owned())
+        Some(NotPublished::Secret(_)) => {
+            (SECRET_RESOLVED, "False", assessment.reason(), assessment.message())
         }
+        Some(_) => (
+            SECRET_RESOLVED,
+            "Unknown",
+            assessment.reason(),
+            "the webhook secret was not looked at".to_owned(),
+        ),
     }
 }
 
-fn dids_claimed(verdict: &Verdict) -> Row {
-    let message = verdict.claims_message();
-    match &verdict.blocker {
-        Some(Blocker::Tenant(_) | Blocker::NoNumbers | Blocker::WouldUnmap(_)) => {
-            (DIDS_CLAIMED, "False", verdict.reason(), message)
+fn dids_claimed(assessment: &Assessment) -> Row {
+    let message = assessment.claims_message();
+    match &assessment.not_published {
+        Some(NotPublished::Tenant(_) | NotPublished::NoDids | NotPublished::WouldUnmap(_)) => {
+            (DIDS_CLAIMED, "False", assessment.reason(), message)
         }
-        Some(Blocker::Invalid(_) | Blocker::Unreadable(_) | Blocker::Redis(_)) => {
-            (DIDS_CLAIMED, "Unknown", verdict.reason(), "the numbers were not looked at".to_owned())
+        Some(NotPublished::Invalid(_) | NotPublished::Unreadable(_) | NotPublished::Redis(_)) => {
+            (DIDS_CLAIMED, "Unknown", assessment.reason(), "the numbers were not looked at".to_owned())
         }
-        _ => match verdict.lacking_reason() {
+        _ => match assessment.unavailable_reason() {
             Some(reason) => (DIDS_CLAIMED, "False", reason, message),
             None => (DIDS_CLAIMED, "True", Reason::Claimed, message),
         },
     }
 }
 
-fn published(verdict: &Verdict) -> Row {
-    let live = verdict.live.is_some();
-    match &verdict.blocker {
+fn published(assessment: &Assessment) -> Row {
+    let published = assessment.published.is_some();
+    match &assessment.not_published {
         None => (PUBLISHED, "True", Reason::Published, "Redis holds what the spec says".to_owned()),
-        Some(_) if verdict.current && live => {
+        Some(_) if assessment.current && published => {
             (PUBLISHED, "True", Reason::Published, "Redis holds what the spec says".to_owned())
         }
-        Some(Blocker::Redis(_)) => (PUBLISHED, "Unknown", verdict.reason(), verdict.message()),
-        Some(_) if live => {
+        Some(NotPublished::Redis(_)) => (PUBLISHED, "Unknown", assessment.reason(), assessment.message()),
+        Some(_) if published => {
             let message = "Redis holds what was published before".to_owned();
-            (PUBLISHED, "False", verdict.reason(), message)
+            (PUBLISHED, "False", assessment.reason(), message)
         }
-        Some(_) => (PUBLISHED, "False", verdict.reason(), "Redis holds nothing of this resource".to_owned()),
+        Some(_) => {
+            (PUBLISHED, "False", assessment.reason(), "Redis holds nothing of this resource".to_owned())
+        }
     }
 }
 
 /// At most `most` bytes of a text, cut between characters: the API server refuses longer messages.
 #[must_use]
-pub fn bounded(mut text: String, most: usize) -> String {
+pub fn truncate_message(mut text: String, most: usize) -> String {
     if text.len() > most {
         let end = (0..=most - 3).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
         text.truncate(end);
@@ -150,21 +157,21 @@ mod tests {
     use super::*;
     use crate::contract::Did;
     use crate::domain::ResourceName;
-    use crate::domain::verdict::{Holder, Lacking, Published, SecretFault, SecretFaultKind};
+    use crate::domain::assessment::{Holder, PublishedConfig, SecretFault, SecretFaultKind, UnavailableDid};
 
-    fn ready(generation: i64) -> Verdict {
+    fn ready(generation: i64) -> Assessment {
         let dids = vec![Did::parse("+15551234567").unwrap()];
-        let live = Some(Published { dids, hash: "abc".to_owned() });
-        Verdict { generation, blocker: None, live, current: true, lacking: Vec::new() }
+        let published = Some(PublishedConfig { dids, hash: "abc".to_owned() });
+        Assessment { generation, not_published: None, published, current: true, unavailable: Vec::new() }
     }
 
-    fn without_secret(generation: i64) -> Verdict {
+    fn without_secret(generation: i64) -> Assessment {
         let fault = SecretFault {
             secret: ResourceName::new("ns", "hook"),
             key: "webhookSecret".to_owned(),
             what: SecretFaultKind::NotFound,
         };
-        Verdict { blocker: Some(Blocker::Secret(fault)), ..ready(generation) }
+        Assessment { not_published: Some(NotPublished::Secret(fault)), ..ready(generation) }
     }
 
     fn at(second: i64) -> Timestamp {
@@ -209,12 +216,12 @@ mod tests {
     fn what_may_pass_reconciles_and_what_waits_for_a_person_is_stalled() {
         let status = next(None, &without_secret(1), false, at(1));
         assert!(condition(&status, RECONCILING).is_some() && condition(&status, STALLED).is_none());
-        let lost = Lacking {
+        let lost = UnavailableDid {
             did: Did::parse("+15550000000").unwrap(),
             holder: Holder::Resource(ResourceName::new("other", "acme")),
         };
-        let verdict = Verdict { lacking: vec![lost], ..ready(1) };
-        let status = next(None, &verdict, false, at(1));
+        let assessment = Assessment { unavailable: vec![lost], ..ready(1) };
+        let status = next(None, &assessment, false, at(1));
         assert!(condition(&status, RECONCILING).is_none() && condition(&status, STALLED).is_some());
         let ready = condition(&status, READY).unwrap();
         assert_eq!((ready.status.as_str(), ready.reason.as_str()), ("False", "DidConflict"));
@@ -227,8 +234,8 @@ mod tests {
 
     #[test]
     fn a_suspended_resource_is_neither_ready_nor_failed() {
-        let verdict = Verdict { blocker: Some(Blocker::Suspended), ..ready(1) };
-        let status = next(None, &verdict, false, at(1));
+        let assessment = Assessment { not_published: Some(NotPublished::Suspended), ..ready(1) };
+        let status = next(None, &assessment, false, at(1));
         assert_eq!(condition(&status, READY).unwrap().status, "Unknown");
         assert_eq!(condition(&status, READY).unwrap().reason, "Suspended");
         assert_eq!(status.conditions.len(), 4);
@@ -236,6 +243,6 @@ mod tests {
 
     #[test]
     fn a_long_message_is_cut_between_characters() {
-        assert_eq!(bounded("äääää".to_owned(), 8), "ää...");
+        assert_eq!(truncate_message("äääää".to_owned(), 8), "ää...");
     }
 }

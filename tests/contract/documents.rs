@@ -1,6 +1,6 @@
 //! Documents to check, and a way to change them at any place.
 
-use runtime_operator::contract::{Fault, InvalidConfig, ParseConfigError, RuntimeTenantConfig};
+use runtime_operator::contract::{InvalidConfig, ParseConfigError, RuntimeTenantConfig, Violation};
 use serde_json::{Value, json};
 
 pub const KOKORO: &str = include_str!("../fixtures/tenant-kokoro.json");
@@ -71,12 +71,12 @@ pub fn check(document: &Value) -> Result<RuntimeTenantConfig, InvalidConfig> {
     }
 }
 
-pub fn faults(document: &Value) -> Vec<Fault> {
-    check(document).map_or_else(|invalid| invalid.faults, |_| Vec::new())
+pub fn violations(document: &Value) -> Vec<Violation> {
+    check(document).map_or_else(|invalid| invalid.violations, |_| Vec::new())
 }
 
 pub fn paths(document: &Value) -> Vec<String> {
-    faults(document).into_iter().map(|fault| fault.path).collect()
+    violations(document).into_iter().map(|violation| violation.path).collect()
 }
 
 /// The JSON pointers of everything inside `value`.
@@ -95,7 +95,7 @@ pub fn pointers(value: &Value, at: &str, found: &mut Vec<String>) {
     }
 }
 
-/// `/dids/1` as a fault writes it: `dids[1]`.
+/// `/dids/1` as a violation writes it: `dids[1]`.
 pub fn path(pointer: &str) -> String {
     let steps = pointer.split('/').skip(1).map(|step| match step.parse::<usize>() {
         Ok(index) => format!("[{index}]"),

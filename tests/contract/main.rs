@@ -8,12 +8,12 @@ mod report;
 mod secrets;
 
 use runtime_operator::contract::{
-    Did, KNOWN_MEMBERS, MAX_DEPTH, MAX_FAULTS, RuntimeTenantConfig, TtsMode, tts_members,
+    Did, KNOWN_MEMBERS, MAX_DEPTH, MAX_VIOLATIONS, RuntimeTenantConfig, TtsMode, tts_members,
 };
 use secrecy::ExposeSecret;
 use serde_json::{Map, Value, json};
 
-use documents::{CHATTERBOX, KOKORO, check, every_place, every_tts, faults, full, paths};
+use documents::{CHATTERBOX, KOKORO, check, every_place, every_tts, full, paths, violations};
 
 #[test]
 fn the_runtimes_own_documents_pass_through_unchanged() {
@@ -31,7 +31,7 @@ fn the_runtimes_own_documents_pass_through_unchanged() {
 #[test]
 fn every_member_of_the_contract_is_accepted_in_every_mode() {
     for tts in every_tts() {
-        assert_eq!(faults(&full(&tts)), []);
+        assert_eq!(violations(&full(&tts)), []);
     }
     assert!(full(&json!({})).as_object().unwrap().keys().eq(KNOWN_MEMBERS));
     for (mode, tts) in TtsMode::ALL.into_iter().zip(every_tts()) {
@@ -48,7 +48,7 @@ fn one_of_the_two_webhook_members_must_be_there() {
         "webhookSecretRef must be given, or webhookSecret must be"
     );
     document["webhookSecretRef"] = json!("env:SECRET");
-    assert_eq!(faults(&document), []);
+    assert_eq!(violations(&document), []);
     document["webhookSecret"] = json!("");
     assert_eq!(paths(&document), ["webhookSecret"]);
 }
@@ -57,9 +57,9 @@ fn one_of_the_two_webhook_members_must_be_there() {
 fn a_number_in_a_document_is_not_normalised() {
     let mut document = full(&every_tts()[0]);
     document["dids"] = json!(["+15551234567", "+1 555 123 4568", "15551234569", 5]);
-    let found = faults(&document);
+    let found = violations(&document);
     assert_eq!(paths(&document), ["dids[1]", "dids[2]", "dids[3]"]);
-    assert!(found.iter().all(|fault| fault.must.starts_with("must be an E.164 number: a plus sign")));
+    assert!(found.iter().all(|violation| violation.rule.starts_with("must be an E.164 number: a plus sign")));
 }
 
 #[test]
@@ -94,18 +94,15 @@ fn all_faults_are_told_at_once_in_the_order_of_the_tables() {
     assert!(told.starts_with(
         "contractVersion must be given, and be \"v1\"; tenantId must be a string of at least 1 character; dids[1] must"
     ));
-    assert_eq!(
-        serde_json::to_value(&faults(&document)[6]).unwrap(),
-        json!({"path": "tts.rate", "must": "must be a number from 0.5 to 1.5"})
-    );
+    assert_eq!(violations(&document)[6].to_string(), "tts.rate must be a number from 0.5 to 1.5");
 }
 
 #[test]
 fn an_answer_is_bounded_however_many_faults_there_are() {
     let mut document = full(&every_tts()[0]);
-    document["dids"] = json!(vec!["x"; MAX_FAULTS + 5]);
+    document["dids"] = json!(vec!["x"; MAX_VIOLATIONS + 5]);
     let invalid = check(&document).unwrap_err();
-    assert_eq!((invalid.faults.len(), invalid.omitted), (MAX_FAULTS, 5));
+    assert_eq!((invalid.violations.len(), invalid.omitted), (MAX_VIOLATIONS, 5));
     assert!(invalid.to_string().ends_with("; and 5 more"));
 }
 
@@ -114,7 +111,7 @@ fn what_is_no_object_is_a_fault_of_the_whole_document() {
     for document in [json!([]), json!("text"), json!(null), json!(1)] {
         let told = check(&document).unwrap_err();
         assert_eq!(
-            (told.faults[0].path.as_str(), told.to_string().as_str()),
+            (told.violations[0].path.as_str(), told.to_string().as_str()),
             ("", "the document must be an object")
         );
     }

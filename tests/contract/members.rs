@@ -2,10 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use runtime_operator::contract::Fault;
+use runtime_operator::contract::Violation;
 use serde_json::{Value, json};
 
-use crate::documents::{every_place, every_tts, faults, full, path, paths, set};
+use crate::documents::{every_place, every_tts, full, path, paths, set, violations};
 
 /// What the contract's tables do not mark with `?`, as JSON pointers with `0` for any index.
 const REQUIRED: &[&str] = &[
@@ -52,7 +52,7 @@ const REQUIRED: &[&str] = &[
 ];
 
 #[test]
-fn null_is_a_fault_everywhere_and_at_that_place_alone() {
+fn null_is_a_violation_everywhere_and_at_that_place_alone() {
     for (document, pointer) in every_place() {
         let mut document = document;
         set(&mut document, &pointer, Value::Null);
@@ -61,7 +61,7 @@ fn null_is_a_fault_everywhere_and_at_that_place_alone() {
 }
 
 #[test]
-fn a_member_that_is_missing_is_a_fault_exactly_when_it_is_required() {
+fn a_member_that_is_missing_is_a_violation_exactly_when_it_is_required() {
     let mut seen = BTreeSet::new();
     for (document, pointer) in every_place() {
         let (parent, name) = pointer.rsplit_once('/').unwrap();
@@ -79,13 +79,13 @@ fn a_member_that_is_missing_is_a_fault_exactly_when_it_is_required() {
 struct Bound {
     tts: usize,
     pointer: &'static str,
-    must: &'static str,
+    rule: &'static str,
     refused: Value,
     accepted: Value,
 }
 
-fn at(tts: usize, pointer: &'static str, must: &'static str, refused: Value, accepted: Value) -> Bound {
-    Bound { tts, pointer, must, refused, accepted }
+fn at(tts: usize, pointer: &'static str, rule: &'static str, refused: Value, accepted: Value) -> Bound {
+    Bound { tts, pointer, rule, refused, accepted }
 }
 
 fn numbers() -> Vec<Bound> {
@@ -162,15 +162,15 @@ fn collections() -> Vec<Bound> {
 #[test]
 fn each_bound_holds_on_both_sides_and_says_what_must_hold() {
     let bounds = [numbers(), texts(), collections()].into_iter().flatten();
-    for Bound { tts, pointer, must, refused, accepted } in bounds {
+    for Bound { tts, pointer, rule, refused, accepted } in bounds {
         let told = |value: &Value| {
             let mut document = full(&every_tts()[tts]);
             set(&mut document, pointer, value.clone());
-            faults(&document)
+            violations(&document)
         };
         for value in refused.as_array().unwrap() {
-            let fault = Fault { path: path(pointer), must: must.to_owned() };
-            assert_eq!(told(value), [fault], "{pointer}: {value}");
+            let violation = Violation { path: path(pointer), rule: rule.to_owned() };
+            assert_eq!(told(value), [violation], "{pointer}: {value}");
         }
         for value in accepted.as_array().unwrap() {
             assert_eq!(told(value), [], "{pointer}: {value}");

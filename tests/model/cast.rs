@@ -4,7 +4,7 @@
 use std::sync::LazyLock;
 
 use runtime_operator::contract::{Did, RuntimeTenantConfig, TenantId};
-use runtime_operator::domain::claims::{Claim, Standing};
+use runtime_operator::domain::claims::{Claim, Eligibility};
 use runtime_operator::domain::{ClusterId, Owner, ResourceName, Uid, compile};
 use runtime_operator::store::{Operation, Publication, Removal};
 use secrecy::ExposeSecret;
@@ -128,8 +128,8 @@ pub fn claim(who: Who, set: Numbers, told: Numbers) -> Claim {
         created: i64::from(who),
         tenant: tenant(slot(who)).clone(),
         dids: dids(set),
-        standing: Standing::Active,
-        told: dids(told),
+        eligibility: Eligibility::Active,
+        status_dids: dids(told),
     }
 }
 

@@ -45,7 +45,7 @@ pub struct Flight {
     pub exclusive: bool,
     /// Those whose turn has come already.
     pub passed: Crowd,
-    pub findings: BTreeMap<Who, Found>,
+    pub rejections: BTreeMap<Who, Found>,
     pub attempts: u8,
     pub todos: Vec<Todo>,
     pub settled: Vec<(Who, Outcome)>,

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use runtime_operator::domain::claims::{Claim, Claims, Live};
+use runtime_operator::domain::claims::{Claim, Claims, Published};
 
 use crate::cast::{self, CAST, Crowd, Numbers, SLOTS, Slot, Who};
 use crate::kept::{Kept, Memo};
@@ -68,7 +68,7 @@ impl Index {
     pub fn claims(&self) -> Claims {
         let mut claims = Claims::default();
         for (who, (slot, numbers)) in &self.live {
-            claims.set_live(cast::uid(*who), Some(live(*slot, *numbers)));
+            claims.set_published(cast::uid(*who), Some(live(*slot, *numbers)));
         }
         for object in self.seen.iter().flatten().filter(|object| !object.deleting) {
             claims.upsert(object.claim());
@@ -99,7 +99,7 @@ impl Index {
     pub fn order(this: &Kept<Self>, who: Who) -> Vec<Vec<Who>> {
         ORDERS.with(|memo| {
             memo.of((this.clone(), who), |(index, who)| {
-                let order = index.claims().handover(cast::uid(*who));
+                let order = index.claims().publish_order(cast::uid(*who));
                 let group = |group: Vec<_>| {
                     let mut group: Vec<Who> = group.iter().map(cast::who).collect();
                     group.sort_unstable();
@@ -125,11 +125,11 @@ impl Index {
             },
             Change::Remove(who) => claims.remove(cast::uid(who)),
             Change::SetLive(who, to) => {
-                claims.set_live(cast::uid(who), to.map(|(slot, numbers)| live(slot, numbers)))
+                claims.set_published(cast::uid(who), to.map(|(slot, numbers)| live(slot, numbers)))
             }
         };
         let everyone = 0..u8::try_from(CAST).unwrap();
-        let live = everyone.filter_map(|who| Some((who, claims.live(cast::uid(who))?)));
+        let live = everyone.filter_map(|who| Some((who, claims.published(cast::uid(who))?)));
         let live = live.map(|(who, live)| {
             (who, (cast::slot_of(live.tenant.as_str()).unwrap(), cast::numbers(&live.dids)))
         });
@@ -138,8 +138,8 @@ impl Index {
     }
 }
 
-fn live(slot: Slot, numbers: Numbers) -> Live {
-    Live { tenant: cast::tenant(slot).clone(), dids: cast::dids(numbers) }
+fn live(slot: Slot, numbers: Numbers) -> Published {
+    Published { tenant: cast::tenant(slot).clone(), dids: cast::dids(numbers) }
 }
 
 impl Object {

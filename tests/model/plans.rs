@@ -3,8 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use runtime_operator::domain::Uid;
-use runtime_operator::domain::plan::{self, Farewell, Findings, Fingerprint, Look, Plan, View};
-use runtime_operator::domain::verdict::{Blocker, Holder, Lacking, Verdict};
+use runtime_operator::domain::assessment::{Assessment, Holder, NotPublished, UnavailableDid};
+use runtime_operator::domain::plan::{
+    self, Plan, PlanInput, PublishedVersion, Rejections, RemovalPlan, Snapshot,
+};
 
 use crate::cast::{self, Move, Numbers, Slot, Who};
 use crate::index::{Index, Print, Told};
@@ -13,11 +15,11 @@ use crate::kept::{Kept, Memo};
 /// What is to be told of a resource.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Outcome {
-    Seen(Told),
-    Released,
+    Assessed(Told),
+    FinalizerRemovable,
 }
 
-/// What Redis refused in a look so far.
+/// What Redis refused in a input so far.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Found {
     pub generation: u8,
@@ -26,7 +28,7 @@ pub struct Found {
     pub would_unmap: Numbers,
 }
 
-/// A step that a look calls for.
+/// A step that a input calls for.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Todo {
     pub who: Who,
@@ -64,29 +66,37 @@ pub fn plan(index: &Kept<Index>, who: Who, recorded: &BTreeMap<Who, Print>, foun
 fn work_out(index: &Index, who: Who, recorded: &BTreeMap<Who, Print>, found: &Found) -> Planned {
     let slot = cast::slot(who);
     let generation = |owner: &Uid| Some(i64::from(recorded.get(&cast::who(owner))?.generation));
-    let view = View {
-        record: recorded.get(&who).map(|print| fingerprint(slot, *print)),
-        ..View::of(&index.claims(), cast::uid(who), generation)
+    let snapshot = Snapshot {
+        record: recorded.get(&who).map(|print| published_version(slot, *print)),
+        ..Snapshot::of(&index.claims(), cast::uid(who), generation)
     };
-    let Some(object) = index.object(who) else { return part(who, plan::vanished(&view)) };
+    let Some(object) = index.object(who) else { return part(who, plan::plan_orphan(&snapshot)) };
     let (spec, told) = (cast::spec(slot, object.numbers), cast::dids(object.told()));
     if object.deleting {
-        return part(who, plan::deleted(spec, told, &view));
+        return part(who, plan::plan_deletion(spec, told, &snapshot));
     }
-    let findings = findings(found);
-    let look = Look { spec, generation: i64::from(object.generation), view: &view, findings: &findings };
-    let wanted = match look.plan() {
-        Plan::Settled(plan::Outcome::Seen(verdict)) => {
-            return Planned::Settled(Outcome::Seen(tell(&verdict)));
+    let rejections = rejections(found);
+    let input = PlanInput {
+        spec,
+        generation: i64::from(object.generation),
+        snapshot: &snapshot,
+        rejections: &rejections,
+    };
+    let wanted = match input.plan() {
+        Plan::Done(plan::Outcome::Assessed(assessment)) => {
+            return Planned::Settled(Outcome::Assessed(tell(&assessment)));
         }
-        Plan::Settled(plan::Outcome::Released) => return Planned::Settled(Outcome::Released),
-        Plan::Remove(farewell) => return part(who, Some(farewell)),
+        Plan::Done(plan::Outcome::FinalizerRemovable) => {
+            return Planned::Settled(Outcome::FinalizerRemovable);
+        }
+        Plan::Remove(removal) => return part(who, Some(removal)),
         Plan::Publish(wanted) => wanted,
     };
-    let ready = look.ready(&wanted, cast::SECRET.to_owned(), Some(&"whsec".into()), told).unwrap();
+    let ready =
+        input.draft_publication(&wanted, cast::SECRET.to_owned(), Some(&"whsec".into()), told).unwrap();
     let numbers = cast::numbers(ready.config.dids());
-    let is_recorded = look.is_recorded(&wanted, &ready.fingerprint);
-    let outcome = Outcome::Seen(tell(&look.published(&wanted)));
+    let is_recorded = input.is_recorded(&wanted, &ready.version);
+    let outcome = Outcome::Assessed(tell(&input.assess_published(&wanted)));
     let generation = object.generation;
     let todo = Todo {
         who,
@@ -94,9 +104,9 @@ fn work_out(index: &Index, who: Who, recorded: &BTreeMap<Who, Print>, found: &Fo
             who,
             generation,
             numbers,
-            known: cast::numbers(&ready.known),
+            known: cast::numbers(&ready.previously_listed),
             predecessors: ready
-                .predecessors
+                .yielding_owners
                 .iter()
                 .map(|(uid, generation)| (cast::who(uid), figure(*generation)))
                 .collect(),
@@ -108,34 +118,35 @@ fn work_out(index: &Index, who: Who, recorded: &BTreeMap<Who, Print>, found: &Fo
     if is_recorded { Planned::Recorded(outcome, todo) } else { Planned::Todo(todo) }
 }
 
-fn part(who: Who, farewell: Option<Farewell>) -> Planned {
-    let Some(Farewell { tenant, known, retain, outcome }) = farewell else {
-        return Planned::Settled(Outcome::Released);
+fn part(who: Who, removal: Option<RemovalPlan>) -> Planned {
+    let Some(RemovalPlan { tenant, previously_listed: known, retain, outcome }) = removal else {
+        return Planned::Settled(Outcome::FinalizerRemovable);
     };
     let slot = cast::slot_of(tenant.as_str()).unwrap();
     let outcome = outcome.map(|outcome| match outcome {
-        plan::Outcome::Seen(verdict) => Outcome::Seen(tell(&verdict)),
-        plan::Outcome::Released => Outcome::Released,
+        plan::Outcome::Assessed(assessment) => Outcome::Assessed(tell(&assessment)),
+        plan::Outcome::FinalizerRemovable => Outcome::FinalizerRemovable,
     });
     let call = Move::Remove { slot, who, known: cast::numbers(&known), retain };
     Planned::Todo(Todo { who, call, after: None, outcome, doubted: false })
 }
 
-fn findings(found: &Found) -> Findings {
-    let in_use = |did| Lacking { did, holder: Holder::Unmanaged(cast::STRANGER.to_owned()) };
-    Findings {
+fn rejections(found: &Found) -> Rejections {
+    let in_use = |did| UnavailableDid { did, holder: Holder::Unmanaged(cast::STRANGER.to_owned()) };
+    Rejections {
         generation: i64::from(found.generation),
-        blocker: (found.would_unmap != 0).then(|| Blocker::WouldUnmap(cast::dids(found.would_unmap))),
-        lacking: cast::dids(found.in_use).into_iter().map(in_use).collect(),
-        predecessors: found.predecessors.iter().map(|who| cast::uid(*who).clone()).collect(),
+        not_published: (found.would_unmap != 0)
+            .then(|| NotPublished::WouldUnmap(cast::dids(found.would_unmap))),
+        unavailable: cast::dids(found.in_use).into_iter().map(in_use).collect(),
+        yielding_owners: found.predecessors.iter().map(|who| cast::uid(*who).clone()).collect(),
     }
 }
 
-fn tell(verdict: &Verdict) -> Told {
+fn tell(assessment: &Assessment) -> Told {
     Told {
-        generation: u8::try_from(verdict.generation).unwrap(),
-        live: verdict.live.as_ref().map_or(0, |live| cast::numbers(&live.dids)),
-        ready: verdict.blocker.is_none() && verdict.lacking.is_empty(),
+        generation: u8::try_from(assessment.generation).unwrap(),
+        live: assessment.published.as_ref().map_or(0, |live| cast::numbers(&live.dids)),
+        ready: assessment.not_published.is_none() && assessment.unavailable.is_empty(),
     }
 }
 
@@ -143,8 +154,8 @@ fn figure(generation: Option<i64>) -> Option<u8> {
     generation.map(|generation| u8::try_from(generation).unwrap())
 }
 
-fn fingerprint(slot: Slot, print: Print) -> Fingerprint {
-    Fingerprint {
+fn published_version(slot: Slot, print: Print) -> PublishedVersion {
+    PublishedVersion {
         generation: i64::from(print.generation),
         secret: cast::SECRET.to_owned(),
         hash: cast::hash(slot, print.numbers).to_owned(),

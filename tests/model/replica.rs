@@ -218,7 +218,7 @@ impl Replica {
             exclusive: plans::is_exclusive(&order),
             order,
             passed: Crowd::default(),
-            findings: BTreeMap::new(),
+            rejections: BTreeMap::new(),
             attempts: 0,
             todos: Vec::new(),
             settled: Vec::new(),
@@ -245,7 +245,7 @@ impl Replica {
             }
             flight.passed.extend(members.iter().copied());
             for who in &members {
-                match self.prepare(*who, redis, flight.findings.get(who)) {
+                match self.prepare(*who, redis, flight.rejections.get(who)) {
                     Prepared::Settled(outcome) => flight.settled.push((*who, outcome)),
                     Prepared::Todo(todo) => flight.todos.push(todo),
                 }
@@ -282,7 +282,7 @@ impl Replica {
                 self.look_at(touched.iter().filter(|who| !members.contains(who)));
             }
         }
-        flight.findings.clear();
+        flight.rejections.clear();
         flight.attempts = 0;
     }
 
@@ -302,7 +302,7 @@ impl Replica {
             }
             Answer::Steps(took) => {
                 for (todo, took) in std::mem::take(&mut flight.todos).iter().zip(took) {
-                    self.learn(todo, &took, flight.findings.entry(todo.who).or_default(), redis, bug);
+                    self.learn(todo, &took, flight.rejections.entry(todo.who).or_default(), redis, bug);
                 }
                 flight.attempts += 1;
                 if flight.attempts == ATTEMPTS {
@@ -433,9 +433,9 @@ impl Replica {
     pub fn tells(&self, slot: Slot) -> Option<Write> {
         let object = self.index.seen[slot].as_ref().filter(|object| self.tellings.contains(object.who))?;
         match self.outcomes.get(&object.who)? {
-            Outcome::Released => object.finalizer.then_some(Write::Release),
-            Outcome::Seen(told) if object.status != Some(*told) => Some(Write::Status(*told)),
-            Outcome::Seen(_) => (!object.deleting && !object.finalizer).then_some(Write::Finalizer),
+            Outcome::FinalizerRemovable => object.finalizer.then_some(Write::Release),
+            Outcome::Assessed(told) if object.status != Some(*told) => Some(Write::Status(*told)),
+            Outcome::Assessed(_) => (!object.deleting && !object.finalizer).then_some(Write::Finalizer),
         }
     }
 }

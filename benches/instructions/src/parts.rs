@@ -8,9 +8,9 @@ use serde_json::json;
 
 use crate::api::RuntimeTenantStatus;
 use crate::contract::{Did, RuntimeTenantConfig, TenantId};
-use crate::domain::claims::{Claim, Claims, Live, Standing};
-use crate::domain::plan::{Findings, Look, Plan, View};
-use crate::domain::verdict::{Published, Verdict};
+use crate::domain::assessment::{Assessment, PublishedConfig};
+use crate::domain::claims::{Claim, Claims, Eligibility, Published};
+use crate::domain::plan::{Plan, PlanInput, Rejections, Snapshot};
 use crate::domain::{ResourceName, Uid, compile, status};
 
 /// How many tenants each part is done for: enough that the seeds of hash maps even out.
@@ -24,9 +24,9 @@ type Prepare = fn(&mut Site) -> Work<'_>;
 /// Each part's name, and what prepares it.
 pub const PARTS: [(&str, Prepare); 9] = [
     ("claims: ten specs with another number each are seen, and their records", change),
-    ("claims: what a look starts from", view),
+    ("claims: what a input starts from", snapshot),
     ("compile: what a spec claims", claimed),
-    ("compile: what a look calls for", plan),
+    ("compile: what a input calls for", plan),
     ("JSON: a config with its secret, written", write),
     ("JSON: a config, read", read),
     ("E.164: ten numbers with white space", number),
@@ -59,13 +59,13 @@ fn claim(tenant: usize, dids: Vec<Did>) -> Claim {
         created: 1_700_000_000,
         tenant: id(tenant),
         dids,
-        standing: Standing::Active,
-        told: Vec::new(),
+        eligibility: Eligibility::Active,
+        status_dids: Vec::new(),
     }
 }
 
-fn live(tenant: usize, dids: Vec<Did>) -> Live {
-    Live { tenant: id(tenant), dids }
+fn live(tenant: usize, dids: Vec<Did>) -> Published {
+    Published { tenant: id(tenant), dids }
 }
 
 fn dids(tenant: usize) -> Vec<Did> {
@@ -103,7 +103,7 @@ impl Site {
         let mut claims = Claims::default();
         for tenant in 0..tenants {
             claims.upsert(claim(tenant, dids(tenant)));
-            claims.set_live(&uid(tenant), Some(live(tenant, dids(tenant))));
+            claims.set_published(&uid(tenant), Some(live(tenant, dids(tenant))));
         }
         Self { tenants, claims }
     }
@@ -128,7 +128,7 @@ fn change(site: &mut Site) -> Work<'_> {
         for (claim, live) in changes.drain(..) {
             let uid = claim.uid.clone();
             black_box(site.claims.upsert(claim));
-            black_box(site.claims.set_live(&uid, Some(live)));
+            black_box(site.claims.set_published(&uid, Some(live)));
         }
     })
 }
@@ -139,17 +139,17 @@ fn go(site: &mut Site) -> Work<'_> {
     Box::new(move || {
         for uid in &gone {
             black_box(site.claims.remove(uid));
-            black_box(site.claims.set_live(uid, None));
+            black_box(site.claims.set_published(uid, None));
         }
     })
 }
 
-fn view(site: &mut Site) -> Work<'_> {
+fn snapshot(site: &mut Site) -> Work<'_> {
     let seen: Vec<_> = site.events().map(uid).collect();
     Box::new(move || {
         for uid in &seen {
-            black_box(site.claims.handover(uid));
-            black_box(View::of(&site.claims, uid, |_| None));
+            black_box(site.claims.publish_order(uid));
+            black_box(Snapshot::of(&site.claims, uid, |_| None));
         }
     })
 }
@@ -164,12 +164,12 @@ fn claimed(site: &mut Site) -> Work<'_> {
 }
 
 fn plan(site: &mut Site) -> Work<'_> {
-    let of = |tenant| (spec(tenant), View::of(&site.claims, &uid(tenant), |_| None));
+    let of = |tenant| (spec(tenant), Snapshot::of(&site.claims, &uid(tenant), |_| None));
     let looks: Vec<_> = site.events().map(of).collect();
-    let findings = Findings::default();
+    let rejections = Rejections::default();
     Box::new(move || {
-        for (spec, view) in &looks {
-            let plan = Look { spec, generation: 1, view, findings: &findings }.plan();
+        for (spec, snapshot) in &looks {
+            let plan = PlanInput { spec, generation: 1, snapshot, rejections: &rejections }.plan();
             assert!(matches!(plan, Plan::Publish(_)), "it is to be published");
             black_box(plan);
         }
@@ -211,18 +211,18 @@ fn number(site: &mut Site) -> Work<'_> {
 
 fn tell(site: &mut Site) -> Work<'_> {
     let at = |second: i64| Timestamp::from_second(1_700_000_000 + second).expect("it is a time");
-    let verdict = |tenant, generation| Verdict {
+    let assessment = |tenant, generation| Assessment {
         generation,
-        blocker: None,
-        live: Some(Published { dids: dids(tenant), hash: "0".repeat(64) }),
+        not_published: None,
+        published: Some(PublishedConfig { dids: dids(tenant), hash: "0".repeat(64) }),
         current: true,
-        lacking: Vec::new(),
+        unavailable: Vec::new(),
     };
-    let of = |tenant| (status::next(None, &verdict(tenant, 1), true, at(0)), verdict(tenant, 2));
-    let told: Vec<(RuntimeTenantStatus, Verdict)> = site.events().map(of).collect();
+    let of = |tenant| (status::next(None, &assessment(tenant, 1), true, at(0)), assessment(tenant, 2));
+    let told: Vec<(RuntimeTenantStatus, Assessment)> = site.events().map(of).collect();
     Box::new(move || {
-        for (before, verdict) in &told {
-            black_box(status::next(Some(before), verdict, true, at(60)));
+        for (before, assessment) in &told {
+            black_box(status::next(Some(before), assessment, true, at(60)));
         }
     })
 }

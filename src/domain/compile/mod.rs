@@ -4,7 +4,7 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 use url::Url;
 
-use super::claims::Standing;
+use super::claims::Eligibility;
 use crate::api::{DeletionPolicy, RuntimeTenantSpec};
 use crate::contract::{
     CONTRACT_VERSION, Did, InvalidConfig, KNOWN_MEMBERS, RuntimeTenantConfig, SttMode, TenantId, TtsMode,
@@ -19,7 +19,7 @@ pub struct Claimed {
     /// The numbers that are numbers, normalised, each once, in the order of the spec.
     pub dids: Vec<Did>,
     /// What they are worth.
-    pub standing: Standing,
+    pub eligibility: Eligibility,
     /// The hash of its config without a secret while it has all these numbers; none while it is not to be published.
     pub hash: Option<String>,
     /// The name of the Secret that it refers to.
@@ -48,15 +48,15 @@ pub fn read(json: &str) -> Result<RuntimeTenantSpec, String> {
 pub fn claimed(json: &str) -> Claimed {
     if let Ok(spec) = read(json) {
         let dids = numbers(spec.dids.iter().map(String::as_str));
-        let (standing, config) = match (checked(&spec, &dids), spec.suspend) {
-            (Err(_), _) => (Standing::Invalid, None),
-            (Ok(_), true) => (Standing::Suspended, None),
-            (Ok(config), false) => (Standing::Active, config),
+        let (eligibility, config) = match (checked(&spec, &dids), spec.suspend) {
+            (Err(_), _) => (Eligibility::Invalid, None),
+            (Ok(_), true) => (Eligibility::Suspended, None),
+            (Ok(config), false) => (Eligibility::Active, config),
         };
         Claimed {
             tenant: TenantId::parse(&spec.tenant_id).ok(),
             dids,
-            standing,
+            eligibility,
             hash: config.map(|config| config.hash_without_secret()),
             secret: Some(spec.webhook_secret_ref.name),
             retain: spec.deletion_policy == DeletionPolicy::Retain,
@@ -67,7 +67,7 @@ pub fn claimed(json: &str) -> Claimed {
         Claimed {
             tenant: spec["tenantId"].as_str().and_then(|tenant| TenantId::parse(tenant).ok()),
             dids: numbers(dids),
-            standing: Standing::Unreadable,
+            eligibility: Eligibility::Unreadable,
             hash: None,
             secret: spec["webhookSecretRef"]["name"].as_str().map(str::to_owned),
             retain: spec["deletionPolicy"] == "Retain",
@@ -113,13 +113,13 @@ pub fn compile(spec: &RuntimeTenantSpec, dids: &[Did]) -> Result<RuntimeTenantCo
         value.sort_all_objects();
         document.insert(name.clone(), value);
     }
-    RuntimeTenantConfig::from_document(document).map_err(|invalid| faults(&invalid))
+    RuntimeTenantConfig::from_document(document).map_err(|invalid| violations(&invalid))
 }
 
 /// What is wrong with a config, as whoever wrote the spec reads it.
 #[must_use]
 pub fn faults(invalid: &InvalidConfig) -> Vec<String> {
-    invalid.faults.iter().map(|fault| format!("spec.{fault}")).collect()
+    invalid.violations.iter().map(|violation| format!("spec.{violation}")).collect()
 }
 
 fn put<T: Serialize>(document: &mut Map<String, Value>, name: &str, value: Option<&T>) {

@@ -1,106 +1,106 @@
-//! What came of looking at a resource: what Redis holds for it, what it lacks, what stops it.
+//! The assessment of a resource: what Redis holds for it, which DIDs it does not have, what prevents its publication.
 
 use crate::contract::Did;
 
 use super::{ResourceName, reason::Reason};
 
-/// What came of the last look at a resource. A status and its events are made of nothing else.
+/// The result of a reconcile of a resource that stays. Its status, and the events about it, follow from this alone.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Verdict {
-    /// The generation that was looked at.
+pub struct Assessment {
+    /// The generation that was reconciled.
     pub generation: i64,
-    /// What stops it from being published as the spec says; none: it is published.
-    pub blocker: Option<Blocker>,
-    /// What Redis holds for it.
-    pub live: Option<Published>,
-    /// Whether what is live is what this generation says, as far as it could be told.
+    /// The reason for which the spec is not published; `None`: it is published.
+    pub not_published: Option<NotPublished>,
+    /// What Redis holds for the resource.
+    pub published: Option<PublishedConfig>,
+    /// Whether Redis holds what this generation asks for, as far as this is known.
     pub current: bool,
-    /// The numbers of the spec that it does not have, and why.
-    pub lacking: Vec<Lacking>,
+    /// The DIDs of the spec that the resource does not have.
+    pub unavailable: Vec<UnavailableDid>,
 }
 
 /// What Redis holds for a resource.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Published {
-    /// The numbers that are mapped to it, in the order of the spec.
+pub struct PublishedConfig {
+    /// The DIDs that are mapped to it, in the order of the spec.
     pub dids: Vec<Did>,
     /// The hash of its config without the secret.
     pub hash: String,
 }
 
-/// A number that a resource claims and does not have.
+/// A DID that a resource claims and does not have.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Lacking {
-    /// The number.
+pub struct UnavailableDid {
+    /// The DID.
     pub did: Did,
-    /// Who has it.
+    /// Its holder.
     pub holder: Holder,
 }
 
-/// Who has a number, or a tenant id, instead.
+/// The other holder of a DID or of a tenant id.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Holder {
     /// Another resource of this cluster.
     Resource(ResourceName),
-    /// A tenant id that no resource owns, with a mapping from an older publisher.
+    /// A tenant id that no resource owns: an older publisher mapped the DID to it.
     Unmanaged(String),
-    /// Another cluster, and what the resource is called there.
+    /// A resource of another cluster.
     Elsewhere {
         /// The cluster's id.
         cluster: String,
-        /// `<namespace>/<name>` there.
+        /// The resource there, `<namespace>/<name>`.
         owner: String,
     },
 }
 
-/// What stops a resource from being published.
+/// The reason for which a spec is not published.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Blocker {
-    /// `spec.suspend`.
+pub enum NotPublished {
+    /// `spec.suspend` is true.
     Suspended,
-    /// The spec breaks rules: where, and what must hold.
+    /// The spec violates rules. Each text names the field and the rule.
     Invalid(Vec<String>),
-    /// The spec can't be read.
+    /// The spec can't be decoded.
     Unreadable(String),
-    /// The tenant id is another's.
+    /// The tenant id has another holder.
     Tenant(Holder),
-    /// Every number is another's.
-    NoNumbers,
-    /// The webhook secret can't be had.
+    /// Every DID has another holder.
+    NoDids,
+    /// The webhook secret can't be used.
     Secret(SecretFault),
-    /// An older publisher's config lists numbers that the spec does not.
+    /// An older publisher's config lists DIDs that the spec does not: adopting it would unmap them.
     WouldUnmap(Vec<Did>),
-    /// Redis could not be asked or told: the reason in short, never an address or a password.
+    /// A Redis command failed. The text is the error, without passwords.
     Redis(String),
 }
 
-/// Why a webhook secret can't be had.
+/// A webhook secret that can't be used.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SecretFault {
-    /// `<namespace>/<name>` of the Secret.
+    /// The Secret, `<namespace>/<name>`.
     pub secret: ResourceName,
-    /// The key within it.
+    /// The key in the Secret.
     pub key: String,
-    /// What is wrong.
+    /// The fault.
     pub what: SecretFaultKind,
 }
 
-/// What is wrong with a webhook secret.
+/// The fault of a webhook secret.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SecretFaultKind {
-    /// There is no such Secret.
+    /// The Secret does not exist.
     NotFound,
-    /// It has no such key.
+    /// The Secret does not have the key.
     KeyNotFound,
-    /// Its value is empty.
+    /// The value is empty.
     Empty,
-    /// Its value is not UTF-8.
+    /// The value is not UTF-8.
     NotUtf8,
-    /// The API server would not give it.
+    /// The API server did not return the Secret. The text is its error.
     Unreadable(String),
 }
 
-impl Lacking {
+impl UnavailableDid {
     fn reason(&self) -> Reason {
         match self.holder {
             Holder::Resource(_) => Reason::DidConflict,
@@ -111,7 +111,7 @@ impl Lacking {
 }
 
 impl SecretFault {
-    /// Whether the watch of Secrets will say when it passes.
+    /// Whether the watch of Secrets will report when the fault is corrected.
     #[must_use]
     pub fn is_absence(&self) -> bool {
         !matches!(self.what, SecretFaultKind::Unreadable(_))
@@ -139,63 +139,87 @@ impl SecretFault {
     }
 }
 
-impl Verdict {
-    /// The reason for the condition `Ready`.
+impl Assessment {
+    /// The assessment of a resource that is published with all its DIDs.
+    #[must_use]
+    pub const fn published(generation: i64, config: PublishedConfig) -> Self {
+        Self {
+            generation,
+            not_published: None,
+            published: Some(config),
+            current: true,
+            unavailable: Vec::new(),
+        }
+    }
+
+    /// The assessment of a resource that is not published, and for which Redis holds nothing.
+    #[must_use]
+    pub const fn not_published(generation: i64, why: NotPublished) -> Self {
+        Self {
+            generation,
+            not_published: Some(why),
+            published: None,
+            current: false,
+            unavailable: Vec::new(),
+        }
+    }
+
+    /// The reason of the condition `Ready`.
     #[must_use]
     pub fn reason(&self) -> Reason {
-        match &self.blocker {
-            Some(blocker) => blocker.reason(&self.lacking),
-            None => self.lacking.first().map_or(Reason::Published, Lacking::reason),
+        match &self.not_published {
+            Some(why) => why.reason(&self.unavailable),
+            None => self.unavailable_reason().unwrap_or(Reason::Published),
         }
     }
 
-    /// The reason for which a number is lacking, if one is.
+    /// The reason for which a DID is unavailable, if one is.
     #[must_use]
-    pub fn lacking_reason(&self) -> Option<Reason> {
-        self.lacking.first().map(Lacking::reason)
+    pub fn unavailable_reason(&self) -> Option<Reason> {
+        self.unavailable.first().map(UnavailableDid::reason)
     }
 
-    /// What a person is told with it.
+    /// The message of the condition `Ready`.
     #[must_use]
     pub fn message(&self) -> String {
-        let live = self.live.as_ref().map_or(0, |live| live.dids.len());
-        let lacking = lacking_message(&self.lacking);
-        match &self.blocker {
-            None if self.lacking.is_empty() => format!("{} live", numbers(live)),
-            None => format!("{} live; {lacking}", numbers(live)),
-            Some(Blocker::NoNumbers) => lacking,
-            // It may well list the number, and not have it.
-            Some(blocker @ Blocker::WouldUnmap(_)) if !self.lacking.is_empty() => {
-                format!("{}; {lacking}", blocker.message())
+        let published = self.published.as_ref().map_or(0, |published| published.dids.len());
+        let unavailable = unavailable_message(&self.unavailable);
+        match &self.not_published {
+            None if self.unavailable.is_empty() => format!("{} live", plural_dids(published)),
+            None => format!("{} live; {unavailable}", plural_dids(published)),
+            Some(NotPublished::NoDids) => unavailable,
+            // It may list the DID, and not have it.
+            Some(why @ NotPublished::WouldUnmap(_)) if !self.unavailable.is_empty() => {
+                format!("{}; {unavailable}", why.message())
             }
-            Some(blocker) if live > 0 => {
-                format!("{}; what was published stays live ({})", blocker.message(), numbers(live))
+            Some(why) if published > 0 => {
+                format!("{}; what was published stays live ({})", why.message(), plural_dids(published))
             }
-            Some(blocker) => blocker.message(),
+            Some(why) => why.message(),
         }
     }
 
-    /// What a person is told of the numbers alone.
+    /// The message of the condition `DidsClaimed`.
     #[must_use]
     pub fn claims_message(&self) -> String {
-        match &self.blocker {
-            Some(blocker @ (Blocker::Tenant(_) | Blocker::WouldUnmap(_))) => blocker.message(),
-            _ if self.lacking.is_empty() => "every number of the spec is held".to_owned(),
-            _ => lacking_message(&self.lacking),
+        match &self.not_published {
+            Some(why @ (NotPublished::Tenant(_) | NotPublished::WouldUnmap(_))) => why.message(),
+            _ if self.unavailable.is_empty() => "every number of the spec is held".to_owned(),
+            _ => unavailable_message(&self.unavailable),
         }
     }
 }
 
-impl Blocker {
-    /// Its reason; `lacking` tells why no number is left.
-    fn reason(&self, lacking: &[Lacking]) -> Reason {
+impl NotPublished {
+    /// The reason; `unavailable` says why no DID is left.
+    fn reason(&self, unavailable: &[UnavailableDid]) -> Reason {
         match self {
             Self::Suspended => Reason::Suspended,
             Self::Invalid(_) => Reason::InvalidSpec,
             Self::Unreadable(_) => Reason::Unreadable,
             Self::Tenant(Holder::Elsewhere { .. }) => Reason::OwnedElsewhere,
             Self::Tenant(_) => Reason::TenantIdConflict,
-            Self::NoNumbers => lacking.first().map_or(Reason::DidConflict, Lacking::reason),
+            Self::NoDids => unavailable.first().map_or(Reason::DidConflict, UnavailableDid::reason),
             Self::Secret(fault) => fault.reason(),
             Self::WouldUnmap(_) => Reason::AdoptionWouldUnmap,
             Self::Redis(_) => Reason::RedisUnavailable,
@@ -205,10 +229,10 @@ impl Blocker {
     fn message(&self) -> String {
         match self {
             Self::Suspended => "spec.suspend is true: nothing is written to Redis".to_owned(),
-            Self::Invalid(faults) => join(faults, "; "),
+            Self::Invalid(violations) => join(violations, "; "),
             Self::Unreadable(why) => format!("the spec can't be read: {why}"),
             Self::Tenant(holder) => format!("the tenant id {}", holder.message()),
-            Self::NoNumbers => "no number is left".to_owned(),
+            Self::NoDids => "no number is left".to_owned(),
             Self::Secret(fault) => fault.message(),
             Self::WouldUnmap(dids) => format!(
                 "an older publisher's config of this tenant lists numbers that the spec does not, and adopting it would \
@@ -236,17 +260,17 @@ impl Holder {
     }
 }
 
-fn lacking_message(lacking: &[Lacking]) -> String {
-    join(lacking.iter().map(|lacking| format!("{} {}", lacking.did, lacking.holder.message())), "; ")
+fn unavailable_message(unavailable: &[UnavailableDid]) -> String {
+    join(unavailable.iter().map(|UnavailableDid { did, holder }| format!("{did} {}", holder.message())), "; ")
 }
 
-/// So many numbers, in words.
+/// A count of DIDs, in words.
 #[must_use]
-pub fn numbers(count: usize) -> String {
+pub fn plural_dids(count: usize) -> String {
     if count == 1 { "1 number".to_owned() } else { format!("{count} numbers") }
 }
 
-/// As many items as a person reads, and how many more there are.
+/// Joins as many items as a person reads, and says how many more there are.
 pub(super) fn join<T: ToString>(items: impl IntoIterator<Item = T>, separator: &str) -> String {
     const SHOWN: usize = 10;
     let mut items = items.into_iter();
