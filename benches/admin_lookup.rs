@@ -8,10 +8,9 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use local_cluster::{Redis, RedisOptions};
-use runtime_operator::admin::{Access, Limits, Server};
-use runtime_operator::settings::{AdminAuth, AdminSettings};
+use runtime_operator::admin::{Access, AdminAuth, AdminSettings, Limits, Server};
 use runtime_operator::store::{RedisSettings, Store};
-use runtime_operator::telemetry::Metrics;
+use runtime_operator::telemetry::{LabelValues, Metrics};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
@@ -82,7 +81,13 @@ async fn admin(redis: &Redis) -> SocketAddr {
         auth: AdminAuth::None,
         tls: None,
     };
-    let server = Server::bind(settings, Access::Open, store.unwrap(), Metrics::default(), Limits::default());
+    let server = Server::bind(
+        settings,
+        Access::Open,
+        store.unwrap(),
+        Metrics::new(&LabelValues::default()),
+        Limits::default(),
+    );
     let server = server.await.unwrap();
     let address = server.address().unwrap();
     tokio::spawn(server.serve(std::future::pending()));

@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# Shows the operator at work: a local Kubernetes API server and a Redis, the examples applied with plain kubectl, and what
-# becomes of them. Each step prints the command that a person would type, which is the one that is run, and checks what
-# came of it: the first wrong outcome ends the demo with status 1.
-#   KEEP=1  stays up after the tour, until Ctrl-C
-#   BIN=…   takes runtime-operator and local-cluster from this folder, instead of building them
+# Shows the operator at work: a local Kubernetes API server and a Redis, the examples applied with plain kubectl, and the
+# resulting keys in Redis. Each step prints the command that it runs, and checks the outcome: the first wrong one ends the
+# demo with status 1.
+#   KEEP=1  keeps everything running after the tour, until Ctrl-C
+#   BIN=…   uses runtime-operator and local-cluster from this folder, instead of building them
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -12,7 +12,7 @@ began=$EPOCHREALTIME
 title="the start"
 scratch='' operator='' cluster='' log=''
 
-# ---- saying and checking
+# ---- printing and checking
 
 say() { printf '%s\n' "$*"; }
 step() { title=$1 && printf '\n%s== %s%s\n' "$bold" "$title" "$plain"; }
@@ -31,20 +31,20 @@ fail() {
   exit 1
 }
 
-# run COMMAND: shows the command and its output, which must be a success. $output is kept.
+# run COMMAND: prints the command and its output; the command must succeed. Sets $output.
 run() {
   typed "$1"
   output=$(eval "$1" 2>&1) || { shown && fail "the command failed"; }
   shown
 }
 
-# expect TEXT WHAT: the last output must contain TEXT, which proves WHAT.
+# expect TEXT WHAT: checks that $output contains TEXT, which proves WHAT.
 expect() {
   [[ $output == *"$1"* ]] || fail "$2, expected \"$1\""
   ok "$2"
 }
 
-# await TEXT WHAT COMMAND: shows the command once, and runs it until its output contains TEXT.
+# await TEXT WHAT COMMAND: prints the command once, and runs it until its output contains TEXT.
 await() {
   local wanted=$1 what=$2 command=$3 since=$EPOCHREALTIME
   typed "$command"
@@ -58,8 +58,8 @@ await() {
 
 # ---- starting and stopping
 
-# background LOG-OF-STDOUT LOG-OF-STDERR COMMAND...: starts it, as $!. In a process group of its own, so that Ctrl-C
-# leaves its end to this script; the kernel ends it should this script be killed.
+# background STDOUT-FILE STDERR-FILE COMMAND...: starts the command in the background ($!), in a process group of its own, so
+# that Ctrl-C reaches this script alone; the kernel ends the command if this script is killed.
 background() {
   local out=$1 err=$2
   shift 2
@@ -68,7 +68,7 @@ background() {
   set +m
 }
 
-# stop PID: asks it to end, and ends it after 15 s. $stopped is its status.
+# stop PID: sends SIGTERM, and SIGKILL after 15 s. Sets $stopped to the exit status.
 stop() {
   local since=$EPOCHREALTIME
   kill -TERM "$1" 2>/dev/null || true
@@ -85,7 +85,7 @@ clean() {
   [ -z "$operator" ] || stop "$operator"
   if [ -n "$cluster" ]; then
     stop "$cluster"
-    # The cluster's folders go right after it.
+    # The cluster removes its folders after it has ended.
     folder=${KUBECONFIG:+$(dirname "$(dirname "$KUBECONFIG")")}
     while [ -e "${folder:-}" ] && [ "$(ms_since "$since")" -lt 15000 ]; do sleep 0.02; done
   fi
@@ -99,11 +99,11 @@ trap 'interrupted 130' INT
 trap 'interrupted 143' TERM
 trap 'interrupted 129' HUP
 
-# ---- what it needs
+# ---- requirements
 
 if [ -z "${BIN:-}" ]; then
   command -v cargo >/dev/null || fail "cargo is missing: install Rust (https://rustup.rs)"
-  step "Building what is not there yet: the programs of the local cluster, and the operator"
+  step "Building the programs of the local cluster, and the operator"
   tools/install.sh
   cargo build --locked --package runtime-operator --package local-cluster --bins
   BIN=${CARGO_TARGET_DIR:-target}/debug
@@ -115,9 +115,9 @@ done
 scratch=$(mktemp -d -t runtime-operator-demo-XXXXXX)
 log=$scratch/operator.log
 PATH=$PWD/tools/bin:$PATH
-# What kubectl learns about this cluster must not stay in the home folder.
+# kubectl must not leave its cache of this cluster in the home folder.
 export PATH KUBECACHEDIR=$scratch/kubectl
-# The demo is about the operator as it is without settings, and about loopback.
+# The demo shows the operator with default settings, on loopback only.
 unset KUBECONFIG http_proxy https_proxy all_proxy HTTP_PROXY HTTPS_PROXY ALL_PROXY POD_NAMESPACE
 unset ${!REDIS_@} ${!ADMIN_@} ${!RUNTIME_ADMIN_@} WATCH_NAMESPACES CLUSTER_ID LEADER_ELECT PUBLISH_WEBHOOK_SECRET \
   TELEMETRY_ADDR ENABLE_RUNTIME_ADMIN ALLOW_RUNTIME_SECRET_READ LOG_FORMAT RUST_LOG
@@ -145,8 +145,8 @@ arguments=(run --admin-addr 127.0.0.1:0 --telemetry-addr 127.0.0.1:0 --log-forma
 typed "$BIN/runtime-operator ${arguments[*]} &"
 NO_COLOR=1 background "$log" "$log" "$BIN/runtime-operator" "${arguments[@]}"
 operator=$!
-telemetry() { sed -nE 's/.*probes and metrics are served address=([0-9.:]+).*/\1/p' "$log"; }
-# get PATH: the status line of the operator's answer, with nothing but bash.
+telemetry() { sed -nE 's/.*serving probes and metrics address=([0-9.:]+).*/\1/p' "$log"; }
+# get PATH: prints the status line of the operator's response, with bash alone.
 get() {
   local address
   address=$(telemetry) && [ -n "$address" ] || return 1
@@ -154,25 +154,25 @@ get() {
 }
 since=$EPOCHREALTIME
 until [[ $(get /readyz 2>/dev/null) == *" 200 "* ]]; do
-  kill -0 "$operator" 2>/dev/null || fail "the operator ended by itself"
+  kill -0 "$operator" 2>/dev/null || fail "the operator exited unexpectedly"
   [ "$(ms_since "$since")" -lt 60000 ] || fail "the operator is not ready after 60 s"
   sleep 0.02
 done
-ok "it leads, and has read Redis (ready after $(ms_since "$since") ms)"
+ok "it is the leader and has loaded the records from Redis (ready after $(ms_since "$since") ms)"
 
 step "Six tenants, as their owners write them"
 run 'kubectl apply -f examples/'
 run 'kubectl wait --for=condition=Ready rtenant --all --timeout=60s'
 run 'kubectl get rtenant'
 [ "$(grep -c ' True ' <<<"$output")" = 6 ] || fail "expected six tenants that are Ready"
-ok "all six are Ready, and say how many numbers are live"
+ok "all six are Ready, and show how many numbers are published"
 
-step "A call to +1 555 123 4567 comes in: what the voice runtime reads"
+step "The voice runtime reads two keys when +1 555 123 4567 is called"
 run 'redis-cli -u $REDIS_URL get tenantmap:did:+15551234567'
-expect acme-dental "the number leads to its tenant"
+expect acme-dental "the number is mapped to its tenant"
 run 'redis-cli -u $REDIS_URL get tenantcfg:acme-dental'
-expect '"dids":["+15551234567","+442079460958"]' "the config has the numbers without white space"
-expect '"webhookSecret":"whsec_' "and the webhook secret from the Secret (*** here)"
+expect '"dids":["+15551234567","+442079460958"]' "the config lists the numbers without white space"
+expect '"webhookSecret":"whsec_' "the config contains the webhook secret from the Secret (shown as ***)"
 
 step "Another tenant claims the same number"
 run $'kubectl patch rtenant north-clinic --type=merge -p \'{"spec": {"dids": ["+15550100002", "+1 555 123 4567"]}}\''
@@ -180,34 +180,34 @@ run $'kubectl wait rtenant north-clinic --for=jsonpath=\'{.status.conditions[?(@
 run 'kubectl get rtenant north-clinic -o wide'
 expect "+15551234567 is held by default/acme-dental" "the conflict is reported, naming the number and its holder"
 run 'redis-cli -u $REDIS_URL mget tenantmap:did:+15551234567 tenantmap:did:+15550100002'
-expect $'acme-dental\nnorth-clinic' "calls go where they went before, and north-clinic's own number works"
+expect $'acme-dental\nnorth-clinic' "the number is still mapped to acme-dental, and north-clinic's own number to north-clinic"
 
-step "The holder lets go of it"
+step "The holder releases the number"
 run $'kubectl patch rtenant acme-dental --type=merge -p \'{"spec": {"dids": ["+44 20 7946 0958"]}}\''
-await north-clinic "the waiting tenant has it" 'redis-cli -u $REDIS_URL get tenantmap:did:+15551234567'
+await north-clinic "the number is mapped to the waiting tenant" 'redis-cli -u $REDIS_URL get tenantmap:did:+15551234567'
 run 'kubectl wait --for=condition=Ready rtenant/north-clinic --timeout=60s'
-await "holds what another let go of: +15551234567" "an event says so" 'kubectl get events --field-selector reason=Promoted'
+await "holds what another let go of: +15551234567" "an event reports it" 'kubectl get events --field-selector reason=Promoted'
 
 step "A webhook secret is rotated"
 run $'kubectl patch secret acme-dental-webhook -p \'{"stringData": {"webhookSecret": "whsec_rotated_by_the_demo"}}\''
-await whsec_rotated_by_the_demo "the new one is live" 'redis-cli -u $REDIS_URL get tenantcfg:acme-dental | grep -o whsec_rotated_by_the_demo'
+await whsec_rotated_by_the_demo "the new one is published" 'redis-cli -u $REDIS_URL get tenantcfg:acme-dental | grep -o whsec_rotated_by_the_demo'
 
-step "Somebody deletes keys in Redis"
+step "Another client deletes keys in Redis"
 run 'redis-cli -u $REDIS_URL del tenantmap:did:+15557654321 tenantcfg:harbor-law'
-await 2 "both are back" 'redis-cli -u $REDIS_URL exists tenantmap:did:+15557654321 tenantcfg:harbor-law'
+await 2 "both keys are restored" 'redis-cli -u $REDIS_URL exists tenantmap:did:+15557654321 tenantcfg:harbor-law'
 
-step "Somebody flushes all of Redis"
+step "Another client flushes Redis"
 run 'redis-cli -u $REDIS_URL flushall'
-await $'acme-dental\nnorth-clinic\nharbor-law\nlindenhof\ngrand-hotel\ncorner-bakery' "every number is back" 'redis-cli -u $REDIS_URL mget tenantmap:did:+442079460958 tenantmap:did:+15551234567 tenantmap:did:+15557654321 tenantmap:did:+493023125001 tenantmap:did:+15550100003 tenantmap:did:+15550100001'
+await $'acme-dental\nnorth-clinic\nharbor-law\nlindenhof\ngrand-hotel\ncorner-bakery' "every number is restored" 'redis-cli -u $REDIS_URL mget tenantmap:did:+442079460958 tenantmap:did:+15551234567 tenantmap:did:+15557654321 tenantmap:did:+493023125001 tenantmap:did:+15550100003 tenantmap:did:+15550100001'
 
 step "A tenant is deleted"
 run 'kubectl delete rtenant harbor-law --timeout=60s'
 run 'redis-cli -u $REDIS_URL exists tenantmap:did:+15557654321 tenantcfg:harbor-law'
-[ "$output" = 0 ] || fail "expected that its keys are gone"
-ok "its keys are gone, the number first"
+[ "$output" = 0 ] || fail "expected that its keys are removed"
+ok "its keys are removed"
 run 'kubectl get rtenant'
 [ "$(grep -c ' True ' <<<"$output")" = 5 ] || fail "expected that the other five are Ready"
-ok "the others are as they were"
+ok "the others are unchanged"
 
 took=$(($(ms_since "$began") / 1000))
 
@@ -229,14 +229,14 @@ case ${KEEP:-} in
 '' | 0 | no | false) finish ;;
 esac
 
-# From the first word on that says so, Ctrl-C is the regular end.
+# From here on Ctrl-C is the regular end.
 trap 'say; finish' INT TERM
-step "It stays up until Ctrl-C. To look around, in another terminal:"
+step "The cluster and the operator keep running until Ctrl-C. To use them, in another terminal:"
 say "  cd $PWD"
 say "  export PATH=\$PWD/tools/bin:\$PATH"
 sed 's/^/  /' "$scratch/exports"
 say
-say "Things to try:"
+say "Commands to try:"
 say "  kubectl get rtenant -o wide --watch                # and apply, patch, delete in a third one"
 say "  kubectl describe rtenant north-clinic              # conditions and events"
 say "  kubectl explain rtenant.spec.tts                   # every field is described"
@@ -245,4 +245,4 @@ say "  redis-cli -u \$REDIS_URL monitor                    # what the operator s
 say "  tail -f $log"
 say "  curl http://$(telemetry)/metrics"
 wait -n "$operator" "$cluster" || true
-fail "the operator or the cluster ended by itself"
+fail "the operator or the cluster exited unexpectedly"

@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# Builds the image by the Dockerfile, or checks it, without a registry: the bases are made of what is on this machine.
-#   scripts/image.sh build   builds it with buildah, as localhost/runtime-operator:<version>, and says how large it is
-#   scripts/image.sh check   runs its root file system read-only, as its own user, and has it serve a real tenant
+# Builds or checks the image without a registry. The base images are made from this machine's files.
+#   scripts/image.sh build   builds it with buildah, as localhost/runtime-operator:<version>, and prints its size
+#   scripts/image.sh check   runs its root file system read-only, as its own user, and publishes a tenant with it
 #   BIN=…                    for the check, the folder of local-cluster, instead of building it
-#   PLATFORM=linux/arm64     another architecture, where the kernel can run its programs
+#   PLATFORM=linux/arm64     another architecture, if the kernel can run its programs
 # The compiled dependencies are kept in RUNTIME_OPERATOR_CACHE (by default ~/.cache/runtime-operator).
 set -euo pipefail
 cd "$(dirname "$0")/.."

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Draws where the processor time of an operator goes, alone, while N tenants (1000) are applied at once and while it restarts.
-# Leaves target/profile/{bulk,restart}.svg (flame graphs) and .txt (the largest costs); UPDATE=1 copies the drawings to
-# docs/performance. inferno, which draws, is built once into RUNTIME_OPERATOR_CACHE (by default ~/.cache/runtime-operator).
+# Draws flame graphs of the operator's processor time during a bulk apply of N tenants (1000) and during a restart.
+# Writes target/profile/{bulk,restart}.svg (flame graphs) and .txt (the largest costs); UPDATE=1 copies the drawings to
+# docs/performance. inferno, which draws them, is built once into RUNTIME_OPERATOR_CACHE (by default ~/.cache/runtime-operator).
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -45,7 +45,7 @@ for what in bulk restart; do
     rm "$data"
   done >"$out/$what.folded"
   [ -s "$out/$what.folded" ] || { echo "profile: nothing was recorded of $what" >&2; exit 1; }
-  title="Processor time of the operator: $([ "$what" = bulk ] && echo "all applied at once" || echo "restart, nothing changed")"
+  title="Processor time of the operator: $([ "$what" = bulk ] && echo "bulk apply" || echo "restart, nothing changed")"
   inferno-flamegraph --quiet --deterministic --countname ns --title "$title" "$out/$what.folded" >"$out/$what.svg"
   scripts/profile-table.py "$title" "$out/$what.folded" | tee "$out/$what.txt"
   if [ -n "${UPDATE:-}" ]; then still "$title" <"$out/$what.folded" >"docs/performance/flame-$what.svg"; fi

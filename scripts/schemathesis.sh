@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Runs schemathesis, installed from PyPI into the tools' cache, over the description that an operator serves.
+# Tests an operator's admin routes with schemathesis, which is installed from PyPI into the tools' cache, against the OpenAPI
+# description that the operator serves.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 

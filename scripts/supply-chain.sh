@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Checks what the program is made of, or writes it down.
-#   scripts/supply-chain.sh deny   licences, sources, bans, and the advisories where their database can be had (cargo-deny)
+# Checks or lists the program's dependencies.
+#   scripts/supply-chain.sh deny   licences, sources, bans, and advisories if their database is reachable (cargo-deny)
 #   scripts/supply-chain.sh sbom   target/sbom/runtime-operator.cdx.json: every crate in the program, CycloneDX
 # The tools are built once into RUNTIME_OPERATOR_CACHE (by default ~/.cache/runtime-operator), unless they are installed.
 set -euo pipefail

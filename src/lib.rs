@@ -13,8 +13,9 @@
 //! | [`store`] | Redis: connection, scripts, publish, lookup |
 //! | [`controller`] | Kubernetes: watches, reconcile, secrets, finalizer, events |
 //! | [`leader`] | who writes: the Lease, and the number that fences in Redis |
-//! | [`admin`] | HTTP: the admin routes, probes and metrics |
-//! | [`telemetry`] | metrics and logs |
+//! | [`probes`] | HTTP: liveness, readiness and metrics |
+//! | [`admin`] | HTTP: the admin routes |
+//! | [`telemetry`] | metrics, logs and traces |
 
 pub mod admin;
 pub mod api;
@@ -23,6 +24,7 @@ pub mod contract;
 pub mod controller;
 pub mod domain;
 pub mod leader;
+pub mod probes;
 pub mod settings;
 pub mod store;
 pub mod telemetry;

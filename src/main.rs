@@ -6,7 +6,7 @@ use clap::Parser;
 use runtime_operator::cli::Cli;
 
 fn main() -> ExitCode {
-    match Cli::parse().call() {
+    match Cli::parse().run() {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("runtime-operator: {error}");

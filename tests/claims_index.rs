@@ -1,5 +1,5 @@
-//! The index of claims, driven by random events: kept by increments it always says what one built anew would say, and
-//! it names everyone whom an event concerns.
+//! The index of claims, driven by random events: the incremental index always equals one that is built from scratch, and
+//! each event returns every resource that it affects.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs, reason = "a test may fail")]
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -10,17 +10,17 @@ use runtime_operator::contract::{Did, TenantId};
 use runtime_operator::domain::claims::{Claim, Claims, Eligibility, Holdings, Published};
 use runtime_operator::domain::{ResourceName, Uid};
 
-/// One event.
+/// An event for the index.
 #[derive(Clone, Debug)]
 enum Event {
-    /// A resource is seen, as it is now.
-    See(Claim),
-    /// A resource is deleted or gone.
-    Go(usize),
-    /// A resource is published with all that it holds.
+    /// A resource was created or changed.
+    Upsert(Claim),
+    /// A resource was deleted.
+    Remove(usize),
+    /// A resource was published with everything that it holds.
     Publish(usize),
-    /// A resource's record is lost.
-    Lose(usize),
+    /// A resource's ownership record was lost.
+    LoseRecord(usize),
 }
 
 const RESOURCES: usize = 5;
@@ -37,7 +37,7 @@ fn tenant(which: usize) -> TenantId {
     TenantId::parse(&format!("tenant-{which}")).unwrap()
 }
 
-fn numbers() -> impl Strategy<Value = Vec<Did>> {
+fn dids() -> impl Strategy<Value = Vec<Did>> {
     subsequence((0..6).map(did).collect::<Vec<_>>(), 0..=4)
 }
 
@@ -48,13 +48,13 @@ fn claim() -> impl Strategy<Value = Claim> {
         1 => Just(Eligibility::Invalid),
         1 => Just(Eligibility::Unreadable),
     ];
-    (0..RESOURCES, numbers(), eligibility, prop_oneof![3 => Just(Vec::new()), 1 => numbers()]).prop_map(
+    (0..RESOURCES, dids(), eligibility, prop_oneof![3 => Just(Vec::new()), 1 => dids()]).prop_map(
         |(which, dids, eligibility, status_dids)| Claim {
             uid: uid(which),
             name: ResourceName::new("ns", &format!("r{which}")),
-            // Two are of one age: the uid decides.
+            // Pairs have the same age, so that the uid decides.
             created: i64::try_from(which / 2).unwrap(),
-            // A resource keeps its tenant id for life; two share one, twice.
+            // A resource keeps its tenant id for life. Two pairs of resources share one.
             tenant: tenant(which % 3),
             dids,
             eligibility,
@@ -65,57 +65,50 @@ fn claim() -> impl Strategy<Value = Claim> {
 
 fn event() -> impl Strategy<Value = Event> {
     prop_oneof![
-        4 => claim().prop_map(Event::See),
-        1 => (0..RESOURCES).prop_map(Event::Go),
+        4 => claim().prop_map(Event::Upsert),
+        1 => (0..RESOURCES).prop_map(Event::Remove),
         3 => (0..RESOURCES).prop_map(Event::Publish),
-        1 => (0..RESOURCES).prop_map(Event::Lose),
+        1 => (0..RESOURCES).prop_map(Event::LoseRecord),
     ]
 }
 
-/// The index with what it was told, so that another can be built from the same.
+/// The index, and the resources from which another one can be built.
 #[derive(Default)]
 struct World {
     claims: Claims,
-    seen: BTreeMap<Uid, Claim>,
+    resources: BTreeMap<Uid, Claim>,
 }
 
 impl World {
-    fn take(&mut self, event: &Event) -> BTreeSet<Uid> {
-        match event {
-            Event::See(claim) => {
-                self.seen.insert(claim.uid.clone(), claim.clone());
-                let mut affected = self.claims.upsert(claim.clone());
-                affected.insert(claim.uid.clone());
-                affected
+    /// Applies an event; returns the resources that it affects.
+    fn apply(&mut self, event: &Event) -> BTreeSet<Uid> {
+        let (uid, mut affected) = match event {
+            Event::Upsert(claim) => {
+                self.resources.insert(claim.uid.clone(), claim.clone());
+                (claim.uid.clone(), self.claims.upsert(claim.clone()))
             }
-            Event::Go(which) => {
-                self.seen.remove(&uid(*which));
-                let mut affected = self.claims.remove(&uid(*which));
-                affected.insert(uid(*which));
-                affected
+            Event::Remove(which) => {
+                self.resources.remove(&uid(*which));
+                (uid(*which), self.claims.remove(&uid(*which)))
             }
             Event::Publish(which) => {
-                let Some(claim) = self.seen.get(&uid(*which)) else { return BTreeSet::new() };
+                let Some(claim) = self.resources.get(&uid(*which)) else { return BTreeSet::new() };
                 if self.claims.tenant_holder(&claim.tenant) != Some(&claim.uid) {
                     return BTreeSet::new();
                 }
                 let dids = self.claims.holdings(&claim.uid).unwrap().dids;
-                let live = Published { tenant: claim.tenant.clone(), dids };
-                let mut affected = self.claims.set_published(&uid(*which), Some(live));
-                affected.insert(uid(*which));
-                affected
+                let published = Published { tenant: claim.tenant.clone(), dids };
+                (uid(*which), self.claims.set_published(&uid(*which), Some(published)))
             }
-            Event::Lose(which) => {
-                let mut affected = self.claims.set_published(&uid(*which), None);
-                affected.insert(uid(*which));
-                affected
-            }
-        }
+            Event::LoseRecord(which) => (uid(*which), self.claims.set_published(&uid(*which), None)),
+        };
+        affected.insert(uid);
+        affected
     }
 
-    fn built_anew(&self) -> Claims {
+    fn built_from_scratch(&self) -> Claims {
         let mut claims = Claims::default();
-        for claim in self.seen.values().rev() {
+        for claim in self.resources.values().rev() {
             claims.upsert(claim.clone());
         }
         for which in 0..RESOURCES {
@@ -125,7 +118,7 @@ impl World {
     }
 }
 
-/// Everything that decisions are made of.
+/// Everything on which decisions are based.
 type Facts = Vec<(Option<Holdings>, BTreeSet<Uid>, BTreeSet<Uid>)>;
 
 fn facts(claims: &Claims) -> Facts {
@@ -141,20 +134,20 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 1024, ..ProptestConfig::default() })]
 
     #[test]
-    fn increments_say_what_an_index_built_anew_says(events in prop::collection::vec(event(), 1..40)) {
+    fn the_incremental_index_equals_one_built_from_scratch(events in prop::collection::vec(event(), 1..40)) {
         let mut world = World::default();
         for event in &events {
-            world.take(event);
-            prop_assert_eq!(facts(&world.claims), facts(&world.built_anew()), "after {:?}", event);
+            world.apply(event);
+            prop_assert_eq!(facts(&world.claims), facts(&world.built_from_scratch()), "after {:?}", event);
         }
     }
 
     #[test]
-    fn an_event_names_everyone_whose_holdings_are_others_now(events in prop::collection::vec(event(), 1..40)) {
+    fn an_event_returns_every_resource_whose_holdings_change(events in prop::collection::vec(event(), 1..40)) {
         let mut world = World::default();
         for event in &events {
             let before = facts(&world.claims);
-            let affected = world.take(event);
+            let affected = world.apply(event);
             let after = facts(&world.claims);
             for which in 0..RESOURCES {
                 let (was, is) = (&before[which].0, &after[which].0);
@@ -164,41 +157,39 @@ proptest! {
     }
 
     #[test]
-    fn a_live_number_stays_for_as_long_as_it_is_claimed(events in prop::collection::vec(event(), 1..40)) {
+    fn a_published_did_stays_while_its_owner_claims_it(events in prop::collection::vec(event(), 1..40)) {
         let mut world = World::default();
         for event in &events {
-            let live: Vec<(Uid, Published)> =
-                (0..RESOURCES).filter_map(|which| Some((uid(which), world.claims.published(&uid(which))?.clone()))).collect();
-            let held: Vec<(Uid, Did)> = live
-                .iter()
-                .flat_map(|(uid, live)| live.dids.iter().map(|did| (uid.clone(), did.clone())))
+            let published = (0..RESOURCES).filter_map(|which| Some((uid(which), world.claims.published(&uid(which))?)));
+            let held: Vec<(Uid, Did)> = published
+                .flat_map(|(uid, published)| published.dids.iter().map(move |did| (uid.clone(), did.clone())))
                 .filter(|(uid, did)| world.claims.holder(did) == Some(uid))
                 .collect();
-            world.take(event);
-            let concerns = match event {
-                Event::See(claim) => claim.uid.clone(),
-                Event::Go(which) | Event::Lose(which) | Event::Publish(which) => uid(*which),
+            world.apply(event);
+            let changed = match event {
+                Event::Upsert(claim) => claim.uid.clone(),
+                Event::Remove(which) | Event::LoseRecord(which) | Event::Publish(which) => uid(*which),
             };
-            for (owner, did) in held.iter().filter(|(owner, _)| *owner != concerns) {
+            for (owner, did) in held.iter().filter(|(owner, _)| *owner != changed) {
                 prop_assert_eq!(world.claims.holder(did), Some(owner), "{:?} rerouted {}", event, did);
             }
         }
     }
 
     #[test]
-    fn the_order_of_a_handover_has_takers_first_and_ends_with_who_lets_go(
+    fn new_holders_are_published_before_the_releasing_tenant(
         events in prop::collection::vec(event(), 1..40), which in 0..RESOURCES,
     ) {
         let mut world = World::default();
         for event in &events {
-            world.take(event);
+            world.apply(event);
         }
         let order = world.claims.publish_order(&uid(which));
         prop_assert!(order.last().unwrap().contains(&uid(which)));
-        let place = |uid: &Uid| order.iter().position(|step| step.contains(uid)).unwrap();
-        for giver in order.iter().flatten() {
-            for taker in world.claims.taking_owners(giver) {
-                prop_assert!(place(&taker) <= place(giver), "{giver} is before {taker}");
+        let place = |uid: &Uid| order.iter().position(|group| group.contains(uid)).unwrap();
+        for releasing in order.iter().flatten() {
+            for taking in world.claims.taking_owners(releasing) {
+                prop_assert!(place(&taking) <= place(releasing), "{releasing} is before {taking}");
             }
         }
     }

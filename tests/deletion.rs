@@ -1,21 +1,18 @@
-//! Deletion: what is this resource's own goes from Redis, then the resource itself; nothing else does, and nothing else
-//! is needed.
+//! Deletion removes the resource's own keys from Redis, then the finalizer, and nothing else; it needs nothing but Redis.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)] // a test fails by panicking
-
-mod support;
 
 use k8s_openapi::api::core::v1::Namespace;
 use kube::ResourceExt;
 use kube::api::{Api, DeleteParams};
 use serde_json::{Value, json};
-use support::{World, tenant};
+use test_support::{World, tenant};
 
 const DID: &str = "+15551234567";
 const OTHER: &str = "+15557654321";
 const FINALIZER: &str = "runtime.veralux.io/redis-keys";
-const FOREIGN: &str = "example.com/billing";
+const OTHER_FINALIZER: &str = "example.com/billing";
 
-/// Everything in Redis but the numbers that fence writers.
+/// Returns all keys in Redis except the epochs.
 async fn keys(world: &World) -> Vec<String> {
     let mut keys = world.keys("*").await;
     keys.retain(|key| !key.starts_with("runtime-operator:epoch"));
@@ -39,7 +36,7 @@ async fn record(world: &World, tenant: &str) -> bool {
     !world.keys(&format!("runtime-operator:tenant:{tenant}")).await.is_empty()
 }
 
-/// From now on Redis answers every read and refuses every write.
+/// Makes Redis serve reads and reject writes from now on.
 async fn refuse_writes(world: &World) {
     world.redis_cli(&["REPLICAOF", "127.0.0.1", "1"]).await;
 }
@@ -49,31 +46,31 @@ async fn take_writes(world: &World) {
 }
 
 #[tokio::test]
-async fn mapping_config_and_record_go_then_our_finalizer_and_a_foreign_one_stays() {
+async fn deletion_removes_the_keys_and_the_record_before_the_finalizer() {
     let world = World::new().await;
     let _operator = world.operator().start().await;
     world.apply(&tenant("acme").dids([DID, OTHER])).await;
     world.wait_ready("acme").await;
     assert_eq!(world.get("acme").await.unwrap().finalizers(), [FINALIZER]);
-    world.patch("acme", finalizers(&[FOREIGN, FINALIZER])).await;
+    world.patch("acme", finalizers(&[OTHER_FINALIZER, FINALIZER])).await;
 
     world.delete("acme").await;
 
     world
-        .wait("only the foreign finalizer is left", || async {
+        .wait("only the other finalizer is left", || async {
             let left = world.get("acme").await.ok_or("it is gone")?.finalizers().to_vec();
-            if left == [FOREIGN] { Ok(()) } else { Err(format!("{left:?}")) }
+            if left == [OTHER_FINALIZER] { Ok(()) } else { Err(format!("{left:?}")) }
         })
         .await;
     assert_eq!(keys(&world).await, Vec::<String>::new());
     assert!(world.wait_event("acme", "Unpublished").await.contains("gone"));
     world.patch("acme", finalizers(&[])).await;
-    world.wait_gone("acme").await;
+    world.wait_deleted("acme").await;
     world.finish().await;
 }
 
 #[tokio::test]
-async fn nothing_goes_but_what_is_this_resources_own() {
+async fn deletion_removes_only_keys_of_the_resource() {
     let world = World::new().await;
     let _operator = world.operator().start().await;
     world.apply(&tenant("acme").dids([DID])).await;
@@ -81,13 +78,13 @@ async fn nothing_goes_but_what_is_this_resources_own() {
     world.wait_ready("acme").await;
     world.wait_ready("beta").await;
     let beta = world.config_text("beta").await;
-    let foreign = ["cap:acme", "tenantmap:tenant:acme:cap:rpm", "tenantmap:tenant:acme:cap:concurrency"];
-    for key in foreign {
+    let others = ["cap:acme", "tenantmap:tenant:acme:cap:rpm", "tenantmap:tenant:acme:cap:concurrency"];
+    for key in others {
         world.set_key(key, "7").await;
     }
 
     world.delete("acme").await;
-    world.wait_gone("acme").await;
+    world.wait_deleted("acme").await;
 
     assert_eq!(world.live(DID).await, None);
     assert_eq!(world.config("acme").await, None);
@@ -95,72 +92,72 @@ async fn nothing_goes_but_what_is_this_resources_own() {
     assert_eq!(world.live(OTHER).await.as_deref(), Some("beta"));
     assert_eq!(world.config_text("beta").await, beta);
     assert!(record(&world, "beta").await);
-    for key in foreign {
+    for key in others {
         assert_eq!(world.key(key).await.as_deref(), Some("7"), "{key}");
     }
     world.finish().await;
 }
 
 #[tokio::test]
-async fn retain_keeps_the_keys_byte_for_byte_and_drops_the_record() {
+async fn retain_keeps_the_keys_byte_for_byte_and_removes_the_record() {
     let world = World::new().await;
     let _operator = world.operator().start().await;
     world.apply(&tenant("acme").dids([DID]).retained()).await;
     world.wait_ready("acme").await;
     let config = world.config_text("acme").await;
-    let number = world.follow(DID).await;
+    let number = world.record_mapping(DID).await;
 
     world.delete("acme").await;
-    world.wait_gone("acme").await;
+    world.wait_deleted("acme").await;
 
     assert_eq!(keys(&world).await, ["tenantcfg:acme", &format!("tenantmap:did:{DID}")]);
     assert_eq!(world.config_text("acme").await, config);
-    assert_eq!(number.seen().await, [Some("acme".into())]);
+    assert_eq!(number.finish().await, [Some("acme".into())]);
     world.wait_event("acme", "Retained").await;
     world.finish().await;
 }
 
 #[tokio::test]
-async fn a_retained_number_for_which_another_waits_goes_over_to_it_without_a_gap() {
+async fn a_retained_did_is_transferred_to_a_waiting_tenant_without_a_gap() {
     let world = World::new().await;
     let _operator = world.operator().start().await;
     world.apply(&tenant("acme").dids([DID]).retained()).await;
     world.wait_ready("acme").await;
     world.apply(&tenant("beta").dids([DID, OTHER])).await;
     world.wait_condition("beta", "Ready", "False", "DidConflict").await;
-    let number = world.follow(DID).await;
+    let number = world.record_mapping(DID).await;
 
     world.delete("acme").await;
-    world.wait_gone("acme").await;
+    world.wait_deleted("acme").await;
     world.wait_ready("beta").await;
 
-    assert_eq!(number.seen().await, [Some("acme".into()), Some("beta".into())]);
+    assert_eq!(number.finish().await, [Some("acme".into()), Some("beta".into())]);
     assert!(!record(&world, "acme").await);
     world.finish().await;
 }
 
 #[tokio::test]
-async fn a_number_for_which_another_waits_goes_over_to_it_without_a_gap() {
+async fn a_did_of_a_deleted_tenant_is_transferred_without_a_gap() {
     let world = World::new().await;
     let _operator = world.operator().start().await;
     world.apply(&tenant("acme").dids([DID])).await;
     world.wait_ready("acme").await;
     world.apply(&tenant("beta").dids([DID])).await;
     world.wait_condition("beta", "Ready", "False", "DidConflict").await;
-    let number = world.follow(DID).await;
+    let number = world.record_mapping(DID).await;
 
     world.delete("acme").await;
-    world.wait_gone("acme").await;
+    world.wait_deleted("acme").await;
     world.wait_ready("beta").await;
 
-    assert_eq!(number.seen().await, [Some("acme".into()), Some("beta".into())]);
+    assert_eq!(number.finish().await, [Some("acme".into()), Some("beta".into())]);
     assert_eq!(world.config("acme").await, None);
     assert!(world.wait_event("beta", "Promoted").await.contains(DID));
     world.finish().await;
 }
 
 #[tokio::test]
-async fn a_number_for_which_only_a_resource_waits_that_cannot_be_published_goes() {
+async fn a_did_is_unmapped_when_only_an_unpublishable_tenant_waits() {
     let world = World::new().await;
     let _operator = world.operator().start().await;
     world.apply(&tenant("acme").dids([DID])).await;
@@ -169,7 +166,7 @@ async fn a_number_for_which_only_a_resource_waits_that_cannot_be_published_goes(
     world.wait_condition("beta", "DidsClaimed", "False", "DidConflict").await;
 
     world.delete("acme").await;
-    world.wait_gone("acme").await;
+    world.wait_deleted("acme").await;
 
     assert_eq!(world.live(DID).await, None);
     world.wait_condition("beta", "Ready", "False", "SecretNotFound").await;
@@ -177,7 +174,7 @@ async fn a_number_for_which_only_a_resource_waits_that_cannot_be_published_goes(
 }
 
 #[tokio::test]
-async fn the_secret_is_not_needed() {
+async fn deletion_needs_no_secret() {
     let world = World::new().await;
     let _operator = world.operator().start().await;
     world.apply(&tenant("acme").dids([DID])).await;
@@ -187,13 +184,13 @@ async fn the_secret_is_not_needed() {
     world.wait_condition("acme", "SecretResolved", "False", "SecretNotFound").await;
     world.delete("acme").await;
 
-    world.wait_gone("acme").await;
+    world.wait_deleted("acme").await;
     wait_no_keys(&world).await;
     world.finish().await;
 }
 
 #[tokio::test]
-async fn a_namespace_that_is_deleted_as_a_whole_leaves_nothing_and_holds_nobody_up() {
+async fn a_deleted_namespace_leaves_nothing_and_is_not_blocked() {
     let mut world = World::new().await;
     let doomed = world.add_namespace().await;
     let _operator = world.operator().start().await;
@@ -206,7 +203,7 @@ async fn a_namespace_that_is_deleted_as_a_whole_leaves_nothing_and_holds_nobody_
     namespaces.delete(&doomed, &DeleteParams::default()).await.unwrap();
 
     world
-        .wait("the namespace is gone", || async {
+        .wait("the namespace is deleted", || async {
             let namespace = namespaces.get_opt(&doomed).await.unwrap();
             namespace.map_or(Ok(()), |left| Err(format!("{:?}", left.status)))
         })
@@ -219,13 +216,13 @@ async fn a_namespace_that_is_deleted_as_a_whole_leaves_nothing_and_holds_nobody_
 }
 
 #[tokio::test]
-async fn one_made_again_under_the_same_name_at_once_is_published_anew() {
+async fn an_immediately_recreated_resource_is_published_again() {
     let world = World::new().await;
     let _operator = world.operator().start().await;
     for round in 1..=5 {
         let made = tenant("acme").dids([DID]).set("/caps/maxConcurrentCallsTenant", round);
         world
-            .wait("it can be made again", || async {
+            .wait("it can be created again", || async {
                 let resource = serde_json::from_value(made.resource()).unwrap();
                 let new = world.tenants().create(&kube::api::PostParams::default(), &resource).await;
                 new.map(drop).map_err(|error| error.to_string())
@@ -238,13 +235,13 @@ async fn one_made_again_under_the_same_name_at_once_is_published_anew() {
         assert_eq!(world.live(DID).await.as_deref(), Some("acme"));
         world.delete("acme").await;
     }
-    world.wait_gone("acme").await;
+    world.wait_deleted("acme").await;
     wait_no_keys(&world).await;
     world.finish().await;
 }
 
 #[tokio::test]
-async fn while_redis_is_down_it_waits_and_says_why() {
+async fn deletion_waits_for_redis_and_reports_why() {
     let world = World::new().await;
     let _operator = world.operator().start().await;
     world.apply(&tenant("acme").dids([DID])).await;
@@ -253,25 +250,25 @@ async fn while_redis_is_down_it_waits_and_says_why() {
 
     world.delete("acme").await;
 
-    let why = world.wait_event("acme", "DeletionWaits").await;
+    let why = world.wait_event("acme", "DeletionDelayed").await;
     assert!(why.contains(&world.redis().address()) && why.contains("tried again"), "{why}");
     assert_eq!(world.get("acme").await.unwrap().finalizers(), [FINALIZER]);
     world.redis().restart().await.unwrap();
-    world.wait_gone("acme").await;
+    world.wait_deleted("acme").await;
     wait_no_keys(&world).await;
-    assert_eq!(world.told("acme", "DeletionWaits").await, 1);
+    assert_eq!(world.event_count("acme", "DeletionDelayed").await, 1);
     world.finish().await;
 }
 
 #[tokio::test]
-async fn force_delete_lets_it_go_and_leaves_keys_and_record() {
+async fn force_delete_removes_the_finalizer_and_leaves_keys_and_record() {
     let world = World::new().await;
     let _operator = world.operator().start().await;
     world.apply(&tenant("acme").dids([DID])).await;
     world.wait_ready("acme").await;
     refuse_writes(&world).await;
     world.delete("acme").await;
-    world.wait_event("acme", "DeletionWaits").await;
+    world.wait_event("acme", "DeletionDelayed").await;
 
     world
         .patch(
@@ -280,7 +277,7 @@ async fn force_delete_lets_it_go_and_leaves_keys_and_record() {
         )
         .await;
 
-    world.wait_gone("acme").await;
+    world.wait_deleted("acme").await;
     let why = world.wait_event("acme", "ForceDeleted").await;
     assert!(why.contains("read-only replica"), "{why}");
     assert_eq!(world.live(DID).await.as_deref(), Some("acme"));
@@ -289,7 +286,7 @@ async fn force_delete_lets_it_go_and_leaves_keys_and_record() {
 }
 
 #[tokio::test]
-async fn force_delete_without_need_is_a_deletion_like_any_other() {
+async fn force_delete_of_a_removable_tenant_is_a_normal_deletion() {
     let world = World::new().await;
     let _operator = world.operator().start().await;
     world.apply(&tenant("acme").dids([DID]).annotation("force-delete", "true")).await;
@@ -297,13 +294,13 @@ async fn force_delete_without_need_is_a_deletion_like_any_other() {
 
     world.delete("acme").await;
 
-    world.wait_gone("acme").await;
+    world.wait_deleted("acme").await;
     assert_eq!(keys(&world).await, Vec::<String>::new());
     world.finish().await;
 }
 
 #[tokio::test]
-async fn keys_go_at_once_when_a_resource_vanishes_without_its_finalizer() {
+async fn keys_of_a_resource_deleted_without_finalizer_are_removed_immediately() {
     let world = World::new().await;
     let operator = world.operator().start().await;
     world.apply(&tenant("acme").dids([DID])).await;
@@ -311,7 +308,7 @@ async fn keys_go_at_once_when_a_resource_vanishes_without_its_finalizer() {
     operator.freeze().await.unwrap();
     world.delete("acme").await;
     world.patch("acme", finalizers(&[])).await;
-    world.wait_gone("acme").await;
+    world.wait_deleted("acme").await;
     assert_eq!(world.live(DID).await.as_deref(), Some("acme"));
 
     operator.thaw().unwrap();
@@ -321,16 +318,16 @@ async fn keys_go_at_once_when_a_resource_vanishes_without_its_finalizer() {
 }
 
 #[tokio::test]
-async fn keys_go_once_redis_takes_writes_when_a_resource_vanished_meanwhile() {
+async fn keys_of_a_vanished_resource_are_removed_once_redis_accepts_writes() {
     let world = World::new().await;
     let _operator = world.operator().start().await;
     world.apply(&tenant("acme").dids([DID])).await;
     world.wait_ready("acme").await;
     refuse_writes(&world).await;
     world.delete("acme").await;
-    world.wait_event("acme", "DeletionWaits").await;
+    world.wait_event("acme", "DeletionDelayed").await;
     world.patch("acme", finalizers(&[])).await;
-    world.wait_gone("acme").await;
+    world.wait_deleted("acme").await;
 
     take_writes(&world).await;
 
@@ -339,7 +336,7 @@ async fn keys_go_once_redis_takes_writes_when_a_resource_vanished_meanwhile() {
 }
 
 #[tokio::test]
-async fn a_finalizer_that_is_taken_off_a_resource_that_stays_comes_back() {
+async fn a_removed_finalizer_is_restored() {
     let world = World::new().await;
     let _operator = world.operator().start().await;
     world.apply(&tenant("acme").dids([DID])).await;
@@ -348,7 +345,7 @@ async fn a_finalizer_that_is_taken_off_a_resource_that_stays_comes_back() {
     world.patch("acme", finalizers(&[])).await;
 
     world
-        .wait("the finalizer is back", || async {
+        .wait("the finalizer is restored", || async {
             let there = world.get("acme").await.unwrap().finalizers().to_vec();
             if there == [FINALIZER] { Ok(()) } else { Err(format!("{there:?}")) }
         })
@@ -357,7 +354,7 @@ async fn a_finalizer_that_is_taken_off_a_resource_that_stays_comes_back() {
 }
 
 #[tokio::test]
-async fn a_suspended_one_goes_with_only_those_numbers_that_still_point_at_it() {
+async fn deletion_of_a_suspended_tenant_unmaps_only_its_own_dids() {
     let world = World::new().await;
     let _operator = world.operator().start().await;
     world.apply(&tenant("acme").dids([DID, OTHER])).await;
@@ -369,7 +366,7 @@ async fn a_suspended_one_goes_with_only_those_numbers_that_still_point_at_it() {
     world.set_key(&format!("tenantmap:did:{DID}"), "theirs").await;
 
     world.delete("acme").await;
-    world.wait_gone("acme").await;
+    world.wait_deleted("acme").await;
 
     assert_eq!(keys(&world).await, ["tenantcfg:theirs", &format!("tenantmap:did:{DID}")]);
     assert_eq!(world.live(DID).await.as_deref(), Some("theirs"));
@@ -378,7 +375,7 @@ async fn a_suspended_one_goes_with_only_those_numbers_that_still_point_at_it() {
 }
 
 #[tokio::test]
-async fn one_that_never_was_published_goes_and_touches_nothing() {
+async fn deletion_of_an_unpublished_tenant_writes_nothing() {
     let world = World::new().await;
     let _operator = world.operator().start().await;
     world.apply(&tenant("acme").dids([DID])).await;
@@ -388,7 +385,7 @@ async fn one_that_never_was_published_goes_and_touches_nothing() {
     let before = keys(&world).await;
 
     world.delete("twin").await;
-    world.wait_gone("twin").await;
+    world.wait_deleted("twin").await;
 
     assert_eq!(keys(&world).await, before);
     assert_eq!(world.live(DID).await.as_deref(), Some("acme"));

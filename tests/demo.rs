@@ -1,4 +1,4 @@
-//! `scripts/demo.sh` shows what it promises, ends as it promises and leaves nothing behind.
+//! `scripts/demo.sh` shows and ends as it promises, and leaves nothing behind.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
 use std::fs;
@@ -12,8 +12,8 @@ use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
-/// A demo that runs in a process group of its own, from a folder that is not the repository, with the programs that
-/// were built with this test.
+/// A running demo, in a process group of its own and started outside the repository, with the binaries that were built with
+/// this test.
 struct Demo {
     child: Child,
     output: BufReader<Box<dyn Read + Send>>,
@@ -33,14 +33,14 @@ impl Demo {
         let temporary = TempDir::new().unwrap();
         let (reader, writer) = std::io::pipe().unwrap();
         let child = Command::new("env")
-            // A shell can't trap what was ignored when it started, as Ctrl-C is in a background job.
+            // A shell can't trap a signal that was ignored when it started, as SIGINT is in a background job.
             .args(["--default-signal=INT", "bash"])
             .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts/demo.sh"))
             .current_dir(temporary.path())
             .env("TMPDIR", temporary.path())
             .env("BIN", programs)
             .env("KEEP", keep)
-            // Set for something else by whoever runs the demo.
+            // A user's shell may have these variables set for something else.
             .env("KUBECONFIG", "/nonexistent")
             .env("REDIS_URL", "redis://nonexistent.invalid")
             .env("WATCH_NAMESPACES", "elsewhere")
@@ -53,22 +53,22 @@ impl Demo {
         Self { child, output: BufReader::new(Box::new(reader)), said: String::new(), temporary }
     }
 
-    /// Reads on until it has said this.
+    /// Reads its output until it contains `words`.
     fn wait_for(&mut self, words: &str) {
         let begin = self.said.len();
         while !self.said[begin..].contains(words) {
             let read = self.output.read_line(&mut self.said).unwrap();
-            assert!(read > 0, "it ended without having said {words:?}:\n{}", self.said);
+            assert!(read > 0, "it ended without printing {words:?}:\n{}", self.said);
         }
     }
 
-    /// Ctrl-C on its terminal.
+    /// Sends what Ctrl-C on its terminal sends.
     fn interrupt(&self) {
         let group = format!("-{}", self.child.id());
         assert!(Command::new("kill").args(["-INT", "--", &group]).status().unwrap().success());
     }
 
-    /// Reads on until it ends; then nothing of it is left. Says what it said, and its status.
+    /// Reads its output until it ends, and waits until nothing of it is left. Returns the output and the exit status.
     fn end(mut self) -> (String, Option<i32>) {
         self.output.read_to_string(&mut self.said).unwrap();
         let status = self.child.wait().unwrap().code();
@@ -86,7 +86,7 @@ fn files(folder: &Path) -> Vec<PathBuf> {
     fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect()
 }
 
-/// The command lines of all processes that have this folder for their temporary files.
+/// Returns the command lines of all processes with this folder for temporary files.
 fn processes(folder: &Path) -> Vec<String> {
     let variable = format!("TMPDIR={}\0", folder.display());
     let found = fs::read_dir("/proc").unwrap().filter_map(|entry| {
@@ -99,7 +99,7 @@ fn processes(folder: &Path) -> Vec<String> {
 }
 
 #[test]
-fn the_tour_shows_what_it_promises_and_ends_by_itself() {
+fn the_demo_shows_what_it_promises_and_ends() {
     let (said, status) = Demo::start(&programs(), "").end();
 
     assert_eq!(status, Some(0), "{said}");
@@ -121,7 +121,7 @@ fn the_tour_shows_what_it_promises_and_ends_by_itself() {
 }
 
 #[test]
-fn it_stays_up_when_asked_to_and_ctrl_c_is_its_regular_end() {
+fn the_demo_stays_up_with_keep_until_ctrl_c() {
     let mut demo = Demo::start(&programs(), "1");
     demo.wait_for("Things to try:");
     demo.wait_for("/metrics");
@@ -135,7 +135,7 @@ fn it_stays_up_when_asked_to_and_ctrl_c_is_its_regular_end() {
 }
 
 #[test]
-fn ctrl_c_in_the_middle_ends_it_and_leaves_nothing_behind() {
+fn ctrl_c_ends_the_demo_and_leaves_nothing_behind() {
     let mut demo = Demo::start(&programs(), "");
     demo.wait_for("== Six tenants");
 
@@ -147,7 +147,7 @@ fn ctrl_c_in_the_middle_ends_it_and_leaves_nothing_behind() {
 }
 
 #[test]
-fn an_outcome_that_is_wrong_ends_it_with_a_line_that_says_which() {
+fn a_wrong_outcome_ends_the_demo_with_a_line_that_names_it() {
     let bin = TempDir::new().unwrap();
     symlink(programs().join("local-cluster"), bin.path().join("local-cluster")).unwrap();
     symlink("/bin/false", bin.path().join("runtime-operator")).unwrap();
@@ -155,5 +155,5 @@ fn an_outcome_that_is_wrong_ends_it_with_a_line_that_says_which() {
     let (said, status) = Demo::start(bin.path(), "").end();
 
     assert_eq!(status, Some(1), "{said}");
-    assert!(said.contains(r#"demo: FAILED at "The operator": the operator ended by itself"#), "{said}");
+    assert!(said.contains(r#"demo: FAILED at "The operator": the operator exited unexpectedly"#), "{said}");
 }

@@ -1,4 +1,4 @@
-//! The documents say what the code says.
+//! The documents agree with the code.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
 use std::collections::BTreeSet;
@@ -10,6 +10,7 @@ use clap::{Arg, CommandFactory};
 use regex::Regex;
 use runtime_operator::api;
 use runtime_operator::cli::Cli;
+use runtime_operator::domain::event::EventReason;
 use runtime_operator::domain::reason::Reason;
 use runtime_operator::domain::status;
 use runtime_operator::store::StoreError;
@@ -22,12 +23,12 @@ fn text(name: &str) -> String {
     fs::read_to_string(path(name)).unwrap_or_default()
 }
 
-/// What matches the pattern's group.
+/// Returns the matches of the pattern's group.
 fn all(pattern: &str, text: &str) -> BTreeSet<String> {
     Regex::new(pattern).unwrap().captures_iter(text).map(|found| found[1].to_owned()).collect()
 }
 
-/// The names in the first column of the tables below a heading.
+/// Returns the names in the first column of the tables below a heading.
 fn documented(heading: &str) -> BTreeSet<String> {
     let reference = text("docs/reference.md");
     let section = reference.split("\n## ").find(|section| section.starts_with(heading)).unwrap();
@@ -39,15 +40,15 @@ const SETTINGS_HEADER: &str = "\
 
 <!-- Generated from src/settings.rs: `UPDATE=1 cargo test --test docs` writes it. -->
 
-Every setting is a flag and an environment variable; a flag wins, and an empty variable counts as not given. All are
-checked at start, and all that is wrong is told at once, each fault with its flag and variable. A `BOOL` is `true` or
-`false` (`1`, `yes`, `on`; `0`, `no`, `off`, in any case); a flag alone is true. `RUST_LOG` sets what is logged: `warn`,
-`info` (the default), `debug`, or `runtime_operator=trace`. The cluster is found as kubectl finds it: the one that the
-operator runs in, else `KUBECONFIG`, else `~/.kube/config`. [Traces](tracing.md) have the variables of OpenTelemetry.
+Every setting is a flag and an environment variable; a flag wins, and an empty variable counts as not given. All settings
+are validated at startup, and all errors are reported together, each with its flag and variable. A `BOOL` is `true` or
+`false` (`1`, `yes`, `on`; `0`, `no`, `off`, in any case); a flag alone is true. `RUST_LOG` sets the log level: `warn`,
+`info` (the default), `debug`, or `runtime_operator=trace`. The cluster is found in the same way as by kubectl: the one that
+the operator runs in, else `KUBECONFIG`, else `~/.kube/config`. [Traces](tracing.md) have the variables of OpenTelemetry.
 ";
 
-/// A flag's row. The default is the end of its help: the flags themselves have none, so that an empty variable is one
-/// that was not given.
+/// Returns a flag's row. The default is the end of its help: the flags themselves have none, so that an empty variable
+/// counts as not set.
 fn row(arg: &Arg) -> String {
     let help = arg.get_long_help().or(arg.get_help()).unwrap().to_string().replace('\n', " ");
     let (help, default) = help.split_once(" [default: ").unwrap_or((&help, "none]"));
@@ -67,7 +68,7 @@ fn settings() -> String {
         let of = arg.get_help_heading().unwrap();
         if of != heading {
             heading = of;
-            write!(document, "\n## {of}\n\n| flag | variable | value | default | what it is |\n").unwrap();
+            write!(document, "\n## {of}\n\n| flag | variable | value | default | meaning |\n").unwrap();
             document.push_str("| --- | --- | --- | --- | --- |\n");
         }
         document.push_str(&row(arg));
@@ -106,19 +107,43 @@ fn every_condition_is_documented_and_no_other() {
     assert_eq!(documented("Conditions"), conditions.map(str::to_owned).into());
 }
 
-#[test]
-fn every_event_is_documented_and_no_other() {
-    let told = ["reconcile", "tell", "repairs", "orphans"];
-    let told = told.map(|file| text(&format!("src/controller/{file}.rs"))).concat();
-    let mut events = all(r#""([A-Z][a-z]+[A-Za-z]*)""#, &told);
-    // The actions that events name, and a condition's status.
-    assert!(["Reconcile", "Sweep", "False"].iter().all(|other| events.remove(*other)));
-    assert!(events.len() > 8, "{events:?}");
-    assert_eq!(documented("Events"), events);
+/// Splits a page at the lines `<!-- begin: NAME -->` and `<!-- end: NAME -->`, which stay outside of the middle part.
+fn around_generated<'a>(page: &'a str, name: &str) -> [&'a str; 3] {
+    let (begin, end) = (format!("<!-- begin: {name} -->\n"), format!("<!-- end: {name} -->"));
+    let start = page.find(&begin).expect("the page has the first marker") + begin.len();
+    let stop = page.find(&end).expect("the page has the last marker");
+    [&page[..start], &page[start..stop], &page[stop..]]
+}
+
+fn table_of_events() -> String {
+    let mut table = "\n| event | type | when |\n| --- | --- | --- |\n".to_owned();
+    for reason in EventReason::ALL {
+        writeln!(table, "| `{reason}` | {} | {} |", reason.event_type(), reason.meaning()).unwrap();
+    }
+    table.push('\n');
+    table
 }
 
 #[test]
-fn every_way_in_which_redis_can_be_out_of_use_is_documented_and_no_other() {
+fn the_table_of_events_is_the_generated_one() {
+    let (file, generated) = ("docs/reference.md", table_of_events());
+    if std::env::var_os("UPDATE").is_some() {
+        let page = text(file);
+        let [before, _, after] = around_generated(&page, "events");
+        fs::write(path(file), [before, &generated, after].concat()).unwrap();
+    }
+    let stale = "the events in docs/reference.md are stale: run `UPDATE=1 cargo test --test docs`";
+    assert!(around_generated(&text(file), "events")[1] == generated, "{stale}");
+}
+
+#[test]
+fn every_event_is_documented_and_no_other() {
+    let reasons = EventReason::ALL.map(|reason| reason.as_str().to_owned());
+    assert_eq!(documented("Events"), reasons.into());
+}
+
+#[test]
+fn every_store_error_is_documented_and_no_other() {
     assert_eq!(documented("Redis"), StoreError::REASONS.map(str::to_owned).into());
 }
 
@@ -138,25 +163,27 @@ fn pages_in(folder: &str) -> Vec<String> {
 }
 
 #[test]
-fn what_a_page_links_to_is_there() {
+fn every_link_of_a_page_has_a_target() {
     let link = Regex::new(r"\]\(([^)#:\s]+)(?:#[^)]*)?\)").unwrap();
     let code = Regex::new("`[^`\n]*`").unwrap();
     let pages = ["README.md", "CONTRIBUTING.md", "CHANGELOG.md"].map(str::to_owned).into_iter();
-    for page in pages.chain(pages_in("docs")).chain(pages_in("docs/runbooks")) {
+    for page in
+        pages.chain(pages_in("docs")).chain(pages_in("docs/runbooks")).chain(pages_in("docs/decisions"))
+    {
         let page = page.as_str();
         let folder = path(page).parent().unwrap().to_owned();
         // A pattern may look like a link.
         let prose = code.replace_all(&text(page), "").into_owned();
         for found in link.captures_iter(&prose) {
-            assert!(folder.join(&found[1]).exists(), "{page} links to {}, which is not there", &found[1]);
+            assert!(folder.join(&found[1]).exists(), "{page} links to {}, which does not exist", &found[1]);
         }
         assert!(!text(page).is_empty(), "{page} is missing");
     }
-    assert!(text("README.md").lines().count() < 150, "README.md is for a quick read");
+    assert!(text("README.md").lines().count() < 150, "README.md is longer than a quick read");
 }
 
 #[test]
-fn every_promise_names_tests_that_are_there() {
+fn every_promise_names_existing_tests() {
     let page = text("docs/guarantees.md");
     let named = Regex::new(r"\[[^\]]+\]\(\.\./([^)]+\.rs)\)((?:\s+`\w+`)*)").unwrap();
     let name = Regex::new(r"`(\w+)`").unwrap();
@@ -174,7 +201,7 @@ fn every_promise_names_tests_that_are_there() {
     assert!(count > 40, "only {count} tests are found");
     let promises = page.split("\n## Faults injected").next().unwrap();
     for row in promises.lines().filter(|line| line.starts_with("| ") && !line.starts_with("| promise")) {
-        assert!(row.starts_with("| ---") || named.is_match(row), "nothing shows this: {row}");
+        assert!(row.starts_with("| ---") || named.is_match(row), "no test shows this: {row}");
     }
 }
 

@@ -1,20 +1,18 @@
-//! The first things that someone new tries: the examples, the definition that is printed, the help.
+//! The first steps of a new user: the examples, the printed CRD, the help.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)] // a test fails by panicking
-
-mod support;
 
 use std::fs;
 use std::path::Path;
 use std::process::Command;
 
 use serde_json::Value;
-use support::World;
+use test_support::World;
 
 fn repository() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-/// What the binary prints, when it succeeds.
+/// Runs the binary, which must succeed, and returns its output.
 fn printed(arguments: &[&str]) -> String {
     let mut operator = Command::new(env!("CARGO_BIN_EXE_runtime-operator"));
     let output = operator.args(arguments).env_clear().output().unwrap();
@@ -23,7 +21,7 @@ fn printed(arguments: &[&str]) -> String {
 }
 
 #[tokio::test]
-async fn every_example_applies_as_it_is_and_becomes_ready() {
+async fn every_example_applies_unchanged_and_becomes_ready() {
     let world = World::new().await;
     let operator = world.operator().start().await;
     let mut names = Vec::new();
@@ -52,15 +50,15 @@ async fn every_example_applies_as_it_is_and_becomes_ready() {
 }
 
 #[test]
-fn the_committed_definition_is_the_one_that_is_printed() {
+fn the_committed_crd_is_the_printed_one() {
     let committed = fs::read_to_string(repository().join("crds/runtimetenants.yaml")).unwrap();
-    assert_eq!(printed(&["crd"]), committed, "write it anew: cargo run crd > crds/runtimetenants.yaml");
+    assert_eq!(printed(&["crd"]), committed, "stale: run `cargo run -- crd > crds/runtimetenants.yaml`");
     let definition: Value = serde_saphyr::from_str(&committed).unwrap();
     assert_eq!(definition["metadata"]["name"], "runtimetenants.runtime.veralux.io");
 }
 
 #[test]
-fn help_and_version_answer() {
+fn help_and_version_are_printed() {
     assert_eq!(printed(&["--version"]), format!("runtime-operator {}\n", env!("CARGO_PKG_VERSION")));
     let help = printed(&["--help"]);
     for subcommand in ["run", "crd", "contract"] {
@@ -74,7 +72,7 @@ fn help_and_version_answer() {
 }
 
 #[test]
-fn an_unknown_command_is_refused_with_what_there_is() {
+fn an_unknown_command_is_refused_with_the_usage() {
     let mut operator = Command::new(env!("CARGO_BIN_EXE_runtime-operator"));
     let output = operator.arg("publish").env_clear().output().unwrap();
     assert_eq!(output.status.code(), Some(2));

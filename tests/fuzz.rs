@@ -1,4 +1,4 @@
-//! Whatever strangers send: nothing panics, and what is taken has been understood.
+//! Untrusted input: no text panics, and every accepted text has been understood.
 //!
 //! `cargo test` runs each target for a second, `make fuzz` for a minute. Guided by coverage:
 //! `cargo bolero test --test fuzz TARGET`.
@@ -14,7 +14,7 @@ use secrecy::ExposeSecret;
 
 const DOCUMENTS: [&str; 2] =
     [include_str!("fixtures/tenant-kokoro.json"), include_str!("fixtures/tenant-chatterbox.json")];
-/// What JSON is made of, and what a contract is broken with.
+/// Fragments of JSON, and values that break the contract.
 const PIECES: [&str; 20] = [
     "{",
     "}",
@@ -38,7 +38,7 @@ const PIECES: [&str; 20] = [
     "\"dids\":[\"+1 555\"]",
 ];
 
-/// Where, what, and how much of what was there goes.
+/// A place, the position of the new piece, and the number of bytes that it replaces.
 type Edit = (u16, u8, u8);
 
 fn edited(document: &str, edits: &[Edit]) -> Vec<u8> {
@@ -55,12 +55,12 @@ fn edited(document: &str, edits: &[Edit]) -> Vec<u8> {
     text
 }
 
-fn holds_for_a_config(text: &[u8]) {
+fn check_config(text: &[u8]) {
     match RuntimeTenantConfig::parse(text) {
         Ok(config) => {
             let json = config.to_json();
             let again =
-                RuntimeTenantConfig::parse(json.expose_secret()).expect("what is written can be read");
+                RuntimeTenantConfig::parse(json.expose_secret()).expect("a written config can be read");
             assert_eq!(again, config);
             assert_eq!(again.hash_without_secret(), config.hash_without_secret());
             assert!(config.dids().iter().all(|did| Did::parse_exact(did.as_str()).is_ok()));
@@ -77,16 +77,16 @@ fn holds_for_a_config(text: &[u8]) {
 #[test]
 fn config_parsing() {
     check!().with_type::<(bool, Vec<Edit>)>().for_each(|(which, edits)| {
-        holds_for_a_config(&edited(DOCUMENTS[usize::from(*which)], &edits[..edits.len().min(4)]));
+        check_config(&edited(DOCUMENTS[usize::from(*which)], &edits[..edits.len().min(4)]));
     });
 }
 
 #[test]
 fn config_parsing_of_anything() {
-    check!().for_each(holds_for_a_config);
+    check!().for_each(check_config);
 }
 
-/// Digits, white space of every kind, and what only looks like either.
+/// Digits, white space of every kind, and characters that resemble them.
 const SIGNS: [char; 24] = [
     '+', '+', '0', '1', '2', '3', '4', '5', '6', '7', '8', '9', ' ', '\t', '\u{a0}', '\u{feff}', '\u{2028}',
     '\u{85}', '\u{200b}', '١', '＋', '-', 'a', '\0',
@@ -111,7 +111,7 @@ fn e164() {
     });
 }
 
-/// Parts of the routes' paths, and what could be mistaken for them.
+/// Parts of the routes' paths, and similar texts.
 const PARTS: [&str; 26] = [
     "/",
     "/",
@@ -148,22 +148,24 @@ fn paths() {
         let parts = parts.iter().map(|part| PARTS[usize::from(*part) % PARTS.len()]);
         let path: String = std::iter::once(ADMIN_PREFIX).chain(parts).collect();
         let Ok(target) = Target::resolve(method, &path) else { return };
-        let asked = target.access_path();
-        // An argument is one segment, whatever is in it: a right to one thing is never a right to another.
+        let access_path = target.access_path();
+        // An argument is one segment whatever its content: access to one object never gives access to another.
         let slashes = |text: &str| text.matches('/').count();
         assert_eq!(
-            slashes(&asked),
+            slashes(&access_path),
             slashes(ACCESS_PREFIX) + slashes(target.endpoint.template()),
-            "{path} {asked}"
+            "{path} {access_path}"
         );
         assert!(
-            asked.starts_with(ACCESS_PREFIX) && asked.is_ascii() && !asked.contains(['*', '?', '#', ' '])
+            access_path.starts_with(ACCESS_PREFIX)
+                && access_path.is_ascii()
+                && !access_path.contains(['*', '?', '#', ' '])
         );
-        // The spelling that rights are asked for on leads to the same route and the same right.
-        let canonical = asked.replacen(ACCESS_PREFIX, ADMIN_PREFIX, 1);
+        // The path of the access review resolves to the same route and the same access.
+        let canonical = access_path.replacen(ACCESS_PREFIX, ADMIN_PREFIX, 1);
         let again = Target::resolve(method, &canonical)
-            .unwrap_or_else(|error| panic!("{path} is asked for on {canonical}: {error:?}"));
-        assert_eq!((again.endpoint, again.access_path()), (target.endpoint, asked), "{path}");
+            .unwrap_or_else(|error| panic!("{path} is access_path for on {canonical}: {error:?}"));
+        assert_eq!((again.endpoint, again.access_path()), (target.endpoint, access_path), "{path}");
         assert!(Endpoint::ALL.contains(&target.endpoint));
     });
 }

@@ -1,14 +1,12 @@
-//! The harness itself: its reader sees what callers would suffer and nothing else, its worlds are apart, its failures
-//! say what happened.
+//! Tests of the shared test code: its reader reports exactly the violations that callers would notice, its worlds are
+//! independent, its failures name their cause.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
-
-mod support;
 
 use std::time::Duration;
 
 use futures::FutureExt;
 use serde_json::json;
-use support::{World, eventually, tenant};
+use test_support::{World, eventually, tenant};
 
 const DID: &str = "+15551234567";
 const OTHER: &str = "+15557654321";
@@ -20,7 +18,7 @@ fn config(tenant: &str, dids: &[&str]) -> String {
 async fn wait_rounds(world: &World, more: u64) {
     let enough = world.rounds() + more;
     world
-        .wait("the reader reads on", || async {
+        .wait("the reader continues", || async {
             if world.rounds() >= enough { Ok(()) } else { Err(String::new()) }
         })
         .await;
@@ -28,16 +26,16 @@ async fn wait_rounds(world: &World, more: u64) {
 
 async fn wait_violation(world: &World, words: &str) {
     world
-        .wait(&format!("the reader notes that a config {words}"), || async {
+        .wait(&format!("the reader reports that a config {words}"), || async {
             let seen = world.violations();
             let found = seen.iter().any(|violation| violation.contains(DID) && violation.contains(words));
-            if found { Ok(()) } else { Err(format!("it noted {seen:?}")) }
+            if found { Ok(()) } else { Err(format!("it reported {seen:?}")) }
         })
         .await;
 }
 
 #[tokio::test]
-async fn the_reader_notes_a_number_that_no_test_named_and_that_maps_to_no_config() {
+async fn the_reader_reports_an_unknown_did_without_a_config() {
     let world = World::new().await;
 
     world.set_key(&format!("tenantmap:did:{DID}"), "acme").await;
@@ -47,7 +45,7 @@ async fn the_reader_notes_a_number_that_no_test_named_and_that_maps_to_no_config
 }
 
 #[tokio::test]
-async fn the_reader_notes_each_way_in_which_a_config_can_be_invalid() {
+async fn the_reader_reports_every_kind_of_invalid_config() {
     let wrong = [
         ("{\"contractVersion\":", "is not JSON"),
         (&config("acme", &[DID]).replace("v1", "v2"), "is not of contract version v1"),
@@ -66,7 +64,7 @@ async fn the_reader_notes_each_way_in_which_a_config_can_be_invalid() {
 }
 
 #[tokio::test]
-async fn a_violation_fails_the_test_when_it_finishes_though_it_is_over() {
+async fn a_past_violation_fails_the_test_when_it_finishes() {
     let world = World::new().await;
     world.set_key(&format!("tenantmap:did:{DID}"), "acme").await;
     wait_violation(&world, "is not there").await;
@@ -79,26 +77,26 @@ async fn a_violation_fails_the_test_when_it_finishes_though_it_is_over() {
 }
 
 #[tokio::test]
-async fn the_reader_notes_nothing_of_numbers_that_a_test_breaks_on_purpose() {
+async fn the_reader_ignores_exempt_dids() {
     let world = World::new().await;
     world.exempt([DID]);
-    world.set_key(&format!("tenantmap:did:{DID}"), "nobody").await;
+    world.set_key(&format!("tenantmap:did:{DID}"), "no-tenant").await;
     wait_rounds(&world, 30).await;
     assert_eq!(world.violations(), Vec::<String>::new());
 
-    world.heed_all();
+    world.resume_checks();
 
     wait_violation(&world, "is not there").await;
     world.close().await;
 }
 
 #[tokio::test]
-async fn a_number_that_moves_between_the_two_reads_of_a_caller_is_no_violation() {
+async fn a_did_that_moves_between_two_reads_is_no_violation() {
     let world = World::new().await;
     let mut connection = world.connection().await;
     let mut owners = ["acme", "beta"];
     let before = world.rounds();
-    // Each move is atomic, and the old owner lists the number no more.
+    // Each move is atomic, and the previous owner no longer lists the DID.
     while world.rounds() < before + 200 {
         owners.reverse();
         let [new, old] = owners;
@@ -115,7 +113,7 @@ async fn a_number_that_moves_between_the_two_reads_of_a_caller_is_no_violation()
 }
 
 #[tokio::test]
-async fn the_reader_waits_for_a_redis_that_is_away_and_reads_on() {
+async fn the_reader_reconnects_after_an_outage_of_redis() {
     let world = World::new().await;
     world.redis().kill().await.unwrap();
     world.redis().restart().await.unwrap();
@@ -128,7 +126,7 @@ async fn the_reader_waits_for_a_redis_that_is_away_and_reads_on() {
 }
 
 #[tokio::test]
-async fn a_tenant_made_of_a_sentence_is_accepted_with_its_secret() {
+async fn a_built_tenant_is_accepted_with_its_secret() {
     let world = World::new().await;
 
     world.apply(&tenant("acme").dids([DID]).secret("whsec").annotation("take-over", "true")).await;
@@ -145,12 +143,12 @@ async fn a_tenant_made_of_a_sentence_is_accepted_with_its_secret() {
     assert!(refused.to_string().contains("chunkMs"), "{refused}");
 
     world.delete("acme").await;
-    world.wait_gone("acme").await;
+    world.wait_deleted("acme").await;
     world.finish().await;
 }
 
 #[tokio::test]
-async fn two_worlds_share_a_cluster_and_nothing_else() {
+async fn two_worlds_share_only_the_cluster() {
     let (one, other) = tokio::join!(World::new(), World::new());
     one.set_key("here", "1").await;
     one.apply(&tenant("acme").dids([DID])).await;
@@ -164,7 +162,7 @@ async fn two_worlds_share_a_cluster_and_nothing_else() {
 }
 
 #[tokio::test]
-async fn an_operator_that_ends_at_once_is_a_failure_that_names_it() {
+async fn an_operator_that_exits_at_start_fails_with_its_log() {
     let world = World::new().await;
 
     let error = world.operator().env("REDIS_URL", "no url").try_start().await.err().unwrap();
@@ -175,10 +173,10 @@ async fn an_operator_that_ends_at_once_is_a_failure_that_names_it() {
 }
 
 #[tokio::test]
-async fn a_wait_in_vain_says_what_was_waited_for() {
+async fn a_timeout_names_the_expected_condition() {
     let wait = eventually("pigs fly", Duration::from_millis(30), || async { false });
 
     let failure = std::panic::AssertUnwindSafe(wait).catch_unwind().await.unwrap_err();
 
-    assert_eq!(*failure.downcast::<String>().unwrap(), "not so after 30ms: pigs fly");
+    assert_eq!(*failure.downcast::<String>().unwrap(), "timeout after 30ms: pigs fly");
 }

@@ -1,20 +1,18 @@
-//! One writer: replicas take turns by a Lease, and whoever was superseded writes nothing.
+//! One writer: a Lease elects the leader among the replicas, and a superseded replica writes nothing.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
-
-mod support;
 
 use std::time::Duration;
 
 use k8s_openapi::api::coordination::v1::Lease;
 use kube::Api;
 use local_cluster::Toxiproxy;
-use support::{Rights, World, service_account, tenant};
+use test_support::{Permissions, World, service_account, tenant};
 
-/// Gives a `ServiceAccount` what an operator needs in the world's namespace, and of a Lease these rights.
+/// Grants a `ServiceAccount` the permissions that an operator needs in the world's namespace, with these verbs on Leases.
 async fn grant(world: &World, leases: &str) {
     let (namespace, secrets) = (world.namespace(), "get, list, watch");
     let subject = service_account(namespace, "operator");
-    Rights { namespace, subject, secrets, leases: Some(leases) }.grant(world).await;
+    Permissions { namespace, subject, secrets, leases: Some(leases) }.grant(world).await;
 }
 
 async fn holder(world: &World) -> Option<String> {
@@ -23,12 +21,12 @@ async fn holder(world: &World) -> Option<String> {
 }
 
 #[tokio::test]
-async fn a_follower_takes_over_when_the_leader_stops_and_the_lease_is_given_back() {
+async fn a_follower_takes_over_when_the_leader_stops_and_releases_the_lease() {
     let world = World::new().await;
     let first = world.operator().leader_elect().start().await;
     world.wait_leading(&first).await;
     let second = world.operator().leader_elect().start().await;
-    assert!(second.metric("runtime_operator_leading").await < 1.0, "one leads");
+    assert!(second.metric("runtime_operator_leading").await < 1.0, "only one replica leads");
     world.apply(&tenant("acme").dids(["+15550100001"])).await;
     world.wait_ready("acme").await;
     let before = holder(&world).await.unwrap();
@@ -38,7 +36,7 @@ async fn a_follower_takes_over_when_the_leader_stops_and_the_lease_is_given_back
     world.apply(&tenant("globex").dids(["+15550100002"])).await;
     world.wait_ready("globex").await;
     assert!(second.stop().await.unwrap().status.success());
-    assert_eq!(holder(&world).await, None, "given back");
+    assert_eq!(holder(&world).await, None, "the Lease is released");
     world.finish().await;
 }
 
@@ -55,7 +53,7 @@ async fn a_follower_writes_no_status_and_no_key() {
         world.wait_ready(&format!("t{n}")).await;
     }
     assert!(follower.metric("runtime_operator_status_writes_total").await < 1.0);
-    assert!(follower.metric("runtime_operator_steps_total").await < 1.0);
+    assert!(follower.metric("runtime_operator_redis_operations_total").await < 1.0);
     world.finish().await;
 }
 
@@ -69,12 +67,12 @@ async fn a_follower_is_ready_again_once_redis_is_back() {
     world.wait_not_ready(&follower, "Redis can't be reached").await;
     world.redis().restart().await.unwrap();
     world.wait_operator_ready(&follower).await;
-    assert!(follower.metric("runtime_operator_leading").await < 1.0, "it follows still");
+    assert!(follower.metric("runtime_operator_leading").await < 1.0, "it is still a follower");
     world.finish().await;
 }
 
 #[tokio::test]
-async fn a_leader_that_was_frozen_and_superseded_writes_nothing_and_ends() {
+async fn a_frozen_and_superseded_leader_writes_nothing_and_exits() {
     let world = World::new().await;
     let first = world.operator().leader_elect().start().await;
     world.wait_leading(&first).await;
@@ -87,14 +85,14 @@ async fn a_leader_that_was_frozen_and_superseded_writes_nothing_and_ends() {
     world.wait_live("+15550100002", Some("acme")).await;
     first.thaw().unwrap();
     let status = first.wait_exit(Duration::from_secs(90)).await.unwrap();
-    assert!(!status.success(), "it was superseded: a restart makes it a follower");
+    assert!(!status.success(), "it was superseded: only a restart makes it a follower");
     assert_eq!(world.live("+15550100002").await.as_deref(), Some("acme"));
     assert_eq!(world.live("+15550100001").await, None);
     world.finish().await;
 }
 
 #[tokio::test]
-async fn a_lost_counter_costs_the_leader_a_number_and_nothing_else() {
+async fn a_lost_counter_costs_the_leader_an_epoch_and_nothing_else() {
     let world = World::new().await;
     let leader = world.operator().leader_elect().start().await;
     world.wait_leading(&leader).await;
@@ -102,13 +100,13 @@ async fn a_lost_counter_costs_the_leader_a_number_and_nothing_else() {
     world.apply(&tenant("acme").dids(["+15550100001"])).await;
     world.wait_ready("acme").await;
     let epoch: u64 = world.key("runtime-operator:epoch").await.unwrap().parse().unwrap();
-    assert!(epoch > 1, "never set back: {epoch}");
+    assert!(epoch > 1, "the epoch never decreases: {epoch}");
     assert!(leader.is_running());
     world.finish().await;
 }
 
 #[tokio::test]
-async fn a_replica_that_may_not_use_the_lease_is_not_ready_and_says_what_it_lacks() {
+async fn a_replica_without_lease_permissions_is_not_ready_and_names_them() {
     let world = World::new().await;
     let kubeconfig = world.cluster().service_account_kubeconfig(world.namespace(), "operator").await.unwrap();
     grant(&world, "'deletecollection'").await;
@@ -116,7 +114,7 @@ async fn a_replica_that_may_not_use_the_lease_is_not_ready_and_says_what_it_lack
 
     let why = world.wait_not_ready(&operator, "can't read or write the Lease").await;
     assert!(why.contains("forbids get, list, watch, patch there"), "{why}");
-    assert_eq!(operator.probe("livez").await.unwrap().0, 200, "a restart would not help");
+    assert_eq!(operator.probe("livez").await.unwrap().0, 200, "a restart would change nothing");
     grant(&world, "get, list, watch").await;
     let why = world.wait_not_ready(&operator, "forbids patch, create there").await;
     assert!(why.contains("A Role must allow get, list, watch, patch and create on leases"), "{why}");
@@ -128,7 +126,7 @@ async fn a_replica_that_may_not_use_the_lease_is_not_ready_and_says_what_it_lack
     world.apply(&tenant("acme").dids(["+15550100001"])).await;
     world.wait_ready("acme").await;
 
-    // What a leader may no longer renew it gives up, and says why.
+    // A leader that may no longer renew the Lease steps down, and reports why.
     grant(&world, "get").await;
     let why = world.wait_not_ready(&operator, "can't read or write the Lease").await;
     assert!(why.contains("forbids list, watch, patch there"), "{why}");
@@ -161,7 +159,7 @@ async fn a_follower_serves_admin_reads_and_probes() {
 }
 
 #[tokio::test]
-async fn a_follower_that_lost_redis_for_a_while_says_so_itself_and_nothing_of_any_resource() {
+async fn a_follower_without_redis_reports_itself_and_no_resource() {
     let world = World::new().await;
     let toxiproxy = Toxiproxy::start().await.unwrap();
     let way = toxiproxy.edge("redis", &world.redis().address()).await.unwrap();
@@ -174,7 +172,7 @@ async fn a_follower_that_lost_redis_for_a_while_says_so_itself_and_nothing_of_an
 
     way.cut().await.unwrap();
     world.wait_not_ready(&follower, "Redis can't be reached").await;
-    // By what the watch shows it, none of these is dealt with.
+    // The follower's watch shows resources that no leader has reconciled.
     for n in 0..10 {
         world.patch("acme", serde_json::json!({ "spec": { "dids": [format!("+155502000{n:02}")] } })).await;
     }
@@ -183,11 +181,11 @@ async fn a_follower_that_lost_redis_for_a_while_says_so_itself_and_nothing_of_an
     world.wait_ready("globex").await;
     way.heal().await.unwrap();
 
-    // Not ready for ever is one that can't be replaced.
+    // A follower that stayed unready would block a rolling update.
     world.wait_operator_ready(&follower).await;
     assert!(follower.metric("runtime_operator_status_writes_total").await < 1.0);
     for name in ["acme", "globex"] {
-        assert_eq!(world.told(name, "PublishWaits").await, 0, "the leader had nothing to wait for");
+        assert_eq!(world.event_count(name, "PublishDelayed").await, 0, "the leader was never delayed");
     }
     world.finish().await;
 }

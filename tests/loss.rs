@@ -1,19 +1,17 @@
-//! Whatever is lost in Redis comes back by itself.
+//! Everything that is lost in Redis is restored automatically.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
-mod support;
-
 use futures::future::join_all;
-use support::{Operator, Rights, World, tenant};
+use test_support::{Operator, Permissions, World, tenant};
 
-/// More than are read one by one.
+/// More Secrets than are read one by one.
 const MANY: u16 = 24;
 
 fn did(n: u16) -> String {
     format!("+1555010{n:04}")
 }
 
-/// Many tenants that are live; the operator that made them so is gone.
+/// Publishes many tenants with an operator, and stops it.
 async fn many_live(world: &World) {
     let operator = world.operator().start().await;
     let apply = async |n: u16| world.apply(&tenant(&format!("tenant-{n}")).dids([did(n).as_str()])).await;
@@ -24,17 +22,17 @@ async fn many_live(world: &World) {
     operator.stop().await.unwrap();
 }
 
-/// An operator that can list Secrets, and can read none by its name.
+/// Starts an operator that may list Secrets, and may get none by name.
 async fn start_without_get(world: &World) -> Operator {
-    let (namespace, subject) = (world.namespace(), support::user("lists"));
-    Rights { namespace, subject, secrets: "list, watch", leases: None }.grant(world).await;
+    let (namespace, subject) = (world.namespace(), test_support::user("lists"));
+    Permissions { namespace, subject, secrets: "list, watch", leases: None }.grant(world).await;
     let kubeconfig = world.cluster().user_kubeconfig("lists", None).unwrap();
     let operator = world.operator().kubeconfig(kubeconfig).start().await;
     world.wait_metric(&operator, "runtime_operator_reconciles_total", f64::from(MANY)).await;
     operator
 }
 
-/// A flush is an outage that no operator can prevent: the reader looks away while it lasts.
+/// Flushes Redis, an outage that no operator can prevent: the reader ignores violations until it is over.
 async fn flush(world: &World) {
     world.exempt_all();
     let mut redis = world.connection().await;
@@ -42,7 +40,7 @@ async fn flush(world: &World) {
 }
 
 #[tokio::test]
-async fn all_tenants_are_back_after_a_flush_and_the_writer_settles() {
+async fn a_flush_restores_all_tenants_and_then_the_writer_is_idle() {
     const TENANTS: u16 = 30;
     let world = World::new().await;
     let operator = world.operator().leader_elect().start().await;
@@ -60,16 +58,15 @@ async fn all_tenants_are_back_after_a_flush_and_the_writer_settles() {
     for n in 0..TENANTS {
         world.wait_live(&did(n), Some(&format!("tenant-{n}"))).await;
     }
-    world.heed_all();
-    // Each number that is taken has everything read again; a writer that refuses its own writes would take one after
-    // another for ever.
+    world.resume_checks();
+    // Each new epoch causes a full resync; a writer that rejected its own writes would acquire epoch after epoch for ever.
     let taken = numbers(&operator.logs()) - before;
-    assert!((1..=3).contains(&taken), "{taken} numbers were taken after the flush");
+    assert!((1..=3).contains(&taken), "{taken} epochs were acquired after the flush");
     world.finish().await;
 }
 
 #[tokio::test]
-async fn after_a_flush_secrets_are_listed_and_not_read_one_by_one() {
+async fn a_flush_lists_secrets_and_reads_none_singly() {
     let world = World::new().await;
     many_live(&world).await;
     let operator = start_without_get(&world).await;
@@ -81,24 +78,24 @@ async fn after_a_flush_secrets_are_listed_and_not_read_one_by_one() {
         let config = world.config(&format!("tenant-{n}")).await.unwrap();
         assert_eq!(config["webhookSecret"], format!("whsec-of-tenant-{n}"));
     }
-    // One whose step is refused since its number was lost too may be tried again by itself.
+    // A publish that is rejected because the epoch was lost too may be retried with a single read.
     let reads = operator.logs().matches("a Secret is read by itself").count();
     assert!(reads < usize::from(MANY) / 4, "{reads} reads: {}", operator.logs());
-    world.heed_all();
+    world.resume_checks();
     world.finish().await;
 }
 
 #[tokio::test]
-async fn a_namespace_full_of_the_secrets_of_others_is_not_listed_for_a_few() {
+async fn few_reads_in_a_large_namespace_list_no_secrets() {
     let world = World::new().await;
     many_live(&world).await;
-    let foreign = async |n: u16| world.apply_secret(&format!("foreign-{n}"), "of no concern").await;
-    join_all((0..2 * MANY).map(foreign)).await;
+    let unrelated = async |n: u16| world.apply_secret(&format!("unrelated-{n}"), "unrelated").await;
+    join_all((0..2 * MANY).map(unrelated)).await;
     let _operator = start_without_get(&world).await;
 
     flush(&world).await;
 
-    // It would be live by a list; each is read by itself, which is refused here.
+    // With a list they would be published; each one is read by name, which is forbidden here.
     for n in 0..MANY {
         world.wait_condition(&format!("tenant-{n}"), "Ready", "False", "SecretUnreadable").await;
         assert_eq!(world.live(&did(n)).await, None);
@@ -107,7 +104,7 @@ async fn a_namespace_full_of_the_secrets_of_others_is_not_listed_for_a_few() {
 }
 
 #[tokio::test]
-async fn a_secret_that_is_rotated_while_all_are_listed_ends_up_live_in_its_newest_version() {
+async fn a_secret_rotated_during_a_list_is_published_in_its_newest_version() {
     let world = World::new().await;
     many_live(&world).await;
     let operator = world.operator().start().await;
@@ -120,12 +117,12 @@ async fn a_secret_that_is_rotated_while_all_are_listed_ends_up_live_in_its_newes
     for n in 0..MANY {
         let (world, name) = (&world, format!("tenant-{n}"));
         world
-            .wait(&format!("{name} is live with the Secret's newest version"), || async {
+            .wait(&format!("{name} is published with the Secret's newest version"), || async {
                 let config = world.config(&name).await.unwrap_or_default();
                 if config["webhookSecret"] == "rotated" { Ok(()) } else { Err(config.to_string()) }
             })
             .await;
     }
-    world.heed_all();
+    world.resume_checks();
     world.finish().await;
 }

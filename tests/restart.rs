@@ -1,8 +1,6 @@
-//! Stop, kill and start: a clean end in time, and after any end a start that finishes what was begun, decides the same
-//! as before and writes nothing that is there already.
+//! Stop, kill and start: a stop is clean and in time, and after any end the next start finishes the work, decides as before
+//! and repeats no write.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)] // a test fails by panicking
-
-mod support;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -15,14 +13,14 @@ use kube::ResourceExt;
 use kube::api::{Api, ListParams};
 use rand::Rng;
 use serde_json::json;
-use support::{Operator, Rights, World, tenant};
+use test_support::{Operator, Permissions, World, tenant};
 use tokio::net::TcpStream;
 
 const DID: &str = "+15551234567";
 const OTHER: &str = "+15557654321";
 const LONGEST_STOP: Duration = Duration::from_secs(5);
 
-/// A number of a family, as in the 7th of those that begin with +1555.
+/// Returns the `n`-th DID with a prefix such as +1555.
 fn number(family: &str, n: usize) -> String {
     format!("{family}{n:07}")
 }
@@ -47,7 +45,8 @@ async fn assert_stops_clean(operator: &Operator) {
     assert!(stopped.took < LONGEST_STOP, "it took {:?}: {}", stopped.took, operator.log_tail());
 }
 
-/// A kubeconfig with the rights of Roles in these namespaces: without a ClusterRole, and to Secrets only with `verbs`.
+/// Returns a kubeconfig with the permissions of Roles in these namespaces: without a ClusterRole, and on Secrets only
+/// `verbs`.
 async fn kubeconfig(world: &World, user: &str, namespaces: &[&str], verbs: &str) -> PathBuf {
     for namespace in namespaces {
         grant(world, user, namespace, verbs).await;
@@ -56,11 +55,11 @@ async fn kubeconfig(world: &World, user: &str, namespaces: &[&str], verbs: &str)
 }
 
 async fn grant(world: &World, user: &str, namespace: &str, secrets: &str) {
-    Rights { namespace, subject: support::user(user), secrets, leases: None }.grant(world).await;
+    Permissions { namespace, subject: test_support::user(user), secrets, leases: None }.grant(world).await;
 }
 
 #[tokio::test]
-async fn sigterm_ends_it_clean_and_soon_though_someone_is_connected_and_something_is_to_be_tried_again() {
+async fn sigterm_ends_cleanly_with_open_connections_and_pending_retries() {
     let world = World::new().await;
     let operator = world.operator().leader_elect().start().await;
     world
@@ -80,13 +79,13 @@ async fn sigterm_ends_it_clean_and_soon_though_someone_is_connected_and_somethin
 }
 
 #[tokio::test]
-async fn sigterm_in_the_middle_of_a_burst_ends_it_clean_and_the_next_start_finishes() {
+async fn sigterm_during_a_bulk_publish_ends_cleanly_and_the_next_start_finishes() {
     let world = World::new().await;
     let operator = world.operator().leader_elect().start().await;
     let burst = apply_many(&world, 40);
     let stop = async {
         world
-            .wait("some are published", || async {
+            .wait("some tenants are published", || async {
                 let configs = world.keys("tenantcfg:*").await.len();
                 if configs >= 5 { Ok(()) } else { Err(format!("{configs} are")) }
             })
@@ -102,7 +101,7 @@ async fn sigterm_in_the_middle_of_a_burst_ends_it_clean_and_the_next_start_finis
 }
 
 #[tokio::test]
-async fn sigterm_ends_it_clean_and_soon_while_redis_hangs() {
+async fn sigterm_ends_cleanly_while_redis_hangs() {
     let world = World::new().await;
     let operator = world.operator().start().await;
     world.redis().freeze().await.unwrap();
@@ -118,7 +117,7 @@ async fn sigterm_ends_it_clean_and_soon_while_redis_hangs() {
 }
 
 #[tokio::test]
-async fn sigterm_ends_one_clean_that_never_got_to_work() {
+async fn sigterm_ends_cleanly_before_the_first_reconcile() {
     let world = World::new().await;
     world.redis().kill().await.unwrap();
     let operator = world.operator().spawn().await;
@@ -129,7 +128,7 @@ async fn sigterm_ends_one_clean_that_never_got_to_work() {
     world.finish().await;
 }
 
-/// What Redis is to hold in the end: number to tenant.
+/// The expected mappings in Redis: DID to tenant.
 type Wanted = BTreeMap<String, String>;
 
 async fn wait_exactly(world: &World, wanted: &Wanted) {
@@ -137,7 +136,7 @@ async fn wait_exactly(world: &World, wanted: &Wanted) {
     let named = |prefix: &str| tenants.iter().map(|tenant| format!("{prefix}{tenant}")).collect::<Vec<_>>();
     let numbers: Vec<_> = wanted.keys().map(|did| format!("tenantmap:did:{did}")).collect();
     world
-        .wait("Redis holds what the resources say, and nothing else", || async {
+        .wait("Redis equals the resources", || async {
             for (pattern, expected) in [
                 ("tenantmap:*", numbers.clone()),
                 ("tenantcfg:*", named("tenantcfg:")),
@@ -149,7 +148,7 @@ async fn wait_exactly(world: &World, wanted: &Wanted) {
                 };
                 let (more, less) = (differs(&there, &expected), differs(&expected, &there));
                 if !more.is_empty() || !less.is_empty() {
-                    return Err(format!("of {pattern} there are {more:?} too many, and {less:?} is missing"));
+                    return Err(format!("keys {pattern}: {more:?} are unexpected, {less:?} are missing"));
                 }
             }
             for (did, tenant) in wanted {
@@ -163,14 +162,14 @@ async fn wait_exactly(world: &World, wanted: &Wanted) {
         .await;
 }
 
-/// One round of what people do: a number changes hands, a tenant goes, a new one comes, another is edited.
-async fn burst(world: &World, round: usize, wanted: &mut Wanted) {
+/// One round of edits: a DID moves to another tenant, a tenant is deleted, others are created or edited.
+async fn edits(world: &World, round: usize, wanted: &mut Wanted) {
     let (doomed, giver, taker) = (format!("t{round}"), format!("t{}", round + 5), format!("t{}", round + 10));
-    let (kept, moved) = (number("+1555", round + 5), number("+1666", round + 5));
+    let (stays, moved) = (number("+1555", round + 5), number("+1666", round + 5));
     let (own, extra) = (number("+1555", round + 10), number("+1777", round));
     world.delete(&doomed).await;
     world.patch(&taker, json!({ "spec": { "dids": [own, moved] } })).await;
-    world.patch(&giver, json!({ "spec": { "dids": [kept] } })).await;
+    world.patch(&giver, json!({ "spec": { "dids": [stays] } })).await;
     for n in 0..6 {
         let (new, did) = (format!("new-{round}-{n}"), number("+1888", round * 10 + n));
         world.apply(&tenant(&new).dids([did.as_str()])).await;
@@ -188,7 +187,7 @@ async fn burst(world: &World, round: usize, wanted: &mut Wanted) {
 }
 
 #[tokio::test]
-async fn killed_at_any_instant_the_next_start_finishes_and_no_caller_notices() {
+async fn after_a_kill_at_any_instant_the_next_start_finishes() {
     let world = World::new().await;
     let operator = world.operator().start().await;
     let mut wanted = Wanted::new();
@@ -205,13 +204,13 @@ async fn killed_at_any_instant_the_next_start_finishes_and_no_caller_notices() {
         let records_until_then = rand::rng().random_range(1..16);
         let over = AtomicBool::new(false);
         let work = async {
-            burst(&world, round, &mut wanted).await;
+            edits(&world, round, &mut wanted).await;
             over.store(true, Ordering::SeqCst);
         };
         let killed = async {
-            // An instant is so many records into the burst.
+            // The instant is chosen by a count of written records.
             world
-                .wait("the instant has come", || async {
+                .wait("the instant is reached", || async {
                     let records = world.commands().await.get("hset").copied().unwrap_or_default();
                     let come = records >= records_until_then || over.load(Ordering::SeqCst);
                     if come { Ok(()) } else { Err(format!("{records} records")) }
@@ -229,7 +228,7 @@ async fn killed_at_any_instant_the_next_start_finishes_and_no_caller_notices() {
         assert!(config["dids"].as_array().unwrap().contains(&json!(did)), "{name}");
     }
     for round in 0..5 {
-        world.wait_gone(&format!("t{round}")).await;
+        world.wait_deleted(&format!("t{round}")).await;
         let secret = world.config(&format!("t{}", round + 15)).await.unwrap()["webhookSecret"].clone();
         assert_eq!(secret, "rotated");
     }
@@ -240,7 +239,7 @@ async fn versions(world: &World, count: usize) -> Vec<Option<String>> {
     join_all((0..count).map(async |n| world.version(&format!("t{n}")).await)).await
 }
 
-/// Name and version of every event of the world's namespace that is not about `but`.
+/// Returns name and version of every event of the world's namespace, without those about `but`.
 async fn event_versions(world: &World, but: &str) -> BTreeSet<String> {
     let events: Api<Event> = Api::namespaced(world.client(), world.namespace());
     let events = events.list(&ListParams::default()).await.unwrap().items;
@@ -249,7 +248,7 @@ async fn event_versions(world: &World, but: &str) -> BTreeSet<String> {
 }
 
 #[tokio::test]
-async fn a_restart_with_nothing_changed_writes_nothing_and_reads_no_secret() {
+async fn a_restart_without_changes_writes_nothing_and_reads_no_secret() {
     let world = World::new().await;
     let operator = world.operator().start().await;
     apply_many(&world, 10).await;
@@ -261,7 +260,7 @@ async fn a_restart_with_nothing_changed_writes_nothing_and_reads_no_secret() {
     let (before, events) = (versions(&world, 10).await, event_versions(&world, "new").await);
     world.reset_commands().await;
 
-    // This one may only see which Secrets there are.
+    // This operator may list Secrets, and read no value.
     let blind = kubeconfig(&world, "blind", &[world.namespace()], "list, watch").await;
     let operator = world.operator().kubeconfig(blind).start().await;
 
@@ -269,14 +268,14 @@ async fn a_restart_with_nothing_changed_writes_nothing_and_reads_no_secret() {
     world.apply(&tenant("new").dids([DID])).await;
     world.wait_condition("new", "Ready", "False", "SecretUnreadable").await;
     assert_eq!(world.writes().await, 0, "{:?}", world.commands().await);
-    assert_eq!(world.commands().await.get("incr"), Some(&1), "the epoch's next number");
+    assert_eq!(world.commands().await.get("incr"), Some(&1), "the new epoch");
     assert_eq!(versions(&world, 10).await, before);
     assert_eq!(event_versions(&world, "new").await, events);
     world.finish().await;
 }
 
 #[tokio::test]
-async fn what_changed_while_it_was_away_is_caught_up_at_its_start() {
+async fn changes_made_while_no_operator_ran_are_published_at_start() {
     let world = World::new().await;
     let operator = world.operator().start().await;
     apply_many(&world, 7).await;
@@ -295,51 +294,51 @@ async fn what_changed_while_it_was_away_is_caught_up_at_its_start() {
 
     world.wait_live(OTHER, Some("t0")).await;
     world.wait_live(&number("+1555", 0), None).await;
-    world.wait_gone("t1").await;
+    world.wait_deleted("t1").await;
     world.wait_live(&number("+1555", 3), Some("t3")).await;
     world.wait_live(&number("+1555", 4), Some("t4")).await;
     world.wait_condition("t5", "Ready", "False", "SecretNotFound").await;
     world.wait_ready("new").await;
     world
-        .wait("the rotated secret is live", || async {
+        .wait("the rotated secret is published", || async {
             let live = world.config("t2").await.unwrap()["webhookSecret"].clone();
             if live == "rotated" { Ok(()) } else { Err(live.to_string()) }
         })
         .await;
     assert_eq!(world.live(&number("+1555", 1)).await, None);
     assert_eq!(world.config("t1").await, None);
-    assert_eq!(world.live(&number("+1555", 5)).await.as_deref(), Some("t5"), "calls go on");
+    assert_eq!(world.live(&number("+1555", 5)).await.as_deref(), Some("t5"), "it stays published");
     world.finish().await;
 }
 
 #[tokio::test]
-async fn a_start_decides_what_the_last_run_did() {
+async fn a_restart_keeps_the_decisions_of_the_last_run() {
     let world = World::new().await;
     let operator = world.operator().start().await;
     world.apply(&tenant("elder").dids([OTHER])).await;
     world.wait_ready("elder").await;
     world.apply(&tenant("holder").dids([DID])).await;
     world.wait_ready("holder").await;
-    let number = world.follow(DID).await;
+    let number = world.record_mapping(DID).await;
     operator.kill().await.unwrap();
 
-    // By age it would be the elder's.
+    // By age it would belong to the elder.
     world.patch("elder", json!({ "spec": { "dids": [OTHER, DID] } })).await;
     operator.restart().await.unwrap();
 
     world.wait_condition("elder", "Ready", "False", "DidConflict").await;
-    assert_eq!(number.seen().await, [Some("holder".into())]);
+    assert_eq!(number.finish().await, [Some("holder".into())]);
     world.finish().await;
 }
 
 #[tokio::test]
-async fn nothing_is_decided_before_every_watch_has_listed() {
+async fn nothing_is_decided_before_every_cache_has_synced() {
     let mut world = World::new().await;
     let hidden = world.add_namespace().await;
     world.apply(&tenant("elder").dids([DID]).in_namespace(&hidden)).await;
     let made = world.tenants_in(&hidden).get("elder").await.unwrap().creation_timestamp().unwrap();
     world
-        .wait("another second", || async {
+        .wait("the next second", || async {
             let younger = world.apply(&tenant("younger").dids([DID, OTHER])).await;
             if younger.creation_timestamp().unwrap() > made {
                 return Ok(());
@@ -348,14 +347,14 @@ async fn nothing_is_decided_before_every_watch_has_listed() {
             Err(String::new())
         })
         .await;
-    let number = world.follow(DID).await;
+    let number = world.record_mapping(DID).await;
     // One namespace can't be listed yet.
     let user = "half-sighted";
     let half = kubeconfig(&world, user, &[world.namespace()], "get, list, watch").await;
     let operator = world.operator().kubeconfig(half).spawn().await;
     world.wait_not_ready(&operator, "starting").await;
     world
-        .wait("it has tried to list all", || async {
+        .wait("it has tried to list everything", || async {
             let tried = operator.logs().matches("the watch is interrupted").count();
             if tried >= 2 { Ok(()) } else { Err(operator.log_tail()) }
         })
@@ -369,6 +368,6 @@ async fn nothing_is_decided_before_every_watch_has_listed() {
     world.wait_live(OTHER, Some("younger")).await;
     world.wait_condition("younger", "Ready", "False", "DidConflict").await;
     world.wait_operator_ready(&operator).await;
-    assert_eq!(number.seen().await, [None, Some("elder".into())]);
+    assert_eq!(number.finish().await, [None, Some("elder".into())]);
     world.finish().await;
 }

@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
-# Finds or builds the programs that the demo, the tests and the benches run, and links them into tools/bin.
+# Finds or builds the programs that the demo, the tests and the benchmarks run, and links them into tools/bin.
 #   tools/install.sh            the programs of the local cluster
 #   tools/install.sh profile    these, and perf
-#   tools/install.sh chart      these, and what the chart's tests need: Helm 3 and 4, kubeconform, kwok, the scheduler, the
-#                               oldest Kubernetes that is supported, and the schemas of all
+#   tools/install.sh chart      these, vale, and the programs that the chart's tests need: Helm 3 and 4, kubeconform, kwok,
+#                               the scheduler, the oldest Kubernetes that is supported, and the schemas of all
+#   tools/install.sh prose      vale alone
 # A program is taken from KUBEBUILDER_ASSETS, else from the PATH, else built once from the module that pins it
 # into a cache outside the work tree (RUNTIME_OPERATOR_CACHE, by default ~/.cache/runtime-operator).
 set -euo pipefail
@@ -16,10 +17,10 @@ mkdir -p "$bin"
 say() { printf 'tools: %s\n' "$*" >&2; }
 die() { say "$*"; exit 1; }
 
-# link NAME PATH: make PATH the program that tools/bin/NAME stands for.
+# link NAME PATH: links tools/bin/NAME to PATH.
 link() { ln -sfn "$2" "$bin/$1"; }
 
-# found NAME: the program as a user keeps it, or nothing.
+# found NAME: prints the path of the user's own program, if any.
 found() {
   if [ -n "${KUBEBUILDER_ASSETS:-}" ] && [ -x "$KUBEBUILDER_ASSETS/$1" ]; then
     printf '%s\n' "$KUBEBUILDER_ASSETS/$1"
@@ -28,14 +29,14 @@ found() {
   fi
 }
 
-# kubernetes_version FOLDER: the pinned one, as in v1.35.4; that of this folder's module where another has none.
+# kubernetes_version FOLDER: prints the version that the folder's module pins, or else this folder's, for example v1.35.4.
 kubernetes_version() {
   local version
   version=$(sed -n 's|^.*\bk8s.io/kubernetes \(v[0-9.]*\).*|\1|p' "$1/go.mod" | head -n 1)
   if [ -n "$version" ]; then printf '%s' "$version"; else kubernetes_version .; fi
 }
 
-# The API server reports its version from the linker's flags; Helm and clients refuse one that reports none.
+# The API server reports the version in these linker flags; Helm and clients reject one without a version.
 linker_flags() {
   local version minor
   version=$(kubernetes_version "$1")
@@ -49,8 +50,8 @@ linker_flags() {
   done
 }
 
-# go_ready FOLDER: ends with one line unless a Go that the folder's module asks for is there. A newer toolchain that Go
-# fetches by itself counts, so it is asked inside the folder.
+# go_ready FOLDER: exits with a message unless the Go version that the folder's module requires is available. Go may download a
+# newer toolchain, so the check runs inside the folder.
 go_ready() {
   local wanted has
   wanted=$(sed -n 's|^go \([0-9.]*\).*|\1|p' "$1/go.mod")
@@ -61,13 +62,13 @@ go_ready() {
     die "Go is too old: install Go $wanted or newer (https://go.dev/dl), or set KUBEBUILDER_ASSETS"
 }
 
-# patiently NAME COMMAND...: runs it, and says every 30 s that it still runs.
+# patiently NAME COMMAND...: runs the command, and reports every 30 s that it is still running.
 patiently() {
   local name=$1 start=$SECONDS
   shift
   "$@" &
   local pid=$!
-  # A build that this script leaves behind would go on for minutes.
+  # Without this, the build would continue for minutes after the script was interrupted.
   trap 'kill "$pid" 2>/dev/null || true' EXIT
   while kill -0 "$pid" 2>/dev/null; do
     sleep 1
@@ -79,12 +80,14 @@ patiently() {
 }
 
 # compile FOLDER PACKAGE FLAGS OUTPUT
-compile() { cd "$1" && CGO_ENABLED=0 exec go build -trimpath -buildvcs=false -ldflags "$3" -o "$4" "$2"; }
+# CGO=1 builds a program that contains C. The warnings of such C are not ours.
+compile() { cd "$1" && CGO_ENABLED=${CGO:-0} CGO_CFLAGS="-O1 -w" exec go build -trimpath -buildvcs=false -ldflags "$3" -o "$4" "$2"; }
 
-# pinned NAME MODULE-FOLDER PACKAGE MINUTES: links NAME, built; MINUTES is what that takes on two cores.
+# pinned NAME MODULE-FOLDER PACKAGE MINUTES: builds NAME, unless it is in the cache, and links it. MINUTES is the build time on
+# two cores.
 pinned() {
   local name=$1 folder=$2 package=$3 minutes=$4 path key
-  # What is written here is a part of it, too.
+  # The folder may contain sources of our own.
   key=$({ cat "$folder/go.mod" "$folder/go.sum" && find "$folder" -maxdepth 1 -name '*.go' -exec cat {} +; } | sha256sum | cut -c1-12)
   path=$cache/$key/$name
   if [ ! -x "$path" ]; then
@@ -100,30 +103,30 @@ pinned() {
   link "$name" "$path"
 }
 
-# built NAME MODULE-FOLDER PACKAGE MINUTES: the same, unless the user has one.
+# built NAME MODULE-FOLDER PACKAGE MINUTES: links the user's own NAME, or else does the same as pinned.
 built() {
   local path
   path=$(found "$1")
   if [ -n "$path" ]; then link "$1" "$path"; else pinned "$@"; fi
 }
 
-# unpacked NAME MODULE@VERSION: links NAME to the folder of a Go module, for files in it that are no Go.
+# unpacked NAME MODULE@VERSION: links NAME to the folder of a Go module, for its files other than Go sources.
 unpacked() {
   local folder
-  # Asked outside of every module, so that none has to require it.
+  # Outside of every module, so that no go.mod must require it.
   folder=$(cd / && go mod download -json "$2" | sed -n 's|^\s*"Dir": "\(.*\)",*$|\1|p') && [ -n "$folder" ] ||
     die "could not download $2"
   link "$1" "$folder"
 }
 
-# packaged NAME DEBIAN-PACKAGE: links NAME, found or installed from Debian.
+# packaged NAME DEBIAN-PACKAGE: links the user's own NAME, or else installs the package.
 packaged() {
   local name=$1 package=$2 path
   path=$(found "$name")
   if [ -z "$path" ]; then
     if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
       say "installing $package with apt-get ..."
-      # The packages' own services are not wanted: the tests start what they need on ports of their own.
+      # RUNLEVEL=1 keeps the packages' services stopped: the tests start their own on free ports.
       { apt-get update -qq && RUNLEVEL=1 DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$package"; } >/dev/null ||
         die "apt-get could not install $package"
       path=$(found "$name")
@@ -133,14 +136,14 @@ packaged() {
   link "$name" "$path"
 }
 
-# at_least NAME MAJOR: ends with one line when the version that NAME tells is older.
+# at_least NAME MAJOR: exits with a message if NAME's version is older.
 at_least() {
   local version
   version=$("$bin/$1" --version | sed 's|.*v=||; s|[^0-9]*\([0-9]*\).*|\1|' | head -n 1)
   [ "${version:-0}" -ge "$2" ] || die "$1 is too old: install version $2 or newer"
 }
 
-# like_pinned NAME: says so when NAME is of another minor version than the one that the tests are made for.
+# like_pinned NAME: warns if NAME has another minor version than the one that the tests are made for.
 like_pinned() {
   local version pinned
   version=$("$bin/$1" --version)
@@ -150,6 +153,10 @@ like_pinned() {
     *) say "$1 is $version; the tests are made for ${pinned%.*}" ;;
   esac
 }
+
+# Vale's parsers of programming languages are C.
+prose_linter() { CGO=1 pinned vale vale github.com/vale-cli/vale/v3/cmd/vale "2 minutes"; }
+if [ "${1:-}" = prose ]; then prose_linter; exit; fi
 
 command -v setpriv >/dev/null || die "setpriv is missing: install util-linux 2.32 or newer (Linux only)"
 packaged redis-server redis-server
@@ -165,13 +172,14 @@ built kube-apiserver . k8s.io/kubernetes/cmd/kube-apiserver "6 minutes"
 built kube-controller-manager . k8s.io/kubernetes/cmd/kube-controller-manager "2 minutes"
 built kubectl . k8s.io/kubernetes/cmd/kubectl "1 minute"
 built kstatus kstatus . "1 minute"
-# A module of its own: what it stands on is older than what Kubernetes stands on.
+# A separate module, because its dependencies are older than those of Kubernetes.
 built toxiproxy-server toxiproxy github.com/Shopify/toxiproxy/v2/cmd/server "1 minute"
 like_pinned kube-apiserver
 like_pinned kube-controller-manager
 
 if [ "${1:-}" = profile ]; then packaged perf linux-perf; fi
 [ "${1:-}" = chart ] || exit 0
+prose_linter
 built kube-scheduler . k8s.io/kubernetes/cmd/kube-scheduler "1 minute"
 pinned kwok kwok sigs.k8s.io/kwok/cmd/kwok "3 minutes"
 pinned kubeconform kubeconform github.com/yannh/kubeconform/cmd/kubeconform "1 minute"

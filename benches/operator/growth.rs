@@ -240,7 +240,7 @@ fn draw(points: &[Point]) {
         line("FLUSHALL, all back", |point| point.flush.as_secs_f64()),
         line("list in pages, no operator", |point| point.list.as_secs_f64()),
     ];
-    page::drawing("growth-time.svg", &plot::lines("All at once", ("tenants", "seconds"), &times));
+    page::drawing("growth-time.svg", &plot::lines("Everything", ("tenants", "seconds"), &times));
     let events = [
         line("CPU of one edit", |point| point.event_cpu.as_secs_f64() * 1e3),
         line("edit acknowledged, readable (p50)", |point| point.event.as_secs_f64() * 1e3),

@@ -46,12 +46,12 @@ pub async fn measure(site: &Site, operator: &Operator, limits: &Limits, report: 
     let spread = lost_keys(site).await;
     let cost = before.cost(site, operator, SAMPLES).await;
     let limit = single.map(Single::repair);
-    report.row(row("foreign DEL -> repaired", spread, (18e3, 63e3), Goal::Millis(2.0, 10.0), limit, cost));
+    report.row(row("external DEL -> repaired", spread, (18e3, 63e3), Goal::Millis(2.0, 10.0), limit, cost));
 
     let before = Usage::of(site, operator).await;
     let spread = overwritten_keys(site).await;
     let cost = before.cost(site, operator, SAMPLES).await;
-    report.row(row("foreign SET -> repaired", spread, (18e3, 63e3), Goal::Millis(2.0, 10.0), limit, cost));
+    report.row(row("external SET -> repaired", spread, (18e3, 63e3), Goal::Millis(2.0, 10.0), limit, cost));
 
     let before = Usage::of(site, operator).await;
     let spread = deletions(site, "idle").await;

@@ -9,7 +9,7 @@ use redis::{Arg, Cmd, FromRedisValue, cmd};
 
 use crate::load::Tenant;
 use crate::requests::{Counts, less};
-use crate::site::PATIENCE;
+use crate::site::TIMEOUT;
 
 /// Whoever asks Redis without a pause takes a core from those who are waited for. As short as the kernel lets one sleep;
 /// the runtime's own timer has ticks of a millisecond.
@@ -88,7 +88,7 @@ impl Keyspace {
             {
                 return;
             }
-            assert!(began.elapsed() < PATIENCE, "{tenants} tenants are not readable");
+            assert!(began.elapsed() < TIMEOUT, "{tenants} tenants are not readable");
             tokio::time::sleep(Duration::from_millis(2)).await;
         }
     }
@@ -96,7 +96,7 @@ impl Keyspace {
     pub async fn wait_key(&self, key: &str, there: bool) {
         let began = Instant::now();
         while self.ask::<bool>(cmd("EXISTS").arg(key)).await != there {
-            assert!(began.elapsed() < PATIENCE, "{key} does not come or go");
+            assert!(began.elapsed() < TIMEOUT, "{key} does not come or go");
             breathe();
         }
     }
@@ -108,7 +108,7 @@ impl Keyspace {
             if config.is_some_and(|config| config.contains(text)) {
                 return;
             }
-            assert!(began.elapsed() < PATIENCE, "{} is not published anew", tenant.name);
+            assert!(began.elapsed() < TIMEOUT, "{} is not published anew", tenant.name);
             breathe();
         }
     }
@@ -122,7 +122,7 @@ impl Keyspace {
     pub async fn wait_epoch_after(&self, epoch: u64) {
         let began = Instant::now();
         while self.epoch().await <= epoch {
-            assert!(began.elapsed() < PATIENCE, "nobody takes over");
+            assert!(began.elapsed() < TIMEOUT, "nobody takes over");
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
     }

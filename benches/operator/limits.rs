@@ -84,11 +84,11 @@ impl Limits {
                 |tenant| async move { load::create_tenant(site, &tenant).await },
             )
             .await;
-        report.row(Row::new("creates, 32 at once", Figure::Rate(tenants, creates)));
+        report.row(Row::new("creates, 32 concurrently", Figure::Rate(tenants, creates)));
         self.creates = Some(creates);
 
         let statuses = load::all(all().take(some), STATUS_WRITES, |tenant| set_status(site, tenant)).await;
-        report.row(Row::new("status patches, 16 at once", Figure::Rate(some, statuses)));
+        report.row(Row::new("status patches, 16 concurrently", Figure::Rate(some, statuses)));
         self.creates_and_statuses = Some(creates + statuses.mul_f64(tenants as f64 / some as f64));
         lists(site, report).await;
         load::all(all(), load::CONCURRENCY, |tenant| async move { load::delete(site, &tenant).await }).await;
@@ -236,7 +236,7 @@ pub async fn secret_reads(site: &Site, series: &str, tenants: usize, report: &mu
         site.secrets().get(&name).await.unwrap();
     })
     .await;
-    report.row(Row::new("Secrets read one by one, 64 at once", Figure::Rate(some, one_by_one)));
+    report.row(Row::new("Secrets read one by one, 64 concurrently", Figure::Rate(some, one_by_one)));
     let (took, _) = pages(site, &format!("/api/v1/namespaces/{NAMESPACE}/secrets")).await;
     report.row(Row::new("all Secrets listed, in pages of 500", Figure::Rate(tenants, took)));
 }

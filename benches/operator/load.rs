@@ -9,7 +9,7 @@ use kube::Api;
 use kube::api::{DeleteParams, DynamicObject, Patch, PatchParams, PostParams};
 use serde_json::{Value, json};
 
-use crate::site::{PATIENCE, Site};
+use crate::site::{Site, TIMEOUT};
 
 /// How many requests are under way at once.
 pub const CONCURRENCY: usize = 32;
@@ -114,6 +114,6 @@ pub async fn wait_told(site: &Site, tenant: &Tenant) {
         if told.is_some() && told == object.metadata.generation {
             return;
         }
-        assert!(began.elapsed() < PATIENCE, "{} gets no status", tenant.name);
+        assert!(began.elapsed() < TIMEOUT, "{} gets no status", tenant.name);
     }
 }

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use local_cluster::Process;
 
-use crate::site::PATIENCE;
+use crate::site::TIMEOUT;
 
 /// How often the kernel is asked what processor time was used.
 const LOOK: Duration = Duration::from_millis(2);
@@ -74,7 +74,7 @@ impl Operator {
     pub async fn wait_quiet(&self, quiet: Duration) -> Quiet {
         let (began, mut last) = (Instant::now(), Quiet { since: Instant::now(), cpu: self.cpu() });
         while last.since.elapsed() < quiet {
-            assert!(began.elapsed() < PATIENCE, "the operator does not come to rest");
+            assert!(began.elapsed() < TIMEOUT, "the operator does not come to rest");
             tokio::time::sleep(LOOK).await;
             let cpu = self.cpu();
             if cpu > last.cpu {
@@ -92,7 +92,7 @@ impl Operator {
             if self.work().await.looks >= tenants as u64 {
                 return quiet.since;
             }
-            assert!(began.elapsed() < PATIENCE, "the operator does not look at {tenants} resources");
+            assert!(began.elapsed() < TIMEOUT, "the operator does not look at {tenants} resources");
         }
     }
 
@@ -105,7 +105,7 @@ impl Operator {
             if ready >= tenants {
                 return;
             }
-            assert!(began.elapsed() < PATIENCE, "only {ready} of {tenants} get Ready");
+            assert!(began.elapsed() < TIMEOUT, "only {ready} of {tenants} get Ready");
             let each = (now - asked).div_f64(ready.saturating_sub(before).max(1) as f64);
             let least = began.elapsed().div_f64(100.0).max(LOOK);
             tokio::time::sleep(each.mul_f64((tenants - ready) as f64 / 2.0).clamp(least, 25 * least)).await;
@@ -117,7 +117,7 @@ impl Operator {
     pub async fn wait_leading(&self) {
         let began = Instant::now();
         while value(&self.metrics().await, "runtime_operator_leading") == 0 {
-            assert!(began.elapsed() < PATIENCE, "nobody takes over");
+            assert!(began.elapsed() < TIMEOUT, "nobody takes over");
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     }

@@ -14,7 +14,7 @@ use crate::requests::Requests;
 
 pub const NAMESPACE: &str = "default";
 /// How long anything may take before the run is given up.
-pub const PATIENCE: Duration = Duration::from_secs(600);
+pub const TIMEOUT: Duration = Duration::from_secs(600);
 /// Who is quiet so long, and has done nothing when that long has passed again, is at rest.
 const SETTLED: Duration = Duration::from_millis(500);
 
@@ -106,7 +106,7 @@ impl Site {
             let now = (work, self.requests.of_others(&self.client).await);
             match before {
                 Some((same, cpu)) if same == now && work.waits == Backlog::default() => return cpu,
-                _ => assert!(began.elapsed() < PATIENCE, "the operator has something left to do: {work:?}"),
+                _ => assert!(began.elapsed() < TIMEOUT, "the operator has something left to do: {work:?}"),
             }
             before = Some((now, quiet.cpu));
         }

@@ -46,7 +46,7 @@ pub async fn measure(tenants: usize, groups: &Groups) {
     let limits = limits(&site, tenants, groups, &mut report).await;
     let mut operator = site.operator().await;
 
-    report.section("all applied at once");
+    report.section("bulk apply");
     fill(&site, &operator, tenants, groups.want("bulk").then_some(&limits), &mut report).await;
     if groups.want("idle") {
         report.section("one thing at a time");
@@ -66,7 +66,7 @@ pub async fn measure(tenants: usize, groups: &Groups) {
         rest(&site, &operator, &mut report).await;
     }
     if groups.want("handover") {
-        report.section("hand-over");
+        report.section("leader change");
         let (stopped, next) = handover::stops(&site, operator).await;
         let goal = Goal::Millis(2000.0, 2000.0);
         report.row(Row::new("leader stopped -> next one writes", Figure::Spread(stopped)).goal(goal));
@@ -144,11 +144,11 @@ async fn fill(
     }
     assert_eq!(site.ready().await, tenants, "all are Ready for others too");
     let memory = Figure::Memory(cost.memory.0, cost.memory.1);
-    let row = Row::new("all applied at once -> all readable", Figure::Time(readable));
+    let row = Row::new("bulk apply -> all readable", Figure::Time(readable));
     report.row(row.limit("creates alone", limits.creates).baseline(Goal::Ratio(2.3)).goal(Goal::Ratio(1.1)));
-    let row = Row::new("all applied at once -> all readable, a Secret read for each", Figure::Time(readable));
+    let row = Row::new("bulk apply -> all readable, a Secret read for each", Figure::Time(readable));
     report.row(row.limit("creates, a watch and a Secret read each", limits.creates_and_reads));
-    let row = Row::new("all applied at once -> all Ready", Figure::Time(ready));
+    let row = Row::new("bulk apply -> all Ready", Figure::Time(ready));
     report.row(
         row.limit("creates and a status each", limits.creates_and_statuses)
             .baseline(Goal::Ratio(1.0))
@@ -215,8 +215,8 @@ async fn restarts(site: &Site, operator: &Operator, tenants: usize, report: &mut
         row.limit("list in pages", Some(lists.median())).baseline(Goal::Ratio(2.35)).goal(Goal::Ratio(1.3)),
     );
     let row = |name, count| Row::new(name, Figure::Count(count)).goal(Goal::AtMost(0));
-    report.row(row("restarts: writes to Redis but for the epoch", redis));
-    report.row(row("restarts: writes to Kubernetes but for the Lease", kube));
+    report.row(row("restarts: writes to Redis except the epoch", redis));
+    report.row(row("restarts: writes to Kubernetes except the Lease", kube));
     report.row(row("restarts: Secret reads", secrets));
     report.row(sized("memory after a restart", memory));
 }
@@ -231,7 +231,7 @@ async fn rest(site: &Site, operator: &Operator, report: &mut Report) {
     let commands = Figure::Count(cost.redis.values().sum());
     report.row(Row::new("at rest, 20 s: commands to Redis", commands).baseline(Goal::AtMost(3100)));
     report.row(row("at rest, 20 s: writes to Redis", cost.redis_writes()));
-    report.row(row("at rest, 20 s: writes to Kubernetes but for the Lease", cost.kube_writes()));
+    report.row(row("at rest, 20 s: writes to Kubernetes except the Lease", cost.kube_writes()));
     let share = Figure::Share(cpu.as_secs_f64() / REST.as_secs_f64());
     report.row(Row::new("at rest, 20 s: share of one core", share).goal(Goal::Share(0.005)).cost(cost));
 }

@@ -1,10 +1,10 @@
-//! Who calls, and what they may: asked of the API server, remembered for a moment, refused in doubt.
+//! Authenticates callers and authorizes their requests, by the API server's TokenReview and SubjectAccessReview. Its
+//! responses are cached for a moment; when it does not respond, the request is rejected.
 
-use std::collections::HashMap;
 use std::fmt;
 use std::future::Future;
 use std::hash::Hash;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use k8s_openapi::api::authentication::v1::{TokenReview, TokenReviewSpec, UserInfo};
@@ -19,23 +19,20 @@ use tokio::time::timeout;
 use tracing::warn;
 use warp::http::{HeaderMap, header};
 
-use super::answer::Refusal;
+use super::cache::TtlCache;
+use super::response::ApiError;
 use crate::contract::routes::ErrorCode;
-use crate::telemetry::{Metrics, Review};
+use crate::telemetry::{Metrics, Review, ReviewResult};
 
-/// The audience of a token that is for this product alone.
+/// The audience of tokens that are meant for this operator alone.
 pub const AUDIENCE: &str = "runtime-operator";
-/// For how long an answer of the API server counts, yes or no.
-const REMEMBERED: Duration = Duration::from_secs(10);
-/// How many answers of a kind are remembered at once.
-const MOST_REMEMBERED: usize = 4096;
-/// How many reviews the API server is asked for at once.
-const REVIEWS: usize = 16;
+/// The maximal number of concurrent reviews.
+const REVIEW_CONCURRENCY: usize = 16;
 
-/// A token's hash: what is remembered in place of the token.
+/// The hash of a token, which is cached in place of the token.
 type TokenHash = [u8; 32];
 
-/// A caller whose token was found good.
+/// An authenticated caller.
 #[derive(Clone)]
 pub(super) struct Caller {
     token: TokenHash,
@@ -43,191 +40,179 @@ pub(super) struct Caller {
 }
 
 impl Caller {
-    /// The user's name, as `system:serviceaccount:voice:reader`.
+    /// The user's name, as in `system:serviceaccount:voice:reader`.
     pub(super) fn name(&self) -> &str {
         self.user.username.as_deref().unwrap_or_default()
     }
 }
 
-/// Asks the API server. Cheap to clone; clones remember the same.
+/// A review that failed.
+#[derive(Debug, thiserror::Error)]
+enum ReviewError {
+    #[error(transparent)]
+    Request(#[from] kube::Error),
+    #[error("the API server did not respond within {0:?}")]
+    TimedOut(Duration),
+}
+
+/// Requests reviews from the API server. Cheap to clone; clones share their cache.
 #[derive(Clone)]
-pub(super) struct Reviewer(Arc<Shared>);
+pub(super) struct Authorizer(Arc<Shared>);
 
 struct Shared {
     client: Client,
-    patience: Duration,
+    timeout: Duration,
     metrics: Metrics,
-    tokens: Memory<TokenHash, Option<Arc<UserInfo>>>,
-    rights: Memory<(TokenHash, &'static str, String), bool>,
+    users: TtlCache<TokenHash, Option<Arc<UserInfo>>>,
+    permissions: TtlCache<(TokenHash, &'static str, String), bool>,
     slots: Semaphore,
 }
 
-impl fmt::Debug for Reviewer {
+impl fmt::Debug for Authorizer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Reviewer").finish_non_exhaustive()
+        f.debug_struct("Authorizer").finish_non_exhaustive()
     }
 }
 
-impl Reviewer {
-    pub(super) fn new(client: Client, patience: Duration, metrics: Metrics) -> Self {
-        let (tokens, rights, slots) = (Memory::default(), Memory::default(), Semaphore::new(REVIEWS));
-        Self(Arc::new(Shared { client, patience, metrics, tokens, rights, slots }))
+impl Authorizer {
+    pub(super) fn new(client: Client, timeout: Duration, metrics: Metrics) -> Self {
+        Self(Arc::new(Shared {
+            client,
+            timeout,
+            metrics,
+            users: TtlCache::default(),
+            permissions: TtlCache::default(),
+            slots: Semaphore::new(REVIEW_CONCURRENCY),
+        }))
     }
 
-    /// Whose token it is; 401 without one that the API server knows.
-    pub(super) async fn caller(&self, headers: &HeaderMap) -> Result<Caller, Refusal> {
-        let bearer = bearer(headers)
-            .ok_or_else(|| Refusal::from(ErrorCode::Unauthorized).saying("a bearer token must be given"))?;
+    /// Returns the caller whose token the request carries. 401 without a token that the API server accepts.
+    pub(super) async fn authenticate(&self, headers: &HeaderMap) -> Result<Caller, ApiError> {
+        let unauthorized = |message| ApiError::from(ErrorCode::Unauthorized).with_message(message);
+        let bearer = bearer(headers).ok_or_else(|| unauthorized("a bearer token must be given"))?;
         let token: TokenHash = Sha256::digest(bearer).into();
-        let ask = || async {
-            let user = self.authenticate(bearer).await?;
-            self.0.metrics.reviewed(Review::Token, Some(user.is_some()));
+        let review = || async {
+            let user = self.0.review_token(bearer).await?;
+            self.count(Review::Token, user.is_some());
             Ok(user.map(Arc::new))
         };
-        match self.remembered(&self.0.tokens, token, ask).await {
+        match self.0.cached(&self.0.users, token, review).await {
             Ok(Some(user)) => Ok(Caller { token, user }),
-            Ok(None) => Err(Refusal::from(ErrorCode::Unauthorized).saying("the token is not valid here")),
-            Err(why) => {
-                self.0.metrics.reviewed(Review::Token, None);
-                warn!(%why, "a token could not be reviewed: its request is refused");
-                Err(Refusal::from(ErrorCode::Unauthorized).saying("the token could not be reviewed"))
+            Ok(None) => Err(unauthorized("the token is not valid")),
+            Err(error) => {
+                self.0.metrics.count_review(Review::Token, ReviewResult::Failed);
+                warn!(%error, "TokenReview failed; request rejected");
+                Err(unauthorized("token review failed"))
             }
         }
     }
 
-    /// Whether the caller may; 403 when not.
-    pub(super) async fn permit(
+    /// Succeeds if the caller has the permission. 403 if not.
+    pub(super) async fn authorize(
         &self,
         caller: &Caller,
         verb: &'static str,
         path: &str,
-    ) -> Result<(), Refusal> {
-        let ask = || async {
-            let allowed = self.authorise(caller, verb, path).await?;
-            self.0.metrics.reviewed(Review::Access, Some(allowed));
+    ) -> Result<(), ApiError> {
+        let forbidden = |message: String| ApiError::from(ErrorCode::Forbidden).with_message(message);
+        let review = || async {
+            let allowed = self.0.review_access(caller, verb, path).await?;
+            self.count(Review::Access, allowed);
             Ok(allowed)
         };
-        match self.remembered(&self.0.rights, (caller.token, verb, path.to_owned()), ask).await {
+        match self.0.cached(&self.0.permissions, (caller.token, verb, path.to_owned()), review).await {
             Ok(true) => Ok(()),
-            Ok(false) => {
-                let message = format!("{:?} must be allowed to {verb} {path}", caller.name());
-                Err(Refusal::from(ErrorCode::Forbidden).saying(message))
-            }
-            Err(why) => {
-                self.0.metrics.reviewed(Review::Access, None);
-                warn!(%why, "a right could not be reviewed: its request is refused");
-                Err(Refusal::from(ErrorCode::Forbidden).saying("the right could not be reviewed"))
+            Ok(false) => Err(forbidden(format!("{:?} must be allowed to {verb} {path}", caller.name()))),
+            Err(error) => {
+                self.0.metrics.count_review(Review::Access, ReviewResult::Failed);
+                warn!(%error, "SubjectAccessReview failed; request rejected");
+                Err(forbidden("access review failed".to_owned()))
             }
         }
     }
 
-    /// What is remembered, else what the API server answers in time. What failed is not remembered.
-    async fn remembered<K, V, F>(
+    fn count(&self, review: Review, allowed: bool) {
+        let result = if allowed { ReviewResult::Allowed } else { ReviewResult::Denied };
+        self.0.metrics.count_review(review, result);
+    }
+}
+
+impl Shared {
+    /// Returns the cached value, or that of a review. A failed review is not cached.
+    async fn cached<K, V, F>(
         &self,
-        memory: &Memory<K, V>,
+        cache: &TtlCache<K, V>,
         key: K,
-        ask: impl Fn() -> F,
-    ) -> Result<V, String>
+        review: impl Fn() -> F,
+    ) -> Result<V, ReviewError>
     where
-        K: Eq + Hash + Clone,
+        K: Eq + Hash,
         V: Clone,
         F: Future<Output = Result<V, kube::Error>>,
     {
-        if let Some(known) = memory.get(&key) {
-            return Ok(known);
+        if let Some(value) = cache.get(&key) {
+            return Ok(value);
         }
-        let review = async {
-            let _slot = self.0.slots.acquire().await;
-            // Somebody else may have asked while this one waited.
-            if let Some(known) = memory.get(&key) {
-                return Ok(known);
+        let reviewed = async {
+            let _slot = self.slots.acquire().await;
+            // Another request may have got the same review while this one waited.
+            if let Some(value) = cache.get(&key) {
+                return Ok(value);
             }
-            let asked = Instant::now();
-            let answer = ask().await?;
-            memory.put(key, answer.clone(), asked);
-            Ok::<V, kube::Error>(answer)
+            let since = Instant::now();
+            let value = review().await?;
+            cache.put(key, value.clone(), since);
+            Ok(value)
         };
-        match timeout(self.0.patience, review).await {
-            Ok(Ok(answer)) => Ok(answer),
-            Ok(Err(error)) => Err(error.to_string()),
-            Err(_) => Err(format!("the API server did not answer within {:?}", self.0.patience)),
-        }
+        timeout(self.timeout, reviewed).await.unwrap_or(Err(ReviewError::TimedOut(self.timeout)))
     }
 
-    /// A token for the API server itself, or for this product.
-    async fn authenticate(&self, bearer: &str) -> Result<Option<UserInfo>, kube::Error> {
-        let reviews: Api<TokenReview> = Api::all(self.0.client.clone());
+    /// Returns the user of a token, which may be meant for the API server or for [`AUDIENCE`].
+    async fn review_token(&self, bearer: &str) -> Result<Option<UserInfo>, kube::Error> {
+        let reviews: Api<TokenReview> = Api::all(self.client.clone());
         for audience in [None, Some(AUDIENCE)] {
             let audiences = audience.map(|audience| vec![audience.to_owned()]);
             let spec = TokenReviewSpec { token: Some(bearer.to_owned()), audiences };
             let review = TokenReview { spec, ..TokenReview::default() };
             let status = reviews.create(&PostParams::default(), &review).await?.status.unwrap_or_default();
-            // A reviewer that knows nothing of audiences names none: not to be trusted with one
+            // An API server that ignores audiences returns none, and must not be trusted with one
             // (TokenReviewStatus.audiences).
-            let named = status.audiences.unwrap_or_default();
-            let meant = audience.is_none_or(|audience| named.iter().any(|name| name == audience));
-            if status.authenticated == Some(true) && meant {
+            let returned = status.audiences.unwrap_or_default();
+            let for_audience = audience.is_none_or(|audience| returned.iter().any(|name| name == audience));
+            if status.authenticated == Some(true) && for_audience {
                 return Ok(status.user);
             }
         }
         Ok(None)
     }
 
-    async fn authorise(&self, caller: &Caller, verb: &str, path: &str) -> Result<bool, kube::Error> {
+    async fn review_access(&self, caller: &Caller, verb: &str, path: &str) -> Result<bool, kube::Error> {
         let UserInfo { username, uid, groups, extra } = caller.user.as_ref().clone();
-        let asked = NonResourceAttributes { path: Some(path.to_owned()), verb: Some(verb.to_owned()) };
+        let attributes = NonResourceAttributes { path: Some(path.to_owned()), verb: Some(verb.to_owned()) };
         let spec = SubjectAccessReviewSpec {
             user: username,
             uid,
             groups,
             extra,
-            non_resource_attributes: Some(asked),
+            non_resource_attributes: Some(attributes),
             ..SubjectAccessReviewSpec::default()
         };
-        let reviews: Api<SubjectAccessReview> = Api::all(self.0.client.clone());
+        let reviews: Api<SubjectAccessReview> = Api::all(self.client.clone());
         let review = SubjectAccessReview { spec, ..SubjectAccessReview::default() };
         let status = reviews.create(&PostParams::default(), &review).await?.status.unwrap_or_default();
         Ok(status.allowed && status.denied != Some(true))
     }
 }
 
-/// The token of `Authorization: Bearer` (RFC 6750, 2.1), when there is exactly one.
+/// The token of `Authorization: Bearer` (RFC 6750, 2.1), if there is exactly one such header.
 fn bearer(headers: &HeaderMap) -> Option<&str> {
-    let mut given = headers.get_all(header::AUTHORIZATION).iter();
-    let (Some(only), None) = (given.next(), given.next()) else { return None };
+    let mut values = headers.get_all(header::AUTHORIZATION).iter();
+    let (Some(only), None) = (values.next(), values.next()) else { return None };
     let (scheme, token) = only.to_str().ok()?.split_once(' ')?;
     let token = token.trim();
-    let shaped =
+    let valid =
         !token.is_empty() && token.bytes().all(|c| c.is_ascii_alphanumeric() || b"-._~+/=".contains(&c));
-    (scheme.eq_ignore_ascii_case("bearer") && shaped).then_some(token)
-}
-
-/// Answers that count for a while; never more than [`MOST_REMEMBERED`].
-struct Memory<K, V>(Mutex<HashMap<K, (Instant, V)>>);
-
-impl<K, V> Default for Memory<K, V> {
-    fn default() -> Self {
-        Self(Mutex::default())
-    }
-}
-
-impl<K: Eq + Hash + Clone, V: Clone> Memory<K, V> {
-    fn get(&self, key: &K) -> Option<V> {
-        let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        known.get(key).filter(|(asked, _)| asked.elapsed() < REMEMBERED).map(|(_, value)| value.clone())
-    }
-
-    fn put(&self, key: K, value: V, asked: Instant) {
-        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if known.len() >= MOST_REMEMBERED {
-            known.retain(|_, (asked, _)| asked.elapsed() < REMEMBERED);
-        }
-        if known.len() >= MOST_REMEMBERED {
-            // A flood of tokens or paths: the flood itself pays by being asked for again.
-            known.clear();
-        }
-        known.insert(key, (asked, value));
-    }
+    (scheme.eq_ignore_ascii_case("bearer") && valid).then_some(token)
 }
 
 #[cfg(test)]
@@ -243,7 +228,7 @@ mod tests {
     }
 
     #[test]
-    fn a_token_is_taken_of_one_bearer_header_only() {
+    fn a_token_is_read_from_exactly_one_bearer_header() {
         assert_eq!(token(&["Bearer abc.d-e_f~"]).as_deref(), Some("abc.d-e_f~"));
         assert_eq!(token(&["bearer  abc=="]).as_deref(), Some("abc=="));
         for wrong in [
@@ -257,16 +242,5 @@ mod tests {
         ] {
             assert_eq!(token(wrong), None, "{wrong:?}");
         }
-    }
-
-    #[test]
-    fn a_memory_forgets_after_a_while_and_never_grows_beyond_its_bound() {
-        let memory = Memory::default();
-        let now = Instant::now();
-        memory.put(0, true, now);
-        memory.put(1, true, now.checked_sub(REMEMBERED).unwrap());
-        assert_eq!((memory.get(&0), memory.get(&1), memory.get(&2)), (Some(true), None, None));
-        (0..3 * MOST_REMEMBERED).for_each(|key| memory.put(key, true, now));
-        assert!(memory.0.lock().unwrap().len() <= MOST_REMEMBERED);
     }
 }

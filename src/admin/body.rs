@@ -1,4 +1,4 @@
-//! A request's body: JSON, within limits of size and time.
+//! Reads the body of a request: JSON, within limits of size and time.
 
 use std::sync::Arc;
 
@@ -8,73 +8,72 @@ use tokio::time::{Instant, timeout_at};
 use warp::Buf;
 use warp::http::{HeaderMap, header};
 
-use super::answer::Refusal;
 use super::limits::Limits;
+use super::response::ApiError;
 use crate::contract::routes::{ErrorCode, MAX_BODY_BYTES};
 
-/// The unit in which all bodies together are counted.
+/// The unit of the [`BodyBudget`], in bytes.
 const BLOCK: usize = 1024;
 
-/// The room for all bodies that are being read or looked at.
-pub(super) struct Room(Arc<Semaphore>);
+/// The bytes that all bodies in memory may have together.
+pub(super) struct BodyBudget(Arc<Semaphore>);
 
-impl Room {
+impl BodyBudget {
     pub(super) fn new(limits: &Limits) -> Self {
         Self(Arc::new(Semaphore::new((limits.body_bytes / BLOCK).max(1))))
     }
 
-    fn take(&self, bytes: usize) -> Result<OwnedSemaphorePermit, Refusal> {
+    fn reserve(&self, bytes: usize) -> Result<OwnedSemaphorePermit, ApiError> {
         let blocks = u32::try_from(bytes.div_ceil(BLOCK)).unwrap_or(u32::MAX);
         let permit = Arc::clone(&self.0).try_acquire_many_owned(blocks);
         permit.map_err(|_| ErrorCode::Overloaded.into())
     }
 }
 
-/// A body, and the room that it takes.
+/// A body, and the part of the budget that it uses.
 pub(super) struct Body {
     pub(super) bytes: Vec<u8>,
-    _room: OwnedSemaphorePermit,
+    _reserved: OwnedSemaphorePermit,
 }
 
-/// Reads a body that says of itself that it is JSON, or says nothing.
+/// Reads a body whose headers declare JSON, or nothing.
 pub(super) async fn read(
     headers: &HeaderMap,
     mut stream: impl Stream<Item = Result<impl Buf, warp::Error>> + Unpin,
     limits: &Limits,
-    room: &Room,
-) -> Result<Body, Refusal> {
-    if let Err(must) = says_json(headers) {
-        return Err(Refusal::from(ErrorCode::UnsupportedMediaType).saying(must));
+    budget: &BodyBudget,
+) -> Result<Body, ApiError> {
+    if let Err(rule) = check_media_type(headers) {
+        return Err(ApiError::from(ErrorCode::UnsupportedMediaType).with_message(rule));
     }
-    let length = length(headers);
-    let most = usize::try_from(MAX_BODY_BYTES).unwrap_or(usize::MAX);
+    let length = content_length(headers);
+    let max = usize::try_from(MAX_BODY_BYTES).unwrap_or(usize::MAX);
     if length.is_some_and(|length| length > MAX_BODY_BYTES) {
         return Err(ErrorCode::PayloadTooLarge.into());
     }
     let length = length.and_then(|length| usize::try_from(length).ok()).unwrap_or_default();
-    let mut taken = room.take(length)?;
+    let mut reserved = budget.reserve(length)?;
     let mut bytes = Vec::with_capacity(length);
-    let end = Instant::now() + limits.body;
+    let deadline = Instant::now() + limits.body;
     loop {
-        let patience = end.min(Instant::now() + limits.body_pause);
-        let chunk = timeout_at(patience, stream.next())
+        let next_by = deadline.min(Instant::now() + limits.body_pause);
+        let chunk = timeout_at(next_by, stream.next())
             .await
-            .map_err(|_| Refusal::from(ErrorCode::RequestTimeout))?;
-        let Some(chunk) = chunk else { return Ok(Body { bytes, _room: taken }) };
+            .map_err(|_| ApiError::from(ErrorCode::RequestTimeout))?;
+        let Some(chunk) = chunk else { return Ok(Body { bytes, _reserved: reserved }) };
         let mut chunk = chunk.map_err(|_| {
-            Refusal::from(ErrorCode::InvalidJson)
-                .saying("the body ended before its end, or is not framed as HTTP has it")
+            ApiError::from(ErrorCode::InvalidJson)
+                .with_message("the body is incomplete, or its HTTP framing is wrong")
         })?;
         while chunk.has_remaining() {
             let part = chunk.chunk();
-            if bytes.len() + part.len() > most {
+            if bytes.len() + part.len() > max {
                 return Err(ErrorCode::PayloadTooLarge.into());
             }
-            // Memory grows in steps of the vector's choosing; that a body without a length takes up to twice its
-            // size for a moment is what `Limits::body_bytes` leaves room for.
-            let wanted = (bytes.len() + part.len()).div_ceil(BLOCK).saturating_sub(taken.num_permits());
-            if wanted > 0 {
-                taken.merge(room.take(wanted * BLOCK)?);
+            // `Limits::body_bytes` allows for a vector that grows to twice the size of a body without a length.
+            let missing = (bytes.len() + part.len()).div_ceil(BLOCK).saturating_sub(reserved.num_permits());
+            if missing > 0 {
+                reserved.merge(budget.reserve(missing * BLOCK)?);
             }
             bytes.extend_from_slice(part);
             let read = part.len();
@@ -83,20 +82,20 @@ pub(super) async fn read(
     }
 }
 
-/// Reads on without looking, so that a client that still sends hears why it was refused, and not that the connection
-/// broke. One that asked first whether to send (RFC 9110, 10.1.1) is answered at once.
+/// Drains the rest of the body, so that a client that still sends reads the error response instead of a reset connection. A
+/// client that waits for a 100 before it sends (RFC 9110, 10.1.1) has sent nothing to drain.
 pub(super) async fn discard(
     headers: &HeaderMap,
     mut stream: impl Stream<Item = Result<impl Buf, warp::Error>> + Unpin,
     limits: &Limits,
 ) {
-    let most = 2 * MAX_BODY_BYTES;
-    if headers.contains_key(header::EXPECT) || length(headers).is_some_and(|length| length > most) {
+    let max = 2 * MAX_BODY_BYTES;
+    if headers.contains_key(header::EXPECT) || content_length(headers).is_some_and(|length| length > max) {
         return;
     }
-    let mut left = usize::try_from(most).unwrap_or(usize::MAX);
-    let end = Instant::now() + limits.body_pause;
-    while let Ok(Some(Ok(chunk))) = timeout_at(end, stream.next()).await {
+    let mut left = usize::try_from(max).unwrap_or(usize::MAX);
+    let deadline = Instant::now() + limits.body_pause;
+    while let Ok(Some(Ok(chunk))) = timeout_at(deadline, stream.next()).await {
         left = left.saturating_sub(chunk.remaining());
         if left == 0 {
             return;
@@ -104,13 +103,14 @@ pub(super) async fn discard(
     }
 }
 
-fn length(headers: &HeaderMap) -> Option<u64> {
+fn content_length(headers: &HeaderMap) -> Option<u64> {
     headers.get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }
 
-fn says_json(headers: &HeaderMap) -> Result<(), &'static str> {
-    let coded = headers.get(header::CONTENT_ENCODING);
-    if coded.is_some_and(|coding| !coding.as_bytes().eq_ignore_ascii_case(b"identity")) {
+/// Returns the rule that the headers violate.
+fn check_media_type(headers: &HeaderMap) -> Result<(), &'static str> {
+    let encoding = headers.get(header::CONTENT_ENCODING);
+    if encoding.is_some_and(|coding| !coding.as_bytes().eq_ignore_ascii_case(b"identity")) {
         return Err("the body must not be compressed");
     }
     let Some(kind) = headers.get(header::CONTENT_TYPE) else { return Ok(()) };
@@ -129,26 +129,26 @@ fn says_json(headers: &HeaderMap) -> Result<(), &'static str> {
 mod tests {
     use super::*;
 
-    fn says(name: header::HeaderName, value: &str) -> bool {
-        says_json(&HeaderMap::from_iter([(name, value.parse().unwrap())])).is_ok()
+    fn accepts(name: header::HeaderName, value: &str) -> bool {
+        check_media_type(&HeaderMap::from_iter([(name, value.parse().unwrap())])).is_ok()
     }
 
     #[test]
-    fn a_body_is_json_when_it_says_so_or_says_nothing() {
-        assert!(says_json(&HeaderMap::new()).is_ok());
+    fn a_body_is_accepted_as_json_or_without_a_content_type() {
+        assert!(check_media_type(&HeaderMap::new()).is_ok());
         for kind in [
             "application/json",
             "Application/JSON; Charset=\"UTF-8\"",
             "application/json;charset=utf8",
             "application/merge-patch+json",
         ] {
-            assert!(says(header::CONTENT_TYPE, kind), "{kind}");
+            assert!(accepts(header::CONTENT_TYPE, kind), "{kind}");
         }
         for kind in
             ["text/plain", "application/x-www-form-urlencoded", "application/json; charset=latin1", ""]
         {
-            assert!(!says(header::CONTENT_TYPE, kind), "{kind}");
+            assert!(!accepts(header::CONTENT_TYPE, kind), "{kind}");
         }
-        assert!(!says(header::CONTENT_ENCODING, "gzip") && says(header::CONTENT_ENCODING, "identity"));
+        assert!(!accepts(header::CONTENT_ENCODING, "gzip") && accepts(header::CONTENT_ENCODING, "identity"));
     }
 }

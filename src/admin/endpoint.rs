@@ -1,4 +1,4 @@
-//! Which route a request is for, by its method and path. Pure.
+//! Resolves a request's method and path to a route. Pure.
 
 use std::borrow::Cow;
 
@@ -9,13 +9,13 @@ use crate::contract::routes::{
 };
 use crate::contract::{Did, trim};
 
-/// What a path's right is asked for under, in place of [`ADMIN_PREFIX`]: a default role of every cluster lets every
-/// `ServiceAccount` `get` what is under `/api/`.
+/// Replaces [`ADMIN_PREFIX`] in the path of an access review: a default role of every cluster lets every `ServiceAccount`
+/// `get` every path under `/api/`.
 pub const ACCESS_PREFIX: &str = "/runtime-operator/admin";
-/// The path on which the right to read webhook secrets is asked for.
+/// The path of the access review for reading webhook secrets.
 pub const ACCESS_SECRETS: &str = "/runtime-operator/secrets";
 
-/// Where the description of the routes is served, after [`ADMIN_PREFIX`].
+/// The path of the OpenAPI description, after [`ADMIN_PREFIX`].
 const OPENAPI_PATH: &str = "/openapi.json";
 
 /// One of the routes.
@@ -25,13 +25,13 @@ pub enum Endpoint {
     PublishConfig,
     /// Reads a config.
     ReadConfig,
-    /// Maps a number.
+    /// Maps a DID to a tenant id.
     MapDid,
-    /// Removes a number's mapping.
+    /// Removes the mapping of a DID.
     UnmapDid,
-    /// Says to which tenant a number is mapped.
+    /// Returns the tenant id that a DID is mapped to.
     LookUpDid,
-    /// Says whether Redis answers.
+    /// Reports whether Redis replies.
     Health,
     /// Describes the routes.
     OpenApi,
@@ -49,7 +49,7 @@ impl Endpoint {
         Self::OpenApi,
     ];
 
-    /// The contract's row; none for the description, which the contract does not know.
+    /// The route in the contract; `None` for the description, which is not part of the contract.
     #[must_use]
     pub const fn route(self) -> Option<&'static Route> {
         Some(match self {
@@ -63,56 +63,56 @@ impl Endpoint {
         })
     }
 
-    /// Its method. `HEAD` is taken wherever `GET` is.
+    /// The route's method. `HEAD` is accepted in place of `GET`.
     #[must_use]
     pub fn method(self) -> Method {
         self.route().map_or(Method::Get, |route| route.method)
     }
 
-    /// Its path after [`ADMIN_PREFIX`]; a segment that begins with `:` stands for any text.
+    /// The route's path after [`ADMIN_PREFIX`]. A segment that begins with `:` stands for any text.
     #[must_use]
     pub fn template(self) -> &'static str {
         self.route().map_or(OPENAPI_PATH, |route| route.path)
     }
 
-    /// Whether it changes what is in Redis.
+    /// Returns true if the route changes Redis.
     #[must_use]
     pub fn writes(self) -> bool {
         self.method() == Method::Post
     }
 }
 
-/// A request's line, understood.
+/// The resolved method and path of a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Target {
     /// The route.
     pub endpoint: Endpoint,
-    /// The text in place of the template's `:segment`, decoded; none where it is not percent-encoded UTF-8. Empty for a
-    /// template without one.
+    /// The text in place of the template's `:segment`, decoded. `None` if it is not percent-encoded UTF-8; empty for a
+    /// template without such a segment.
     pub argument: Option<String>,
 }
 
-/// Why a request's line is for no route.
+/// The reason why a request has no route.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum NoRoute {
-    /// No route has this path.
+    /// No route has the path.
     NotFound,
-    /// The path's routes take other methods: the value of `Allow`.
+    /// The routes of the path have other methods, listed for the `Allow` header.
     MethodNotAllowed(String),
 }
 
 impl Target {
-    /// Finds the route of a method and a path as it stands in the request. One slash at the path's end is let pass.
+    /// Finds the route of a method and an undecoded path. One slash at the end of the path is ignored.
     pub fn resolve(method: &str, path: &str) -> Result<Self, NoRoute> {
         let path = path.strip_prefix(ADMIN_PREFIX).ok_or(NoRoute::NotFound)?;
         let path = match path.strip_suffix('/') {
             Some(shorter) if matches(path).next().is_none() => shorter,
             _ => path,
         };
-        let taken = |endpoint: Endpoint| {
+        let accepts = |endpoint: Endpoint| {
             endpoint.method().as_str() == method || (method == "HEAD" && endpoint.method() == Method::Get)
         };
-        match matches(path).find(|(endpoint, _)| taken(*endpoint)) {
+        match matches(path).find(|(endpoint, _)| accepts(*endpoint)) {
             Some((endpoint, segment)) => Ok(Self {
                 endpoint,
                 argument: percent_decode_str(segment).decode_utf8().ok().map(Cow::into_owned),
@@ -122,13 +122,13 @@ impl Target {
         }
     }
 
-    /// The path on which the caller's right is asked for: one spelling for all that mean the same, in which an argument
-    /// is always one segment.
+    /// The path of the caller's access review: the same for every spelling of a request, and with the argument as one
+    /// segment.
     #[must_use]
     pub fn access_path(&self) -> String {
         let argument = self.argument.as_deref().unwrap_or_default();
         let argument = match self.endpoint {
-            // What is no number stays as it is: without its white space it could be called like another route.
+            // A text that is no DID keeps its white space: without it, it could equal the name of another route.
             Endpoint::LookUpDid => {
                 Did::parse(argument).map_or(argument.to_owned(), |did| did.as_str().to_owned())
             }
@@ -147,11 +147,11 @@ impl Target {
     }
 }
 
-/// What stands for itself in a segment: unreserved (RFC 3986, 2.3), and the plus sign of a number.
+/// The characters that are not encoded in a segment: unreserved ones (RFC 3986, 2.3), and the plus sign of a DID.
 const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b'+');
 
-/// The routes that have this path, each with the text of its `:segment`. One that names the path itself leaves no room
-/// for those that would take any text there (as OpenAPI has it): no number is called `map`.
+/// The routes of a path, each with the text of its `:segment`. A template without a `:segment` takes precedence, as defined
+/// by OpenAPI: `map` is no DID.
 fn matches(path: &str) -> impl Iterator<Item = (Endpoint, &str)> {
     let fixed = |endpoint: &Endpoint| !endpoint.template().contains(':');
     let named =
@@ -161,23 +161,23 @@ fn matches(path: &str) -> impl Iterator<Item = (Endpoint, &str)> {
 }
 
 fn fit<'p>(template: &str, path: &'p str) -> Option<&'p str> {
-    let (mut wanted, mut given, mut argument) = (template.split('/'), path.split('/'), "");
+    let (mut names, mut segments, mut argument) = (template.split('/'), path.split('/'), "");
     loop {
-        match (wanted.next(), given.next()) {
+        match (names.next(), segments.next()) {
             (None, None) => return Some(argument),
-            (Some(wanted), Some(given)) if wanted.starts_with(':') => argument = given,
-            // A letter means the same encoded and bare (RFC 3986, 6.2.2.2).
-            (Some(wanted), Some(given))
-                if wanted == given || percent_decode_str(given).eq(wanted.bytes()) => {}
+            (Some(name), Some(segment)) if name.starts_with(':') => argument = segment,
+            // Encoded and plain letters are equivalent (RFC 3986, 6.2.2.2).
+            (Some(name), Some(segment))
+                if name == segment || percent_decode_str(segment).eq(name.bytes()) => {}
             _ => return None,
         }
     }
 }
 
 fn allow(path: &str) -> String {
-    let takes = |method: Method| matches(path).any(|(endpoint, _)| endpoint.method() == method);
+    let accepts = |method: Method| matches(path).any(|(endpoint, _)| endpoint.method() == method);
     let methods = [(Method::Get, "GET, HEAD"), (Method::Post, "POST")];
-    let names = methods.into_iter().filter(|(method, _)| takes(*method)).map(|(_, name)| name);
+    let names = methods.into_iter().filter(|(method, _)| accepts(*method)).map(|(_, name)| name);
     names.collect::<Vec<_>>().join(", ")
 }
 
@@ -211,13 +211,13 @@ mod tests {
     }
 
     #[test]
-    fn an_encoded_slash_does_not_part_segments() {
+    fn an_encoded_slash_does_not_separate_segments() {
         assert_eq!(resolve("GET", "/tenants/a%2Fb/config").unwrap(), found(Endpoint::ReadConfig, "a/b"));
         assert_eq!(resolve("GET", "/tenants/a/b/config"), Err(NoRoute::NotFound));
     }
 
     #[test]
-    fn what_is_empty_or_no_utf8_is_told_apart_from_no_route() {
+    fn an_empty_or_undecodable_argument_still_has_its_route() {
         assert_eq!(resolve("GET", "/dids/").unwrap(), found(Endpoint::LookUpDid, ""));
         assert_eq!(resolve("GET", "/tenants//config").unwrap(), found(Endpoint::ReadConfig, ""));
         assert_eq!(resolve("GET", "/tenants/%ff/config"), Ok((Endpoint::ReadConfig, None)));
@@ -228,7 +228,7 @@ mod tests {
     }
 
     #[test]
-    fn another_method_is_answered_with_those_that_there_are() {
+    fn a_wrong_method_lists_the_allowed_ones() {
         let allow = |path, method| match resolve(method, path) {
             Err(NoRoute::MethodNotAllowed(allow)) => allow,
             other => panic!("{other:?}"),
@@ -242,17 +242,17 @@ mod tests {
     }
 
     #[test]
-    fn a_right_is_asked_for_on_one_spelling_of_each_path() {
-        let asked =
+    fn every_spelling_of_a_path_has_one_access_path() {
+        let access =
             |path: &str| Target::resolve("GET", &format!("{ADMIN_PREFIX}{path}")).unwrap().access_path();
         for path in ["/dids/+15551234567", "/dids/%2B1%20555%20123%204567", "/dids/%2b15551234567/"] {
-            assert_eq!(asked(path), "/runtime-operator/admin/dids/+15551234567");
+            assert_eq!(access(path), "/runtime-operator/admin/dids/+15551234567");
         }
-        assert_eq!(asked("/tenants/%20acme/config"), "/runtime-operator/admin/tenants/acme/config");
-        // A role for `…/tenants/acme/*` is none for a tenant whose id begins with `acme/`.
-        assert_eq!(asked("/tenants/acme%2Fx/config"), "/runtime-operator/admin/tenants/acme%2Fx/config");
-        // Nor is one for a route that a text without its white space would be called like.
-        assert_eq!(asked("/dids/map%20"), "/runtime-operator/admin/dids/map%20");
-        assert_eq!(asked("/tenants/%2A/config"), "/runtime-operator/admin/tenants/%2A/config");
+        assert_eq!(access("/tenants/%20acme/config"), "/runtime-operator/admin/tenants/acme/config");
+        // A role for `…/tenants/acme/*` must not include a tenant whose id begins with `acme/`.
+        assert_eq!(access("/tenants/acme%2Fx/config"), "/runtime-operator/admin/tenants/acme%2Fx/config");
+        // A text must not become the name of another route by losing its white space.
+        assert_eq!(access("/dids/map%20"), "/runtime-operator/admin/dids/map%20");
+        assert_eq!(access("/tenants/%2A/config"), "/runtime-operator/admin/tenants/%2A/config");
     }
 }

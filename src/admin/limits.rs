@@ -1,4 +1,4 @@
-//! How much one client may ask for, and how long it may take.
+//! The limits of the admin server: sizes, times and concurrency.
 
 use std::io;
 use std::pin::Pin;
@@ -8,30 +8,30 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep, sleep};
 
-/// What the admin server bears. The default is what `run` uses.
+/// The limits of the admin server. `run` uses the default.
 #[derive(Clone, Debug)]
 pub struct Limits {
-    /// Connections at once; further ones wait to be accepted.
+    /// Concurrent connections; further ones wait to be accepted.
     pub connections: usize,
-    /// Requests at once; further ones are answered 503 `overloaded`.
+    /// Concurrent requests; the response to further ones is 503 `overloaded`.
     pub requests: usize,
-    /// Bytes of all bodies at once; what is beyond is answered 503 `overloaded`.
+    /// Bytes of all bodies in memory; the response to further ones is 503 `overloaded`.
     pub body_bytes: usize,
-    /// The bytes of a request's head: beyond it, or beyond hyper's 100 headers, 431.
+    /// Bytes of a request's head; the response to a longer one, or to one with more than hyper's 100 headers, is 431.
     pub head_bytes: usize,
-    /// How long a TLS handshake may take.
+    /// Timeout of a TLS handshake.
     pub handshake: Duration,
-    /// How long a head may take, and a connection wait for its next request: then 408, or the end.
+    /// Timeout of a request's head, then 408; and of an idle connection, which is then closed.
     pub head: Duration,
-    /// How long a body may pause: then 408.
+    /// Timeout between two parts of a body, then 408.
     pub body_pause: Duration,
-    /// How long a body may take: then 408.
+    /// Timeout of a whole body, then 408.
     pub body: Duration,
-    /// How long a client may take nothing of its answer: then the connection ends.
-    pub answer_pause: Duration,
-    /// How long what runs may take to finish when the process stops. Less than a pod's 30 s.
+    /// Timeout of a client that does not read its response; then the connection is closed.
+    pub response_pause: Duration,
+    /// Grace period for requests in flight when the process stops. Less than a pod's 30 s.
     pub stop: Duration,
-    /// How long the API server may take to review a token or a right: then the request is refused.
+    /// Timeout of a review by the API server; then the request is rejected.
     pub review: Duration,
 }
 
@@ -46,33 +46,38 @@ impl Default for Limits {
             head: Duration::from_secs(30),
             body_pause: Duration::from_secs(10),
             body: Duration::from_secs(60),
-            answer_pause: Duration::from_secs(30),
+            response_pause: Duration::from_secs(30),
             stop: Duration::from_secs(20),
             review: Duration::from_secs(5),
         }
     }
 }
 
-/// A connection that breaks when the other side takes nothing for a while. Reading has no limit here.
-pub(super) struct Impatient<T> {
+/// A connection that fails when the other side does not read for a while. Its own reads have no timeout here.
+pub(super) struct WriteTimeout<T> {
     io: T,
-    patience: Duration,
+    timeout: Duration,
     stalled: Option<Pin<Box<Sleep>>>,
 }
 
-impl<T> Impatient<T> {
-    pub(super) fn new(io: T, patience: Duration) -> Self {
-        Self { io, patience, stalled: None }
+impl<T> WriteTimeout<T> {
+    pub(super) fn new(io: T, timeout: Duration) -> Self {
+        Self { io, timeout, stalled: None }
     }
 
-    fn bear<R>(&mut self, cx: &mut Context<'_>, outcome: Poll<io::Result<R>>) -> Poll<io::Result<R>> {
+    /// Passes the outcome of a write on; fails instead if writes have been pending for the timeout.
+    fn poll_with_timeout<R>(
+        &mut self,
+        cx: &mut Context<'_>,
+        outcome: Poll<io::Result<R>>,
+    ) -> Poll<io::Result<R>> {
         if outcome.is_ready() {
             self.stalled = None;
             return outcome;
         }
-        let patience = self.patience;
-        let stalled = self.stalled.get_or_insert_with(|| Box::pin(sleep(patience)));
-        // A sleep that is over stays so.
+        let timeout = self.timeout;
+        let stalled = self.stalled.get_or_insert_with(|| Box::pin(sleep(timeout)));
+        // The sleep must not be polled again once it has completed.
         if stalled.deadline() <= Instant::now() || stalled.as_mut().poll(cx).is_ready() {
             return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
         }
@@ -80,7 +85,7 @@ impl<T> Impatient<T> {
     }
 }
 
-impl<T: AsyncRead + Unpin> AsyncRead for Impatient<T> {
+impl<T: AsyncRead + Unpin> AsyncRead for WriteTimeout<T> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -90,20 +95,20 @@ impl<T: AsyncRead + Unpin> AsyncRead for Impatient<T> {
     }
 }
 
-impl<T: AsyncWrite + Unpin> AsyncWrite for Impatient<T> {
+impl<T: AsyncWrite + Unpin> AsyncWrite for WriteTimeout<T> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         let outcome = Pin::new(&mut self.io).poll_write(cx, buf);
-        self.bear(cx, outcome)
+        self.poll_with_timeout(cx, outcome)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let outcome = Pin::new(&mut self.io).poll_flush(cx);
-        self.bear(cx, outcome)
+        self.poll_with_timeout(cx, outcome)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let outcome = Pin::new(&mut self.io).poll_shutdown(cx);
-        self.bear(cx, outcome)
+        self.poll_with_timeout(cx, outcome)
     }
 
     fn poll_write_vectored(
@@ -112,7 +117,7 @@ impl<T: AsyncWrite + Unpin> AsyncWrite for Impatient<T> {
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let outcome = Pin::new(&mut self.io).poll_write_vectored(cx, bufs);
-        self.bear(cx, outcome)
+        self.poll_with_timeout(cx, outcome)
     }
 
     fn is_write_vectored(&self) -> bool {

@@ -1,30 +1,26 @@
-//! HTTP: probes and metrics on one port, the contract's admin routes on another. The only room that imports `warp`.
+//! The contract's admin routes over HTTP.
 //!
-//! A request's way: [`server`] -> [`routes`] -> [`endpoint`] -> [`auth`] -> [`body`] -> store -> [`answer`] ->
-//! [`observe`].
+//! A request passes through [`server`] -> [`routes`] -> [`endpoint`] -> [`auth`] -> [`body`] -> [`handlers`] ->
+//! [`response`] -> [`access_log`].
 
-mod answer;
+mod access;
+mod access_log;
 mod auth;
 mod body;
+mod cache;
 pub mod endpoint;
+mod handlers;
 mod limits;
-mod observe;
 pub mod openapi;
-pub mod probes;
+mod response;
 mod routes;
 mod server;
+mod settings;
 mod tls;
 
+pub use access::Access;
 pub use auth::AUDIENCE;
 pub use limits::Limits;
 pub use server::{Server, ServerError};
+pub use settings::{AdminAuth, AdminSettings};
 pub use tls::TlsError;
-
-/// Who may call the admin routes.
-#[derive(Clone)]
-pub enum Access {
-    /// Whoever the API server lets.
-    Kubernetes(kube::Client),
-    /// Anybody.
-    Open,
-}

@@ -1,4 +1,4 @@
-//! The description of the admin routes, as OpenAPI 3.1, made of the tables that the routes themselves are made of.
+//! The description of the admin routes as OpenAPI 3.1, generated from the tables that the routes use.
 
 use std::collections::BTreeMap;
 
@@ -8,10 +8,10 @@ use super::endpoint::Endpoint;
 use crate::contract::routes::{ADMIN_PREFIX, ErrorCode};
 use crate::contract::{config_members_schema, config_schema, did_schema};
 
-/// White space as a JavaScript `\s` has it, for the inside of a character class.
+/// White space as defined by JavaScript's `\s`, for use inside a character class.
 const SPACE: &str = r"\t-\r \u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000\ufeff";
 
-/// The document that `GET /api/admin/runtime/openapi.json` answers.
+/// The document that `GET /api/admin/runtime/openapi.json` returns.
 #[must_use]
 pub fn document() -> Value {
     let mut paths = Map::new();
@@ -24,9 +24,9 @@ pub fn document() -> Value {
         "info": {
             "title": "runtime-operator admin routes",
             "version": env!("CARGO_PKG_VERSION"),
-            "description": "What the voice runtime reads from Redis: looked up, and, as far as no RuntimeTenant holds it, \
-                            published, mapped and unmapped by hand. Every refusal is {\"error\": code}; `HEAD` is \
-                            answered wherever `GET` is.",
+            "description": "Look up what the voice runtime reads from Redis, and publish, map and unmap by hand what no \
+                            RuntimeTenant holds. Every error response is {\"error\": code}; `HEAD` is accepted in \
+                            place of `GET`.",
             "license": { "name": "Apache-2.0", "identifier": "Apache-2.0" },
         },
         "servers": [{ "url": "/" }],
@@ -48,14 +48,14 @@ fn path(endpoint: Endpoint) -> String {
 fn operation(endpoint: Endpoint) -> Value {
     let (id, summary) = match endpoint {
         Endpoint::PublishConfig => {
-            ("publishConfig", "Store a config under its tenant's key, and nothing else")
+            ("publishConfig", "Store a config under its tenant's key, without mapping numbers")
         }
         Endpoint::ReadConfig => ("readConfig", "Read a tenant's config, without its webhook secret"),
         Endpoint::MapDid => ("mapDid", "Map a number to a tenant id, whether or not the tenant has a config"),
-        Endpoint::UnmapDid => ("unmapDid", "Remove a number's mapping, and say whose it was"),
-        Endpoint::LookUpDid => ("lookUpDid", "Say which tenant a number is mapped to"),
-        Endpoint::Health => ("health", "Say whether Redis answers, and how fast"),
-        Endpoint::OpenApi => ("describe", "This document"),
+        Endpoint::UnmapDid => ("unmapDid", "Remove a number's mapping, and return its tenant id"),
+        Endpoint::LookUpDid => ("lookUpDid", "Return the tenant id that a number is mapped to"),
+        Endpoint::Health => ("health", "Report whether Redis replies, and its latency"),
+        Endpoint::OpenApi => ("describe", "Return this document"),
     };
     let mut operation = json!({
         "operationId": id,
@@ -76,20 +76,20 @@ fn operation(endpoint: Endpoint) -> Value {
 fn parameters(endpoint: Endpoint) -> Value {
     let mut parameters = Vec::new();
     if endpoint.template().contains(":tenantId") {
-        let description = "The tenant id, percent-encoded; white space at its ends is removed.";
+        let description = "The tenant id, percent-encoded; white space at both ends is removed.";
         parameters.push(parameter("tenantId", "path", description, &tenant_text()));
     }
     if endpoint.template().contains(":didE164") {
-        let description = "The number in E.164; its plus sign as `+` or `%2B`, white space anywhere.";
+        let description = "The number in E.164, with the plus sign as `+` or `%2B`; white space is removed.";
         parameters.push(parameter("didE164", "path", description, &did_text()));
     }
     if matches!(endpoint, Endpoint::PublishConfig | Endpoint::ReadConfig) {
-        let description = "`1`, `true`, `yes` or `on`, in any case: with the webhook secret, where the settings allow \
-                           it at all. Needs a right of its own.";
+        let description = "`1`, `true`, `yes` or `on`, in any case: includes the webhook secret if the settings allow \
+                           it. Needs a separate permission.";
         parameters.push(parameter("includeSecrets", "query", description, &json!({ "type": "string" })));
     }
-    let description = "Given back in the answer, and told in the logs; made up where there is none, or one that is \
-                       longer than 128 characters or has others than visible ASCII.";
+    let description = "Returned in the response and written to the logs. Generated if it is absent, longer than 128 \
+                       characters, or not visible ASCII.";
     parameters.push(parameter("x-request-id", "header", description, &json!({ "type": "string" })));
     parameters.into()
 }
@@ -98,12 +98,12 @@ fn parameter(name: &str, place: &str, description: &str, schema: &Value) -> Valu
     json!({ "name": name, "in": place, "required": place == "path", "description": description, "schema": schema })
 }
 
-/// A text that is not empty when trimmed.
+/// The schema of a text that is not empty when trimmed.
 fn tenant_text() -> Value {
     json!({ "type": "string", "minLength": 1, "pattern": format!("[^{SPACE}]"), "examples": ["acme"] })
 }
 
-/// A number that becomes E.164 when its white space is removed.
+/// The schema of a phone number that is E.164 without its white space.
 fn did_text() -> Value {
     let pattern = format!(r"^[{SPACE}]*\+[{SPACE}]*[1-9]([{SPACE}]*[0-9]){{1,14}}[{SPACE}]*$");
     json!({ "type": "string", "pattern": pattern, "examples": ["+1 555 123 4567"] })
@@ -118,11 +118,11 @@ fn request_schema(endpoint: Endpoint) -> Option<Value> {
         Endpoint::UnmapDid => json!({ "didE164": did_text() }),
         _ => return None,
     };
-    Some(closed_over(&members))
+    Some(object_with(&members))
 }
 
-/// An object that has all these members, and may have others.
-fn closed_over(members: &Value) -> Value {
+/// The schema of an object that has all these members, and may have others.
+fn object_with(members: &Value) -> Value {
     let required: Vec<_> = members.as_object().into_iter().flatten().map(|(name, _)| name.clone()).collect();
     json!({ "type": "object", "required": required, "properties": members })
 }
@@ -132,26 +132,26 @@ fn success_schema(endpoint: Endpoint) -> Value {
     let ok = json!({ "const": "ok" });
     let text = json!({ "type": "string" });
     match endpoint {
-        Endpoint::PublishConfig => closed_over(&json!({ "status": ok, "config": shown })),
-        Endpoint::ReadConfig => closed_over(&json!({ "config": shown })),
+        Endpoint::PublishConfig => object_with(&json!({ "status": ok, "config": shown })),
+        Endpoint::ReadConfig => object_with(&json!({ "config": shown })),
         Endpoint::MapDid => {
-            let mut schema = closed_over(&json!({ "status": ok }));
+            let mut schema = object_with(&json!({ "status": ok }));
             schema["properties"]["warning"] = json!({
                 "const": ErrorCode::RuntimeConfigNotFound.as_str(),
-                "description": "The tenant has no config: calls to the number are not answered until it has one.",
+                "description": "The tenant has no config: calls to the number fail until it has one.",
             });
             schema
         }
-        Endpoint::UnmapDid => closed_over(&json!({ "status": ok, "tenantId": text })),
-        Endpoint::LookUpDid => closed_over(&json!({ "didE164": did_schema(), "tenantId": text })),
+        Endpoint::UnmapDid => object_with(&json!({ "status": ok, "tenantId": text })),
+        Endpoint::LookUpDid => object_with(&json!({ "didE164": did_schema(), "tenantId": text })),
         Endpoint::Health => {
-            closed_over(&json!({ "ok": { "const": true }, "latencyMs": { "type": "number", "minimum": 0 } }))
+            object_with(&json!({ "ok": { "const": true }, "latencyMs": { "type": "number", "minimum": 0 } }))
         }
         Endpoint::OpenApi => json!({ "type": "object", "required": ["openapi", "info", "paths"] }),
     }
 }
 
-/// Every code that a route can answer, the contract's own first.
+/// The error codes of a route, the contract's own first.
 #[must_use]
 pub fn codes(endpoint: Endpoint) -> Vec<ErrorCode> {
     let mut codes = Vec::new();
@@ -183,7 +183,7 @@ fn responses(endpoint: Endpoint) -> Value {
     }
     for (status, codes) in by_status {
         let mut schema =
-            json!({ "$ref": "#/components/schemas/Refusal", "properties": { "error": { "enum": codes } } });
+            json!({ "$ref": "#/components/schemas/ApiError", "properties": { "error": { "enum": codes } } });
         if endpoint.route().and_then(|route| route.unhealthy) == Some(status) {
             schema = json!({ "anyOf": [schema, { "$ref": "#/components/schemas/Unhealthy" }] });
         }
@@ -208,33 +208,33 @@ fn response(description: &str, schema: &Value) -> Value {
 
 fn components() -> Value {
     let text = || json!({ "type": "string" });
-    let fault = closed_over(&json!({
-        "path": { "type": "string", "description": "Where, as JavaScript would write it; empty for the whole document." },
-        "must": { "type": "string", "description": "What must hold there." },
+    let violation = object_with(&json!({
+        "path": { "type": "string", "description": "The place in the document, in JavaScript's notation; empty for the whole document." },
+        "must": { "type": "string", "description": "The rule that is violated there." },
     }));
-    let mut refusal = closed_over(&json!({ "error": text() }));
+    let mut error = object_with(&json!({ "error": text() }));
     for (name, schema) in [
-        ("message", json!({ "type": "string", "description": "For a person." })),
+        ("message", json!({ "type": "string", "description": "Explains the error to people." })),
         (
             "owner",
-            json!({ "type": "string", "description": "namespace/name of the RuntimeTenant that holds it." }),
+            json!({ "type": "string", "description": "namespace/name of the RuntimeTenant that holds the tenant id or number." }),
         ),
-        ("details", json!({ "type": "array", "items": fault })),
-        ("omitted", json!({ "type": "integer", "description": "How many more faults there are." })),
+        ("details", json!({ "type": "array", "items": violation })),
+        ("omitted", json!({ "type": "integer", "description": "The number of further violations." })),
     ] {
-        refusal["properties"][name] = schema;
+        error["properties"][name] = schema;
     }
-    let unhealthy = closed_over(&json!({ "ok": { "const": false }, "error": text() }));
+    let unhealthy = object_with(&json!({ "ok": { "const": false }, "error": text() }));
     let mut token = json!({ "type": "http", "scheme": "bearer" });
     token["description"] =
-        "A token that the cluster's TokenReview knows, for the API server's own audience or for \
+        "A token that the cluster's TokenReview accepts, for the audience of the API server or for \
                             `runtime-operator`."
             .into();
     json!({
         "schemas": {
             "RuntimeTenantConfig": config_schema(),
             "ShownConfig": config_members_schema(),
-            "Refusal": refusal,
+            "ApiError": error,
             "Unhealthy": unhealthy,
         },
         "securitySchemes": { "token": token },
@@ -247,7 +247,7 @@ mod tests {
     use crate::contract::routes::Method;
 
     #[test]
-    fn every_route_is_described_with_every_code_of_the_contract() {
+    fn every_route_is_described_with_all_its_error_codes() {
         let document = document();
         for endpoint in Endpoint::ALL {
             let operation =

@@ -1,4 +1,4 @@
-//! Connections: accepted, limited, perhaps encrypted, and finished when the process stops.
+//! Accepts and serves connections, within limits and with TLS if configured, and drains them when the process stops.
 
 use std::future::Future;
 use std::net::SocketAddr;
@@ -18,15 +18,15 @@ use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 use tracing::{debug, warn};
 
-use super::Access;
-use super::limits::{Impatient, Limits};
+use super::access::Access;
+use super::limits::{Limits, WriteTimeout};
 use super::routes::{App, routes};
+use super::settings::AdminSettings;
 use super::tls::{Files, TlsError};
-use crate::settings::AdminSettings;
 use crate::store::Store;
 use crate::telemetry::Metrics;
 
-/// What a client hears that sent a part of a head and then nothing. hyper ends such a connection without a word.
+/// The response to a client that stops in the middle of a head. hyper closes such a connection without a response.
 const HEAD_TIMED_OUT: &[u8] =
     b"HTTP/1.1 408 Request Timeout\r\ncontent-type: application/json\r\nconnection: close\r\n\
     content-length: 27\r\n\r\n{\"error\":\"request_timeout\"}";
@@ -40,7 +40,7 @@ pub struct Server {
     app: App,
 }
 
-/// Why the admin routes can't be served. Names the setting.
+/// The reason why the admin routes can't be served. The message names the setting.
 #[derive(Debug, thiserror::Error)]
 pub enum ServerError {
     /// The address can't be listened on.
@@ -48,7 +48,7 @@ pub enum ServerError {
     Address {
         /// The address.
         addr: SocketAddr,
-        /// What the system says.
+        /// The error of the operating system.
         cause: std::io::Error,
     },
     /// The certificate can't be used.
@@ -57,7 +57,7 @@ pub enum ServerError {
 }
 
 impl Server {
-    /// Takes the address and reads the certificate; nobody is answered before [`Self::serve`].
+    /// Binds the address and reads the certificate. No connection is accepted before [`Self::serve`].
     pub async fn bind(
         settings: AdminSettings,
         access: Access,
@@ -75,12 +75,12 @@ impl Server {
         Ok(Self { listener, certificate, limits, app })
     }
 
-    /// The address that was taken.
+    /// The address that was bound.
     pub fn address(&self) -> std::io::Result<SocketAddr> {
         self.listener.local_addr()
     }
 
-    /// Answers until `stop` is done; then accepts no more, finishes what runs, and ends.
+    /// Serves requests until `stop` completes; then accepts no more connections and drains those in flight.
     pub async fn serve(self, stop: impl Future<Output = ()>) {
         let Self { listener, certificate, limits, app } = self;
         let slots = Arc::new(Semaphore::new(limits.connections));
@@ -88,7 +88,7 @@ impl Server {
         let mut connections = JoinSet::new();
         let tls = certificate.map(|(files, config)| {
             let (configs, config) = watch::channel(config);
-            connections.spawn(files.follow(configs));
+            connections.spawn(files.watch(configs));
             config
         });
         let mut stop = pin!(stop);
@@ -121,18 +121,21 @@ impl Server {
         stopping.send_replace(true);
         let finished = timeout(limits.stop, async { while connections.join_next().await.is_some() {} }).await;
         if finished.is_err() {
-            warn!(connections = connections.len(), "requests that did not finish in time are broken off");
+            warn!(
+                connections = connections.len(),
+                "closing connections that did not finish within the grace period"
+            );
             connections.shutdown().await;
         }
     }
 }
 
-/// A connection that broke before it was accepted is nobody's fault; what else there is (no more files) does not pass at
-/// once, and must not be asked for in a hot loop.
+/// Logs a failed accept and waits a moment, since a lack of file descriptors persists and must not cause a hot loop. A
+/// connection that the client aborted before it was accepted is no failure.
 async fn accept_failed(error: &std::io::Error) {
     use std::io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset};
     if !matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset) {
-        warn!(%error, "no connection can be accepted for the admin routes");
+        warn!(%error, "accept failed on the admin listener");
         tokio::time::sleep(Duration::from_millis(200)).await;
     }
 }
@@ -147,28 +150,28 @@ struct Connection {
 impl Connection {
     async fn accepted(self, stream: TcpStream, tls: Option<Arc<ServerConfig>>) {
         let peer = self.peer;
-        // Small answers are not to wait for more.
+        // A small response must not wait for more data.
         let _ = stream.set_nodelay(true);
         let Some(config) = tls else { return self.serve(stream).await };
         let handshake = TlsAcceptor::from(config).accept(stream);
         match timeout(self.limits.handshake, handshake).await {
             Ok(Ok(stream)) => self.serve(stream).await,
-            Ok(Err(error)) => debug!(%peer, %error, "a TLS handshake failed"),
-            Err(_) => debug!(%peer, "a TLS handshake took too long"),
+            Ok(Err(error)) => debug!(%peer, %error, "TLS handshake failed"),
+            Err(_) => debug!(%peer, "TLS handshake timed out"),
         }
     }
 
     async fn serve<IO: AsyncRead + AsyncWrite + Unpin + Send + 'static>(self, io: IO) {
         let Self { app, limits, peer, mut stopped } = self;
         let service = TowerToHyperService::new(warp::service(routes(app, peer)));
-        let io = TokioIo::new(Impatient::new(io, limits.answer_pause));
+        let io = TokioIo::new(WriteTimeout::new(io, limits.response_pause));
         let mut connection = http1::Builder::new()
             .timer(TokioTimer::new())
             .header_read_timeout(limits.head)
             .max_header_size(limits.head_bytes)
             .serve_connection(io, service);
         let stop = async move {
-            // A sender that is gone stops too.
+            // A dropped sender means stop, too.
             let _ = stopped.wait_for(|stopped| *stopped).await;
         };
         let ended = tokio::select! {
@@ -179,10 +182,10 @@ impl Connection {
             }
         };
         let Err(error) = ended else { return };
-        debug!(%peer, %error, "a connection ended early");
+        debug!(%peer, %error, "connection closed by peer");
         if error.is_timeout() {
             let parts = connection.into_parts();
-            // Without a byte it is a connection that nobody uses any more.
+            // A connection without a byte of a head was idle, not slow.
             if !parts.read_buf.is_empty() {
                 let mut io = parts.io.into_inner();
                 let _ = io.write_all(HEAD_TIMED_OUT).await;

@@ -1,19 +1,18 @@
-//! Rules in CEL, which the API server checks on every write. A message says what must hold.
+//! The CEL rules that don't come from the contract's table. The API server checks them on every write; a message says what
+//! must hold.
 //!
-//! Only functions that Kubernetes 1.29 knows are used, so that the CRD installs on older clusters too.
+//! Only functions of Kubernetes 1.29 are used, so that the CRD installs on older clusters too.
 
-use kube::core::{Reason, Rule};
-use schemars::{Schema, SchemaGenerator, json_schema};
-use serde_json::{Map, Value, json};
+use kube::core::Rule;
 
-/// What a JavaScript `\s` matches, as the inside of an RE2 character class: the runtime's idea of white space.
+/// The characters that a JavaScript `\s` matches, as the inside of an RE2 character class: the runtime's white space.
 macro_rules! white_space {
     () => {
         r"\t\n\v\f\r\x20\x{a0}\x{1680}\x{2000}-\x{200a}\x{2028}\x{2029}\x{202f}\x{205f}\x{3000}\x{feff}"
     };
 }
 
-/// The same, one by one.
+/// The same characters, one by one.
 const WHITE_SPACE: [char; 25] = [
     '\u{9}', '\u{a}', '\u{b}', '\u{c}', '\u{d}', ' ', '\u{a0}', '\u{1680}', '\u{2000}', '\u{2001}',
     '\u{2002}', '\u{2003}', '\u{2004}', '\u{2005}', '\u{2006}', '\u{2007}', '\u{2008}', '\u{2009}',
@@ -21,10 +20,10 @@ const WHITE_SPACE: [char; 25] = [
 ];
 
 /// A rule and its message.
-pub type Must = (&'static str, &'static str);
+pub type RuleWithMessage = (&'static str, &'static str);
 
-/// E.164 with white space anywhere: it is removed on publish.
-pub const DID: Must = (
+/// E.164 with white space anywhere. The operator removes the white space before it publishes.
+pub const DID: RuleWithMessage = (
     concat!(
         "self.matches(r'^[",
         white_space!(),
@@ -39,11 +38,11 @@ pub const DID: Must = (
     "must be an E.164 number, white space aside: a plus sign, then 2 to 15 digits of which the first is not 0",
 );
 
-/// No two numbers are the same without their white space.
+/// Returns the rule that no two phone numbers are equal once their white space is removed.
 ///
-/// Members of a set are unique as they are written, so where none has white space there is nothing to do. What is
-/// no number is [`DID`]'s to refuse. Else the white space is taken out of all numbers at once, and they are compared
-/// as integers: that is what stays within the budget (and a few milliseconds) at the maximum of 500 numbers.
+/// A set's items are unique as they are written, so a list without white space passes immediately. [`DID`] refuses an
+/// item that is no number. Otherwise the white space is removed from all numbers in one text, and they are compared as
+/// integers: this stays within the budget (and within a few milliseconds) at the maximum of 500 numbers.
 pub fn unique_dids() -> Rule {
     let removals = WHITE_SPACE.map(|c| format!(r".replace('\u{:04x}', '')", u32::from(c)));
     let without_white_space = removals.concat();
@@ -58,19 +57,21 @@ pub fn unique_dids() -> Rule {
     .message("numbers must be unique once their white space is removed")
 }
 
-pub const TENANT_ID_ENDS: Must = (
+pub const TENANT_ID_ENDS: RuleWithMessage = (
     concat!("!self.matches(r'^[", white_space!(), "]|[", white_space!(), "]$')"),
     "must not begin or end with white space",
 );
 
-pub const TENANT_ID_CONTROL: Must = (r"!self.matches(r'\p{Cc}')", "must not contain control characters");
+pub const TENANT_ID_CONTROL: RuleWithMessage =
+    (r"!self.matches(r'\p{Cc}')", "must not contain control characters");
 
-pub const TENANT_ID_IMMUTABLE: Must =
-    ("self == oldSelf", "tenantId must stay as it is: create another RuntimeTenant for another tenant id");
+pub const TENANT_ID_IMMUTABLE: RuleWithMessage =
+    ("self == oldSelf", "tenantId must not change: create another RuntimeTenant for another tenant id");
 
-/// The pattern narrows the host to what every URL parser reads alike: an IPv4 address, an IPv6 address in
-/// brackets, or a name in ASCII whose last label is not a number (the URL standard reads such a name as IPv4).
-pub const HTTP_URL: Must = (
+/// An absolute http or https URL. The pattern narrows the host to the forms that every URL parser reads alike: an IPv4
+/// address, an IPv6 address in brackets, or an ASCII name whose last label is not a number (the URL standard reads such a
+/// name as IPv4).
+pub const HTTP_URL: RuleWithMessage = (
     concat!(
         r"self.matches(r'^(?i:https?)://([A-Za-z0-9._~!$&()*+,;=:%-]*@)?",
         r"(((25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])(\.(25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])){3})",
@@ -83,8 +84,8 @@ pub const HTTP_URL: Must = (
     "must be an absolute http or https URL, as in https://example.com/path",
 );
 
-/// A SIP or SIPS URI (RFC 3261, section 19.1) as far as telling it from a typo goes.
-pub const DESTINATION: Must = (
+/// E.164 without white space, or a SIP or SIPS URI (RFC 3261, section 19.1) as far as a typo can be recognised.
+pub const DESTINATION: RuleWithMessage = (
     concat!(
         r"self.matches(r'^\+[1-9][0-9]{1,14}$') || self.matches(r'^(?i:sips?):([^@<>",
         white_space!(),
@@ -95,92 +96,8 @@ pub const DESTINATION: Must = (
     "must be an E.164 number without white space or a SIP URI, as in +15551234567 or sip:desk@example.com",
 );
 
-pub const SECTION_NAMES: Must =
+pub const SECTION_NAMES: RuleWithMessage =
     ("self.all(name, name.size() <= 253)", "section names must be at most 253 characters long");
-
-/// `member` must be set with this mode.
-pub fn needed_with(member: &str, mode: &str) -> Rule {
-    Rule::new(format!("self.mode != '{mode}' || has(self.{member})"))
-        .message(format!("{member} must be set with mode {mode}").as_str())
-        .field_path(format!(".{member}"))
-        .reason(Reason::FieldValueRequired)
-}
-
-/// `member` must be left out with any other mode.
-pub fn only_with(member: &str, modes: &[&str]) -> Rule {
-    let quoted: Vec<_> = modes.iter().map(|mode| format!("'{mode}'")).collect();
-    Rule::new(format!("!has(self.{member}) || self.mode in [{}]", quoted.join(", ")))
-        .message(format!("{member} must be left out unless mode is {}", modes.join(" or ")).as_str())
-        .field_path(format!(".{member}"))
-        .reason(Reason::FieldValueForbidden)
-}
-
-/// The number `member` must lie within these bounds with this mode; the schema's own may be wider.
-pub fn within(member: &str, mode: &str, least: &str, most: &str) -> Rule {
-    Rule::new(format!(
-        "self.mode != '{mode}' || !has(self.{member}) || (self.{member} >= {least} && self.{member} <= {most})"
-    ))
-    .message(format!("{member} must be from {least} to {most} with mode {mode}").as_str())
-    .field_path(format!(".{member}"))
-}
-
-/// The contract's own top-level fields, each with the type that it has there: only what has a declared type can
-/// be spoken of in CEL, and so be refused in words.
-const CONTRACT_FIELDS: [(&str, &str, &str); 14] = [
-    ("contractVersion", "string", "the operator writes it by itself"),
-    ("tenantId", "string", "set spec.tenantId instead"),
-    ("dids", "array", "set spec.dids instead"),
-    ("webhookSecretRef", "string", "set spec.webhookSecretRef instead"),
-    ("webhookSecret", "string", "put the value in a Secret and set spec.webhookSecretRef instead"),
-    ("caps", "object", "set spec.caps instead"),
-    ("stt", "object", "set spec.stt instead"),
-    ("tts", "object", "set spec.tts instead"),
-    ("audio", "object", "set spec.audio instead"),
-    ("llmContext", "object", "set spec.llmContext instead"),
-    ("callForwarding", "object", "set spec.callForwarding instead"),
-    ("transferProfiles", "array", "set spec.transferProfiles instead"),
-    ("assistantContext", "object", "set spec.assistantContext instead"),
-    ("quickReplies", "array", "set spec.quickReplies instead"),
-];
-
-/// A free object, less the fields that the contract itself has.
-pub fn extensions(_: &mut SchemaGenerator) -> Schema {
-    let known: Map<String, Value> = CONTRACT_FIELDS
-        .iter()
-        .map(|(field, kind, instead)| ((*field).to_owned(), refused(field, kind, instead)))
-        .collect();
-    json_schema!({
-        "type": "object",
-        "properties": known,
-        "maxProperties": 64,
-        "x-kubernetes-preserve-unknown-fields": true,
-    })
-}
-
-fn refused(field: &str, kind: &str, instead: &str) -> Value {
-    let mut schema = json!({
-        "type": kind,
-        "description": format!("Must be left out: {field} is a field of the contract; {instead}."),
-        "x-kubernetes-validations": [{
-            "rule": "false",
-            "message": format!("must be left out: {field} is a field of the contract; {instead}"),
-            "reason": "FieldValueForbidden",
-        }],
-    });
-    let rest = match kind {
-        "string" => json!({ "maxLength": 65536 }),
-        "array" => json!({
-            "items": if field == "dids" { json!({ "type": "string", "maxLength": 64 }) } else { json!({ "type": "object" }) },
-            "maxItems": 500,
-            "x-kubernetes-list-type": "atomic",
-        }),
-        _ => json!({ "x-kubernetes-preserve-unknown-fields": true }),
-    };
-    if let (Some(schema), Value::Object(rest)) = (schema.as_object_mut(), rest) {
-        schema.extend(rest);
-    }
-    schema
-}
 
 #[cfg(test)]
 mod tests {
@@ -190,7 +107,7 @@ mod tests {
     use crate::contract::is_white_space;
 
     #[test]
-    fn white_space_is_what_the_runtime_takes_for_it() {
+    fn the_white_space_of_the_rules_is_the_runtimes() {
         let class = Regex::new(concat!("^[", white_space!(), "]$")).unwrap();
         for c in char::MIN..=char::MAX {
             assert_eq!(class.is_match(c.encode_utf8(&mut [0; 4])), is_white_space(c), "{c:?}");

@@ -1,4 +1,4 @@
-//! What a user asks for: the contract's own field names and shapes, and what the operator needs beside them.
+//! The spec: the contract's own field names and shapes, and the operator's own fields beside them.
 
 use std::collections::BTreeMap;
 
@@ -12,10 +12,11 @@ use super::llm::LlmContext;
 use super::rules;
 use super::status::RuntimeTenantStatus;
 use super::stt::Stt;
+use super::table;
 use super::tts::Tts;
 
-/// A tenant of the voice platform: which phone numbers it owns and how its calls are handled. The field names
-/// and shapes are those of the JSON that the voice runtime reads.
+/// A tenant of the voice platform: its phone numbers, and the handling of its calls. The field names and shapes are those
+/// of the JSON that the voice runtime reads.
 #[allow(clippy::duplicated_attributes, reason = "printer columns have much in common")]
 #[derive(CustomResource, KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
 #[kube(
@@ -28,7 +29,7 @@ use super::tts::Tts;
     namespaced,
     status = "RuntimeTenantStatus",
     derive = "PartialEq",
-    doc = "A tenant of the voice platform: which phone numbers it owns and how its calls are handled. The operator keeps what the voice runtime reads from Redis equal to it, and says in the status what it did.",
+    doc = "A tenant of the voice platform: its phone numbers, and the handling of its calls. The operator keeps the keys that the voice runtime reads from Redis equal to the spec, and reports the result in the status.",
     selectable = ".spec.tenantId",
     printcolumn(
         name = "Tenant",
@@ -40,48 +41,47 @@ use super::tts::Tts;
         name = "DIDs",
         type_ = "integer",
         json_path = ".status.publishedDidCount",
-        description = "How many numbers are live."
+        description = "The number of published phone numbers."
     ),
     printcolumn(
         name = "Ready",
         type_ = "string",
         json_path = r#".status.conditions[?(@.type=="Ready")].status"#,
-        description = "Whether everything that the spec asks for is live."
+        description = "True when Redis matches the spec."
     ),
     printcolumn(
         name = "Reason",
         type_ = "string",
         json_path = r#".status.conditions[?(@.type=="Ready")].reason"#,
-        description = "Why it is ready or not."
+        description = "The reason for the status of Ready."
     ),
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
     printcolumn(
         name = "Message",
         type_ = "string",
         json_path = r#".status.conditions[?(@.type=="Ready")].message"#,
-        description = "Why it is ready or not, in words.",
+        description = "The reason for the status of Ready, in a sentence.",
         priority = 1
     ),
     printcolumn(
         name = "Last Published",
         type_ = "date",
         json_path = ".status.lastPublishedTime",
-        description = "How long ago Redis was last written for this tenant.",
+        description = "The time since the last write to Redis for this tenant.",
         priority = 1
     ),
     printcolumn(
         name = "Hash",
         type_ = "string",
         json_path = ".status.publishedHash",
-        description = "The hash of the published JSON, less the webhook secret.",
+        description = "The hash of the published JSON without the webhook secret.",
         priority = 1
     )
 )]
 #[serde(rename_all = "camelCase")]
 pub struct RuntimeTenantSpec {
-    /// The tenant's id, as the voice platform knows it: 1 to 253 characters, no control characters, no white
-    /// space at its ends. Can't be changed.
-    #[schemars(length(min = 1, max = 253))]
+    /// The tenant's id in the voice platform: 1 to 253 characters, no control characters, no white space at either end.
+    /// Can't be changed.
     #[x_kube(
         validation = rules::TENANT_ID_ENDS,
         validation = rules::TENANT_ID_CONTROL,
@@ -89,76 +89,74 @@ pub struct RuntimeTenantSpec {
     )]
     pub tenant_id: String,
 
-    /// The phone numbers (DIDs) that ring at this tenant, in E.164, as in "+15551234567"; 1 to 500, each once.
+    /// The phone numbers (DIDs) whose calls this tenant receives, in E.164, for example "+15551234567"; 1 to 500, each once.
     /// White space in a number is removed when it is published.
-    #[schemars(length(min = 1, max = 500), schema_with = "dids")]
+    #[schemars(length(max = 500), schema_with = "dids")]
     #[x_kube(merge_strategy = ListMerge::Set, validation = rules::unique_dids())]
     pub dids: Vec<String>,
 
-    /// The Secret that holds the tenant's webhook secret. The value itself never stands in this resource.
+    /// The reference to the Secret that holds the tenant's webhook secret. This resource never holds the value itself.
     pub webhook_secret_ref: WebhookSecretRef,
 
-    /// How many calls the tenant may have.
+    /// The limits on the tenant's calls.
     pub caps: Caps,
 
-    /// Speech to text: how the caller is understood.
+    /// Speech to text: the service that turns the caller's speech into text.
     pub stt: Stt,
 
-    /// Text to speech: the voice that answers. Which members it may have depends on its mode.
+    /// Text to speech: the service that turns the assistant's text into speech. The mode decides which other members are
+    /// allowed.
     pub tts: Tts,
 
-    /// Where the audio of calls is kept and served from. Left out means {}.
+    /// The storage of call audio. If it is left out, it is published as {}.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub audio: Option<Audio>,
 
-    /// What the language model is told.
+    /// The context that the language model receives with every call.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub llm_context: Option<LlmContext>,
 
-    /// Hands every call over to another number or SIP address.
+    /// Forwards every call to another phone number or SIP address.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub call_forwarding: Option<CallForwarding>,
 
-    /// To whom the assistant may transfer a call; at most 100.
+    /// The people and desks to which the assistant may transfer a call; at most 100.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 100))]
-    #[x_kube(merge_strategy = ListMerge::Atomic)]
     pub transfer_profiles: Option<Vec<TransferProfile>>,
 
-    /// What the assistant knows about the tenant: a map of section name to text, as in "hours": "Weekdays nine to
+    /// The assistant's knowledge about the tenant: a map of section name to text, for example "hours": "Weekdays nine to
     /// five."; at most 100 sections, names of at most 253 characters, texts of 1 to 65536.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(
         extend("maxProperties" = 100),
-        extend("additionalProperties" = {"type": "string", "minLength": 1, "maxLength": 65536})
+        extend("additionalProperties" = {"type": "string", "maxLength": 65536})
     )]
     #[x_kube(validation = rules::SECTION_NAMES)]
     pub assistant_context: Option<BTreeMap<String, String>>,
 
-    /// Answers given without the language model; at most 200. Their order matters: the first match wins.
+    /// Fixed replies that are given without the language model; at most 200. Their order matters: the first match wins.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(length(max = 200))]
-    #[x_kube(merge_strategy = ListMerge::Atomic)]
     pub quick_replies: Option<Vec<QuickReply>>,
 
     /// Fields of newer contracts: a free object whose members are added to the top level of the published JSON; at
-    /// most 64. A field that the contract has already must be left out.
+    /// most 64. A field that the contract already has must be left out.
     #[serde(default, skip_serializing_if = "Map::is_empty")]
-    #[schemars(schema_with = "rules::extensions")]
+    #[schemars(schema_with = "table::extensions")]
     pub extensions: Map<String, Value>,
 
-    /// What happens to the keys in Redis when this resource is deleted: "Delete" removes them, "Retain" leaves
-    /// them as they are. Defaults to "Delete".
+    /// The fate of the keys in Redis when this resource is deleted: "Delete" removes them, "Retain" keeps them. Defaults to
+    /// "Delete".
     #[serde(default)]
     pub deletion_policy: DeletionPolicy,
 
-    /// True: hands off. Nothing of this tenant is written to Redis; its claims and what is live stay, deletion
-    /// works. Defaults to false.
+    /// True: publishing is suspended. The operator writes nothing to Redis for this tenant; its claims and its published
+    /// keys stay, and deletion works as usual. Defaults to false.
     #[serde(default)]
     pub suspend: bool,
 }
 
-/// Which key of which Secret, in the same namespace, holds the tenant's webhook secret.
+/// The key of a Secret in the same namespace that holds the tenant's webhook secret.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
 pub struct WebhookSecretRef {
@@ -192,50 +190,47 @@ fn dids(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
     })
 }
 
-/// How many calls the tenant may have.
-#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
+/// The limits on the tenant's calls.
+#[derive(JsonSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
 pub struct Caps {
-    /// Calls of this tenant that may be up at the same time; at least 1.
-    #[schemars(range(min = 1, max = 2_147_483_647))]
+    /// The maximal number of concurrent calls of this tenant; at least 1.
     pub max_concurrent_calls_tenant: u32,
 
-    /// Calls of this tenant that may begin within a minute; at least 1.
-    #[schemars(range(min = 1, max = 2_147_483_647))]
+    /// The maximal number of calls of this tenant that begin within a minute; at least 1.
     pub max_calls_per_minute_tenant: u32,
 
-    /// Calls of all tenants together that may be up at the same time for another one of this tenant to be taken;
-    /// at least 1.
+    /// The maximal number of concurrent calls of all tenants together at which a call of this tenant is still accepted; at
+    /// least 1.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(range(min = 1, max = 2_147_483_647))]
     pub max_concurrent_calls_global: Option<u32>,
 }
 
-/// Where the audio of calls is kept and served from.
-#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq)]
+/// The storage of call audio.
+#[derive(JsonSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
 pub struct Audio {
-    /// The public address under which the audio is served; a text, usually a URL.
+    /// The public address of the audio: a text, usually a URL; at most 2048 characters.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 2048))]
+    #[schemars(length(max = 2048))]
     pub public_base_url: Option<String>,
 
-    /// The folder, on the runtime's machine, where the audio is kept.
+    /// The folder of the audio on the runtime's machine; at most 4096 characters.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 4096))]
+    #[schemars(length(max = 4096))]
     pub storage_dir: Option<String>,
 
-    /// Whether the runtime cleans that folder up by itself.
+    /// True: the runtime removes old files from the folder itself.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub runtime_managed: Option<bool>,
 }
 
-/// What happens to a tenant's keys in Redis when its resource is deleted.
+/// The fate of a tenant's keys in Redis when its resource is deleted.
 #[derive(JsonSchema, Serialize, Deserialize, Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum DeletionPolicy {
-    /// They are removed.
+    /// The keys are removed.
     #[default]
     Delete,
-    /// They stay as they are.
+    /// The keys stay.
     Retain,
 }

@@ -2,8 +2,8 @@
 
 use std::io::Write;
 
-use super::Failure;
+use super::failure::Failure;
 
-pub(super) fn call() -> Result<(), Failure> {
+pub(super) fn run() -> Result<(), Failure> {
     Ok(std::io::stdout().write_all(crate::api::crd_yaml()?.as_bytes())?)
 }

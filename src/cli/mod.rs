@@ -1,11 +1,18 @@
-//! The command line: one file a subcommand.
+//! The command line: one file for each subcommand.
 
-mod check;
+mod adapters;
+mod cluster;
 mod contract;
 mod crd;
+mod failure;
 mod run;
+mod smoke;
+mod stop;
 
 use clap::{Parser, Subcommand};
+
+pub use adapters::metrics;
+pub use failure::Failure;
 
 /// Keeps the Redis keys that a voice runtime reads on every call exactly equal to RuntimeTenant resources
 #[derive(Debug, Parser)]
@@ -25,46 +32,44 @@ enum Command {
     /// Run the operator: the controller, the admin routes, probes and metrics
     #[command(
         long_about = "Run the operator: the controller, the admin routes, probes and metrics in one process, until \
-                      SIGTERM or Ctrl-C.\n\nThe cluster is found as kubectl finds it: the one it runs in, else \
+                      SIGTERM or Ctrl-C.\n\nThe cluster is found in the same way as by kubectl: the one it runs in, else \
                       KUBECONFIG, else ~/.kube/config. Every flag can be an environment variable instead; a flag wins. \
-                      All settings are checked at start, and all that is wrong with them is told at once. A BOOL is true \
-                      or false (1, yes, on; 0, no, off); a flag alone is true.",
-        after_long_help = "RUST_LOG sets what is logged: warn, info (the default), debug, or runtime_operator=trace.\n\n\
-                           Example, on your machine against the cluster that kubectl talks to:\n  \
+                      All settings are validated at startup; all errors are reported together. A BOOL is true or false \
+                      (1, yes, on; 0, no, off); a flag alone is true.",
+        after_long_help = "RUST_LOG sets the log level: warn, info (the default), debug, or runtime_operator=trace.\n\n\
+                           Example, on your machine with the cluster of your kubeconfig:\n  \
                            runtime-operator run --redis-url redis://localhost:6379/0",
-        // What is set may be nobody's business.
+        // Environment variables may contain passwords, and must not be shown in the help.
         mut_args = |arg| arg.hide_env_values(true)
     )]
     Run(Box<crate::settings::RunArgs>),
-    /// Have a running operator publish a tenant, look it up, and delete it again
+    /// Test a running operator: create a tenant, wait until it is published, and delete it
     #[command(
-        long_about = "Have a running operator publish a tenant, look it up by the admin routes, and delete it again: what \
-                      `helm test` runs. It makes the RuntimeTenant and the Secret runtime-operator-check, needs the rights \
-                      to create, get and delete them, and fails with the reason when something is not so in time.",
-        after_help = "Example:\n  runtime-operator check --namespace voice --admin-url http://runtime-operator:8080"
+        long_about = "Test a running operator: create a tenant, wait until it is published, look it up with the admin \
+                      routes, and delete it. `helm test` runs this. It creates the RuntimeTenant and the Secret \
+                      runtime-operator-smoke and needs permissions to create, get and delete them. It fails with the \
+                      reason when a step does not succeed in time.",
+        after_help = "Example:\n  runtime-operator smoke --namespace voice --admin-url http://runtime-operator:8080"
     )]
-    Check(check::CheckArgs),
+    Smoke(smoke::SmokeArgs),
     /// Print the CRD of RuntimeTenant as YAML
     #[command(after_help = "Example:\n  runtime-operator crd | kubectl apply -f -")]
     Crd,
-    /// Print what the voice runtime and its tooling rely on
+    /// Print the contract with the voice runtime
     Contract {
         #[command(subcommand)]
         command: contract::Command,
     },
 }
 
-/// Why a subcommand failed: one line, or several indented ones, for a person.
-pub type Failure = Box<dyn std::error::Error + Send + Sync>;
-
 impl Cli {
-    /// Does what the command line says.
-    pub fn call(self) -> Result<(), Failure> {
+    /// Runs the subcommand.
+    pub fn run(self) -> Result<(), Failure> {
         match self.command {
-            Command::Run(args) => run::call(*args),
-            Command::Check(args) => check::call(&args),
-            Command::Crd => crd::call(),
-            Command::Contract { command } => contract::call(&command),
+            Command::Run(args) => run::run(*args),
+            Command::Smoke(args) => smoke::run(&args),
+            Command::Crd => crd::run(),
+            Command::Contract { command } => contract::run(&command),
         }
     }
 }
@@ -76,7 +81,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_command_line_is_consistent() {
+    fn the_definition_of_the_command_line_is_valid() {
         Cli::command().debug_assert();
     }
 }

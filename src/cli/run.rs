@@ -1,199 +1,178 @@
 //! `runtime-operator run`: the controller and the HTTP servers in one process.
 
 use std::pin::pin;
-use std::process;
 use std::sync::Arc;
 use std::time::Duration;
 
-use k8s_openapi::api::core::v1::Namespace;
-use kube::{Api, Client, Config};
 use tokio::net::TcpListener;
-use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::watch;
+use tokio::task::{JoinError, JoinHandle};
 use tracing::{error, info};
 
-use super::Failure;
-use crate::admin::{self, Access, Limits, probes};
-use crate::controller::{Controller, Health, Pace, WATCH_SILENCE};
-use crate::domain::ClusterId;
-use crate::leader;
-use crate::settings::{AdminAuth, RunArgs, Settings};
+use super::adapters::{self, StoreMetrics};
+use super::cluster::Cluster;
+use super::failure::Failure;
+use super::stop::{Stop, stop_channel, stop_signal};
+use crate::admin::{Access, AdminAuth, Limits, Server};
+use crate::controller::{Controller, Health, Intervals};
+use crate::leader::Writer;
+use crate::settings::{RunArgs, Settings};
 use crate::store::{Store, StoreError};
 use crate::telemetry::{self, Certificate, Metrics, Traces};
+use crate::{leader, probes};
 
-pub(super) fn call(args: RunArgs) -> Result<(), Failure> {
-    let settings = Settings::check(args)?;
+/// How long blocking threads may delay the exit: a DNS lookup can hang for minutes.
+const EXIT_TIMEOUT: Duration = Duration::from_millis(100);
+
+pub(super) fn run(args: RunArgs) -> Result<(), Failure> {
+    let settings = Settings::parse(args)?;
     let store = Store::new(settings.redis.clone())?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let traces = Traces::from_environment(runtime.handle().clone())?;
     telemetry::init_logs(settings.log_format, traces.as_ref());
-    let outcome = runtime.block_on(run(settings, store));
+    let outcome = runtime.block_on(operate(settings, store));
     if let Some(traces) = traces {
-        traces.end();
+        traces.shutdown();
     }
-    // A look-up of a name that hangs must not hold the process.
-    runtime.shutdown_timeout(Duration::from_millis(100));
-    outcome.inspect_err(|error| error!(%error, "ends"))
+    runtime.shutdown_timeout(EXIT_TIMEOUT);
+    outcome.inspect_err(|error| error!(%error, "exiting on error"))
 }
 
-/// How long the API server may take to answer. A connection that is open on this side only says nothing for ever, and
-/// kube by itself waits as long.
-const ANSWER_WITHIN: Duration = Duration::from_secs(10);
-/// How long a connection of the Lease's client may say nothing: longer than a Lease counts, since one that nobody
-/// renews is silent for as long.
-const LEASE_SILENCE: Duration = Duration::from_secs(20);
-
-/// A client whose connections are given up when they say nothing for so long after they were asked something.
-fn client(config: &Config, silence: Duration) -> Result<Client, kube::Error> {
-    let mut config = config.clone();
-    config.read_timeout = Some(silence);
-    config.reset_reader_on_write = true;
-    Client::try_from(config)
-}
-
-async fn run(settings: Settings, store: Store) -> Result<(), Failure> {
-    info!(version = env!("CARGO_PKG_VERSION"), "runtime-operator starts");
-    if let Err(error @ StoreError::ClusterMode) = store.ping().await {
-        return Err(error.into());
-    }
-    let config = Config::infer().await.map_err(|error| {
-        format!(
-            "no cluster: neither in one, nor is there a kubeconfig that can be used (set KUBECONFIG): {error}"
-        )
-    })?;
-    let watches = client(&config, WATCH_SILENCE)?;
-    // Leases go their own way, so that a storm of status writes can't starve them.
-    let lease_client = client(&config, LEASE_SILENCE)?;
-    let client = client(&config, ANSWER_WITHIN)?;
-    let cluster = cluster_id(&client, settings.cluster_id.as_deref()).await?;
-    let identity = identity();
-    // Replicas that share a Lease must not write side by side; an operator with another Lease has other resources.
-    let store = store.with_writer(&format!("{cluster}/{}", client.default_namespace()), &identity);
-    let metrics = Metrics::default();
-    watch_certificates(&metrics, &settings);
-    let store = store.with_observer(Arc::new(metrics.clone()));
-    let health = Arc::new(Health::default());
-    let telemetry = TcpListener::bind(settings.telemetry_addr)
-        .await
-        .map_err(|error| format!("--telemetry-addr {}: {error}", settings.telemetry_addr))?;
-    // Port 0 leaves the choice to the system.
-    info!(address = %telemetry.local_addr()?, "probes and metrics are served");
-    let access = match settings.admin.auth {
-        AdminAuth::Kubernetes => Access::Kubernetes(client.clone()),
-        AdminAuth::None => Access::Open,
-    };
-    let admin =
-        admin::Server::bind(settings.admin, access, store.clone(), metrics.clone(), Limits::default())
-            .await?;
-    info!(address = %admin.address()?, "admin routes are served");
-    let (stop, stopped) = watch::channel(false);
-    let stopping = || {
-        let mut stopped = stopped.clone();
-        async move {
-            // A sender that is gone stops too.
-            let _ = stopped.wait_for(|stopped| *stopped).await;
-        }
-    };
-    let probes = tokio::spawn(probes::serve(telemetry, metrics.clone(), Arc::clone(&health), stopping()));
-    let admin = tokio::spawn(admin.serve(stopping()));
-    let (leadership, leader) = leader::channel();
-    let controller = Controller {
-        client,
-        watches,
-        store: store.clone(),
-        cluster,
-        publish_secret: settings.publish_webhook_secret,
-        namespaces: settings.watch_namespaces,
-        identity: identity.clone(),
-        leader: leader.clone(),
-        metrics,
-        pace: Pace::default(),
-    };
-    let mut controlling = tokio::spawn(controller.run(health, stopping()));
-    // The Lease is given back after the controller has finished what runs, never before.
-    let (finish, finished) = watch::channel(false);
-    let leading = async {
-        let finished = async {
-            let _ = finished.clone().wait_for(|finished| *finished).await;
-        };
-        if settings.leader_elect {
-            leader::elected(lease_client, &identity, &store, &leadership, &leader, finished).await
-        } else {
-            tokio::select! {
-                () = leader::alone(&store, &leadership, &leader) => {}
-                () = finished => {}
-            }
-            Ok(())
-        }
-    };
-    let mut leading = pin!(leading);
+/// Runs the operator until a signal stops it, or until one of its parts fails.
+async fn operate(settings: Settings, store: Store) -> Result<(), Failure> {
+    info!(version = env!("CARGO_PKG_VERSION"), "starting runtime-operator");
+    reject_cluster_mode(&store).await?;
+    let cluster = Cluster::connect(settings.cluster_id.as_deref()).await?;
+    let metrics = metrics(&settings);
+    let store = store
+        .with_writer(&cluster.writer(), &cluster.identity)
+        .with_observer(Arc::new(StoreMetrics(metrics.clone())));
+    let writer = Writer::default();
+    let health = Arc::new(Health::new(writer.clone()));
+    let (stop, stopped) = stop_channel();
+    let servers = Servers::start(&settings, &cluster, &store, &metrics, &health, &stopped).await?;
+    let controller = controller(&settings, &cluster, &store, metrics, writer.clone());
+    let mut controlling = tokio::spawn(controller.run(health, stopped.requested()));
+    // The Lease is released after the controller has drained its queues, never before.
+    let (release, released) = stop_channel();
+    let mut electing = pin!(elect(settings.leader_elect, &cluster, &store, &writer, released));
     let outcome = tokio::select! {
         signal = stop_signal() => {
-            info!(signal = signal?, "stops");
+            info!(signal = signal?, "received signal, shutting down");
             Ok(())
         }
-        ended = &mut controlling => Err(format!("the controller ended by itself: {ended:?}").into()),
-        lost = &mut leading => lost.map_err(Failure::from).and_then(|()| Err("the election ended by itself".into())),
+        ended = &mut controlling => Err(format!("the controller stopped unexpectedly: {ended:?}").into()),
+        ended = &mut electing => ended.and_then(|()| Err("the leader election stopped unexpectedly".into())),
     };
-    stop.send_replace(true);
+    stop.request();
     if outcome.is_ok() {
         controlling.await?;
-        finish.send_replace(true);
-        leading.await?;
+        release.request();
+        electing.await?;
     }
-    admin.await?;
-    probes.await?;
-    info!("ended");
+    servers.stopped().await?;
+    info!("shutdown complete");
     outcome
 }
 
-fn watch_certificates(metrics: &Metrics, settings: &Settings) {
+/// Fails at startup on a Redis Cluster, which is not supported. Every other error may be transient, and is
+/// retried later.
+async fn reject_cluster_mode(store: &Store) -> Result<(), Failure> {
+    match store.ping().await {
+        Err(error @ StoreError::ClusterMode) => Err(error.into()),
+        _ => Ok(()),
+    }
+}
+
+fn metrics(settings: &Settings) -> Metrics {
+    let metrics = adapters::metrics();
     if let Some((certificate, _)) = &settings.admin.tls {
         metrics.watch_certificate(Certificate::Admin, certificate.clone());
     }
     if let Some(certificate) = &settings.redis.cert_file {
         metrics.watch_certificate(Certificate::RedisClient, certificate.clone());
     }
+    metrics
 }
 
-async fn stop_signal() -> Result<&'static str, std::io::Error> {
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    Ok(tokio::select! {
-        _ = terminate.recv() => "SIGTERM",
-        _ = interrupt.recv() => "SIGINT",
-    })
-}
-
-/// This cluster's name in ownership records.
-async fn cluster_id(client: &Client, given: Option<&str>) -> Result<ClusterId, Failure> {
-    if let Some(id) = given {
-        return Ok(ClusterId::new(id));
+fn controller(
+    settings: &Settings,
+    cluster: &Cluster,
+    store: &Store,
+    metrics: Metrics,
+    writer: Writer,
+) -> Controller {
+    Controller {
+        client: cluster.client.clone(),
+        watch_client: cluster.watch_client.clone(),
+        store: store.clone(),
+        cluster: cluster.id.clone(),
+        publish_secret: settings.publish_webhook_secret,
+        namespaces: settings.watch_namespaces.clone(),
+        identity: cluster.identity.clone(),
+        writer,
+        metrics,
+        intervals: Intervals::default(),
     }
-    let namespaces: Api<Namespace> = Api::all(client.clone());
-    let mut waited = Duration::ZERO;
-    loop {
-        match namespaces.get("kube-system").await {
-            Ok(namespace) => {
-                return Ok(ClusterId::new(namespace.metadata.uid.unwrap_or_default()));
-            }
-            Err(kube::Error::Api(status)) if matches!(status.code, 401 | 403 | 404) => {
-                let why = "the namespace kube-system can't be read to name this cluster: set --cluster-id (CLUSTER_ID)";
-                return Err(format!("{why}: {}", status.message).into());
-            }
-            Err(error) if waited < Duration::from_secs(60) => {
-                tracing::warn!(%error, "the API server does not answer yet");
-                tokio::time::sleep(Duration::from_secs(1)).await;
-                waited += Duration::from_secs(1);
-            }
-            Err(error) => return Err(format!("the API server does not answer: {error}").into()),
+}
+
+/// Takes part in the leader election, or leads without one, until `released`.
+async fn elect(
+    leader_elect: bool,
+    cluster: &Cluster,
+    store: &Store,
+    writer: &Writer,
+    released: Stop,
+) -> Result<(), Failure> {
+    if leader_elect {
+        let (client, released) = (cluster.lease_client.clone(), released.requested());
+        leader::with_lease(client, &cluster.identity, store, writer, released).await?;
+    } else {
+        tokio::select! {
+            () = leader::without_election(store, writer) => {}
+            () = released.requested() => {}
         }
     }
+    Ok(())
 }
 
-/// This replica's name: unique among those that may run at the same time.
-fn identity() -> String {
-    let host = std::env::var("POD_NAME").or_else(|_| std::env::var("HOSTNAME")).unwrap_or_default();
-    let host = if host.is_empty() { "runtime-operator".to_owned() } else { host };
-    format!("{host}_{}_{:08x}", process::id(), rand::random::<u32>())
+/// The HTTP servers: probes and metrics on one address, admin routes on another.
+struct Servers {
+    probes: JoinHandle<()>,
+    admin: JoinHandle<()>,
+}
+
+impl Servers {
+    /// Binds both addresses, then serves them until `stopped`.
+    async fn start(
+        settings: &Settings,
+        cluster: &Cluster,
+        store: &Store,
+        metrics: &Metrics,
+        health: &Arc<Health>,
+        stopped: &Stop,
+    ) -> Result<Self, Failure> {
+        let telemetry = TcpListener::bind(settings.telemetry_addr)
+            .await
+            .map_err(|error| format!("--telemetry-addr {}: {error}", settings.telemetry_addr))?;
+        // The log has the bound address, since port 0 means any port.
+        info!(address = %telemetry.local_addr()?, "serving probes and metrics");
+        let access = match settings.admin.auth {
+            AdminAuth::Kubernetes => Access::Kubernetes(cluster.client.clone()),
+            AdminAuth::None => Access::Open,
+        };
+        let admin = settings.admin.clone();
+        let admin = Server::bind(admin, access, store.clone(), metrics.clone(), Limits::default()).await?;
+        info!(address = %admin.address()?, "serving admin routes");
+        let stop = || stopped.clone().requested();
+        Ok(Self {
+            probes: tokio::spawn(probes::serve(telemetry, metrics.clone(), Arc::clone(health), stop())),
+            admin: tokio::spawn(admin.serve(stop())),
+        })
+    }
+
+    /// Completes when both servers have drained their requests.
+    async fn stopped(self) -> Result<(), JoinError> {
+        self.admin.await?;
+        self.probes.await
+    }
 }

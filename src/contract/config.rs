@@ -7,19 +7,20 @@ use serde::Serializer;
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
+use super::check::Check;
+use super::e164::Did;
 use super::json::{self, MAX_DEPTH, NotJson};
-use super::rule::Check;
-use super::schema::{SECRET, TENANT, WEBHOOK_SECRET, WEBHOOK_SECRET_REF};
+use super::keys::TenantId;
+use super::schema::{CONFIG, SECRET, WEBHOOK_SECRET, WEBHOOK_SECRET_REF};
 use super::violation::{InvalidConfig, Violation};
-use super::{Did, TenantId};
 
-/// What `tenantcfg:<tenantId>` holds (contract v1): a JSON object in which every rule of the contract holds.
+/// The value of `tenantcfg:<tenantId>` (contract v1): a JSON object that keeps every rule of the contract.
 ///
-/// Order of members, numbers and members that the contract does not know are kept as they were given, at every level.
-/// There is no way in but [`Self::parse`] and [`Self::from_document`], and no way to change one.
+/// The order of members, numbers and members that the contract does not know are kept as they were given, at every level.
+/// Only [`Self::parse`] and [`Self::from_document`] make one, and nothing changes one.
 ///
-/// It may hold the webhook secret: `Debug` shows only whose config it is, and what leaves it says in its name or
-/// its type whether the secret is in it.
+/// It may hold the webhook secret: `Debug` shows only the tenant and its phone numbers, and every method that gives the
+/// secret away says so in its name or its type.
 #[derive(Clone, PartialEq)]
 pub struct RuntimeTenantConfig {
     tenant_id: TenantId,
@@ -27,13 +28,13 @@ pub struct RuntimeTenantConfig {
     document: Map<String, Value>,
 }
 
-/// Why a text is no tenant's config.
+/// The reason for which a text is no tenant's config.
 #[derive(Debug, thiserror::Error)]
 pub enum ParseConfigError {
-    /// It can't be read at all.
+    /// The text can't be read.
     #[error(transparent)]
     NotJson(#[from] NotJson),
-    /// It is JSON in which the contract does not hold.
+    /// The text is JSON that breaks the contract.
     #[error(transparent)]
     Invalid(#[from] InvalidConfig),
 }
@@ -41,7 +42,7 @@ pub enum ParseConfigError {
 impl RuntimeTenantConfig {
     /// Reads JSON text (UTF-8; `&[u8]` or `&str`) of any origin.
     ///
-    /// Of two members with one name the last one counts, as in JavaScript. Faults are those of the runtime: all
+    /// Of two members with one name the last one counts, as in JavaScript. The rules are the runtime's: all
     /// numbers are doubles there, so `10.0` is an integer; lengths are counted in UTF-16 units; `null` is not "absent".
     pub fn parse(text: impl AsRef<[u8]>) -> Result<Self, ParseConfigError> {
         if let Value::Object(document) = json::read(text.as_ref())? {
@@ -51,12 +52,12 @@ impl RuntimeTenantConfig {
         Err(InvalidConfig { violations: vec![violation], omitted: 0 }.into())
     }
 
-    /// Checks a document that is already in memory, and says everything that is wrong with it at once.
+    /// Checks a document that is already in memory. The error lists all violations together.
     ///
-    /// Numbers in `dids` are taken as they stand: one with white space in it is a violation.
+    /// Phone numbers in `dids` are not normalised: white space in one is a violation.
     pub fn from_document(document: Map<String, Value>) -> Result<Self, InvalidConfig> {
         let mut check = Check::default();
-        check.members(&document, TENANT);
+        check.members(&document, CONFIG);
         if !document.contains_key(WEBHOOK_SECRET_REF) && !document.contains_key(WEBHOOK_SECRET) {
             check.violation_at(WEBHOOK_SECRET_REF, format!("must be given, or {WEBHOOK_SECRET} must be"));
         }
@@ -77,7 +78,7 @@ impl RuntimeTenantConfig {
         }
     }
 
-    /// The same config with this webhook secret, beside the reference to it. The error is the secret's alone.
+    /// Returns the same config with this webhook secret, beside the reference to it. Only the secret can be an error.
     pub fn with_secret(&self, secret: &SecretString) -> Result<Self, InvalidConfig> {
         let Self { tenant_id, dids, document } = self.clone();
         let mut document = document;
@@ -91,26 +92,26 @@ impl RuntimeTenantConfig {
         if invalid.violations.is_empty() { Ok(Self { tenant_id, dids, document }) } else { Err(invalid) }
     }
 
-    /// Whose config it is.
+    /// The tenant's id.
     #[must_use]
     pub fn tenant_id(&self) -> &TenantId {
         &self.tenant_id
     }
 
-    /// The tenant's numbers, in the document's order: at least one. The contract lets a number stand twice.
+    /// The tenant's phone numbers, in the document's order: at least one. The contract lets a number stand twice.
     #[must_use]
     pub fn dids(&self) -> &[Did] {
         &self.dids
     }
 
-    /// The document as it was given. **May hold the secret**, in the clear: for comparing and for writing to Redis,
+    /// The document as it was given. **May hold the secret**, in clear text: for comparing and for writing to Redis,
     /// never for showing.
     #[must_use]
     pub fn document(&self) -> &Map<String, Value> {
         &self.document
     }
 
-    /// The document without `webhookSecret`: what may be shown.
+    /// Returns the document without `webhookSecret`, which may be shown.
     #[must_use]
     pub fn without_secret(&self) -> Map<String, Value> {
         let mut document = self.document.clone();
@@ -119,17 +120,18 @@ impl RuntimeTenantConfig {
         document
     }
 
-    /// The bytes to publish: compact JSON, members in the document's order. The same document always gives the same
-    /// bytes, and [`Self::parse`] reads them as the same config.
+    /// Returns the bytes to publish: compact JSON, members in the document's order. The same document always gives the
+    /// same bytes, and [`Self::parse`] reads them as the same config.
     #[must_use]
     pub fn to_json(&self) -> SecretString {
         self.write(|_| true).into()
     }
 
-    /// SHA-256, in lower-case hexadecimal, of what [`Self::to_json`] gives for the document without `webhookSecret`.
+    /// Returns the SHA-256, in lower-case hexadecimal, of what [`Self::to_json`] gives for the document without
+    /// `webhookSecret`.
     ///
-    /// `redis-cli --raw get tenantcfg:acme | jq -cj 'del(.webhookSecret)' | sha256sum` says the same (where every
-    /// number is written as jq would).
+    /// `redis-cli --raw get tenantcfg:acme | jq -cj 'del(.webhookSecret)' | sha256sum` prints the same (where every
+    /// number is written as jq would write it).
     #[must_use]
     pub fn hash_without_secret(&self) -> String {
         format!("{:x}", Sha256::digest(self.write(|name| name != WEBHOOK_SECRET)))
@@ -138,7 +140,7 @@ impl RuntimeTenantConfig {
     fn write(&self, with: impl Fn(&str) -> bool) -> String {
         let mut json = Vec::with_capacity(2048);
         let members = self.document.iter().filter(|(name, _)| with(name));
-        // A value is written to memory without fail, and JSON is text.
+        // Writing a value to memory can't fail, and JSON is text.
         let _ = serde_json::Serializer::new(&mut json).collect_map(members);
         String::from_utf8(json).unwrap_or_default()
     }
@@ -146,7 +148,7 @@ impl RuntimeTenantConfig {
 
 impl fmt::Debug for RuntimeTenantConfig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // Of the rest nothing: an old config's `webhookSecretRef` may be the literal secret, too.
+        // Nothing of the other members: an old config's `webhookSecretRef` may be the literal secret, too.
         f.debug_struct("RuntimeTenantConfig")
             .field("tenant_id", &self.tenant_id)
             .field("dids", &self.dids)

@@ -1,33 +1,33 @@
-//! Phone numbers as the runtime knows them: E.164 with a leading plus.
+//! Phone numbers in the runtime's form: E.164 with a leading plus.
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// A direct inward dialling number in normalised E.164, as in `+15551234567`.
+/// A direct inward dialling number in normalised E.164, for example `+15551234567`.
 ///
-/// Shape: `^\+[1-9]\d{1,14}$` (contract v1, after ITU-T E.164). Ordered by its text, which is held in place, the rest of
-/// the longest number zero: each tenant's numbers are known in several places.
+/// Its form is `^\+[1-9]\d{1,14}$` (contract v1, after ITU-T E.164), and its order that of the text. The text is stored
+/// inline and padded with zeros, since several indexes hold each number.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Did([u8; LONGEST]);
 
-/// How many bytes the longest number has.
+/// The length of the longest number in bytes.
 const LONGEST: usize = 16;
 
-/// Why a text is not a number.
+/// The reason for which a text is not a phone number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum DidError {
-    /// Nothing but white space.
+    /// The text has nothing but white space.
     #[error("must not be empty")]
     Empty,
-    /// Anything else that is not E.164 after normalisation.
+    /// The text is not E.164 after normalisation.
     #[error("must be an E.164 number: a plus sign, then 2 to 15 digits of which the first is not 0")]
     NotE164,
 }
 
 impl Did {
-    /// Normalises as the runtime does (every white space removed), then checks E.164.
+    /// Removes all white space, as the runtime does, then checks E.164.
     pub fn parse(text: &str) -> Result<Self, DidError> {
         let number: String = text.chars().filter(|c| !is_white_space(*c)).collect();
         if number.is_empty() {
@@ -36,7 +36,7 @@ impl Did {
         Self::parse_exact(&number)
     }
 
-    /// Checks E.164 and removes nothing: what a stored document must already look like.
+    /// Checks E.164 and removes nothing: a stored document must be normalised already.
     pub fn parse_exact(number: &str) -> Result<Self, DidError> {
         let digits = number.strip_prefix('+').ok_or(DidError::NotE164)?.as_bytes();
         let shaped = (2..=15).contains(&digits.len())
@@ -50,7 +50,7 @@ impl Did {
         Ok(Self(text))
     }
 
-    /// The number's text, as in `+15551234567`.
+    /// The number's text, for example `+15551234567`.
     #[must_use]
     pub fn as_str(&self) -> &str {
         let length = self.0.iter().position(|byte| *byte == 0).unwrap_or(LONGEST);
@@ -79,7 +79,8 @@ impl From<Did> for String {
     }
 }
 
-/// What a JavaScript `\s` matches: the runtime's idea of white space (ECMA-262, `WhiteSpace` and `LineTerminator`).
+/// Tells whether a JavaScript `\s` matches this character, which is what the runtime takes for white space (ECMA-262,
+/// `WhiteSpace` and `LineTerminator`).
 #[must_use]
 pub const fn is_white_space(c: char) -> bool {
     matches!(
@@ -98,7 +99,7 @@ pub const fn is_white_space(c: char) -> bool {
     )
 }
 
-/// `text` without the white space at its ends, as JavaScript's `trim` has it.
+/// Removes the white space at both ends, as JavaScript's `trim` does.
 #[must_use]
 pub fn trim(text: &str) -> &str {
     text.trim_matches(is_white_space)
@@ -109,7 +110,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_number_is_normalised_as_the_runtime_does() {
+    fn a_number_with_white_space_is_normalised() {
         for text in
             ["+15551234567", " +1 555 123 4567 ", "+1\u{a0}555\t123\u{2009}45 67", "\u{feff}+15551234567"]
         {
@@ -118,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_e164_is_refused() {
+    fn a_text_that_is_not_e164_is_rejected() {
         for text in [
             "15551234567",
             "+0555",
@@ -138,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn numbers_are_in_the_order_of_their_texts() {
+    fn numbers_are_ordered_as_texts() {
         let mut numbers = ["+22", "+12", "+123456789012345", "+123", "+13"];
         let mut dids: Vec<Did> = numbers.iter().filter_map(|text| Did::parse(text).ok()).collect();
         dids.sort();
@@ -147,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn the_shortest_and_the_longest_number_pass() {
+    fn the_shortest_and_the_longest_number_are_accepted() {
         for text in ["+12", "+123456789012345"] {
             assert_eq!(Did::parse(text).unwrap().as_str(), text);
         }

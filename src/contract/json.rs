@@ -1,17 +1,18 @@
-//! Reading JSON text from strangers.
+//! Reads JSON text from untrusted sources.
 
 use std::fmt;
 
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Number, Value};
 
-/// How many arrays and objects may stand inside each other, the document itself included: as deep as
-/// `serde_json` reads, so that whatever is written can be read again.
+/// The greatest number of arrays and objects inside each other, the document itself included. It is the limit of
+/// `serde_json`, so that every document that is written can be read again.
 pub const MAX_DEPTH: usize = 127;
 
-/// A text that is not JSON, or is nested more than [`MAX_DEPTH`] deep. Says the place, quotes nothing.
+/// The error of a text that is not JSON, or nests more than [`MAX_DEPTH`] levels deep. It names the place and quotes
+/// nothing.
 ///
-/// Two things that JavaScript reads are not JSON here, since no Rust string or number can hold them: a lone
+/// JavaScript reads two texts that are not JSON here, since no Rust string or number can hold them: a lone
 /// surrogate (`"\ud800"`) and a number beyond the range of a double (`1e999`).
 #[derive(Debug, thiserror::Error)]
 #[error("must be JSON: {0}")]
@@ -32,7 +33,7 @@ pub fn read(text: &[u8]) -> Result<Value, NotJson> {
     Ok(value)
 }
 
-/// Whether arrays and objects stand more than `levels` deep inside `value`, itself included.
+/// Tells whether arrays and objects nest more than `levels` deep in `value`, itself included.
 pub(super) fn is_deeper_than(levels: usize, value: &Value) -> bool {
     let Some(inner) = levels.checked_sub(1) else {
         return value.is_array() || value.is_object();
@@ -44,8 +45,8 @@ pub(super) fn is_deeper_than(levels: usize, value: &Value) -> bool {
     }
 }
 
-/// A value read without the member name that `serde_json`'s feature `raw_value` reserves: for `Value` itself, text
-/// under that name is parsed as JSON once more, with a fresh depth limit, so that a text could nest without bound.
+/// A value read without the member name that `serde_json`'s feature `raw_value` reserves. `Value` itself parses the text
+/// under that name as JSON again, with a fresh depth limit, so that a text could nest without bound.
 struct Json(Value);
 
 impl<'de> Deserialize<'de> for Json {
@@ -115,7 +116,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_text_that_nests_too_deep_is_refused_and_one_at_the_limit_is_read() {
+    fn a_text_beyond_the_depth_limit_is_rejected() {
         let nested = |levels| [vec![b'['; levels], vec![b']'; levels]].concat();
         assert!(!is_deeper_than(MAX_DEPTH, &read(&nested(MAX_DEPTH)).unwrap()));
         for levels in [MAX_DEPTH + 1, 1_000_000] {
@@ -125,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn a_member_name_that_serde_json_reserves_is_a_member_like_any_other() {
+    fn a_member_name_reserved_by_serde_json_is_an_ordinary_member() {
         let text = br#"{"$serde_json::private::RawValue":"[1]","$serde_json::private::Number":"2"}"#;
         let value = read(text).unwrap();
         assert_eq!(value["$serde_json::private::RawValue"], json!("[1]"));
@@ -133,12 +134,12 @@ mod tests {
     }
 
     #[test]
-    fn of_two_members_with_one_name_the_last_counts_in_the_first_ones_place() {
+    fn a_duplicate_member_has_the_last_value_in_the_first_place() {
         assert_eq!(read(br#"{"a":1,"b":2,"a":3}"#).unwrap().to_string(), r#"{"a":3,"b":2}"#);
     }
 
     #[test]
-    fn what_is_not_json_is_refused_with_its_place_and_without_its_text() {
+    fn invalid_json_is_rejected_with_its_place_and_without_its_text() {
         for text in
             ["", "{", "{\"a\":canary}", "[1,]", "canary", "\"\\ud800\"", "1e999", "{} {}", "\u{feff}{}"]
         {

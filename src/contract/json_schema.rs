@@ -1,14 +1,14 @@
-//! The contract's tables as JSON Schema (2020-12), for those who read no Rust.
+//! The contract's tables as JSON Schema (2020-12), for tools and readers that know no Rust.
 //!
-//! Two things it can't say: lengths are counted in UTF-16 units here and in code points there, and a document nests at
-//! most [`MAX_DEPTH`](super::MAX_DEPTH) levels deep.
+//! JSON Schema can't express two rules: lengths are counted in UTF-16 units here and in code points there, and a document
+//! nests at most [`MAX_DEPTH`](super::json::MAX_DEPTH) levels deep.
 
 use serde_json::{Map, Value, json};
 
-use super::rule::{MODE, Member, Rule, Variant};
-use super::schema::{TENANT, WEBHOOK_SECRET, WEBHOOK_SECRET_REF};
+use super::rule::{MODE, Member, Presence, Rule, mode_names};
+use super::schema::{CONFIG, WEBHOOK_SECRET, WEBHOOK_SECRET_REF};
 
-/// What a config must be to be taken.
+/// Returns the schema of a config that is accepted.
 #[must_use]
 pub fn config_schema() -> Value {
     let mut schema = config_members_schema();
@@ -16,28 +16,32 @@ pub fn config_schema() -> Value {
     schema
 }
 
-/// What a config is that is shown: its webhook secret may have been taken away.
+/// Returns the schema of a config that is shown: its webhook secret may have been removed.
 #[must_use]
 pub fn config_members_schema() -> Value {
-    object(TENANT, &[])
+    object(CONFIG.iter(), None)
 }
 
-/// A number in normalised E.164.
+/// Returns the schema of a phone number in normalised E.164.
 #[must_use]
 pub fn did_schema() -> Value {
     json!({ "type": "string", "pattern": r"^\+[1-9][0-9]{1,14}$", "examples": ["+15551234567"] })
 }
 
-fn object(members: &[Member], more: &[(&'static str, Value)]) -> Value {
-    let required = members.iter().filter(|member| member.required).map(|member| member.name);
-    let required: Vec<_> = more.iter().map(|(name, _)| *name).chain(required).collect();
-    let known = members.iter().map(|member| (member.name, schema(&member.rule)));
-    let properties: Map<_, _> = more
-        .iter()
-        .map(|(name, schema)| (*name, schema.clone()))
-        .chain(known)
-        .map(|(name, schema)| (name.to_owned(), schema))
-        .collect();
+/// `mode`, where there is one, is the only value of the member `mode`.
+fn object<'a>(members: impl Iterator<Item = &'a Member>, mode: Option<&str>) -> Value {
+    let mut properties = Map::new();
+    let mut required = Vec::new();
+    for member in members {
+        let rule = match mode {
+            Some(mode) if member.name == MODE => json!({ "type": "string", "enum": [mode] }),
+            _ => schema(&member.rule),
+        };
+        properties.insert(member.name.to_owned(), rule);
+        if member.presence == Presence::Required {
+            required.push(member.name);
+        }
+    }
     let mut object = json!({ "type": "object", "properties": properties });
     if !required.is_empty() {
         object["required"] = required.into();
@@ -49,6 +53,7 @@ fn schema(rule: &Rule) -> Value {
     match rule {
         Rule::OneOf(names) => json!({ "type": "string", "enum": names }),
         Rule::Text { min, max } => bounded("string", ["minLength", "maxLength"], *min, *max),
+        Rule::HttpUrl => bounded("string", ["minLength", "maxLength"], 1, usize::MAX),
         Rule::Did => did_schema(),
         Rule::Destination => {
             let sip = r"^[sS][iI][pP][sS]?:[^\s\u0000-\u001f\u007f-\u009f\ufeff]+$";
@@ -65,12 +70,12 @@ fn schema(rule: &Rule) -> Value {
             list
         }
         Rule::Map(rule) => json!({ "type": "object", "additionalProperties": schema(rule) }),
-        Rule::Object(members) => object(members, &[]),
-        Rule::ByMode(variants) => {
-            let variants = variants.iter().map(|Variant { mode, members }| {
-                object(members, &[(MODE, json!({ "type": "string", "enum": [mode] }))])
-            });
-            json!({ "oneOf": variants.collect::<Vec<_>>() })
+        Rule::Object(members) => object(members.iter(), None),
+        Rule::ByMode(members) => {
+            let of_mode = |position| members.iter().filter(move |member| member.modes.contains(position));
+            let modes = mode_names(members).iter().enumerate();
+            let kinds: Vec<_> = modes.map(|(position, mode)| object(of_mode(position), Some(mode))).collect();
+            json!({ "oneOf": kinds })
         }
     }
 }
@@ -88,14 +93,13 @@ fn bounded(kind: &str, [least, most]: [&str; 2], min: usize, max: usize) -> Valu
 
 #[cfg(test)]
 mod tests {
-    use super::super::KNOWN_MEMBERS;
     use super::*;
 
     #[test]
-    fn every_member_of_the_contract_is_described() {
+    fn the_json_schema_lists_the_members_of_the_table() {
         let schema = config_schema();
         let properties: Vec<_> = schema["properties"].as_object().unwrap().keys().collect();
-        assert_eq!(properties, KNOWN_MEMBERS);
+        assert_eq!(properties, CONFIG.iter().map(|member| member.name).collect::<Vec<_>>());
         assert_eq!(
             schema["required"],
             json!(["contractVersion", "tenantId", "dids", "caps", "stt", "tts", "audio"])

@@ -1,27 +1,27 @@
-//! The two keys that the runtime reads on every call. Their prefixes are fixed by the contract.
+//! The two keys that the runtime reads on every call. The contract fixes their prefixes.
 
 use std::fmt;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Did, trim};
+use super::e164::{Did, trim};
 
-/// A tenant's id: what `tenantmap:did:<E164>` holds and what names `tenantcfg:<tenantId>`.
+/// A tenant's id: the value of `tenantmap:did:<E164>` and the end of `tenantcfg:<tenantId>`.
 ///
-/// At least one character. The contract leaves its form open; a resource's is narrower (see [`crate::api`]).
+/// At least one character. The contract leaves its form open; a resource's `spec.tenantId` is narrower.
 /// Cheap to clone.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct TenantId(Arc<str>);
 
-/// A tenant id that is empty.
+/// The error of an empty tenant id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("must not be empty")]
 pub struct TenantIdError;
 
 impl TenantId {
-    /// Takes the text as it is: the publisher normalises no tenant id.
+    /// Takes the text unchanged: the publisher normalises no tenant id.
     pub fn parse(text: &str) -> Result<Self, TenantIdError> {
         if text.is_empty() { Err(TenantIdError) } else { Ok(Self(text.into())) }
     }
@@ -58,18 +58,18 @@ impl From<TenantId> for String {
     }
 }
 
-/// What every number's key begins with; the rest is the number.
+/// The prefix of every phone number's key; the rest is the number.
 pub const DID_PREFIX: &str = "tenantmap:did:";
-/// What every config's key begins with; the rest is the tenant id.
+/// The prefix of every config's key; the rest is the tenant id.
 pub const CONFIG_PREFIX: &str = "tenantcfg:";
 
-/// The key that maps a number to its tenant id.
+/// Returns the key that maps a phone number to its tenant id.
 #[must_use]
 pub fn did_key(did: &Did) -> String {
     format!("{DID_PREFIX}{did}")
 }
 
-/// The key that holds a tenant's config.
+/// Returns the key of a tenant's config.
 #[must_use]
 pub fn config_key(tenant: &TenantId) -> String {
     format!("{CONFIG_PREFIX}{tenant}")

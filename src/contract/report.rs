@@ -1,20 +1,21 @@
-//! The contract report: what this publisher holds to, in the parts and under the labels by which tooling compares it
-//! with the runtime's own report.
+//! The contract report: this publisher's side of the contract, in the parts and under the labels by which tooling compares
+//! it with the runtime's own report.
 
 use std::fmt::Write;
 
 use serde_json::{Value, json};
 
+use super::keys::{CONFIG_PREFIX, DID_PREFIX};
+use super::modes::{SttMode, TtsMode};
 use super::routes::{ADMIN_PREFIX, ErrorCode, ROUTES, Route};
-use super::schema::{CONTRACT_VERSION, SttMode, TtsMode, WEBHOOK_SECRET, WEBHOOK_SECRET_REF};
-use super::{CONFIG_PREFIX, DID_PREFIX};
+use super::schema::{CONTRACT_VERSION, WEBHOOK_SECRET, WEBHOOK_SECRET_REF};
 
-/// Stands for any number in the report.
+/// The placeholder for a phone number.
 const DID: &str = "{{DID_E164}}";
-/// Stands for any tenant id in the report.
+/// The placeholder for a tenant id.
 const TENANT_ID: &str = "{{TENANT_ID}}";
 
-/// Where the statements of the report come from.
+/// The files from which the report's statements come.
 const SOURCE_MODULES: &[&str] = &[
     "src/contract/schema.rs",
     "src/contract/config.rs",
@@ -25,14 +26,14 @@ const SOURCE_MODULES: &[&str] = &[
     "src/admin/mod.rs",
 ];
 
-/// The "Runtime Integration Report" (Markdown, ends with a newline), made of the same tables and functions that the
-/// operator runs on.
+/// Returns the "Runtime Integration Report" (Markdown, ends with a newline), made from the tables and functions that the
+/// operator itself uses.
 #[must_use]
 pub fn report() -> String {
     let parts = [
         "# Runtime Integration Report".to_owned(),
-        "What runtime-operator keeps in Redis for the voice runtime, and what its admin routes answer. \
-         `runtime-operator contract report` prints this from the code that does it; tooling compares it with the \
+        "The keys that runtime-operator keeps in Redis for the voice runtime, and the responses of its admin routes. \
+         `runtime-operator contract report` prints this report from the operator's own tables; tooling compares it with the \
          runtime's report part by part."
             .to_owned(),
         list("Source modules:", SOURCE_MODULES.iter().map(|module| (*module).to_owned())),
@@ -46,7 +47,7 @@ pub fn report() -> String {
     parts.join("\n\n") + "\n"
 }
 
-/// A label with its list directly under it: tooling takes a list to end at the first blank line.
+/// Returns a label with its list directly under it: tooling ends a list at the first blank line.
 fn list(label: &str, items: impl IntoIterator<Item = String>) -> String {
     items.into_iter().fold(label.to_owned(), |mut part, item| {
         // Writing to a String can't fail.
@@ -63,7 +64,7 @@ fn redis_keys() -> [String; 3] {
     ]
 }
 
-/// A config with every member that is always there, and both of the secret's. It is one that the contract accepts.
+/// Returns a config that the contract accepts, with every required member and both members for the secret.
 fn example() -> Value {
     json!({
         "contractVersion": CONTRACT_VERSION,
@@ -99,8 +100,8 @@ fn notes() -> [String; 4] {
             "`contractVersion` is currently `{CONTRACT_VERSION}`, and a config with any other value is refused."
         ),
         format!(
-            "`{WEBHOOK_SECRET_REF}` or `{WEBHOOK_SECRET}` is required: a config with neither is refused, one with both \
-             is fine. `{WEBHOOK_SECRET}` is never logged."
+            "`{WEBHOOK_SECRET_REF}` or `{WEBHOOK_SECRET}` is required: a config with neither is refused, a config with both \
+             is accepted. `{WEBHOOK_SECRET}` is never logged."
         ),
         "Members that the contract does not know are kept as they were given, at every level.".to_owned(),
         "The JSON is compact UTF-8, and the same config always gives the same bytes.".to_owned(),
@@ -109,25 +110,25 @@ fn notes() -> [String; 4] {
 
 fn env_vars() -> [String; 3] {
     [
-        "`REDIS_URL`: where Redis is, as `redis://` or `rediss://`; required.".to_owned(),
+        "`REDIS_URL`: the address of Redis, as `redis://` or `rediss://`; required.".to_owned(),
         format!(
-            "`ENABLE_RUNTIME_ADMIN`: whether the routes under `{ADMIN_PREFIX}` answer (default false); true without \
+            "`ENABLE_RUNTIME_ADMIN`: true enables the routes under `{ADMIN_PREFIX}` (default false); true without \
              `REDIS_URL` ends the process at startup."
         ),
         format!(
-            "`ALLOW_RUNTIME_SECRET_READ`: whether a true `includeSecrets` in the query leaves `{WEBHOOK_SECRET}` in an \
-             answer (default false)."
+            "`ALLOW_RUNTIME_SECRET_READ`: true lets a true `includeSecrets` in the query leave `{WEBHOOK_SECRET}` in a \
+             response (default false)."
         ),
     ]
 }
 
 fn normalization() -> [String; 4] {
     [
-        r"Numbers of admin routes and of resources: trim, then remove all inner whitespace (what a JavaScript `\s` matches), then check E.164 as `/^\+[1-9]\d{1,14}$/`.".to_owned(),
-        "Numbers are published and looked up normalised; keys hold nothing else.".to_owned(),
-        "`dids` of a config posted to an admin route must be E.164 as they stand: there, whitespace is refused."
+        r"Numbers of admin routes and of resources: trim, then remove all inner whitespace (every character that a JavaScript `\s` matches), then check E.164 as `/^\+[1-9]\d{1,14}$/`.".to_owned(),
+        "Numbers are published and looked up normalised; keys hold only normalised numbers.".to_owned(),
+        "`dids` of a config posted to an admin route must be normalised already: whitespace in a number is refused."
             .to_owned(),
-        "`:tenantId` of admin routes is percent-decoded, then trimmed; elsewhere a tenant id is taken as it is."
+        "`:tenantId` of admin routes is percent-decoded, then trimmed; elsewhere a tenant id is used unchanged."
             .to_owned(),
     ]
 }
@@ -135,7 +136,7 @@ fn normalization() -> [String; 4] {
 fn failure_behavior() -> Vec<String> {
     let disabled = ErrorCode::RuntimeAdminDisabled;
     let mut lines = vec![
-        "Redis down or unreachable: what is published stays, writes are tried again, and the admin routes answer as \
+        "Redis down or unreachable: published keys stay, failed writes are retried, and the admin routes respond as \
          follows."
             .to_owned(),
     ];
@@ -157,7 +158,7 @@ fn route_errors(route: &Route) -> String {
         Some(status) => {
             write!(
                 line,
-                " on anything unexpected; {status} `{{ ok: false, error }}` when a ping or a get fails"
+                " on an unexpected error; {status} `{{ ok: false, error }}` when a ping or a get fails"
             )
         }
         None => write!(line, " when Redis fails"),
@@ -178,10 +179,12 @@ mod tests {
     use std::path::Path;
 
     use super::*;
-    use crate::contract::{Did, RuntimeTenantConfig, TenantId, config_key, did_key};
+    use crate::contract::config::RuntimeTenantConfig;
+    use crate::contract::e164::Did;
+    use crate::contract::keys::{TenantId, config_key, did_key};
 
     #[test]
-    fn the_key_formats_are_those_of_the_key_functions() {
+    fn the_key_formats_agree_with_the_key_functions() {
         let [did, tenant] = ["+15551234567", "acme"];
         let [did_line, tenant_line, _] = redis_keys();
         let did_line = did_line.replace(DID, did);
@@ -191,13 +194,13 @@ mod tests {
     }
 
     #[test]
-    fn the_representative_config_is_one_that_the_contract_accepts() {
+    fn the_representative_config_is_accepted_by_the_contract() {
         let Value::Object(document) = example() else { panic!("no object") };
         assert_eq!(RuntimeTenantConfig::from_document(document).unwrap().tenant_id().as_str(), TENANT_ID);
     }
 
     #[test]
-    fn the_source_modules_exist_in_every_room_that_does() {
+    fn the_source_modules_exist_in_every_existing_room() {
         for module in SOURCE_MODULES {
             let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(module);
             let room = path.parent().unwrap();

@@ -1,36 +1,36 @@
-//! The admin routes as a table: what each answers when it succeeds, refuses and fails.
+//! The admin routes as a table: the responses of each to success, refusal and failure.
 
-/// What every admin route's path begins with.
+/// The prefix of every admin route's path.
 pub const ADMIN_PREFIX: &str = "/api/admin/runtime";
 
-/// An answer that is not a success: its `error` member and its HTTP status. The only place that knows either.
+/// An unsuccessful response: its `error` member and its HTTP status. No other place knows either.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum ErrorCode {
     /// The tenant id is empty after trimming.
     TenantIdRequired,
-    /// The body is no config that the runtime accepts; `details` says where and why.
+    /// The body is no config that the runtime accepts; `details` lists the violations.
     InvalidRuntimeConfig,
     /// The path names one tenant, the body another.
     TenantIdMismatch,
-    /// Redis did not take the config.
+    /// The config could not be written to Redis.
     RuntimePublishFailed,
     /// The tenant has no config.
     RuntimeConfigNotFound,
-    /// Redis did not answer, or what it holds does not parse.
+    /// Redis could not be read, or the stored config does not parse.
     RuntimeConfigReadFailed,
     /// The number is empty after normalisation.
     DidRequired,
     /// The number is not E.164 after normalisation.
     InvalidDidE164,
-    /// Redis did not take the mapping.
+    /// The mapping could not be written to Redis.
     RuntimeMapFailed,
     /// The number is mapped to no tenant.
     DidUnmapped,
-    /// Redis did not remove the mapping.
+    /// The mapping could not be removed from Redis.
     RuntimeUnmapFailed,
-    /// Redis did not answer a lookup.
+    /// Redis could not be read for a lookup.
     RuntimeLookupFailed,
-    /// Something unexpected while asking Redis for its health.
+    /// The health check failed unexpectedly.
     RuntimeHealthFailed,
     /// A resource holds this tenant id.
     TenantManaged,
@@ -42,7 +42,7 @@ pub enum ErrorCode {
     InvalidJson,
     /// No valid bearer token.
     Unauthorized,
-    /// The token's owner may not do this.
+    /// The token's user may not do this.
     Forbidden,
     /// There is no such route.
     NotFound,
@@ -50,11 +50,11 @@ pub enum ErrorCode {
     MethodNotAllowed,
     /// The body is larger than [`MAX_BODY_BYTES`].
     PayloadTooLarge,
-    /// The body says that it is not JSON.
+    /// The body's content type is not JSON.
     UnsupportedMediaType,
-    /// The body did not come in time.
+    /// The body did not arrive in time.
     RequestTimeout,
-    /// More requests, or larger ones, at once than are served: the client is to come again (`Retry-After`).
+    /// Too many or too large concurrent requests: the client must retry later (`Retry-After`).
     Overloaded,
 }
 
@@ -62,13 +62,13 @@ pub enum ErrorCode {
 pub const MAX_BODY_BYTES: u64 = 10 * 1024 * 1024;
 
 impl ErrorCode {
-    /// The text of the answer's `error` member.
+    /// The text of the response's `error` member.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         self.parts().0
     }
 
-    /// The answer's HTTP status.
+    /// The response's HTTP status.
     #[must_use]
     pub const fn status(self) -> u16 {
         self.parts().1
@@ -115,7 +115,7 @@ pub enum Method {
 }
 
 impl Method {
-    /// The method as a request has it.
+    /// The method's name in a request.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -128,17 +128,17 @@ impl Method {
 /// One admin route.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Route {
-    /// The only method it takes.
+    /// The only method that it takes.
     pub method: Method,
     /// Its path after [`ADMIN_PREFIX`]; a segment that begins with `:` stands for any text.
     pub path: &'static str,
     /// The HTTP status of a success.
     pub success: u16,
-    /// What a request can be refused with, in the order in which it is checked.
+    /// The refusals of a request, in the order of the checks.
     pub refusals: &'static [ErrorCode],
-    /// What is answered when Redis does not do its part.
+    /// The response when Redis fails.
     pub failure: ErrorCode,
-    /// The HTTP status of `{"ok":false,"error":…}`, where a route answers that when Redis is not well.
+    /// The HTTP status of `{"ok":false,"error":…}`, where the route reports an unhealthy Redis so.
     pub unhealthy: Option<u16>,
 }
 
@@ -167,7 +167,7 @@ pub const READ_CONFIG: Route = Route {
     unhealthy: None,
 };
 
-/// Maps a number to a tenant id.
+/// Maps a phone number to a tenant id.
 pub const MAP_DID: Route = Route {
     method: Method::Post,
     path: "/dids/map",
@@ -183,7 +183,7 @@ pub const MAP_DID: Route = Route {
     unhealthy: None,
 };
 
-/// Removes a number's mapping, and says whose it was.
+/// Removes a phone number's mapping, and returns the tenant id to which it was mapped.
 pub const UNMAP_DID: Route = Route {
     method: Method::Post,
     path: "/dids/unmap",
@@ -198,7 +198,7 @@ pub const UNMAP_DID: Route = Route {
     unhealthy: None,
 };
 
-/// Says which tenant a number is mapped to.
+/// Returns the tenant id to which a phone number is mapped.
 pub const LOOK_UP_DID: Route = Route {
     method: Method::Get,
     path: "/dids/:didE164",
@@ -208,7 +208,7 @@ pub const LOOK_UP_DID: Route = Route {
     unhealthy: None,
 };
 
-/// Says whether Redis answers, and how fast.
+/// Reports the health and the latency of Redis.
 pub const HEALTH: Route = Route {
     method: Method::Get,
     path: "/health",
@@ -226,7 +226,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_route_refuses_with_a_status_of_the_clients_and_fails_with_one_of_the_servers() {
+    fn a_refusal_has_a_4xx_status_and_a_failure_a_5xx_status() {
         for route in ROUTES {
             assert!(route.refusals.iter().all(|refusal| (400..500).contains(&refusal.status())), "{route:?}");
             assert_eq!(route.failure.status(), 500, "{route:?}");
@@ -235,7 +235,7 @@ mod tests {
     }
 
     #[test]
-    fn no_two_routes_answer_to_the_same_request() {
+    fn routes_are_unique_by_method_and_path() {
         for (index, route) in ROUTES.iter().enumerate() {
             assert!(
                 !ROUTES[..index].iter().any(|other| (other.method, other.path) == (route.method, route.path))

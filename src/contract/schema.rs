@@ -1,6 +1,8 @@
-//! The members of `RuntimeTenantConfig`, as the contract's tables have them: a new one is a line here.
+//! The contract's tables: every member of `RuntimeTenantConfig` is one row here, and this is the only place that lists
+//! them. The checks of documents and specs, the JSON Schema, and the bounds and CEL rules of the CRD are made of it.
 
-use super::rule::{MAX_SAFE_INTEGER, MODE, Member, Rule, Variant};
+use super::modes::{Modes, SttMode, TtsMode};
+use super::rule::{MAX_SAFE_INTEGER, MODE, Member, Presence, Rule};
 
 /// The contract's version: the only value of `contractVersion`.
 pub const CONTRACT_VERSION: &str = "v1";
@@ -11,18 +13,22 @@ pub const WEBHOOK_SECRET: &str = "webhookSecret";
 
 const TEXT: Rule = Rule::Text { min: 1, max: usize::MAX };
 const STRING: Rule = Rule::Text { min: 0, max: usize::MAX };
-/// The runtime checks of a URL only that it is not empty.
-const URL: Rule = TEXT;
 const POSITIVE: Rule = Rule::Integer { min: 1, max: MAX_SAFE_INTEGER };
 const NOT_NEGATIVE: Rule = Rule::Integer { min: 0, max: MAX_SAFE_INTEGER };
 const TIMEOUT_SECS: Rule = Rule::Integer { min: 5, max: 600 };
 
+/// The runtime refuses a config without it.
 const fn required(name: &'static str, rule: Rule) -> Member {
-    Member { name, rule, required: true }
+    Member { name, rule, presence: Presence::Required, modes: Modes::ALL }
+}
+
+/// The runtime takes a config without it; a resource must have it.
+const fn expected(name: &'static str, rule: Rule) -> Member {
+    Member { name, rule, presence: Presence::Expected, modes: Modes::ALL }
 }
 
 const fn optional(name: &'static str, rule: Rule) -> Member {
-    Member { name, rule, required: false }
+    Member { name, rule, presence: Presence::Optional, modes: Modes::ALL }
 }
 
 const fn list(item: &'static Rule) -> Rule {
@@ -33,8 +39,8 @@ const fn filled_list(item: &'static Rule) -> Rule {
     Rule::List { item, min: 1, max: usize::MAX }
 }
 
-/// The top level. Beside what each member's rule says, one of the two webhook members must be there.
-pub(super) const TENANT: &[Member] = &[
+/// The members of the whole document. Beside the rows, one of the two webhook members must be given.
+pub const CONFIG: &[Member] = &[
     required("contractVersion", Rule::OneOf(&[CONTRACT_VERSION])),
     required("tenantId", TEXT),
     required("dids", filled_list(&Rule::Did)),
@@ -60,85 +66,65 @@ const CAPS: &[Member] = &[
     optional("maxConcurrentCallsGlobal", POSITIVE),
 ];
 
-/// One object for all modes: the contract requires no endpoint of any (see [`stt_members`] for who needs which).
+const WHISPER: Modes = SttMode::WhisperHttp.only();
+const HTTP_WAV_JSON: Modes = SttMode::HttpWavJson.only();
+
 const STT: &[Member] = &[
-    required(MODE, Rule::OneOf(&SttMode::NAMES)),
-    optional("whisperUrl", URL),
+    required(MODE, Rule::OneOf(SttMode::NAMES)),
+    expected("whisperUrl", Rule::HttpUrl).with(WHISPER),
     required("chunkMs", POSITIVE),
     optional("language", TEXT),
-    optional("config", Rule::Object(&[optional("url", URL)])),
+    expected("config", Rule::Object(&[expected("url", Rule::HttpUrl)])).with(HTTP_WAV_JSON),
 ];
 
-const TTS: &[Variant] = &[
-    Variant { mode: TtsMode::KokoroHttp.as_str(), members: KOKORO },
-    Variant { mode: TtsMode::CoquiXtts.as_str(), members: COQUI },
-    Variant { mode: TtsMode::ChatterboxHttp.as_str(), members: CHATTERBOX },
-    Variant { mode: TtsMode::Qwen3TtsHttp.as_str(), members: QWEN3 },
-];
+const KOKORO: Modes = TtsMode::KokoroHttp.only();
+const COQUI: Modes = TtsMode::CoquiXtts.only();
+const CHATTERBOX: Modes = TtsMode::ChatterboxHttp.only();
+const QWEN3: Modes = TtsMode::Qwen3TtsHttp.only();
+const CLONING: Modes = COQUI.or(CHATTERBOX);
 
-const KOKORO: &[Member] = &[
-    required("kokoroUrl", URL),
-    optional("voice", TEXT),
+/// One table for all modes. The contract names the subtalker's top-k and top-p without a range; they have those of the
+/// talker.
+const TTS: &[Member] = &[
+    required(MODE, Rule::OneOf(TtsMode::NAMES)),
+    required("kokoroUrl", Rule::HttpUrl).with(KOKORO),
+    required("coquiXttsUrl", Rule::HttpUrl).with(COQUI),
+    required("chatterboxUrl", Rule::HttpUrl).with(CHATTERBOX),
+    required("qwen3TtsUrl", Rule::HttpUrl).with(QWEN3),
+    optional("chatterboxVariant", Rule::OneOf(&["turbo", "standard", "multilingual"])).with(CHATTERBOX),
+    optional("voice", TEXT).with(KOKORO.or(CLONING)),
+    optional("speakerWavUrl", TEXT).with(CLONING),
+    optional("clonedVoice", Rule::Object(CLONED_VOICE)).with(CLONING),
+    optional("defaultVoiceMode", Rule::OneOf(&["preset", "cloned"])).with(CLONING),
+    optional("speaker", TEXT).with(QWEN3),
+    optional("language", TEXT).with(CLONING.or(QWEN3)),
+    optional("instruct", STRING).with(QWEN3),
     optional("format", TEXT),
     optional("sampleRate", POSITIVE),
-    optional("rate", Rule::NumberIn(0.5, 1.5)),
+    optional("coquiTemperature", Rule::NumberIn(0.0, 2.0)).with(COQUI),
+    optional("coquiLengthPenalty", Rule::Number).with(COQUI),
+    optional("coquiRepetitionPenalty", Rule::Number).with(COQUI),
+    optional("coquiTopK", NOT_NEGATIVE).with(COQUI),
+    optional("coquiTopP", Rule::NumberIn(0.0, 1.0)).with(COQUI),
+    optional("coquiSpeed", Rule::NumberAbove(0.0)).with(COQUI),
+    optional("coquiSplitSentences", Rule::Boolean).with(COQUI),
+    optional("qwen3DoSample", Rule::Boolean).with(QWEN3),
+    optional("qwen3Temperature", Rule::NumberIn(0.0, 2.0)).with(QWEN3),
+    optional("qwen3TopP", Rule::NumberIn(0.0, 1.0)).with(QWEN3),
+    optional("qwen3TopK", NOT_NEGATIVE).with(QWEN3),
+    optional("qwen3RepetitionPenalty", Rule::NumberIn(0.5, 2.0)).with(QWEN3),
+    optional("qwen3MaxNewTokens", Rule::Integer { min: 1, max: 32768 }).with(QWEN3),
+    optional("qwen3NonStreamingMode", Rule::Boolean).with(QWEN3),
+    optional("qwen3SubtalkerDoSample", Rule::Boolean).with(QWEN3),
+    optional("qwen3SubtalkerTopK", NOT_NEGATIVE).with(QWEN3),
+    optional("qwen3SubtalkerTopP", Rule::NumberIn(0.0, 1.0)).with(QWEN3),
+    optional("qwen3SubtalkerTemperature", Rule::NumberIn(0.0, 2.0)).with(QWEN3),
+    optional("qwen3Streaming", Rule::Boolean).with(QWEN3),
+    optional("rate", Rule::NumberIn(0.5, 1.5)).with(KOKORO),
+    optional("rate", Rule::NumberIn(0.8, 1.2)).with(COQUI),
 ];
 
-const CLONED_VOICE: Rule = Rule::Object(&[required("speakerWavUrl", URL), optional("label", TEXT)]);
-const VOICE_MODE: Rule = Rule::OneOf(&["preset", "cloned"]);
-
-const COQUI: &[Member] = &[
-    required("coquiXttsUrl", URL),
-    optional("voice", TEXT),
-    optional("speakerWavUrl", URL),
-    optional("clonedVoice", CLONED_VOICE),
-    optional("defaultVoiceMode", VOICE_MODE),
-    optional("language", TEXT),
-    optional("format", TEXT),
-    optional("sampleRate", POSITIVE),
-    optional("coquiTemperature", Rule::NumberIn(0.0, 2.0)),
-    optional("coquiLengthPenalty", Rule::Number),
-    optional("coquiRepetitionPenalty", Rule::Number),
-    optional("coquiTopK", NOT_NEGATIVE),
-    optional("coquiTopP", Rule::NumberIn(0.0, 1.0)),
-    optional("coquiSpeed", Rule::NumberAbove(0.0)),
-    optional("coquiSplitSentences", Rule::Boolean),
-    optional("rate", Rule::NumberIn(0.8, 1.2)),
-];
-
-const CHATTERBOX: &[Member] = &[
-    required("chatterboxUrl", URL),
-    optional("chatterboxVariant", Rule::OneOf(&["turbo", "standard", "multilingual"])),
-    optional("voice", TEXT),
-    optional("language", TEXT),
-    optional("format", TEXT),
-    optional("sampleRate", POSITIVE),
-    optional("clonedVoice", CLONED_VOICE),
-    optional("defaultVoiceMode", VOICE_MODE),
-    optional("speakerWavUrl", URL),
-];
-
-/// The contract names the subtalker's top-k and top-p without a range; they are held to those of the talker.
-const QWEN3: &[Member] = &[
-    required("qwen3TtsUrl", URL),
-    optional("speaker", TEXT),
-    optional("language", TEXT),
-    optional("instruct", STRING),
-    optional("format", TEXT),
-    optional("sampleRate", POSITIVE),
-    optional("qwen3DoSample", Rule::Boolean),
-    optional("qwen3Temperature", Rule::NumberIn(0.0, 2.0)),
-    optional("qwen3TopP", Rule::NumberIn(0.0, 1.0)),
-    optional("qwen3TopK", NOT_NEGATIVE),
-    optional("qwen3RepetitionPenalty", Rule::NumberIn(0.5, 2.0)),
-    optional("qwen3MaxNewTokens", Rule::Integer { min: 1, max: 32768 }),
-    optional("qwen3NonStreamingMode", Rule::Boolean),
-    optional("qwen3SubtalkerDoSample", Rule::Boolean),
-    optional("qwen3SubtalkerTopK", NOT_NEGATIVE),
-    optional("qwen3SubtalkerTopP", Rule::NumberIn(0.0, 1.0)),
-    optional("qwen3SubtalkerTemperature", Rule::NumberIn(0.0, 2.0)),
-    optional("qwen3Streaming", Rule::Boolean),
-];
+const CLONED_VOICE: &[Member] = &[required("speakerWavUrl", TEXT), optional("label", TEXT)];
 
 const AUDIO: &[Member] = &[
     optional("publicBaseUrl", TEXT),
@@ -175,7 +161,7 @@ const CALL_FORWARDING: &[Member] = &[
     required("enabled", Rule::Boolean),
     required("destination", Rule::Destination),
     optional("forwardBeforeAnswer", Rule::Boolean),
-    optional("audioUrl", URL),
+    optional("audioUrl", Rule::HttpUrl),
     optional("timeoutSecs", TIMEOUT_SECS),
 ];
 
@@ -185,7 +171,7 @@ const TRANSFER_PROFILE: &[Member] = &[
     optional("holder", TEXT),
     required("responsibilities", filled_list(&TEXT)),
     required("destination", TEXT),
-    optional("audioUrl", URL),
+    optional("audioUrl", Rule::HttpUrl),
     optional("timeoutSecs", TIMEOUT_SECS),
 ];
 
@@ -195,116 +181,8 @@ const QUICK_REPLY: &[Member] = &[
     required("reply", Rule::Text { min: 1, max: 4000 }),
 ];
 
-/// The names that the contract knows at the top level: what no extension may be called.
-pub const KNOWN_MEMBERS: [&str; TENANT.len()] = {
-    let mut names = [""; TENANT.len()];
-    let mut index = 0;
-    while index < names.len() {
-        names[index] = TENANT[index].name;
-        index += 1;
-    }
-    names
-};
-
-/// How speech becomes text: the values of `stt.mode`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum SttMode {
-    /// A Whisper server at `whisperUrl`.
-    WhisperHttp,
-    /// A server at `config.url` that takes a WAV and answers JSON.
-    HttpWavJson,
-    /// No speech recognition.
-    Disabled,
-}
-
-impl SttMode {
-    /// Every mode, in the contract's order.
-    pub const ALL: [Self; 3] = [Self::WhisperHttp, Self::HttpWavJson, Self::Disabled];
-    const NAMES: [&str; 3] = [Self::ALL[0].as_str(), Self::ALL[1].as_str(), Self::ALL[2].as_str()];
-
-    /// The mode's name in the JSON.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::WhisperHttp => "whisper_http",
-            Self::HttpWavJson => "http_wav_json",
-            Self::Disabled => "disabled",
-        }
-    }
-}
-
-/// How text becomes speech: the values of `tts.mode`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum TtsMode {
-    /// A Kokoro server.
-    KokoroHttp,
-    /// A Coqui XTTS server.
-    CoquiXtts,
-    /// A Chatterbox server.
-    ChatterboxHttp,
-    /// A Qwen3 TTS server.
-    Qwen3TtsHttp,
-}
-
-impl TtsMode {
-    /// Every mode, in the contract's order.
-    pub const ALL: [Self; 4] = [Self::KokoroHttp, Self::CoquiXtts, Self::ChatterboxHttp, Self::Qwen3TtsHttp];
-
-    /// The mode's name in the JSON.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::KokoroHttp => "kokoro_http",
-            Self::CoquiXtts => "coqui_xtts",
-            Self::ChatterboxHttp => "chatterbox_http",
-            Self::Qwen3TtsHttp => "qwen3_tts_http",
-        }
-    }
-
-    const fn members(self) -> &'static [Member] {
-        match self {
-            Self::KokoroHttp => KOKORO,
-            Self::CoquiXtts => COQUI,
-            Self::ChatterboxHttp => CHATTERBOX,
-            Self::Qwen3TtsHttp => QWEN3,
-        }
-    }
-}
-
-/// The members that `tts` has in this mode, `mode` first: what stands beside them belongs to another mode, or is new.
-pub fn tts_members(mode: TtsMode) -> impl Iterator<Item = &'static str> {
-    std::iter::once(MODE).chain(mode.members().iter().map(|member| member.name))
-}
-
-/// The members that `stt` has in this mode, `mode` first.
-///
-/// The runtime lets each member pass in every mode; this says which one a mode makes use of.
-pub fn stt_members(mode: SttMode) -> impl Iterator<Item = &'static str> {
-    STT.iter().map(|member| member.name).filter(move |name| match *name {
-        "whisperUrl" => mode == SttMode::WhisperHttp,
-        "config" => mode == SttMode::HttpWavJson,
-        _ => true,
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn every_tts_mode_has_its_table() {
-        let listed: Vec<_> = TTS.iter().map(|variant| variant.mode).collect();
-        assert_eq!(listed, TtsMode::ALL.map(TtsMode::as_str));
-        for (mode, variant) in TtsMode::ALL.into_iter().zip(TTS) {
-            assert!(tts_members(mode).skip(1).eq(variant.members.iter().map(|member| member.name)));
-        }
-    }
-
-    #[test]
-    fn each_stt_mode_makes_use_of_its_own_endpoint() {
-        let members = |mode| stt_members(mode).collect::<Vec<_>>();
-        assert_eq!(members(SttMode::WhisperHttp), ["mode", "whisperUrl", "chunkMs", "language"]);
-        assert_eq!(members(SttMode::HttpWavJson), ["mode", "chunkMs", "language", "config"]);
-        assert_eq!(members(SttMode::Disabled), ["mode", "chunkMs", "language"]);
-    }
+/// Returns the table's row of a top-level member. No extension may have the name of one.
+#[must_use]
+pub fn config_member(name: &str) -> Option<&'static Member> {
+    CONFIG.iter().find(|member| member.name == name)
 }

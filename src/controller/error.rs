@@ -1,30 +1,17 @@
-//! Why a resource could not be dealt with now, though it may be by itself later.
+//! Why a tenant could not be reconciled now, though it may be later without any change.
 
+use crate::domain::index::Failure;
+use crate::domain::reason::Reason;
+use crate::leader::WriterState;
 use crate::store::StoreError;
 
-/// Every [`Error::reason`] that is counted as a failure: beside those of Redis, what this room adds.
-pub const ERRORS: [&str; StoreError::REASONS.len() + 5] = {
-    let mut all = ["SecretReadFailed"; StoreError::REASONS.len() + 5];
-    [all[1], all[2], all[3], all[4]] =
-        ["ResourceReadFailed", "WatchBehind", "StatusWriteFailed", "Unsettled"];
-    let mut at = 0;
-    while at < StoreError::REASONS.len() {
-        all[at + 5] = StoreError::REASONS[at];
-        at += 1;
-    }
-    all
-};
-
-/// What could not be done. What can't succeed before somebody changes something is no error but a assessment.
+/// What could not be done. What can't succeed before a person changes something is no error but an assessment.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// This replica does not write: another leads, or it is about to begin. When it begins, everything is looked at.
-    #[error("this replica does not lead")]
-    NotLeading,
-    /// Redis can't be used, and everything is looked at once it can: what is wrong with it.
-    #[error("{0}")]
-    Waiting(StoreError),
-    /// Redis could not be asked or told.
+    /// This replica writes nothing now. When it can, every tenant is reconciled.
+    #[error("{}", not_writing(.0))]
+    NotWriting(WriterState),
+    /// A Redis command failed.
     #[error(transparent)]
     Store(#[from] StoreError),
     /// A webhook secret could not be read.
@@ -33,59 +20,89 @@ pub enum Error {
     /// A resource could not be read.
     #[error("reading {0}: {1}")]
     ReadResource(String, #[source] kube::Error),
-    /// The watches do not show a resource that is there.
-    #[error("the watches are behind: they do not show {0} yet")]
-    Behind(String),
-    /// The status, a finalizer or an event could not be written.
-    #[error("writing {0}: {1}")]
-    Write(&'static str, #[source] kube::Error),
-    /// Ownership changed again and again while it was looked at.
-    #[error("ownership in Redis kept changing")]
-    Unsettled,
+    /// The watches do not show a resource that exists.
+    #[error("the watch cache has not seen {0} yet")]
+    WatchBehind(String),
+    /// The status could not be written.
+    #[error("writing the status: {0}")]
+    WriteStatus(#[source] kube::Error),
+    /// The finalizers could not be written.
+    #[error("writing the finalizers: {0}")]
+    WriteFinalizers(#[source] kube::Error),
+    /// Ownership changed during every attempt.
+    #[error("ownership records kept changing during {0} attempts")]
+    OwnershipKeptChanging(usize),
 }
+
+/// The reasons of [`Error::reason`] that this room adds to those of Redis.
+const OWN_REASONS: [&str; 5] =
+    ["SecretReadFailed", "ResourceReadFailed", "WatchBehind", "StatusWriteFailed", "OwnershipKeptChanging"];
 
 impl Error {
-    /// The error as a metric's label and a condition's reason has it: one of a closed set.
+    /// The error as the label of a metric: one of [`Self::reasons`], or `NotLeading`, which is not counted.
     #[must_use]
     pub fn reason(&self) -> &'static str {
+        let [secret, resource, behind, write, ownership] = OWN_REASONS;
         match self {
-            Self::NotLeading => "NotLeading",
-            Self::Waiting(error) | Self::Store(error) => error.reason(),
-            Self::ReadSecret(..) => "SecretReadFailed",
-            Self::ReadResource(..) => "ResourceReadFailed",
-            Self::Behind(_) => "WatchBehind",
-            Self::Write(..) => "StatusWriteFailed",
-            Self::Unsettled => "Unsettled",
+            Self::NotWriting(WriterState::RedisUnavailable { error, .. }) | Self::Store(error) => {
+                error.reason()
+            }
+            Self::NotWriting(_) => "NotLeading",
+            Self::ReadSecret(..) => secret,
+            Self::ReadResource(..) => resource,
+            Self::WatchBehind(_) => behind,
+            Self::WriteStatus(_) | Self::WriteFinalizers(_) => write,
+            Self::OwnershipKeptChanging(_) => ownership,
+        }
+    }
+
+    /// Every reason that is counted as a failure.
+    #[must_use]
+    pub fn reasons() -> Vec<&'static str> {
+        OWN_REASONS.into_iter().chain(StoreError::REASONS).collect()
+    }
+
+    /// True while Redis can't be used: every tenant is reconciled once it can.
+    #[must_use]
+    pub fn waits_for_redis(&self) -> bool {
+        matches!(self, Self::NotWriting(WriterState::RedisUnavailable { .. }))
+    }
+
+    /// True where this replica does not lead, or is about to begin: it reports nothing.
+    #[must_use]
+    pub fn is_not_leading(&self) -> bool {
+        matches!(self, Self::NotWriting(_)) && !self.waits_for_redis()
+    }
+
+    /// The error as a status reports it.
+    #[must_use]
+    pub fn failure(&self) -> Failure {
+        Failure {
+            reason: match self {
+                Self::NotWriting(_) | Self::Store(_) => Reason::RedisUnavailable,
+                Self::ReadSecret(..) => Reason::SecretUnreadable,
+                Self::ReadResource(..)
+                | Self::WatchBehind(_)
+                | Self::WriteStatus(_)
+                | Self::WriteFinalizers(_) => Reason::ApiServerUnavailable,
+                Self::OwnershipKeptChanging(_) => Reason::OwnershipKeptChanging,
+            },
+            message: self.to_string(),
+            is_store: matches!(self, Self::Store(_)),
+            is_epoch_lost: matches!(self, Self::Store(StoreError::Fenced { .. })),
         }
     }
 }
 
-/// Why this replica writes nothing.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Hold {
-    /// Not every watch has listed.
-    Starting,
-    /// Another replica leads.
-    Following,
-    /// Another replica leads, and this one can't ask Redis for what it is asked: why.
-    FollowingBlindly(StoreError),
-    /// It can't take part in the election: what it may not do.
-    Lease(String),
-    /// Redis can't be asked or told.
-    Redis(StoreError),
-}
-
-impl From<Hold> for Error {
-    fn from(hold: Hold) -> Self {
-        match hold {
-            Hold::Starting | Hold::Following | Hold::FollowingBlindly(_) | Hold::Lease(_) => Self::NotLeading,
-            Hold::Redis(why) => Self::Waiting(why),
-        }
+fn not_writing(state: &WriterState) -> String {
+    match state {
+        WriterState::RedisUnavailable { error, .. } => error.to_string(),
+        _ => "not the leader".to_owned(),
     }
 }
 
-/// An error with what caused it, each cause that does not say the same again: `client error (Connect)` alone does not
-/// say what is wrong.
+/// An error with its causes, leaving out those that repeat what was said: `client error (Connect)` alone does not say what
+/// is wrong.
 #[must_use]
 pub fn with_causes(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
@@ -113,7 +130,7 @@ mod tests {
     }
 
     #[test]
-    fn every_cause_is_told_once() {
+    fn each_cause_is_named_once() {
         let layers = ["refused", "client: refused", "connecting"].into_iter();
         let error = layers.fold(None, |source, what| Some(Box::new(Layer { what, source })));
         assert_eq!(with_causes(&error.unwrap()), "connecting: client: refused");

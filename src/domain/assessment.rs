@@ -60,7 +60,7 @@ pub enum NotPublished {
     Suspended,
     /// The spec violates rules. Each text names the field and the rule.
     Invalid(Vec<String>),
-    /// The spec can't be decoded.
+    /// The spec can't be decoded. The text is the error.
     Unreadable(String),
     /// The tenant id has another holder.
     Tenant(Holder),
@@ -70,8 +70,13 @@ pub enum NotPublished {
     Secret(SecretFault),
     /// An older publisher's config lists DIDs that the spec does not: adopting it would unmap them.
     WouldUnmap(Vec<Did>),
-    /// A Redis command failed. The text is the error, without passwords.
-    Redis(String),
+    /// A reconcile failed for a transient reason, before anything else was found out.
+    Failed {
+        /// The reason, one that is transient.
+        reason: Reason,
+        /// The error, for a person to read: never with a password.
+        message: String,
+    },
 }
 
 /// A webhook secret that can't be used.
@@ -204,7 +209,7 @@ impl Assessment {
     pub fn claims_message(&self) -> String {
         match &self.not_published {
             Some(why @ (NotPublished::Tenant(_) | NotPublished::WouldUnmap(_))) => why.message(),
-            _ if self.unavailable.is_empty() => "every number of the spec is held".to_owned(),
+            _ if self.unavailable.is_empty() => "all numbers of the spec are held".to_owned(),
             _ => unavailable_message(&self.unavailable),
         }
     }
@@ -222,7 +227,7 @@ impl NotPublished {
             Self::NoDids => unavailable.first().map_or(Reason::DidConflict, UnavailableDid::reason),
             Self::Secret(fault) => fault.reason(),
             Self::WouldUnmap(_) => Reason::AdoptionWouldUnmap,
-            Self::Redis(_) => Reason::RedisUnavailable,
+            Self::Failed { reason, .. } => *reason,
         }
     }
 
@@ -230,16 +235,16 @@ impl NotPublished {
         match self {
             Self::Suspended => "spec.suspend is true: nothing is written to Redis".to_owned(),
             Self::Invalid(violations) => join(violations, "; "),
-            Self::Unreadable(why) => format!("the spec can't be read: {why}"),
+            Self::Unreadable(why) => format!("the spec can't be decoded: {why}"),
             Self::Tenant(holder) => format!("the tenant id {}", holder.message()),
-            Self::NoDids => "no number is left".to_owned(),
+            Self::NoDids => "no number is available".to_owned(),
             Self::Secret(fault) => fault.message(),
             Self::WouldUnmap(dids) => format!(
                 "an older publisher's config of this tenant lists numbers that the spec does not, and adopting it would \
                  unmap them: {}. List them in spec.dids, or set the annotation runtime.veralux.io/take-over: \"true\"",
                 join(dids, ", ")
             ),
-            Self::Redis(why) => format!("Redis can't be written to: {why}"),
+            Self::Failed { message, .. } => message.clone(),
         }
     }
 }
@@ -271,7 +276,7 @@ pub fn plural_dids(count: usize) -> String {
 }
 
 /// Joins as many items as a person reads, and says how many more there are.
-pub(super) fn join<T: ToString>(items: impl IntoIterator<Item = T>, separator: &str) -> String {
+fn join<T: ToString>(items: impl IntoIterator<Item = T>, separator: &str) -> String {
     const SHOWN: usize = 10;
     let mut items = items.into_iter();
     let text = items.by_ref().take(SHOWN).map(|item| item.to_string()).collect::<Vec<_>>().join(separator);

@@ -1,17 +1,17 @@
-//! How decisions name a resource.
+//! The identities of a resource.
 
 use std::fmt;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-/// A resource's uid as the API server gave it: never used again, unlike a name. Cheap to clone.
+/// The uid of a resource: unlike a name, the API server never uses it again. Cheap to clone.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(from = "String", into = "String")]
 pub struct Uid(Arc<str>);
 
 impl Uid {
-    /// Takes the text as it is.
+    /// Wraps a uid's text.
     #[must_use]
     pub fn new(text: impl Into<Arc<str>>) -> Self {
         Self(text.into())
@@ -48,17 +48,17 @@ impl fmt::Display for Uid {
     }
 }
 
-/// `<namespace>/<name>`, what a person calls a resource. Cheap to clone.
+/// The namespace and the name of a resource, `<namespace>/<name>`. Cheap to clone.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ResourceName {
     /// The namespace.
     pub namespace: Arc<str>,
-    /// The name within it.
+    /// The name in the namespace.
     pub name: Arc<str>,
 }
 
 impl ResourceName {
-    /// Names `namespace/name`.
+    /// Makes the name `<namespace>/<name>`.
     #[must_use]
     pub fn new(namespace: &str, name: &str) -> Self {
         Self { namespace: namespace.into(), name: name.into() }

@@ -1,14 +1,18 @@
-//! What the product decides: who holds a number, what a tenant's config is, what a look calls for,
-//! what a status says.
-//! Pure: no kube client, no Redis, no tokio, no tracing, no clock (`now` is an argument).
+//! What the product decides: which tenant holds a DID, the config of a tenant, the plan of a reconcile, the status.
+//! Pure: no Kubernetes client, no Redis, no tokio, no tracing. It never reads a clock; the time is an argument.
 
 pub mod assessment;
+pub mod backoff;
 pub mod claims;
 pub mod compile;
+pub mod event;
 mod ids;
+pub mod index;
 pub mod plan;
+pub mod rate_limit;
 pub mod reason;
 mod record;
+pub mod secret;
 pub mod status;
 
 pub use ids::{ResourceName, Uid};

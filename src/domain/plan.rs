@@ -8,7 +8,7 @@ use super::assessment::{Assessment, Holder, NotPublished, PublishedConfig, Unava
 use super::claims::{Claims, Holdings, Published};
 use super::compile;
 use super::{ResourceName, Uid};
-use crate::api::RuntimeTenantSpec;
+use crate::api::{DeletionPolicy, RuntimeTenantSpec};
 use crate::contract::{Did, RuntimeTenantConfig, TenantId};
 
 /// The version of a tenant's keys, as its ownership record states it. If it is equal to the desired one, nothing must be
@@ -45,12 +45,8 @@ pub struct Snapshot {
     pub published: Option<Published>,
     /// The version that its ownership record states.
     pub record: Option<PublishedVersion>,
-    /// Whether Redis is known to hold exactly what the record says.
+    /// True when Redis is known to hold exactly what the record says.
     pub verified: bool,
-    /// The number of signs so far that Redis might not hold it any more.
-    pub invalidations: u64,
-    /// Whether its keys outlive it.
-    pub retain: bool,
 }
 
 impl Snapshot {
@@ -77,8 +73,6 @@ impl Snapshot {
             published: claims.published(uid).cloned(),
             record: None,
             verified: false,
-            invalidations: 0,
-            retain: false,
         }
     }
 }
@@ -171,20 +165,26 @@ pub struct PublicationDraft {
 /// Plans the removal of what a resource left that vanished without passing through its finalizer. `None`: nothing is
 /// left.
 #[must_use]
-pub fn plan_orphan(snapshot: &Snapshot) -> Option<RemovalPlan> {
+pub fn plan_orphan(snapshot: &Snapshot, policy: DeletionPolicy) -> Option<RemovalPlan> {
     let tenant = snapshot.published.as_ref()?.tenant.clone();
-    Some(RemovalPlan { tenant, previously_listed: Vec::new(), retain: snapshot.retain, outcome: None })
+    let retain = policy == DeletionPolicy::Retain;
+    Some(RemovalPlan { tenant, previously_listed: Vec::new(), retain, outcome: None })
 }
 
 /// Plans the removal of a resource's keys while it is being deleted: only its own keys, and without its Secret.
 /// `status_dids` are the DIDs that its status lists. `None`: it never had keys.
 #[must_use]
-pub fn plan_deletion(spec: &str, status_dids: Vec<Did>, snapshot: &Snapshot) -> Option<RemovalPlan> {
+pub fn plan_deletion(
+    spec: &str,
+    status_dids: Vec<Did>,
+    snapshot: &Snapshot,
+    policy: DeletionPolicy,
+) -> Option<RemovalPlan> {
     let published = snapshot.published.as_ref().map(|published| published.tenant.clone());
     Some(RemovalPlan {
         tenant: published.or_else(|| compile::claimed(spec).tenant)?,
         previously_listed: status_dids,
-        retain: snapshot.retain,
+        retain: policy == DeletionPolicy::Retain,
         outcome: Some(Outcome::FinalizerRemovable),
     })
 }

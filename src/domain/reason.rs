@@ -1,47 +1,51 @@
-//! Why a resource is as it is: the closed set that is at once a condition's reason, an event's and a metric's label.
+//! The reasons of conditions: a closed set, which events and the labels of metrics share.
 
-/// Every reason that a condition of a `RuntimeTenant` can have.
+/// The reason of a condition of a `RuntimeTenant`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Reason {
-    /// Redis holds exactly what the resource says.
+    /// Redis matches the spec.
     Published,
-    /// The webhook secret could be read.
+    /// The webhook secret was read.
     Resolved,
-    /// Every number of the spec is this resource's.
+    /// The resource holds all DIDs of its spec.
     Claimed,
-    /// `spec.suspend` is true: nothing is written for it.
+    /// `spec.suspend` is true: nothing is written for the resource.
     Suspended,
-    /// The spec breaks a rule that the API server did not check.
+    /// The spec violates a rule that the API server did not check.
     InvalidSpec,
-    /// The spec can't be read at all.
+    /// The spec can't be decoded.
     Unreadable,
     /// Another resource holds the tenant id.
     TenantIdConflict,
-    /// Another resource holds a number.
+    /// Another resource holds a DID.
     DidConflict,
-    /// A number is mapped to a tenant id that no resource owns.
+    /// A DID is mapped to a tenant id that no resource owns.
     NumberInUse,
-    /// Another cluster's operator owns the tenant id or a number.
+    /// Another cluster's operator owns the tenant id or a DID.
     OwnedElsewhere,
-    /// An older publisher's config lists numbers that the resource does not.
+    /// An older publisher's config lists DIDs that the spec does not.
     AdoptionWouldUnmap,
     /// The Secret does not exist.
     SecretNotFound,
-    /// The Secret has no such key.
+    /// The Secret does not have the key.
     SecretKeyNotFound,
     /// The Secret's value is empty.
     SecretEmpty,
     /// The Secret's value is not UTF-8.
     SecretNotUtf8,
-    /// The API server would not give the Secret.
+    /// The API server did not return the Secret.
     SecretUnreadable,
-    /// Redis could not be asked or told.
+    /// A Redis command failed.
     RedisUnavailable,
+    /// A request to the API server failed, or its watch cache is behind.
+    ApiServerUnavailable,
+    /// Ownership records in Redis changed during each attempt.
+    OwnershipKeptChanging,
 }
 
 impl Reason {
-    /// Every reason that there is.
-    pub const ALL: [Self; 17] = [
+    /// Every reason.
+    pub const ALL: [Self; 19] = [
         Self::Published,
         Self::Resolved,
         Self::Claimed,
@@ -59,9 +63,11 @@ impl Reason {
         Self::SecretNotUtf8,
         Self::SecretUnreadable,
         Self::RedisUnavailable,
+        Self::ApiServerUnavailable,
+        Self::OwnershipKeptChanging,
     ];
 
-    /// The reason as a condition has it, in `CamelCase`.
+    /// The reason in `CamelCase`, as a condition carries it.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -82,11 +88,13 @@ impl Reason {
             Self::SecretNotUtf8 => "SecretNotUtf8",
             Self::SecretUnreadable => "SecretUnreadable",
             Self::RedisUnavailable => "RedisUnavailable",
+            Self::ApiServerUnavailable => "ApiServerUnavailable",
+            Self::OwnershipKeptChanging => "OwnershipKeptChanging",
         }
     }
 
-    /// Whether it passes by itself or when something beside the resource appears (`Reconciling`), rather than only
-    /// when a person changes something (`Stalled`).
+    /// Whether the reason clears without a change of the resource (`Reconciling`): on its own, or when something that it
+    /// refers to appears. Any other waits until a person changes something (`Stalled`).
     #[must_use]
     pub const fn is_transient(self) -> bool {
         matches!(
@@ -97,6 +105,8 @@ impl Reason {
                 | Self::SecretNotUtf8
                 | Self::SecretUnreadable
                 | Self::RedisUnavailable
+                | Self::ApiServerUnavailable
+                | Self::OwnershipKeptChanging
         )
     }
 }

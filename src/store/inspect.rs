@@ -1,51 +1,63 @@
-//! What the records say, and whether Redis still holds it.
+//! Reads the ownership records, and compares the keys in Redis with them.
 
 use redis::{Cmd, Value};
 
-use super::wire::decode_record;
-use super::{DIDS_KEY, Inspection, Store, StoreError, record_key, script, tenants_key};
-use crate::contract::TenantId;
-use crate::domain::{ClusterId, OwnershipRecord};
+use super::client::Store;
+use super::connection::StoreError;
+use super::keys::{DIDS_KEY, record_key, tenants_key};
+use super::script;
+use crate::contract::{Did, TenantId};
+use crate::domain::{ClusterId, Owner, OwnershipRecord, Uid};
 
-/// How many tenants one script call looks at: enough to be fast, few enough that calls of the voice runtime get in
+/// The number of tenants per script call: enough to be fast, and few enough that calls of the voice runtime get in
 /// between.
-const TENANTS_A_CALL: usize = 32;
-/// How many records one round trip reads.
-const RECORDS_A_TRIP: usize = 1000;
+const TENANTS_PER_CALL: usize = 32;
+/// The number of records per round trip.
+const RECORDS_PER_ROUND_TRIP: usize = 1000;
+
+/// A tenant's record, and whether the keys in Redis match it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Inspection {
+    /// The record, if there is one.
+    pub record: Option<OwnershipRecord>,
+    /// The stored config's SHA-1 is the record's, each DID of the record maps to the tenant, and the indexes of records
+    /// and DIDs agree. Always `false` without a record.
+    pub intact: bool,
+}
 
 impl Store {
-    /// Compares what is stored with the records, in one round trip; one answer for each tenant, in their order.
-    /// Nothing of a config leaves Redis.
+    /// Compares the tenants' keys with their records, in one round trip; returns one result per tenant, in their order.
+    /// No config leaves Redis.
     pub async fn inspect(&self, tenants: &[TenantId]) -> Result<Vec<Inspection>, StoreError> {
-        let calls: Vec<Cmd> = tenants.chunks(TENANTS_A_CALL).map(inspect_call).collect();
+        let calls: Vec<Cmd> = tenants.chunks(TENANTS_PER_CALL).map(inspect_call).collect();
         if calls.is_empty() {
             return Ok(Vec::new());
         }
-        let answers = self.run(&script::INSPECT, &calls).await?;
+        let replies = self.run(&script::INSPECT, &calls).await?;
         let mut rows = Vec::with_capacity(tenants.len());
-        for answer in answers {
-            rows.extend(
-                redis::from_redis_value::<Vec<Value>>(answer).map_err(|_| super::unexpected_reply())?,
-            );
+        for reply in replies {
+            let reply = redis::from_redis_value::<Vec<Value>>(reply);
+            rows.extend(reply.map_err(|_| StoreError::unexpected_reply())?);
         }
         if rows.len() != tenants.len() {
-            return Err(super::unexpected_reply());
+            return Err(StoreError::unexpected_reply());
         }
         Ok(tenants.iter().zip(rows).map(|(tenant, row)| decode_inspection(tenant, row)).collect())
     }
 
-    /// The tenants of a cluster, by the index of its records; in no order.
+    /// Returns the tenants in the index of a cluster's records, in no order.
     pub async fn tenants(&self, cluster: &ClusterId) -> Result<Vec<TenantId>, StoreError> {
         let tenants: Vec<Vec<u8>> = self.query(redis::cmd("SMEMBERS").arg(tenants_key(cluster))).await?;
         Ok(tenants.iter().filter_map(|id| TenantId::parse(std::str::from_utf8(id).ok()?).ok()).collect())
     }
 
-    /// The records of a cluster's tenants, by their index, each with whether Redis holds exactly what it says; in no order.
+    /// Returns the records in the index of a cluster, in no order, each with [`Inspection::intact`].
     pub async fn records(&self, cluster: &ClusterId) -> Result<Vec<(OwnershipRecord, bool)>, StoreError> {
         self.filter_records(cluster, |record, intact| Some((record, intact))).await
     }
 
-    /// What `keep` makes of each of the same records: nothing else is held of them.
+    /// Like [`records`](Self::records), but maps and filters each record with `keep` while the others are being read,
+    /// so that the records need not be in memory at the same time.
     pub async fn filter_records<T>(
         &self,
         cluster: &ClusterId,
@@ -53,10 +65,10 @@ impl Store {
     ) -> Result<Vec<T>, StoreError> {
         let tenants = self.tenants(cluster).await?;
         let mut kept = Vec::with_capacity(tenants.len());
-        for some in tenants.chunks(RECORDS_A_TRIP) {
-            for found in self.inspect(some).await? {
-                let record = found.record.filter(|record| record.cluster == *cluster);
-                kept.extend(record.and_then(|record| keep(record, found.intact)));
+        for batch in tenants.chunks(RECORDS_PER_ROUND_TRIP) {
+            for inspection in self.inspect(batch).await? {
+                let record = inspection.record.filter(|record| record.cluster == *cluster);
+                kept.extend(record.and_then(|record| keep(record, inspection.intact)));
             }
         }
         Ok(kept)
@@ -85,4 +97,37 @@ fn decode_inspection(tenant: &TenantId, row: Value) -> Inspection {
 fn decode_row(tenant: &TenantId, row: Value) -> Option<OwnershipRecord> {
     let fields: Vec<String> = redis::from_redis_value(row).ok()?;
     decode_record(tenant, fields.try_into().ok()?)
+}
+
+/// Builds a record from its fields, in the scripts' order; `None` if no script can have written it.
+fn decode_record(tenant: &TenantId, fields: [String; 8]) -> Option<OwnershipRecord> {
+    let [cluster, owner, uid, generation, secret, dids, hash, sha1] = fields;
+    let (namespace, name) = owner.split_once('/')?;
+    Some(OwnershipRecord {
+        tenant: tenant.clone(),
+        cluster: ClusterId::new(cluster),
+        owner: Owner { namespace: namespace.to_owned(), name: name.to_owned(), uid: Uid::new(uid) },
+        generation: generation.parse().ok()?,
+        secret,
+        dids: dids.split_whitespace().map(Did::parse_exact).collect::<Result<_, _>>().ok()?,
+        hash,
+        sha1,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_record_that_no_script_wrote_is_ignored() {
+        let tenant = TenantId::parse("acme").unwrap();
+        let fields = ["c", "ns/acme", "u", "1", "reference", "+1555 +1556", "h", "s"].map(str::to_owned);
+        assert!(decode_record(&tenant, fields.clone()).is_some());
+        for (i, wrong) in [(1, "acme"), (3, "one"), (5, "1555")] {
+            let mut fields = fields.clone();
+            fields[i] = wrong.to_owned();
+            assert_eq!(decode_record(&tenant, fields), None);
+        }
+    }
 }

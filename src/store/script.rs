@@ -1,4 +1,4 @@
-//! Scripts that Redis runs by their SHA-1, and is given again when it has forgotten them.
+//! Calls scripts by their SHA-1, and loads them again when Redis has forgotten them.
 
 use std::sync::LazyLock;
 
@@ -7,20 +7,20 @@ use redis::{Cmd, ErrorKind, RedisError, Script, ServerErrorKind, Value};
 
 /// Publishes and removes tenants.
 pub(super) static APPLY: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("scripts/apply.lua")));
-/// Reads records and compares.
+/// Reads ownership records and compares the keys with them.
 pub(super) static INSPECT: LazyLock<Script> =
     LazyLock::new(|| Script::new(include_str!("scripts/inspect.lua")));
-/// Tells foreign writes from this cluster's own.
+/// Distinguishes external writes from this cluster's own.
 pub(super) static DRIFTED: LazyLock<Script> =
     LazyLock::new(|| Script::new(include_str!("scripts/drifted.lua")));
-/// Writes what no resource holds.
+/// Writes keys that no resource owns.
 pub(super) static DIRECT: LazyLock<Script> =
     LazyLock::new(|| Script::new(include_str!("scripts/direct.lua")));
-/// Takes the next epoch.
+/// Acquires the next epoch.
 pub(super) static ACQUIRE_EPOCH: LazyLock<Script> =
     LazyLock::new(|| Script::new(include_str!("scripts/acquire_epoch.lua")));
 
-/// A call of a script: the caller adds the number of keys, the keys and the arguments.
+/// Begins a call of a script; the caller adds the number of keys, the keys and the arguments.
 ///
 /// Not [`Script::prepare_invoke`], which copies every argument twice more.
 pub(super) fn call(script: &Script) -> Cmd {
@@ -29,7 +29,7 @@ pub(super) fn call(script: &Script) -> Cmd {
     cmd
 }
 
-/// Sends the calls in one round trip and gives an answer for each.
+/// Sends the calls in one round trip and returns a reply for each.
 pub(super) async fn run(
     connection: &mut MultiplexedConnection,
     script: &Script,
@@ -52,7 +52,7 @@ async fn send(connection: &mut MultiplexedConnection, calls: &[Cmd]) -> Result<V
     for call in calls {
         pipe.add_command(call.clone());
     }
-    let answers: Vec<Value> = pipe.ignore_errors().query_async(connection).await?;
-    // The first error as it is: a pipeline's own error has lost its code.
-    answers.into_iter().map(Value::extract_error).collect()
+    let replies: Vec<Value> = pipe.ignore_errors().query_async(connection).await?;
+    // Return the first error as it is: a pipeline's own error has lost its code.
+    replies.into_iter().map(Value::extract_error).collect()
 }

@@ -1,5 +1,5 @@
-//! When the certificates end that the operator shows to others. The files are read whenever somebody asks, so that what is
-//! told is what was put there last.
+//! The expiry of the certificates that the operator presents. The files are read at each scrape, so that the metric follows
+//! a rotation.
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -12,14 +12,14 @@ use prometheus_client::registry::Unit;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 
-use super::metrics::Labels;
+use super::labels::Labels;
 
-/// A certificate that the operator shows.
+/// A certificate that the operator presents.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Certificate {
-    /// To callers of the admin routes.
+    /// Presented to callers of the admin routes.
     Admin,
-    /// To Redis.
+    /// Presented to Redis.
     RedisClient,
 }
 
@@ -32,48 +32,48 @@ impl Certificate {
     }
 }
 
-/// The certificates that are watched.
+/// Reads the watched certificate files at each scrape.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Certificates(Arc<Mutex<Vec<(Certificate, PathBuf)>>>);
+pub(super) struct CertificateCollector(Arc<Mutex<Vec<(Certificate, PathBuf)>>>);
 
-impl Certificates {
+impl CertificateCollector {
     pub(super) fn watch(&self, certificate: Certificate, file: PathBuf) {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).push((certificate, file));
     }
 }
 
-impl Collector for Certificates {
+impl Collector for CertificateCollector {
     fn encode(&self, mut encoder: DescriptorEncoder) -> std::fmt::Result {
         let watched = self.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
         if watched.is_empty() {
             return Ok(());
         }
-        let mut ends = encoder.encode_descriptor(
+        let mut expiries = encoder.encode_descriptor(
             "certificate_expiry_timestamp",
-            "When a certificate that the operator shows ends, the earliest of its chain, as seconds since the epoch",
+            "Expiry of the certificate presented by the operator (earliest of its chain), Unix time",
             Some(&Unit::Seconds),
             MetricType::Gauge,
         )?;
         for (certificate, file) in watched {
-            // One that can't be read has its own line in the log.
-            if let Some(end) = end(&file) {
+            // A file that can't be read has no series; the module that uses it logs the error.
+            if let Some(expiry) = earliest_expiry(&file) {
                 let labels: Labels<1> = [("certificate", certificate.as_str())];
-                ConstGauge::new(end).encode(ends.encode_family(&labels)?)?;
+                ConstGauge::new(expiry).encode(expiries.encode_family(&labels)?)?;
             }
         }
         Ok(())
     }
 }
 
-/// When the first of a chain's certificates ends, as seconds since the epoch (RFC 5280, notAfter).
-fn end(file: &Path) -> Option<i64> {
+/// The earliest expiry in a chain of certificates, as Unix time (RFC 5280, notAfter).
+fn earliest_expiry(file: &Path) -> Option<i64> {
     let chain: Vec<CertificateDer> =
         CertificateDer::pem_file_iter(file).ok()?.collect::<Result<_, _>>().ok()?;
-    let ends = chain.iter().map(|der| {
+    let expiries = chain.iter().map(|der| {
         let (_, certificate) = x509_parser::parse_x509_certificate(der).ok()?;
         Some(certificate.validity().not_after.timestamp())
     });
-    ends.collect::<Option<Vec<_>>>()?.into_iter().min()
+    expiries.collect::<Option<Vec<_>>>()?.into_iter().min()
 }
 
 #[cfg(test)]
@@ -87,19 +87,19 @@ mod tests {
     }
 
     #[test]
-    fn a_chain_ends_with_the_first_of_its_certificates() {
+    fn a_chain_expires_with_the_earliest_of_its_certificates() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("tls.crt");
         std::fs::write(&file, certificate(2040) + &certificate(2035)).unwrap();
-        assert_eq!(end(&file), Some(2_051_222_400));
+        assert_eq!(earliest_expiry(&file), Some(2_051_222_400));
     }
 
     #[test]
-    fn of_what_is_no_certificate_nothing_is_told() {
+    fn a_file_without_a_certificate_has_no_expiry() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("tls.crt");
-        assert_eq!(end(&file), None);
+        assert_eq!(earliest_expiry(&file), None);
         std::fs::write(&file, "no PEM").unwrap();
-        assert_eq!(end(&file), None);
+        assert_eq!(earliest_expiry(&file), None);
     }
 }

@@ -1,25 +1,25 @@
-//! The two text formats in which metrics are asked for.
+//! The two text formats of metrics.
 
 use std::collections::HashSet;
 
-/// How a scrape wants its metrics.
+/// The format of a scrape's response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Format {
     /// <https://prometheus.io/docs/specs/om/open_metrics_spec/>
     OpenMetrics,
-    /// <https://prometheus.io/docs/instrumenting/exposition_formats/#text-based-format>, which everybody reads.
+    /// <https://prometheus.io/docs/instrumenting/exposition_formats/#text-based-format>, which every scraper reads.
     Text,
 }
 
 impl Format {
-    /// What suits the value of a request's `Accept`.
+    /// Chooses by the value of a request's `Accept` header.
     #[must_use]
     pub fn accepted(accept: Option<&str>) -> Self {
         let openmetrics = accept.is_some_and(|accept| accept.contains("application/openmetrics-text"));
         if openmetrics { Self::OpenMetrics } else { Self::Text }
     }
 
-    /// The answer's `Content-Type`.
+    /// The response's `Content-Type`.
     #[must_use]
     pub const fn content_type(self) -> &'static str {
         match self {
@@ -29,8 +29,8 @@ impl Format {
     }
 }
 
-/// OpenMetrics as the older format has it: there a counter's name ends in `_total` in its description too, and neither
-/// units nor the end are marked.
+/// Converts OpenMetrics to Prometheus' older text format: a counter is described by its name with `_total`, and there are no
+/// `# UNIT` and `# EOF` lines.
 pub(super) fn plain_text(openmetrics: &str) -> String {
     let counters: HashSet<&str> = openmetrics
         .lines()
@@ -69,7 +69,7 @@ mod tests {
     }
 
     #[test]
-    fn whoever_does_not_ask_for_openmetrics_gets_what_everybody_reads() {
+    fn a_scrape_that_does_not_accept_openmetrics_gets_the_text_format() {
         let prometheus =
             "application/openmetrics-text;version=1.0.0,text/plain;version=0.0.4;q=0.3,*/*;q=0.1";
         assert_eq!(Format::accepted(Some(prometheus)), Format::OpenMetrics);

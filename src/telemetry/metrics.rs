@@ -1,5 +1,5 @@
-//! What is counted. Every label's values are of a closed set, and each series is there from the start: an alert can't
-//! tell a counter that is missing from one that is 0.
+//! The metrics that are counted as things happen. A field is called as its metric; every series exists from the start,
+//! since an alert can't distinguish a missing counter from one that is 0.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -10,304 +10,272 @@ use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
-use prometheus_client::registry::{Metric, Registry, Unit};
+use prometheus_client::registry::Registry;
 
-use super::census::{Census, CensusTaker, Queue};
-use super::certificates::{Certificate, Certificates};
+use super::builder::{Histograms, MetricsBuilder};
+use super::certificates::{Certificate, CertificateCollector};
 use super::exposition::{Format, plain_text};
-use crate::controller::ERRORS;
-use crate::store::{Applied, Observer, Purpose, ResyncCause};
+use super::labels::{LabelValues, Labels, pairs};
+use super::resources::{ResourceCollector, ResourceCounts};
 
-/// Labels with their values.
-pub(super) type Labels<const N: usize> = [(&'static str, &'static str); N];
+/// The classes of response statuses.
+const STATUS_CLASSES: [&str; 3] = ["2xx", "4xx", "5xx"];
 
-/// From a lookup by number (under a millisecond) to the API server's patience.
-const BUCKETS: [f64; 14] =
-    [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
-/// The classes of an answer's status that there are.
-const CLASSES: [&str; 3] = ["2xx", "4xx", "5xx"];
-
-/// Everything that is counted. Cheap to clone; clones count the same.
+/// Everything that is counted. Cheap to clone; clones share their counts.
 #[derive(Clone, Debug)]
 pub struct Metrics {
-    /// Looks at a resource.
+    /// Reconciliations started.
     pub reconciles: Counter,
-    /// Writes of a status.
+    /// Status writes.
     pub status_writes: Counter,
-    /// Looks at resources whose spec can't be read.
-    pub unreadable: Counter,
-    /// Whether this replica may write.
+    /// Reconciliations of resources whose spec can't be decoded.
+    pub unreadable_resources: Counter,
+    /// 1 while this replica is the leader and may write.
     pub leading: Gauge,
-    /// The number that this replica's writes carry; 0 while it may not write.
+    /// The fencing epoch of this replica's writes; 0 while it may not write.
     pub epoch: Gauge,
-    /// Writes that Redis refused since another had taken over.
-    pub fenced: Counter,
-    /// Whether Redis answers.
+    /// Writes rejected by Redis because their epoch is no longer current.
+    pub fenced_writes: Counter,
+    /// 1 while Redis replies.
     pub redis_up: Gauge,
-    /// Publishes that only brought back what Redis had lost.
-    pub repaired: Counter,
-    /// Ownership records of which the resource is gone.
-    pub orphans: Gauge,
-    /// Changes from outside that were not repaired at once, since there were too many.
-    pub repairs_held_back: Counter,
-    /// Passes in which everything that Redis holds was compared.
+    /// Publishes that only repaired drift.
+    pub drift_repaired: Counter,
+    /// Repairs deferred by the per-tenant rate limit.
+    pub drift_repairs_deferred: Counter,
+    /// Ownership records without a resource.
+    pub orphaned_records: Gauge,
+    /// Orphan sweeps refused because too many records were orphaned.
+    pub orphan_sweeps_refused: Counter,
+    /// Completed audits.
     pub audits: Counter,
-    /// Sweeps that removed nothing since there was too much to remove.
-    pub sweeps_refused: Counter,
-    looks: Histogram,
-    round_trips: Histogram,
-    failures: Family<Labels<1>, Counter>,
-    steps: Family<Labels<1>, Counter>,
-    waits: Family<Labels<1>, Histogram, fn() -> Histogram>,
-    connections: Family<Labels<2>, Counter>,
-    drift: Family<Labels<1>, Counter>,
-    checks: Family<Labels<1>, Counter>,
-    requests: Family<Labels<3>, Counter>,
-    durations: Family<Labels<2>, Histogram, fn() -> Histogram>,
-    reviews: Family<Labels<2>, Counter>,
-    census: CensusTaker,
-    certificates: Certificates,
+    reconcile: ReconcileMetrics,
+    redis: RedisMetrics,
+    admin: AdminMetrics,
+    resources: ResourceCollector,
+    certificates: CertificateCollector,
     registry: Arc<Registry>,
 }
 
-/// What the API server is asked for about a request.
+#[derive(Clone, Debug)]
+struct ReconcileMetrics {
+    duration: Histogram,
+    errors: Family<Labels<1>, Counter>,
+    queue_wait: Histograms<1>,
+}
+
+#[derive(Clone, Debug)]
+struct RedisMetrics {
+    operations: Family<Labels<1>, Counter>,
+    round_trip: Histogram,
+    connections: Family<Labels<2>, Counter>,
+    drift_found: Family<Labels<1>, Counter>,
+    full_resyncs: Family<Labels<1>, Counter>,
+}
+
+#[derive(Clone, Debug)]
+struct AdminMetrics {
+    requests: Family<Labels<3>, Counter>,
+    duration: Histograms<2>,
+    reviews: Family<Labels<2>, Counter>,
+}
+
+/// A review of an admin request by the API server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Review {
-    /// Whose token it is.
+    /// TokenReview: the user of a token.
     Token,
-    /// Whether they may.
+    /// SubjectAccessReview: the user's permission.
     Access,
 }
 
-/// What was found not to be in Redis as the records say.
+impl Review {
+    const ALL: [&str; 2] = [Self::Token.as_str(), Self::Access.as_str()];
+
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Token => "token",
+            Self::Access => "access",
+        }
+    }
+}
+
+/// The outcome of a [`Review`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ReviewResult {
+    /// The token is valid, or the user is permitted.
+    Allowed,
+    /// The token is not valid, or the user is not permitted.
+    Denied,
+    /// The API server did not respond.
+    Failed,
+}
+
+impl ReviewResult {
+    const ALL: [&str; 3] = [Self::Allowed.as_str(), Self::Denied.as_str(), Self::Failed.as_str()];
+
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Allowed => "allowed",
+            Self::Denied => "denied",
+            Self::Failed => "failed",
+        }
+    }
+}
+
+/// The kind of a key that differs from its ownership record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Drift {
-    /// A number's mapping.
-    Number,
+    /// The mapping of a DID.
+    Did,
     /// A tenant's config.
     Config,
-    /// Anything of one record, when all of them were checked.
+    /// Any key of one record, found in a full resync or an audit.
     Record,
 }
 
 impl Drift {
-    const ALL: [Self; 3] = [Self::Number, Self::Config, Self::Record];
+    const ALL: [Self; 3] = [Self::Did, Self::Config, Self::Record];
 
     const fn as_str(self) -> &'static str {
         match self {
-            Self::Number => "number",
+            Self::Did => "did",
             Self::Config => "config",
             Self::Record => "record",
         }
     }
 }
 
-/// A registry that is being filled.
-struct Filling(Registry);
-
-impl Filling {
-    fn put<M: Metric + Clone>(&mut self, name: &str, help: &str, metric: M) -> M {
-        self.0.register(name, help, metric.clone());
-        metric
-    }
-
-    fn counter(&mut self, name: &str, help: &str) -> Counter {
-        self.put(name, help, Counter::default())
-    }
-
-    fn gauge(&mut self, name: &str, help: &str) -> Gauge {
-        self.put(name, help, Gauge::default())
-    }
-
-    fn seconds<M: Metric + Clone>(&mut self, name: &str, help: &str, metric: M) -> M {
-        self.0.register_with_unit(name, help, Unit::Seconds, metric.clone());
-        metric
-    }
-
-    /// Counters of which each series begins at 0.
-    fn counters<const N: usize>(
-        &mut self,
-        name: &str,
-        help: &str,
-        series: impl IntoIterator<Item = Labels<N>>,
-    ) -> Family<Labels<N>, Counter> {
-        let family = self.put(name, help, Family::<Labels<N>, Counter>::default());
-        series.into_iter().for_each(|labels| drop(family.get_or_create(&labels)));
-        family
-    }
-
-    fn histograms<const N: usize>(
-        &mut self,
-        name: &str,
-        help: &str,
-    ) -> Family<Labels<N>, Histogram, fn() -> Histogram> {
-        self.seconds(name, help, Family::new_with_constructor(duration as fn() -> Histogram))
-    }
-}
-
-impl Default for Metrics {
-    fn default() -> Self {
-        let mut all = Filling(Registry::with_prefix("runtime_operator"));
-        let build: Family<Labels<1>, Gauge> = Family::default();
-        build.get_or_create(&[("version", env!("CARGO_PKG_VERSION"))]).set(1);
-        all.0.register_with_unit("build", "The version that runs", Unit::Other("info".to_owned()), build);
-        let waits = all.histograms("queue_wait", "How long a resource waited for its turn, by queue");
-        for queue in Queue::ALL {
-            drop(waits.get_or_create(&[("queue", queue.as_str())]));
-        }
-        let (census, certificates) = (CensusTaker::default(), Certificates::default());
-        let reviews = ["token", "access"].into_iter().flat_map(|kind| {
-            ["allowed", "denied", "failed"].map(|result| [("kind", kind), ("result", result)])
-        });
-        let connections = Purpose::ALL.into_iter().flat_map(|purpose| {
-            ["ok", "failed"].map(|result| [("connection", purpose.as_str()), ("result", result)])
-        });
-        Self {
-            reconciles: all.counter("reconciles", "Looks at a resource"),
-            looks: all.seconds("reconcile_duration", "How long a look at a resource took", duration()),
-            failures: all.counters(
-                "reconcile_errors",
-                "Looks and status writes that could not be finished, by reason",
-                ERRORS.map(|reason| [("reason", reason)]),
-            ),
-            steps: all.counters(
-                "steps",
-                "Steps that Redis was asked for, by result",
-                Applied::RESULTS.map(|result| [("result", result)]),
-            ),
-            waits,
-            status_writes: all.counter("status_writes", "Writes of a status"),
-            unreadable: all.counter("unreadable_resources", "Looks at resources whose spec can't be read"),
-            leading: all.gauge("leading", "1 while this replica may write"),
-            epoch: all.gauge("epoch", "The number that this replica's writes carry, 0 while it may not write"),
-            fenced: all.counter("fenced_writes", "Writes that Redis refused since another writer has taken over"),
-            redis_up: all.gauge("redis_up", "1 while Redis answers"),
-            round_trips: all.seconds("redis_round_trip", "How long Redis took to answer", duration()),
-            connections: all.counters(
-                "redis_connections",
-                "Connections to Redis that were opened or could not be, by what they are for",
-                connections,
-            ),
-            drift: all.counters(
-                "drift_found",
-                "What Redis did not hold as it was recorded: numbers and configs that somebody else wrote, and records \
-                 that did not stand a check of everything",
-                Drift::ALL.map(|what| [("what", what.as_str())]),
-            ),
-            repaired: all.counter("drift_repaired", "Publishes that only brought back what Redis had lost"),
-            repairs_held_back: all.counter(
-                "drift_repairs_held_back",
-                "Changes from outside that waited for their repair, since one resource's keys changed too often",
-            ),
-            audits: all.counter("audits", "Passes in which all that Redis holds was compared, piece by piece"),
-            checks: all.counters(
-                "redis_checks",
-                "Checks of everything that Redis holds, by cause",
-                ResyncCause::ALL.map(|cause| [("cause", cause.as_str())]),
-            ),
-            orphans: all.gauge("orphaned_records", "Ownership records of which the resource is gone"),
-            sweeps_refused: all.counter(
-                "orphan_sweeps_refused",
-                "Sweeps that removed nothing since too many records had lost their resource at once",
-            ),
-            requests: all.counters(
-                "admin_requests",
-                "Requests of admin routes, by route template and status class",
-                [],
-            ),
-            durations: all
-                .histograms("admin_request_duration", "How long answers of admin routes took, by route template"),
-            reviews: all.counters(
-                "admin_reviews",
-                "Reviews of tokens and rights that the API server was asked for, by result",
-                reviews,
-            ),
-            registry: {
-                all.0.register_collector(Box::new(census.clone()));
-                all.0.register_collector(Box::new(certificates.clone()));
-                Arc::new(all.0)
-            },
-            census,
-            certificates,
-        }
-    }
-}
-
 impl Metrics {
-    /// A look took so long, whatever came of it.
-    pub fn looked(&self, took: Duration) {
-        self.looks.observe(took.as_secs_f64());
-    }
-
-    /// A look failed for this reason, of a closed set.
-    pub fn reconcile_failed(&self, reason: &'static str) {
-        self.failures.get_or_create(&[("reason", reason)]).inc();
-    }
-
-    /// A resource's turn has come.
-    pub fn waited(&self, queue: Queue, took: Duration) {
-        self.waits.get_or_create(&[("queue", queue.as_str())]).observe(took.as_secs_f64());
-    }
-
-    /// Redis did this.
-    pub fn applied(&self, applied: &Applied) {
-        self.steps.get_or_create(&[("result", applied.as_str())]).inc();
-    }
-
-    /// So many things of a kind were not in Redis as the records say.
-    pub fn drifted(&self, what: Drift, count: usize) {
-        self.drift.get_or_create(&[("what", what.as_str())]).inc_by(u64::try_from(count).unwrap_or(u64::MAX));
-    }
-
-    /// Everything is to be checked.
-    pub fn checked(&self, cause: ResyncCause) {
-        self.checks.get_or_create(&[("cause", cause.as_str())]).inc();
-    }
-
-    /// An admin route is served: its series begin at 0.
-    pub fn serves(&self, method: &'static str, route: &'static str) {
-        for class in CLASSES {
-            drop(self.requests.get_or_create(&[("method", method), ("route", route), ("status", class)]));
+    /// Registers every metric, with a series for each of the `values`.
+    #[must_use]
+    pub fn new(values: &LabelValues<'_>) -> Self {
+        let mut all = MetricsBuilder::new();
+        let resources = ResourceCollector::new(values.queues);
+        all.collector(resources.clone());
+        let certificates = CertificateCollector::default();
+        all.collector(certificates.clone());
+        Self {
+            reconciles: all.counter("reconciles", "Reconciliations started"),
+            status_writes: all.counter("status_writes", "Status writes"),
+            unreadable_resources: all
+                .counter("unreadable_resources", "Reconciliations of resources whose spec can't be decoded"),
+            leading: all.gauge("leading", "1 while this replica is the leader and may write"),
+            epoch: all.gauge("epoch", "Fencing epoch of this replica's writes, 0 while it may not write"),
+            fenced_writes: all.counter(
+                "fenced_writes",
+                "Writes rejected by Redis because their epoch is no longer current",
+            ),
+            redis_up: all.gauge("redis_up", "1 while Redis replies"),
+            drift_repaired: all.counter("drift_repaired", "Publishes that only repaired drift"),
+            drift_repairs_deferred: all
+                .counter("drift_repairs_deferred", "Repairs deferred by the per-tenant rate limit"),
+            orphaned_records: all.gauge("orphaned_records", "Ownership records without a resource"),
+            orphan_sweeps_refused: all.counter(
+                "orphan_sweeps_refused",
+                "Orphan sweeps refused because too many records were orphaned",
+            ),
+            audits: all.counter("audits", "Completed audits"),
+            reconcile: ReconcileMetrics::new(&mut all, values),
+            redis: RedisMetrics::new(&mut all, values),
+            admin: AdminMetrics::new(&mut all),
+            resources,
+            certificates,
+            registry: all.finish(),
         }
-        drop(self.durations.get_or_create(&[("method", method), ("route", route)]));
     }
 
-    /// An admin route answered. `route` is a template, `method` its own: of a closed set, as the label says.
-    pub fn answered(&self, method: &'static str, route: &'static str, status: u16, took: Duration) {
+    /// Records a finished reconciliation, successful or not.
+    pub fn observe_reconcile(&self, took: Duration) {
+        self.reconcile.duration.observe(took.as_secs_f64());
+    }
+
+    /// Counts a failed reconciliation or status update. `reason` is one of [`LabelValues::reconcile_errors`].
+    pub fn count_reconcile_error(&self, reason: &'static str) {
+        self.reconcile.errors.get_or_create(&[("reason", reason)]).inc();
+    }
+
+    /// Records the time between enqueue and processing. `queue` is one of [`LabelValues::queues`].
+    pub fn observe_queue_wait(&self, queue: &'static str, took: Duration) {
+        self.reconcile.queue_wait.get_or_create(&[("queue", queue)]).observe(took.as_secs_f64());
+    }
+
+    /// Counts an operation that Redis replied to. `result` is one of [`LabelValues::operation_results`].
+    pub fn count_operation(&self, result: &'static str) {
+        self.redis.operations.get_or_create(&[("result", result)]).inc();
+    }
+
+    /// Records the time that Redis took to reply.
+    pub fn observe_redis_round_trip(&self, took: Duration) {
+        self.redis.round_trip.observe(took.as_secs_f64());
+    }
+
+    /// Counts an attempt to connect to Redis. `purpose` is one of [`LabelValues::connection_purposes`].
+    pub fn count_redis_connection(&self, purpose: &'static str, established: bool) {
+        let result = if established { "ok" } else { "failed" };
+        self.redis.connections.get_or_create(&[("connection", purpose), ("result", result)]).inc();
+    }
+
+    /// Counts keys that differ from their ownership record.
+    pub fn count_drift(&self, what: Drift, count: usize) {
+        let count = u64::try_from(count).unwrap_or(u64::MAX);
+        self.redis.drift_found.get_or_create(&[("what", what.as_str())]).inc_by(count);
+    }
+
+    /// Counts a full resync with Redis. `cause` is one of [`LabelValues::resync_causes`].
+    pub fn count_resync(&self, cause: &'static str) {
+        self.redis.full_resyncs.get_or_create(&[("cause", cause)]).inc();
+    }
+
+    /// Creates the series of an admin route, with the value 0.
+    pub fn register_route(&self, method: &'static str, route: &'static str) {
+        for class in STATUS_CLASSES {
+            drop(self.admin.requests.get_or_create(&[
+                ("method", method),
+                ("route", route),
+                ("status", class),
+            ]));
+        }
+        drop(self.admin.duration.get_or_create(&[("method", method), ("route", route)]));
+    }
+
+    /// Records the response to an admin request. `route` is a template, and `method` the route's own: the values of
+    /// both labels are a closed set.
+    pub fn observe_admin_request(
+        &self,
+        method: &'static str,
+        route: &'static str,
+        status: u16,
+        took: Duration,
+    ) {
         let class = match status {
-            0..400 => CLASSES[0],
-            400..500 => CLASSES[1],
-            _ => CLASSES[2],
+            0..400 => STATUS_CLASSES[0],
+            400..500 => STATUS_CLASSES[1],
+            _ => STATUS_CLASSES[2],
         };
-        self.requests.get_or_create(&[("method", method), ("route", route), ("status", class)]).inc();
-        self.durations.get_or_create(&[("method", method), ("route", route)]).observe(took.as_secs_f64());
+        self.admin.requests.get_or_create(&[("method", method), ("route", route), ("status", class)]).inc();
+        self.admin
+            .duration
+            .get_or_create(&[("method", method), ("route", route)])
+            .observe(took.as_secs_f64());
     }
 
-    /// The API server said yes or no; none: it did not answer.
-    pub fn reviewed(&self, kind: Review, result: Option<bool>) {
-        let kind = match kind {
-            Review::Token => "token",
-            Review::Access => "access",
-        };
-        let result = match result {
-            Some(true) => "allowed",
-            Some(false) => "denied",
-            None => "failed",
-        };
-        self.reviews.get_or_create(&[("kind", kind), ("result", result)]).inc();
+    /// Counts a review by the API server.
+    pub fn count_review(&self, review: Review, result: ReviewResult) {
+        self.admin.reviews.get_or_create(&[("kind", review.as_str()), ("result", result.as_str())]).inc();
     }
 
-    /// Resources and queues are counted by this from now on, whenever somebody asks.
-    pub fn count_with(&self, take: impl Fn() -> Census + Send + Sync + 'static) {
-        self.census.take_with(take);
+    /// Sets the function that counts resources and queues at each scrape. Only the first call has an effect, since
+    /// there is one controller in a process.
+    pub fn set_resource_counter(&self, count: impl Fn() -> ResourceCounts + Send + Sync + 'static) {
+        self.resources.set(count);
     }
 
-    /// When this certificate ends is told from now on. The file is read whenever somebody asks.
+    /// Reports the expiry of this certificate from now on. The file is read at each scrape.
     pub fn watch_certificate(&self, certificate: Certificate, file: PathBuf) {
         self.certificates.watch(certificate, file);
     }
 
-    /// Everything, as a scrape wants it.
+    /// Encodes all metrics in the given format.
     #[must_use]
     pub fn encode(&self, format: Format) -> String {
         let mut text = String::new();
@@ -320,22 +288,72 @@ impl Metrics {
     }
 }
 
-impl Observer for Metrics {
-    fn on_reply(&self, took: Duration) {
-        self.round_trips.observe(took.as_secs_f64());
-    }
-
-    fn on_connected(&self, purpose: Purpose) {
-        self.connections.get_or_create(&[("connection", purpose.as_str()), ("result", "ok")]).inc();
-    }
-
-    fn on_connect_failed(&self, purpose: Purpose) {
-        self.connections.get_or_create(&[("connection", purpose.as_str()), ("result", "failed")]).inc();
+impl ReconcileMetrics {
+    fn new(all: &mut MetricsBuilder, values: &LabelValues<'_>) -> Self {
+        Self {
+            duration: all.histogram("reconcile_duration", "Duration of a reconciliation"),
+            errors: all.counters(
+                "reconcile_errors",
+                "Failed reconciliations and status updates, by reason",
+                values.reconcile_errors.iter().map(|reason| [("reason", *reason)]),
+            ),
+            queue_wait: all.histograms(
+                "queue_wait",
+                "Time between enqueue and processing, by queue",
+                values.queues.iter().map(|queue| [("queue", *queue)]),
+            ),
+        }
     }
 }
 
-fn duration() -> Histogram {
-    Histogram::new(BUCKETS)
+impl RedisMetrics {
+    fn new(all: &mut MetricsBuilder, values: &LabelValues<'_>) -> Self {
+        Self {
+            operations: all.counters(
+                "redis_operations",
+                "Publish and remove operations sent to Redis, by result",
+                values.operation_results.iter().map(|result| [("result", *result)]),
+            ),
+            round_trip: all.histogram("redis_round_trip", "Time that Redis took to reply"),
+            connections: all.counters(
+                "redis_connections",
+                "Attempts to connect to Redis, by the purpose of the connection and result",
+                pairs(("connection", values.connection_purposes), ("result", &["ok", "failed"])),
+            ),
+            drift_found: all.counters(
+                "drift_found",
+                "Keys in Redis that differ from their ownership record, by kind",
+                Drift::ALL.map(|what| [("what", what.as_str())]),
+            ),
+            full_resyncs: all.counters(
+                "full_resyncs",
+                "Full resyncs with Redis, by cause",
+                values.resync_causes.iter().map(|cause| [("cause", *cause)]),
+            ),
+        }
+    }
+}
+
+impl AdminMetrics {
+    fn new(all: &mut MetricsBuilder) -> Self {
+        Self {
+            requests: all.counters(
+                "admin_requests",
+                "Requests to admin routes, by route template and status class",
+                [],
+            ),
+            duration: all.histograms(
+                "admin_request_duration",
+                "Duration of requests to admin routes, by route template",
+                [],
+            ),
+            reviews: all.counters(
+                "admin_reviews",
+                "TokenReviews and SubjectAccessReviews requested from the API server, by result",
+                pairs(("kind", &Review::ALL), ("result", &ReviewResult::ALL)),
+            ),
+        }
+    }
 }
 
 #[cfg(test)]
@@ -343,14 +361,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_series_is_there_before_anything_happened() {
-        let text = Metrics::default().encode(Format::Text);
+    fn every_series_exists_before_its_first_event() {
+        let values = LabelValues {
+            reconcile_errors: &["RedisUnreachable"],
+            connection_purposes: &["tracking"],
+            queues: &["reconcile"],
+            ..LabelValues::default()
+        };
+        let text = Metrics::new(&values).encode(Format::Text);
         for line in [
             "runtime_operator_reconcile_errors_total{reason=\"RedisUnreachable\"} 0",
-            "runtime_operator_drift_found_total{what=\"number\"} 0",
+            "runtime_operator_drift_found_total{what=\"did\"} 0",
             "runtime_operator_redis_connections_total{connection=\"tracking\",result=\"failed\"} 0",
             "runtime_operator_tenants{condition=\"Ready\",status=\"False\"} 0",
-            "runtime_operator_queue_depth{queue=\"publish\"} 0",
+            "runtime_operator_queue_depth{queue=\"reconcile\"} 0",
         ] {
             assert!(text.lines().any(|is| is == line), "{line} is not in\n{text}");
         }

@@ -1,16 +1,19 @@
-//! What the process says of itself: metrics, with labels that never grow with the number of tenants, logs, and
-//! traces for whoever collects them.
+//! Metrics, logs and traces. No label of a metric grows with the number of tenants. Knows no other module but `domain`:
+//! the values of labels are given to [`Metrics::new`].
 
-mod census;
+mod builder;
 mod certificates;
 mod exposition;
+mod labels;
 mod logs;
 mod metrics;
+mod resources;
 mod traces;
 
-pub use census::{Census, Queue};
 pub use certificates::Certificate;
 pub use exposition::Format;
-pub use logs::init as init_logs;
-pub use metrics::{Drift, Metrics, Review};
+pub use labels::LabelValues;
+pub use logs::{LogFormat, init as init_logs};
+pub use metrics::{Drift, Metrics, Review, ReviewResult};
+pub use resources::ResourceCounts;
 pub use traces::{TARGET as TRACES, Traces, TracesError};

@@ -1,16 +1,16 @@
-//! Traces, for whoever has a collector: one for each change of a resource, from the watch's event to what was told of it.
+//! Traces: one for each change of a resource, from the enqueue to the status update. Exported if a collector is configured.
 //!
-//! | span | what it covers |
+//! | span | covers |
 //! | --- | --- |
-//! | `change` | everything, from the moment in which something called for a look |
-//! | `look` | a look at one resource, and all that take numbers from it |
-//! | `compile` | what the look calls for: claims, the spec, the Secret |
+//! | `change` | the whole change, from the enqueue on |
+//! | `reconcile` | one reconciliation: of the resource and of those that take DIDs from it |
+//! | `plan` | planning: claims, the spec, the Secret |
 //! | `secret` | reading the Secret |
-//! | `script` | the atomic step in Redis |
-//! | `status` | finalizer, status and events |
+//! | `redis.apply` | the atomic script in Redis |
+//! | `status` | the status update and its events; the finalizer is written later and belongs to no trace |
 //!
-//! Spans have a target of their own and the level `trace`, so that log lines are the same with and without them; and while
-//! nobody collects them they cost nothing. They name resources, and hold nothing of a spec, a Secret or a config.
+//! Spans have the target [`TARGET`] and the level `trace`, so that log lines are the same with and without traces; without a
+//! collector spans cost nothing. They name resources, and contain nothing of a spec, a Secret or a config.
 
 use std::env;
 use std::fmt;
@@ -38,26 +38,26 @@ use tracing_subscriber::registry::LookupSpan;
 
 /// The target of every span that is exported.
 pub const TARGET: &str = "traces";
-/// How long a collector may take.
-const PATIENCE: Duration = Duration::from_secs(5);
-/// How long the end of the process waits for the last spans to leave.
-const LAST_WORDS: Duration = Duration::from_secs(2);
+/// Timeout of a request to the collector.
+const EXPORT_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long the process waits at its end for the last spans to be exported.
+const SHUTDOWN_FLUSH_TIMEOUT: Duration = Duration::from_secs(2);
 /// The specification's variables: <https://opentelemetry.io/docs/specs/otel/protocol/exporter/>.
 const ENDPOINTS: [&str; 2] = ["OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT"];
 const PROTOCOLS: [&str; 2] = ["OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL"];
 
-/// Why traces can't be exported, though they are asked for. Names the variable.
+/// An invalid setting of traces. The message names the variable.
 #[derive(Debug, thiserror::Error)]
 pub enum TracesError {
-    /// Another protocol than the one that is spoken.
-    #[error("{0}: {1:?} is not spoken here: use http/protobuf, which every collector takes (on port 4318)")]
+    /// An unsupported protocol.
+    #[error("{0}: {1:?} is not supported: use http/protobuf, which every collector accepts on port 4318")]
     Protocol(&'static str, String),
-    /// The endpoint, or another of the variables, can't be used.
+    /// An invalid endpoint, or another invalid variable.
     #[error("OTEL_EXPORTER_OTLP_ENDPOINT: {0}")]
     Exporter(String),
 }
 
-/// Exports spans for as long as it is there.
+/// Exports spans until it is shut down.
 pub struct Traces(SdkTracerProvider);
 
 impl fmt::Debug for Traces {
@@ -67,20 +67,24 @@ impl fmt::Debug for Traces {
 }
 
 impl Traces {
-    /// As the environment asks for it; none where it names no collector. Connects to nothing yet.
+    /// Reads the variables of OpenTelemetry. `None` without an endpoint. Does not connect yet.
     pub fn from_environment(runtime: Handle) -> Result<Option<Self>, TracesError> {
-        let Some(endpoint) = ENDPOINTS.into_iter().find_map(given) else { return Ok(None) };
-        if given("OTEL_SDK_DISABLED").is_some_and(|text| text.eq_ignore_ascii_case("true")) {
+        let Some(endpoint) = ENDPOINTS.into_iter().find_map(non_empty) else { return Ok(None) };
+        if non_empty("OTEL_SDK_DISABLED").is_some_and(|text| text.eq_ignore_ascii_case("true")) {
             return Ok(None);
         }
         for variable in PROTOCOLS {
-            if let Some(protocol) = given(variable).filter(|protocol| protocol != "http/protobuf") {
+            if let Some(protocol) = non_empty(variable).filter(|protocol| protocol != "http/protobuf") {
                 return Err(TracesError::Protocol(variable, protocol));
             }
         }
         let exporter = |error: &dyn fmt::Display| TracesError::Exporter(error.to_string());
         let client = Client {
-            http: HyperClient::new(connector(&endpoint).map_err(|error| exporter(&error))?, PATIENCE, None),
+            http: HyperClient::new(
+                connector(&endpoint).map_err(|error| exporter(&error))?,
+                EXPORT_TIMEOUT,
+                None,
+            ),
             runtime,
             failing: Arc::default(),
         };
@@ -91,14 +95,14 @@ impl Traces {
             .map_err(|error| exporter(&error))?;
         let version = KeyValue::new("service.version", env!("CARGO_PKG_VERSION"));
         let mut resource = Resource::builder().with_attribute(version);
-        if given("OTEL_SERVICE_NAME").is_none() {
+        if non_empty("OTEL_SERVICE_NAME").is_none() {
             resource = resource.with_service_name("runtime-operator");
         }
         let provider = SdkTracerProvider::builder().with_resource(resource.build());
         Ok(Some(Self(provider.with_batch_exporter(exporter).build())))
     }
 
-    /// What takes the spans out of the program.
+    /// The layer that exports the spans.
     #[must_use]
     pub fn layer<S: Subscriber + for<'span> LookupSpan<'span>>(&self) -> impl Layer<S> + use<S> {
         tracing_opentelemetry::layer()
@@ -111,18 +115,18 @@ impl Traces {
             .with_filter(filter_fn(|metadata| metadata.target() == TARGET))
     }
 
-    /// Sends what is left, within a second or two. The runtime must still be there.
-    pub fn end(self) {
-        // Spans that a dead collector does not take are of no use to anyone.
-        let _ = self.0.shutdown_with_timeout(LAST_WORDS);
+    /// Exports the last spans, for up to [`SHUTDOWN_FLUSH_TIMEOUT`]. The runtime must still run.
+    pub fn shutdown(self) {
+        // Spans are lost if the collector is unavailable now.
+        let _ = self.0.shutdown_with_timeout(SHUTDOWN_FLUSH_TIMEOUT);
     }
 }
 
-fn given(variable: &str) -> Option<String> {
+fn non_empty(variable: &str) -> Option<String> {
     env::var(variable).ok().map(|text| text.trim().to_owned()).filter(|text| !text.is_empty())
 }
 
-/// The system's authorities are read only where they are needed: an image may have none.
+/// Reads the system's certificate authorities for `https` only, since an image may have none.
 fn connector(endpoint: &str) -> Result<HttpsConnector<HttpConnector>, std::io::Error> {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let builder = if endpoint.starts_with("https://") {
@@ -138,7 +142,7 @@ fn connector(endpoint: &str) -> Result<HttpsConnector<HttpConnector>, std::io::E
     Ok(builder.https_or_http().enable_http1().build())
 }
 
-/// Sends on the operator's own runtime, since the exporter's thread has none.
+/// Sends requests on the operator's runtime, since the exporter's thread has none.
 #[derive(Debug)]
 struct Client {
     http: HyperClient<HttpsConnector<HttpConnector>>,
@@ -157,26 +161,26 @@ impl HttpClient for Client {
     {
         let (http, failing) = (self.http.clone(), Arc::clone(&self.failing));
         let sent = self.runtime.spawn(async move {
-            let answer = http.send_bytes(request).await;
-            tell_of_a_change(&failing, &answer);
-            answer
+            let response = http.send_bytes(request).await;
+            log_transition(&failing, &response);
+            response
         });
         async move { sent.await? }.boxed()
     }
 }
 
-/// A line when it begins to fail, and one when it works again: a collector that is dead for a day fills no log.
-fn tell_of_a_change(failing: &AtomicBool, answer: &Result<Response<Bytes>, HttpError>) {
-    let why = match answer {
-        Ok(answer) if answer.status().is_success() => None,
-        Ok(answer) => Some(format!("it answers {}", answer.status())),
+/// Logs one line when exporting begins to fail, and one when it works again: an outage of a day must not fill the log.
+fn log_transition(failing: &AtomicBool, response: &Result<Response<Bytes>, HttpError>) {
+    let failure = match response {
+        Ok(response) if response.status().is_success() => None,
+        Ok(response) => Some(format!("response {}", response.status())),
         Err(error) => Some(error.to_string()),
     };
-    match why {
-        Some(why) if !failing.swap(true, Ordering::Relaxed) => {
-            warn!(why, "the collector takes no traces; they are dropped until it does");
+    match failure {
+        Some(error) if !failing.swap(true, Ordering::Relaxed) => {
+            warn!(error, "trace export failed; dropping traces until the collector recovers");
         }
-        None if failing.swap(false, Ordering::Relaxed) => info!("the collector takes traces again"),
+        None if failing.swap(false, Ordering::Relaxed) => info!("trace export recovered"),
         _ => {}
     }
 }

@@ -1,4 +1,4 @@
-//! Who may call: whom the API server knows and lets, and nobody in doubt.
+//! Authentication and authorization: by the API server, and rejected in doubt.
 
 use std::time::{Duration, Instant};
 
@@ -6,15 +6,15 @@ use k8s_openapi::api::authorization::v1::SubjectAccessReview;
 use kube::api::{Api, DeleteParams, PostParams};
 use local_cluster::{Redis, RedisOptions};
 use runtime_operator::admin::{Access, Limits};
-use runtime_operator::telemetry::{Format, Metrics};
+use runtime_operator::telemetry::{Format, LabelValues, Metrics};
 use rustls::SignatureScheme;
 use rustls::pki_types::PrivateKeyDer;
 use rustls::pki_types::pem::PemObject;
 use serde_json::{Value, json};
+use test_support::{Operator, World};
 
-use crate::client::{Admin, Answer, config};
+use crate::client::{Admin, Response, config};
 use crate::limits::serve;
-use crate::support::{Operator, World};
 
 const DID: &str = "+15551234567";
 const LOOKUP: &str = "/dids/+15551234567";
@@ -25,7 +25,7 @@ async fn guarded(world: &World) -> Operator {
     operator.env("ALLOW_RUNTIME_SECRET_READ", "true").start().await
 }
 
-/// A token of a `ServiceAccount` that has these of the documented roles.
+/// A token of a `ServiceAccount` with these documented roles.
 pub async fn account(world: &World, name: &str, roles: &[&str]) -> String {
     world.cluster().apply_file(ROLES).await.unwrap();
     let namespace = world.namespace();
@@ -43,13 +43,13 @@ pub async fn account(world: &World, name: &str, roles: &[&str]) -> String {
             "subjects": [{ "kind": "ServiceAccount", "name": name, "namespace": namespace }],
         });
         world.cluster().apply_yaml(&binding.to_string()).await.unwrap();
-        // The API server itself takes a moment to heed a binding, and a no is remembered.
+        // The API server applies a binding a moment later, and a denial is cached.
         let (verb, path) = match *role {
             "reader" => ("get", "/runtime-operator/admin/x"),
             "editor" => ("post", "/runtime-operator/admin/x"),
             _ => ("get", "/runtime-operator/secrets"),
         };
-        world.wait("the role is heeded", || may(world, name, verb, path)).await;
+        world.wait("the role is effective", || may(world, name, verb, path)).await;
     }
     token
 }
@@ -70,13 +70,13 @@ async fn may(world: &World, name: &str, verb: &str, path: &str) -> Result<(), St
 }
 
 #[track_caller]
-fn unauthorized(answer: &Answer) {
-    answer.refused(401, "unauthorized");
-    assert_eq!(answer.headers["www-authenticate"], "Bearer");
+fn unauthorized(response: &Response) {
+    response.rejected(401, "unauthorized");
+    assert_eq!(response.headers["www-authenticate"], "Bearer");
 }
 
 #[tokio::test]
-async fn health_is_for_everybody_and_nothing_else_is() {
+async fn only_health_needs_no_token() {
     let world = World::new().await;
     let admin = Admin::of(&guarded(&world).await);
 
@@ -93,14 +93,14 @@ async fn health_is_for_everybody_and_nothing_else_is() {
     unauthorized(&admin.map(DID, "acme").await);
     unauthorized(&admin.unmap(DID).await);
     unauthorized(&admin.publish(&config("acme", &[DID])).await);
-    // Who is not known hears nothing of what is wrong with the request.
+    // An unauthenticated client learns nothing about errors of its request.
     unauthorized(&admin.post_text("/dids/map", "{").await);
     unauthorized(&admin.get("/dids/nonsense").await);
     world.close().await;
 }
 
 #[tokio::test]
-async fn a_token_is_good_for_the_api_server_or_this_product_and_no_other() {
+async fn only_tokens_for_the_api_server_or_the_operator_are_accepted() {
     let world = World::new().await;
     world.exempt_all();
     let admin = Admin::of(&guarded(&world).await);
@@ -111,7 +111,7 @@ async fn a_token_is_good_for_the_api_server_or_this_product_and_no_other() {
 
     let product = token(&["runtime-operator"]).await;
     for good in [&own, &product, &token(&["vault", "runtime-operator"]).await] {
-        admin.with_token(good).get(LOOKUP).await.refused(404, "did_unmapped");
+        admin.with_token(good).get(LOOKUP).await.rejected(404, "did_unmapped");
     }
     let other = token(&["vault"]).await;
     let (head, signature) = own.rsplit_once('.').unwrap();
@@ -123,21 +123,21 @@ async fn a_token_is_good_for_the_api_server_or_this_product_and_no_other() {
 }
 
 #[tokio::test]
-async fn an_expired_token_is_refused() {
+async fn an_expired_token_is_rejected() {
     let world = World::new().await;
     let admin = Admin::of(&guarded(&world).await);
     let token = account(&world, "reader", &["reader"]).await;
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
 
-    let good = signed_anew(&world, &token, now + 600);
-    admin.with_token(good).get(LOOKUP).await.refused(404, "did_unmapped");
-    let expired = signed_anew(&world, &token, now - 60);
+    let good = resign(&world, &token, now + 600);
+    admin.with_token(good).get(LOOKUP).await.rejected(404, "did_unmapped");
+    let expired = resign(&world, &token, now - 60);
     unauthorized(&admin.with_token(expired).get(LOOKUP).await);
     world.finish().await;
 }
 
-/// The same token as the API server would have made it with another end.
-fn signed_anew(world: &World, token: &str, expires: u64) -> String {
+/// The same token with another expiry, signed with the API server's key.
+fn resign(world: &World, token: &str, expires: u64) -> String {
     let [head, claims, _] = token.split('.').collect::<Vec<_>>()[..] else { panic!("no JWT") };
     let mut claims: Value = serde_json::from_slice(&base64_decode(claims)).unwrap();
     claims["exp"] = json!(expires);
@@ -147,12 +147,12 @@ fn signed_anew(world: &World, token: &str, expires: u64) -> String {
     let key = PrivateKeyDer::from_pem_file(world.cluster().account_key()).unwrap();
     let key = rustls::crypto::ring::sign::any_ecdsa_type(&key).unwrap();
     let signer = key.choose_scheme(&[SignatureScheme::ECDSA_NISTP256_SHA256]).unwrap();
-    let signature = fixed(&signer.sign(claimed.as_bytes()).unwrap());
+    let signature = jws_signature(&signer.sign(claimed.as_bytes()).unwrap());
     format!("{claimed}.{}", base64_encode(&signature))
 }
 
-/// A P-256 signature as JWS has it (RFC 7518, 3.4), of one in DER: SEQUENCE { INTEGER r, INTEGER s }.
-fn fixed(der: &[u8]) -> Vec<u8> {
+/// Converts a P-256 signature from DER (SEQUENCE { INTEGER r, INTEGER s }) to the form of JWS (RFC 7518, 3.4).
+fn jws_signature(der: &[u8]) -> Vec<u8> {
     let mut rest = &der[2..];
     let mut both = Vec::new();
     for _ in 0..2 {
@@ -192,26 +192,26 @@ fn base64_decode(text: &str) -> Vec<u8> {
 }
 
 #[tokio::test]
-async fn a_plain_service_account_may_nothing_though_every_cluster_lets_it_get_what_is_under_api() {
+async fn a_service_account_without_roles_is_forbidden_every_route() {
     let world = World::new().await;
     let admin = Admin::of(&guarded(&world).await);
     let token = account(&world, "plain", &[]).await;
-    // `system:discovery` of every cluster: the routes' own paths would be open.
+    // `system:discovery` of every cluster allows the routes' own paths.
     may(&world, "plain", "get", "/api/admin/runtime/dids/+15551234567").await.unwrap();
 
     let admin = admin.with_token(token);
     for path in [LOOKUP, "/tenants/acme/config", "/openapi.json"] {
-        let refused = admin.get(path).await.refused(403, "forbidden");
-        let message = refused["message"].as_str().unwrap();
+        let rejected = admin.get(path).await.rejected(403, "forbidden");
+        let message = rejected["message"].as_str().unwrap();
         assert!(message.contains("must be allowed to get /runtime-operator/admin/"), "{message}");
     }
-    admin.map(DID, "acme").await.refused(403, "forbidden");
+    admin.map(DID, "acme").await.rejected(403, "forbidden");
     assert_eq!(world.keys("tenant*").await, Vec::<String>::new());
     world.finish().await;
 }
 
 #[tokio::test]
-async fn the_documented_roles_are_what_they_say() {
+async fn the_documented_roles_grant_exactly_what_they_document() {
     let world = World::new().await;
     world.exempt_all();
     let operator = guarded(&world).await;
@@ -227,28 +227,28 @@ async fn the_documented_roles_are_what_they_say() {
     assert_eq!(editor.publish(&stored).await.ok()["config"]["webhookSecret"], Value::Null);
     editor.map(DID, "acme").await.ok();
     editor.get("/openapi.json").await.ok();
-    editor.post(with_secrets, stored.clone()).await.refused(403, "forbidden");
+    editor.post(with_secrets, stored.clone()).await.rejected(403, "forbidden");
 
     assert_eq!(reader.get(LOOKUP).await.ok()["tenantId"], "acme");
     assert_eq!(reader.get("/tenants/acme/config").await.ok()["config"]["webhookSecret"], Value::Null);
-    reader.unmap(DID).await.refused(403, "forbidden");
-    reader.publish(&stored).await.refused(403, "forbidden");
-    let refused = reader.get(with_secrets).await.refused(403, "forbidden");
-    assert!(refused["message"].as_str().unwrap().ends_with("get /runtime-operator/secrets"), "{refused}");
+    reader.unmap(DID).await.rejected(403, "forbidden");
+    reader.publish(&stored).await.rejected(403, "forbidden");
+    let rejected = reader.get(with_secrets).await.rejected(403, "forbidden");
+    assert!(rejected["message"].as_str().unwrap().ends_with("get /runtime-operator/secrets"), "{rejected}");
 
     assert_eq!(seer.get(with_secrets).await.ok()["config"]["webhookSecret"], *secret);
-    secrets_only.get(with_secrets).await.refused(403, "forbidden");
+    secrets_only.get(with_secrets).await.rejected(403, "forbidden");
 
     editor.unmap(DID).await.ok();
-    // Auditors read who did it.
-    let who = format!("system:serviceaccount:{}:editor", world.namespace());
+    // The audit line has the user.
+    let user = format!("system:serviceaccount:{}:editor", world.namespace());
     let logs = operator.logs();
-    assert!(logs.lines().any(|line| line.contains("audit") && line.contains(&who)), "{logs}");
+    assert!(logs.lines().any(|line| line.contains("audit") && line.contains(&user)), "{logs}");
     world.close().await;
 }
 
 #[tokio::test]
-async fn a_role_for_one_path_is_good_for_that_path_however_it_is_spelt() {
+async fn a_role_for_one_path_covers_every_spelling_of_it() {
     let world = World::new().await;
     let admin = Admin::of(&guarded(&world).await);
     let token = account(&world, "narrow", &[]).await;
@@ -267,17 +267,17 @@ async fn a_role_for_one_path_is_good_for_that_path_however_it_is_spelt() {
     });
     world.cluster().apply_yaml(&format!("{roles}\n---\n{binding}")).await.unwrap();
     let path = "/runtime-operator/admin/tenants/acme/config";
-    world.wait("the role is heeded", || may(&world, "narrow", "get", path)).await;
+    world.wait("the role is effective", || may(&world, "narrow", "get", path)).await;
     let admin = admin.with_token(token);
 
     for path in ["/tenants/acme/config", "/tenants/%61cme%20/config", "/tenants/acme/config/"] {
-        admin.get(path).await.refused(404, "runtime_config_not_found");
+        admin.get(path).await.rejected(404, "runtime_config_not_found");
     }
     for path in [LOOKUP, "/dids/%2B1%20555%20123%204567"] {
-        admin.get(path).await.refused(404, "did_unmapped");
+        admin.get(path).await.rejected(404, "did_unmapped");
     }
     for path in ["/tenants/acme%2Fx/config", "/tenants/acme2/config", "/dids/+15551234568"] {
-        admin.get(path).await.refused(403, "forbidden");
+        admin.get(path).await.rejected(403, "forbidden");
     }
     world.finish().await;
 }
@@ -290,17 +290,17 @@ fn reviews(metrics: &Metrics, kind: &str, result: &str) -> u64 {
 }
 
 #[tokio::test]
-async fn an_answer_of_the_api_server_counts_for_ten_seconds_yes_or_no() {
+async fn a_review_is_cached_for_ten_seconds_allowed_or_denied() {
     let world = World::new().await;
-    let metrics = Metrics::default();
+    let metrics = Metrics::new(&LabelValues::default());
     let access = Access::Kubernetes(world.client());
     let served = serve(world.redis(), access, metrics.clone(), Limits::default()).await;
     let good = served.admin.with_token(account(&world, "cached", &["reader"]).await);
     let bad = served.admin.with_token("nonsense");
     let began = Instant::now();
     for _ in 0..5 {
-        good.get(LOOKUP).await.refused(404, "did_unmapped");
-        good.map(DID, "acme").await.refused(403, "forbidden");
+        good.get(LOOKUP).await.rejected(404, "did_unmapped");
+        good.map(DID, "acme").await.rejected(403, "forbidden");
         unauthorized(&bad.get(LOOKUP).await);
     }
     let counts = || {
@@ -314,14 +314,14 @@ async fn an_answer_of_the_api_server_counts_for_ten_seconds_yes_or_no() {
     };
     assert_eq!(counts(), [1, 1, 1, 1]);
 
-    // A binding that is gone is heeded when the answer has had its time.
+    // A deleted binding is effective once the cached review has expired.
     let binding = format!("{}-cached-reader", world.namespace());
     let bindings: Api<k8s_openapi::api::rbac::v1::ClusterRoleBinding> = Api::all(world.client());
     bindings.delete(&binding, &DeleteParams::default()).await.unwrap();
     world
-        .wait("the caller is refused", || async {
-            let answer = good.get(LOOKUP).await;
-            if answer.status == 403 { Ok(()) } else { Err(format!("{answer:?}")) }
+        .wait("the caller is rejected", || async {
+            let response = good.get(LOOKUP).await;
+            if response.status == 403 { Ok(()) } else { Err(format!("{response:?}")) }
         })
         .await;
     let took = began.elapsed();
@@ -332,20 +332,20 @@ async fn an_answer_of_the_api_server_counts_for_ten_seconds_yes_or_no() {
 }
 
 #[tokio::test]
-async fn a_review_that_fails_or_takes_too_long_refuses() {
+async fn a_request_is_rejected_when_its_review_fails_or_times_out() {
     let world = World::new().await;
     let token = account(&world, "reader", &["reader"]).await;
-    // A client that may not ask for reviews.
+    // A client without the permission to create reviews.
     let powerless = world.cluster().service_account_kubeconfig(world.namespace(), "powerless").await.unwrap();
     let powerless = world.cluster().client_for(&powerless).await.unwrap();
-    // An API server that takes connections and says nothing.
+    // An API server that accepts connections and never responds.
     let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", silent.local_addr().unwrap()).parse().unwrap();
     let silent_client = kube::Client::try_from(kube::Config::new(url)).unwrap();
     let redis = Redis::start(RedisOptions::default()).await.unwrap();
 
     for client in [powerless, silent_client] {
-        let metrics = Metrics::default();
+        let metrics = Metrics::new(&LabelValues::default());
         let limits = Limits { review: Duration::from_millis(200), ..Default::default() };
         let served = serve(&redis, Access::Kubernetes(client), metrics.clone(), limits).await;
         let admin = served.admin.with_token(&token);
@@ -353,7 +353,7 @@ async fn a_review_that_fails_or_takes_too_long_refuses() {
         unauthorized(&admin.get(LOOKUP).await);
         unauthorized(&admin.map(DID, "acme").await);
 
-        // What failed is asked again.
+        // A failed review is not cached.
         assert_eq!(reviews(&metrics, "token", "failed"), 2);
         served.stop().await;
     }
@@ -361,7 +361,7 @@ async fn a_review_that_fails_or_takes_too_long_refuses() {
 }
 
 #[tokio::test]
-async fn while_the_api_server_hangs_nobody_new_gets_in() {
+async fn requests_are_rejected_while_the_api_server_hangs() {
     let world = World::with_own_cluster().await;
     let admin = Admin::of(&guarded(&world).await);
     let known = admin.with_token(account(&world, "reader", &["reader"]).await);
@@ -374,9 +374,9 @@ async fn while_the_api_server_hangs_nobody_new_gets_in() {
 
     world.cluster().api_server().thaw().unwrap();
     world
-        .wait("those who may get in again", || async {
-            let answer = known.get(LOOKUP).await;
-            if answer.status == 404 { Ok(()) } else { Err(format!("{answer:?}")) }
+        .wait("known callers are served again", || async {
+            let response = known.get(LOOKUP).await;
+            if response.status == 404 { Ok(()) } else { Err(format!("{response:?}")) }
         })
         .await;
     world.finish().await;

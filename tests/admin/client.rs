@@ -1,5 +1,5 @@
-//! A caller of the routes. Every answer is held against the served description: a status or a code that it does not
-//! name fails the test.
+//! A client of the admin routes. Checks every response against the served description: an undocumented status or code
+//! fails the test.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -8,15 +8,14 @@ use reqwest::{Method, RequestBuilder};
 use runtime_operator::admin::endpoint::{Endpoint, Target};
 use runtime_operator::admin::openapi;
 use serde_json::{Value, json};
+use test_support::{Operator, OperatorBuilder, World};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
-
-use crate::support::{Operator, OperatorBuilder, World};
 
 pub const PREFIX: &str = "/api/admin/runtime";
 pub const KOKORO: &str = include_str!("../fixtures/tenant-kokoro.json");
 
-/// An operator whose admin routes answer, to anybody.
+/// An operator whose admin routes serve every client.
 pub fn open(world: &World) -> OperatorBuilder<'_> {
     world.operator().env("ENABLE_RUNTIME_ADMIN", "true").env("RUNTIME_ADMIN_AUTH", "none")
 }
@@ -38,7 +37,7 @@ pub struct Admin {
 }
 
 #[derive(Debug)]
-pub struct Answer {
+pub struct Response {
     pub status: u16,
     pub headers: BTreeMap<String, String>,
     pub text: String,
@@ -74,50 +73,50 @@ impl Admin {
         }
     }
 
-    pub async fn get(&self, path: &str) -> Answer {
+    pub async fn get(&self, path: &str) -> Response {
         send(self.request("GET", path)).await
     }
 
-    pub async fn post(&self, path: &str, body: Value) -> Answer {
+    pub async fn post(&self, path: &str, body: Value) -> Response {
         send(self.request("POST", path).json(&body)).await
     }
 
     /// A body that may not be JSON.
-    pub async fn post_text(&self, path: &str, body: impl Into<reqwest::Body>) -> Answer {
+    pub async fn post_text(&self, path: &str, body: impl Into<reqwest::Body>) -> Response {
         send(self.request("POST", path).header("content-type", "application/json").body(body)).await
     }
 
-    pub async fn map(&self, did: &str, tenant: &str) -> Answer {
+    pub async fn map(&self, did: &str, tenant: &str) -> Response {
         self.post("/dids/map", json!({ "didE164": did, "tenantId": tenant })).await
     }
 
-    pub async fn unmap(&self, did: &str) -> Answer {
+    pub async fn unmap(&self, did: &str) -> Response {
         self.post("/dids/unmap", json!({ "didE164": did })).await
     }
 
-    pub async fn publish(&self, config: &Value) -> Answer {
+    pub async fn publish(&self, config: &Value) -> Response {
         let tenant = config["tenantId"].as_str().unwrap();
         self.post(&format!("/tenants/{tenant}/config"), config.clone()).await
     }
 }
 
-pub async fn send(request: RequestBuilder) -> Answer {
+pub async fn send(request: RequestBuilder) -> Response {
     let request = request.build().unwrap();
     let client = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(90)).build().unwrap();
     let target = Target::resolve(request.method().as_str(), request.url().path());
-    let answer = client.execute(request).await.unwrap();
-    let status = answer.status().as_u16();
-    let headers = answer.headers().iter();
+    let response = client.execute(request).await.unwrap();
+    let status = response.status().as_u16();
+    let headers = response.headers().iter();
     let headers =
         headers.map(|(name, value)| (name.to_string(), value.to_str().unwrap().to_owned())).collect();
-    let answer = Answer { status, headers, text: answer.text().await.unwrap() };
+    let response = Response { status, headers, text: response.text().await.unwrap() };
     if let Ok(target) = target {
-        answer.is_described(target.endpoint);
+        response.is_described(target.endpoint);
     }
-    answer
+    response
 }
 
-impl Answer {
+impl Response {
     pub fn body(&self) -> Value {
         serde_json::from_str(&self.text).unwrap_or_else(|error| panic!("{error}: {self:?}"))
     }
@@ -128,9 +127,9 @@ impl Answer {
         self.body()
     }
 
-    /// Is refused with a status and a code.
+    /// Asserts an error response with this status and code.
     #[track_caller]
-    pub fn refused(&self, status: u16, code: &str) -> Value {
+    pub fn rejected(&self, status: u16, code: &str) -> Value {
         let body = self.body();
         assert_eq!((self.status, body["error"].as_str()), (status, Some(code)), "{self:?}");
         body
@@ -147,18 +146,18 @@ impl Answer {
         let described = openapi::codes(endpoint);
         let described = described.iter().any(|known| known.status() == self.status && known.as_str() == code);
         let unhealthy = endpoint == Endpoint::Health && self.body()["ok"] == json!(false);
-        assert!(described || unhealthy, "{endpoint:?} answers what its description does not name: {self:?}");
+        assert!(described || unhealthy, "{endpoint:?}: undocumented response: {self:?}");
     }
 }
 
-/// Sends bytes as they are, and gives back all that comes until the other side ends.
+/// Sends raw bytes, and returns everything received until the server closes the connection.
 pub async fn raw(address: &str, bytes: &[u8]) -> String {
     let mut stream = TcpStream::connect(address).await.unwrap();
     stream.write_all(bytes).await.unwrap();
     read_all(&mut stream).await
 }
 
-/// Everything until the end. A connection that is reset has said what it had to say before.
+/// Everything received until the connection is closed or reset.
 pub async fn read_all(stream: &mut (impl AsyncReadExt + Unpin)) -> String {
     let mut text = Vec::new();
     let read = async {
@@ -167,6 +166,6 @@ pub async fn read_all(stream: &mut (impl AsyncReadExt + Unpin)) -> String {
             text.extend_from_slice(&buffer[..read]);
         }
     };
-    tokio::time::timeout(Duration::from_secs(90), read).await.expect("the other side ends the connection");
+    tokio::time::timeout(Duration::from_secs(90), read).await.expect("the server closes the connection");
     String::from_utf8(text).unwrap()
 }

@@ -1,10 +1,10 @@
-//! `docs/admin-http.md` does what it says: its commands are run, in their order, and print what it shows.
+//! The commands of `docs/admin-http.md` print the documented output, in their order.
 
-use crate::support::{Shell, Shown, World, commands_of};
+use test_support::{DocumentedCommand, Shell, World, documented_commands};
 
 const PAGE: &str = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/admin-http.md"));
 
-/// The number differs each time.
+/// The latency differs between runs.
 fn without_latency(lines: &[String]) -> Vec<String> {
     let cut = |line: &String| match line.split_once("\"latencyMs\":") {
         Some((before, after)) => format!("{before}\"latencyMs\":n{}", after.trim_start_matches(|c| c != '}')),
@@ -14,7 +14,7 @@ fn without_latency(lines: &[String]) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn the_page_of_the_admin_routes_is_true_command_by_command() {
+async fn the_commands_of_the_admin_page_print_the_documented_output() {
     let world = World::with_own_cluster().await;
     world.exempt_all();
     let operator = world.operator().env("ENABLE_RUNTIME_ADMIN", "true");
@@ -22,15 +22,15 @@ async fn the_page_of_the_admin_routes_is_true_command_by_command() {
     let url = operator.admin_url();
     let variables = [("URL", &*url), ("NAMESPACE", world.namespace())];
     let mut bash = Shell::start(world.kubeconfig(), &variables);
-    let shown = commands_of(PAGE);
+    let shown = documented_commands(PAGE);
     assert!(shown.len() > 15, "only {} commands were found", shown.len());
 
-    for Shown { command, output } in shown {
+    for DocumentedCommand { command, output } in shown {
         let expected: Vec<_> =
             output.iter().map(|line| line.replace("$NAMESPACE", world.namespace())).collect();
         let (mut printed, _) = bash.run(&command).await;
         // The API server takes a moment to heed a new binding.
-        let deadline = tokio::time::Instant::now() + crate::support::PATIENCE;
+        let deadline = tokio::time::Instant::now() + test_support::TIMEOUT;
         while command.contains("auth can-i") && printed != expected && tokio::time::Instant::now() < deadline
         {
             (printed, _) = bash.run(&command).await;

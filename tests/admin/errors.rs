@@ -1,24 +1,24 @@
-//! What the contract's table leaves open has an answer too, and so has a Redis that does not do its part.
+//! Errors that the contract's table does not list, and failures of Redis.
 
 use local_cluster::RedisOptions;
 use runtime_operator::store::PERMISSIONS;
 use serde_json::json;
+use test_support::World;
 
 use crate::client::{Admin, config, open, raw, send};
-use crate::support::World;
 
 const DID: &str = "+15551234567";
 const LOOKUP: &str = "/dids/+15551234567";
 
 #[tokio::test]
-async fn unknown_routes_and_methods_are_answered_in_json() {
+async fn unknown_routes_and_methods_get_json_errors() {
     let world = World::new().await;
     let admin = Admin::of(&open(&world).start().await);
     for path in
         ["", "/", "/nope", "/dids", "/tenants/acme", "/dids/+1555/x", "/tenants/a/b/config", "/Health"]
     {
         assert_eq!(
-            admin.get(path).await.refused(404, "not_found"),
+            admin.get(path).await.rejected(404, "not_found"),
             json!({ "error": "not_found" }),
             "{path}"
         );
@@ -39,9 +39,9 @@ async fn unknown_routes_and_methods_are_answered_in_json() {
         ("OPTIONS", "/health", "GET, HEAD"),
         ("BREW", "/openapi.json", "GET, HEAD"),
     ] {
-        let answer = send(admin.request(method, path)).await;
-        answer.refused(405, "method_not_allowed");
-        assert_eq!(answer.headers["allow"], allow, "{method} {path}");
+        let response = send(admin.request(method, path)).await;
+        response.rejected(405, "method_not_allowed");
+        assert_eq!(response.headers["allow"], allow, "{method} {path}");
     }
     let head = send(admin.request("HEAD", "/health")).await;
     assert_eq!((head.status, head.text.as_str()), (200, ""));
@@ -49,7 +49,7 @@ async fn unknown_routes_and_methods_are_answered_in_json() {
 }
 
 #[tokio::test]
-async fn a_body_must_be_json_and_say_nothing_else_of_itself() {
+async fn a_body_must_be_json_and_be_declared_as_json() {
     let world = World::new().await;
     world.exempt_all();
     let admin = Admin::of(&open(&world).start().await);
@@ -61,15 +61,15 @@ async fn a_body_must_be_json_and_say_nothing_else_of_itself() {
         ("content-encoding", "gzip"),
     ] {
         let request = admin.request("POST", "/dids/map").header(name, value).body(body.clone());
-        send(request).await.refused(415, "unsupported_media_type");
+        send(request).await.rejected(415, "unsupported_media_type");
     }
     for broken in ["", "{", "{\"didE164\":}", "{} {}", "{'didE164':1}", "nul", "\u{feff}{}", "\"\\ud800\""] {
         for path in ["/dids/map", "/dids/unmap", "/tenants/acme/config"] {
-            let refused = admin.post_text(path, broken).await.refused(400, "invalid_json");
-            assert!(refused["message"].as_str().unwrap().contains("must be JSON"), "{refused}");
+            let rejected = admin.post_text(path, broken).await.rejected(400, "invalid_json");
+            assert!(rejected["message"].as_str().unwrap().contains("must be JSON"), "{rejected}");
         }
     }
-    admin.post_text("/dids/map", &b"{\"didE164\":\"\xff\"}"[..]).await.refused(400, "invalid_json");
+    admin.post_text("/dids/map", &b"{\"didE164\":\"\xff\"}"[..]).await.rejected(400, "invalid_json");
     assert_eq!(world.keys("tenant*").await, Vec::<String>::new());
     for kind in [None, Some("application/json; charset=UTF-8"), Some("application/vnd.x+json")] {
         let request = admin.request("POST", "/dids/map").body(body.clone());
@@ -80,7 +80,7 @@ async fn a_body_must_be_json_and_say_nothing_else_of_itself() {
 }
 
 #[tokio::test]
-async fn a_body_that_nests_too_deep_is_refused_and_one_at_the_limit_is_stored() {
+async fn a_body_is_limited_in_nesting() {
     let world = World::new().await;
     let admin = Admin::of(&open(&world).start().await);
     let nested = |levels: usize| {
@@ -88,23 +88,23 @@ async fn a_body_that_nests_too_deep_is_refused_and_one_at_the_limit_is_stored() 
         text.replacen('{', &format!("{{\"x\":{}{},", "[".repeat(levels), "]".repeat(levels)), 1)
     };
     for levels in [127, 100_000] {
-        admin.post_text("/tenants/acme/config", nested(levels)).await.refused(400, "invalid_json");
+        admin.post_text("/tenants/acme/config", nested(levels)).await.rejected(400, "invalid_json");
     }
     let bomb = "[".repeat(1_000_000);
-    admin.post_text("/dids/map", bomb).await.refused(400, "invalid_json");
+    admin.post_text("/dids/map", bomb).await.rejected(400, "invalid_json");
 
-    // In an answer it stands one level deeper, where many a reader gives up.
-    for answer in
+    // In a response the config is nested one level deeper, and must still be parsable.
+    for response in
         [admin.post_text("/tenants/acme/config", nested(126)).await, admin.get("/tenants/acme/config").await]
     {
-        assert!(answer.status == 200 && answer.text.contains(&"[".repeat(126)), "{answer:?}");
+        assert!(response.status == 200 && response.text.contains(&"[".repeat(126)), "{response:?}");
     }
     world.finish().await;
 }
 
 #[tokio::test]
-async fn ten_megabytes_are_taken_and_a_byte_more_is_not() {
-    const MOST: usize = 10 * 1024 * 1024;
+async fn a_body_is_limited_to_ten_megabytes() {
+    const MAX: usize = 10 * 1024 * 1024;
     let world = World::new().await;
     let admin = Admin::of(&open(&world).start().await);
     let sized = |size: usize| {
@@ -113,40 +113,40 @@ async fn ten_megabytes_are_taken_and_a_byte_more_is_not() {
         text.truncate(text.len() - 1);
         format!(r#"{text},"x":"{}"}}"#, "p".repeat(padding))
     };
-    assert_eq!(sized(MOST).len(), MOST);
+    assert_eq!(sized(MAX).len(), MAX);
 
-    admin.post_text("/tenants/acme/config", sized(MOST + 1)).await.refused(413, "payload_too_large");
+    admin.post_text("/tenants/acme/config", sized(MAX + 1)).await.rejected(413, "payload_too_large");
     let head = "POST /api/admin/runtime/tenants/acme/config HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\
                 transfer-encoding: chunked\r\n\r\n";
-    let chunked = format!("{head}{:x}\r\n{}\r\n0\r\n\r\n", MOST + 1, sized(MOST + 1));
-    let answer = raw(admin.address(), chunked.as_bytes()).await;
-    assert!(answer.starts_with("HTTP/1.1 413 ") && answer.contains("payload_too_large"), "{answer}");
+    let chunked = format!("{head}{:x}\r\n{}\r\n0\r\n\r\n", MAX + 1, sized(MAX + 1));
+    let response = raw(admin.address(), chunked.as_bytes()).await;
+    assert!(response.starts_with("HTTP/1.1 413 ") && response.contains("payload_too_large"), "{response}");
     assert_eq!(world.keys("tenantcfg:*").await, Vec::<String>::new());
 
-    admin.post_text("/tenants/acme/config", sized(MOST)).await.ok();
-    assert_eq!(world.config_text("acme").await.unwrap().len(), MOST);
+    admin.post_text("/tenants/acme/config", sized(MAX)).await.ok();
+    assert_eq!(world.config_text("acme").await.unwrap().len(), MAX);
     assert_eq!(admin.get("/tenants/acme/config").await.ok()["config"]["tenantId"], "acme");
-    // A client that asks first hears it before it sends.
-    let asks = format!(
+    // A client that expects a 100 gets the error before it sends the body.
+    let expects = format!(
         "POST /api/admin/runtime/tenants/acme/config HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\
          content-type: application/json\r\nexpect: 100-continue\r\ncontent-length: {}\r\n\r\n",
-        MOST + 1
+        MAX + 1
     );
-    let answer = raw(admin.address(), asks.as_bytes()).await;
-    assert!(answer.starts_with("HTTP/1.1 413 ") && answer.contains("payload_too_large"), "{answer}");
+    let response = raw(admin.address(), expects.as_bytes()).await;
+    assert!(response.starts_with("HTTP/1.1 413 ") && response.contains("payload_too_large"), "{response}");
     world.finish().await;
 }
 
 #[tokio::test]
-async fn what_is_stored_and_does_not_parse_is_a_failed_read_and_is_not_shown() {
+async fn an_unparsable_stored_config_is_a_failed_read_and_not_shown() {
     let world = World::new().await;
     let operator = open(&world).start().await;
     let admin = Admin::of(&operator);
     for stored in ["", "{", "[]", r#"{"webhookSecret":"canary"}"#, "canary"] {
         world.set_key("tenantcfg:acme", stored).await;
-        let answer = admin.get("/tenants/acme/config").await;
-        answer.refused(500, "runtime_config_read_failed");
-        assert!(!answer.text.contains("canary"), "{answer:?}");
+        let response = admin.get("/tenants/acme/config").await;
+        response.rejected(500, "runtime_config_read_failed");
+        assert!(!response.text.contains("canary"), "{response:?}");
     }
     assert!(!operator.logs().contains("canary"));
     world.finish().await;
@@ -160,21 +160,21 @@ async fn without_redis_each_route_fails_with_its_own_code_and_recovers() {
     admin.map(DID, "acme").await.ok();
     world.redis().kill().await.unwrap();
 
-    admin.get(LOOKUP).await.refused(500, "runtime_lookup_failed");
-    admin.get("/tenants/acme/config").await.refused(500, "runtime_config_read_failed");
-    admin.map(DID, "acme").await.refused(500, "runtime_map_failed");
-    admin.unmap(DID).await.refused(500, "runtime_unmap_failed");
-    admin.publish(&config("acme", &[DID])).await.refused(500, "runtime_publish_failed");
+    admin.get(LOOKUP).await.rejected(500, "runtime_lookup_failed");
+    admin.get("/tenants/acme/config").await.rejected(500, "runtime_config_read_failed");
+    admin.map(DID, "acme").await.rejected(500, "runtime_map_failed");
+    admin.unmap(DID).await.rejected(500, "runtime_unmap_failed");
+    admin.publish(&config("acme", &[DID])).await.rejected(500, "runtime_publish_failed");
     let health = admin.get("/health").await;
     assert_eq!((health.status, health.body()), (503, json!({ "ok": false, "error": "redis_unavailable" })));
-    // What is wrong by itself is told all the same.
-    admin.map("12", "acme").await.refused(400, "invalid_did_e164");
+    // An invalid request is rejected without Redis.
+    admin.map("12", "acme").await.rejected(400, "invalid_did_e164");
 
     world.redis().restart().await.unwrap();
     world
         .wait("the routes work again", || async {
-            let answer = admin.map(DID, "acme").await;
-            if answer.status == 200 { Ok(()) } else { Err(format!("{answer:?}")) }
+            let response = admin.map(DID, "acme").await;
+            if response.status == 200 { Ok(()) } else { Err(format!("{response:?}")) }
         })
         .await;
     assert_eq!(admin.get(LOOKUP).await.ok()["tenantId"], "acme");
@@ -182,7 +182,7 @@ async fn without_redis_each_route_fails_with_its_own_code_and_recovers() {
 }
 
 #[tokio::test]
-async fn the_rights_that_the_store_names_are_enough_for_every_route() {
+async fn the_documented_redis_permissions_are_enough_for_every_route() {
     let world = World::with_redis(RedisOptions::default().user("operator", PERMISSIONS)).await;
     world.exempt_all();
     let admin = Admin::of(&open(&world).start().await);

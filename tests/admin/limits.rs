@@ -1,13 +1,11 @@
-//! Clients that take more than they should: too long, too much, too many at once. The server runs in the test, so that
-//! its limits can be short.
+//! The limits of the admin server. It runs in the test's process, with short limits.
 
 use std::time::Duration;
 
 use local_cluster::{Redis, RedisOptions};
-use runtime_operator::admin::{Access, Limits, Server};
-use runtime_operator::settings::{AdminAuth, AdminSettings};
+use runtime_operator::admin::{Access, AdminAuth, AdminSettings, Limits, Server};
 use runtime_operator::store::{RedisSettings, Store};
-use runtime_operator::telemetry::Metrics;
+use runtime_operator::telemetry::{LabelValues, Metrics};
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tokio::sync::oneshot;
@@ -20,7 +18,7 @@ const HEAD: &str =
     "POST /api/admin/runtime/dids/map HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n";
 const SHORT: Duration = Duration::from_millis(300);
 
-/// A server of this test.
+/// A server in the test's process.
 pub struct Served {
     pub admin: Admin,
     stop: oneshot::Sender<()>,
@@ -52,12 +50,12 @@ pub async fn serve(redis: &Redis, access: Access, metrics: Metrics, limits: Limi
 
 async fn served(limits: Limits) -> (Redis, Served) {
     let redis = Redis::start(RedisOptions::default().in_memory()).await.unwrap();
-    let served = serve(&redis, Access::Open, Metrics::default(), limits).await;
+    let served = serve(&redis, Access::Open, Metrics::new(&LabelValues::default()), limits).await;
     (redis, served)
 }
 
 #[tokio::test]
-async fn a_head_that_does_not_end_is_answered_408_and_a_silent_connection_ends() {
+async fn an_incomplete_head_gets_408_and_an_idle_connection_is_closed() {
     let (_redis, served) = served(Limits { head: SHORT, ..Limits::default() }).await;
     let address = served.admin.address();
 
@@ -70,7 +68,7 @@ async fn a_head_that_does_not_end_is_answered_408_and_a_silent_connection_ends()
 }
 
 #[tokio::test]
-async fn a_body_that_pauses_or_drips_is_answered_408() {
+async fn a_paused_or_slow_body_gets_408() {
     let pause = Limits { body_pause: SHORT, ..Limits::default() };
     let drip = Limits { body: SHORT, ..Limits::default() };
     for (limits, drips) in [(pause, false), (drip, true)] {
@@ -84,35 +82,35 @@ async fn a_body_that_pauses_or_drips_is_answered_408() {
             }
             std::future::pending::<()>().await;
         };
-        let answer = tokio::select! {
-            answer = read_all(&mut reading) => answer,
+        let response = tokio::select! {
+            response = read_all(&mut reading) => response,
             () = drip => unreachable!(),
         };
-        assert!(answer.starts_with("HTTP/1.1 408 ") && answer.contains("request_timeout"), "{answer}");
+        assert!(response.starts_with("HTTP/1.1 408 ") && response.contains("request_timeout"), "{response}");
         served.stop().await;
     }
 }
 
 #[tokio::test]
-async fn a_client_that_takes_nothing_of_its_answer_is_cut_off() {
-    let (_redis, served) = served(Limits { answer_pause: SHORT, ..Limits::default() }).await;
+async fn a_client_that_does_not_read_is_disconnected() {
+    let (_redis, served) = served(Limits { response_pause: SHORT, ..Limits::default() }).await;
     let mut large = config("acme", &[DID]);
     large["x"] = "p".repeat(8 << 20).into();
     served.admin.publish(&large).await.ok();
     let stream = TcpStream::connect(served.admin.address()).await.unwrap();
-    let asked = "GET /api/admin/runtime/tenants/acme/config HTTP/1.1\r\nhost: x\r\n\r\n";
+    let request = "GET /api/admin/runtime/tenants/acme/config HTTP/1.1\r\nhost: x\r\n\r\n";
     let mut stream = stream;
-    stream.write_all(asked.as_bytes()).await.unwrap();
+    stream.write_all(request.as_bytes()).await.unwrap();
     stream.readable().await.unwrap();
 
-    // It stops in a moment: nothing of this connection is waited for.
+    // The stop does not wait for this connection.
     tokio::time::timeout(Duration::from_secs(60), served.stop()).await.unwrap();
     let got = read_all(&mut stream).await;
     assert!(got.len() < 8 << 20, "all of it came: {}", got.len());
 }
 
 #[tokio::test]
-async fn a_head_that_is_too_large_is_answered_431() {
+async fn a_too_large_head_gets_431() {
     let (_redis, served) = served(Limits::default()).await;
     let get = "GET /api/admin/runtime/health HTTP/1.1\r\nhost: x\r\nconnection: close\r\n";
     let large =
@@ -125,14 +123,14 @@ async fn a_head_that_is_too_large_is_answered_431() {
         raw(served.admin.address(), format!("{get}x: {}\r\n\r\n", "x".repeat(20_000)).as_bytes()).await;
     assert!(fits.starts_with("HTTP/1.1 200 "), "{fits}");
     for broken in ["nonsense\r\n\r\n", "GET / HTTP/1.1\r\nhost x\r\n\r\n", "GET /a b HTTP/1.1\r\n\r\n"] {
-        let answer = raw(served.admin.address(), broken.as_bytes()).await;
-        assert!(answer.starts_with("HTTP/1.1 400 "), "{broken:?}: {answer}");
+        let response = raw(served.admin.address(), broken.as_bytes()).await;
+        assert!(response.starts_with("HTTP/1.1 400 "), "{broken:?}: {response}");
     }
     served.stop().await;
 }
 
 #[tokio::test]
-async fn more_requests_or_bytes_at_once_than_are_served_are_told_to_come_again() {
+async fn requests_and_bytes_beyond_the_limits_get_503_overloaded() {
     let few = Limits { requests: 1, ..Limits::default() };
     let little = Limits { body_bytes: 64 * 1024, ..Limits::default() };
     for (limits, size) in [(few, 100), (little, 60 * 1024)] {
@@ -143,29 +141,29 @@ async fn more_requests_or_bytes_at_once_than_are_served_are_told_to_come_again()
         stream.write_all(head.as_bytes()).await.unwrap();
         let padded = format!(r#"{{"didE164":"{DID}","tenantId":"acme"}}{}"#, " ".repeat(8000));
 
-        // The first request may not have been looked at yet.
+        // The server may not have read the first request yet.
         let deadline = tokio::time::Instant::now() + Duration::from_secs(90);
-        let answer = loop {
-            let answer = admin.post_text("/dids/map", padded.clone()).await;
-            if answer.status != 200 {
-                break answer;
+        let response = loop {
+            let response = admin.post_text("/dids/map", padded.clone()).await;
+            if response.status != 200 {
+                break response;
             }
             assert!(tokio::time::Instant::now() < deadline, "never overloaded");
         };
-        answer.refused(503, "overloaded");
-        assert_eq!(answer.headers["retry-after"], "1");
+        response.rejected(503, "overloaded");
+        assert_eq!(response.headers["retry-after"], "1");
 
-        // What was served first is finished, and makes room.
+        // The first request completes, and its resources are free again.
         stream.write_all(format!("{}}}", " ".repeat(size - 2)).as_bytes()).await.unwrap();
-        let answer = read_all(&mut stream).await;
-        assert!(answer.contains("did_required"), "{answer}");
+        let response = read_all(&mut stream).await;
+        assert!(response.contains("did_required"), "{response}");
         admin.post_text("/dids/map", padded).await.ok();
         served.stop().await;
     }
 }
 
 #[tokio::test]
-async fn a_stop_waits_for_what_runs_no_longer_than_it_may() {
+async fn a_stop_waits_no_longer_than_the_grace_period() {
     let (_redis, served) = served(Limits { stop: SHORT, ..Limits::default() }).await;
     let mut stream = TcpStream::connect(served.admin.address()).await.unwrap();
     stream.write_all(format!("{HEAD}content-length: 10\r\n\r\n{{").as_bytes()).await.unwrap();

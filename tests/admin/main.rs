@@ -1,5 +1,5 @@
-//! The admin routes: whoever called the old publisher changes the host name and nothing else, and what a resource holds
-//! nobody changes by hand.
+//! The admin routes: a client of the old publisher only changes the host name, and keys that a resource owns are
+//! read-only.
 // In tests a panic is the report.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
@@ -8,11 +8,9 @@ mod client;
 mod documents;
 mod errors;
 mod limits;
+mod logs;
 mod managed;
 mod routes;
 mod schemathesis;
 mod stop;
-#[path = "../support/mod.rs"]
-mod support;
-mod telling;
 mod tls;

@@ -1,20 +1,20 @@
-//! What a resource holds nobody changes by hand, on any replica; what none holds works beside it.
+//! Keys that a resource owns are read-only on every replica; other keys can be written beside them.
 
 use serde_json::json;
+use test_support::{World, tenant};
 
-use crate::client::{Admin, Answer, config, open};
-use crate::support::{World, tenant};
+use crate::client::{Admin, Response, config, open};
 
 const HELD: &str = "+15551234567";
 const FREE: &str = "+15557654321";
 
 #[track_caller]
-fn held(answer: &Answer, code: &str, owner: &str) {
-    assert_eq!(answer.refused(409, code)["owner"], owner);
+fn held(response: &Response, code: &str, owner: &str) {
+    assert_eq!(response.rejected(409, code)["owner"], owner);
 }
 
 #[tokio::test]
-async fn a_tenant_and_its_numbers_are_refused_with_their_owner_by_leader_and_follower_alike() {
+async fn writes_to_owned_keys_are_rejected_by_leader_and_follower() {
     let world = World::new().await;
     let leader = open(&world).leader_elect().start().await;
     world.apply(&tenant("acme").named("dental").dids([HELD])).await;
@@ -29,8 +29,8 @@ async fn a_tenant_and_its_numbers_are_refused_with_their_owner_by_leader_and_fol
         held(&admin.map(HELD, "acme").await, "did_managed", &owner);
         held(&admin.map(FREE, "acme").await, "tenant_managed", &owner);
         held(&admin.unmap(HELD).await, "did_managed", &owner);
-        // What can't be right is refused as such, and reads are served.
-        admin.post("/tenants/acme/config", json!({})).await.refused(400, "invalid_runtime_config");
+        // An invalid config is rejected as such, and reads are served.
+        admin.post("/tenants/acme/config", json!({})).await.rejected(400, "invalid_runtime_config");
         assert_eq!(admin.get(&format!("/dids/{HELD}")).await.ok()["tenantId"], "acme");
         assert_eq!(admin.get("/tenants/acme/config").await.ok()["config"]["dids"], json!([HELD]));
     }
@@ -41,7 +41,7 @@ async fn a_tenant_and_its_numbers_are_refused_with_their_owner_by_leader_and_fol
 }
 
 #[tokio::test]
-async fn what_no_resource_holds_is_published_mapped_and_unmapped_beside_those_that_do() {
+async fn unowned_tenants_and_dids_can_be_written_beside_owned_ones() {
     let world = World::new().await;
     let admin = Admin::of(&open(&world).start().await);
     world.apply(&tenant("acme").dids([HELD])).await;
@@ -58,7 +58,7 @@ async fn what_no_resource_holds_is_published_mapped_and_unmapped_beside_those_th
 }
 
 #[tokio::test]
-async fn a_tenant_moves_over_to_a_resource_and_back() {
+async fn a_tenant_moves_to_a_resource_and_back() {
     let world = World::new().await;
     let admin = Admin::of(&open(&world).start().await);
     admin.publish(&config("acme", &[HELD])).await.ok();
@@ -66,11 +66,11 @@ async fn a_tenant_moves_over_to_a_resource_and_back() {
 
     world.apply(&tenant("acme").dids([HELD])).await;
     world.wait_ready("acme").await;
-    admin.unmap(HELD).await.refused(409, "did_managed");
+    admin.unmap(HELD).await.rejected(409, "did_managed");
 
     world.patch("acme", json!({ "spec": { "deletionPolicy": "Retain" } })).await;
     world.delete("acme").await;
-    world.wait_gone("acme").await;
+    world.wait_deleted("acme").await;
     assert_eq!(world.live(HELD).await.as_deref(), Some("acme"));
     assert_eq!(admin.unmap(HELD).await.ok()["tenantId"], "acme");
     admin.publish(&config("acme", &[FREE])).await.ok();
@@ -78,9 +78,9 @@ async fn a_tenant_moves_over_to_a_resource_and_back() {
 }
 
 #[tokio::test]
-async fn a_number_whose_mapping_was_lost_stays_its_holders() {
+async fn a_did_with_a_lost_mapping_stays_owned() {
     let world = World::new().await;
-    // Suspended: nothing is repaired, so that the loss can be seen.
+    // While the tenant is suspended the lost mapping is not repaired.
     let admin = Admin::of(&open(&world).start().await);
     world.apply(&tenant("acme").dids([HELD])).await;
     world.wait_ready("acme").await;
@@ -88,8 +88,8 @@ async fn a_number_whose_mapping_was_lost_stays_its_holders() {
     world.wait_condition("acme", "Ready", "Unknown", "Suspended").await;
     world.delete_key(&format!("tenantmap:did:{HELD}")).await;
 
-    admin.map(HELD, "other").await.refused(409, "did_managed");
-    admin.unmap(HELD).await.refused(404, "did_unmapped");
+    admin.map(HELD, "other").await.rejected(409, "did_managed");
+    admin.unmap(HELD).await.rejected(404, "did_unmapped");
 
     assert_eq!(world.live(HELD).await, None);
     world.finish().await;

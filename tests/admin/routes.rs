@@ -1,14 +1,14 @@
-//! Each route does what the old publisher did.
+//! Every route behaves as the old publisher's.
 
 use serde_json::{Value, json};
+use test_support::World;
 
 use crate::client::{Admin, KOKORO, config, open, raw};
-use crate::support::World;
 
 const DID: &str = "+15551234567";
 
 #[tokio::test]
-async fn a_platform_that_calls_the_old_publisher_gets_its_answers() {
+async fn every_route_responds_as_the_old_publisher_did() {
     let world = World::new().await;
     world.exempt_all();
     let admin = Admin::of(&open(&world).start().await);
@@ -26,8 +26,8 @@ async fn a_platform_that_calls_the_old_publisher_gets_its_answers() {
 
     assert_eq!(admin.get("/dids/+15551234567").await.ok(), json!({ "didE164": DID, "tenantId": "acme" }));
     assert_eq!(admin.unmap(DID).await.ok(), json!({ "status": "ok", "tenantId": "acme" }));
-    admin.unmap(DID).await.refused(404, "did_unmapped");
-    admin.get("/dids/+15551234567").await.refused(404, "did_unmapped");
+    admin.unmap(DID).await.rejected(404, "did_unmapped");
+    admin.get("/dids/+15551234567").await.rejected(404, "did_unmapped");
 
     let health = admin.get("/health").await.ok();
     assert!(health["ok"] == true && health["latencyMs"].as_f64().unwrap() > 0.0, "{health}");
@@ -36,10 +36,10 @@ async fn a_platform_that_calls_the_old_publisher_gets_its_answers() {
 }
 
 #[tokio::test]
-async fn a_config_is_stored_byte_for_byte_and_maps_no_number() {
+async fn a_config_is_stored_byte_for_byte_and_maps_no_did() {
     let world = World::new().await;
     let admin = Admin::of(&open(&world).start().await);
-    // Another order, white space, members of newer publishers, a number as nobody else would write it.
+    // Another order, white space, members of newer publishers, numbers in unusual notations.
     let text = KOKORO.replacen('{', "{ \"x-new\": {\"b\": [1.50, 1e2], \"a\": null},\n\t", 1);
 
     admin.post_text("/tenants/acme-dental/config", text.clone()).await.ok();
@@ -52,14 +52,14 @@ async fn a_config_is_stored_byte_for_byte_and_maps_no_number() {
 }
 
 #[tokio::test]
-async fn a_number_is_found_however_it_is_spelt() {
+async fn a_did_is_found_in_every_spelling() {
     let world = World::new().await;
     world.exempt_all();
     let admin = Admin::of(&open(&world).start().await);
     admin.map(" +1 555\u{a0}123\t45 67\u{feff}", "\u{3000}acme ").await.ok();
     assert_eq!(world.live(DID).await.as_deref(), Some("acme"));
 
-    for spelt in [
+    for spelling in [
         "+15551234567",
         "%2B15551234567",
         "%2b1%20555%20123%204567",
@@ -68,26 +68,26 @@ async fn a_number_is_found_however_it_is_spelt() {
         "+15551234567/",
         "+15551234567?x=1",
     ] {
-        let answer = admin.get(&format!("/dids/{spelt}")).await;
-        assert_eq!(answer.ok(), json!({ "didE164": DID, "tenantId": "acme" }), "{spelt}");
+        let response = admin.get(&format!("/dids/{spelling}")).await;
+        assert_eq!(response.ok(), json!({ "didE164": DID, "tenantId": "acme" }), "{spelling}");
     }
     let bare = format!("GET /api/admin/runtime/dids/{DID} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n");
     assert!(raw(admin.address(), bare.as_bytes()).await.contains("\"tenantId\":\"acme\""));
     for wrong in
         ["15551234567", "%201555", "+0555", "+1-555", "+1%00555", "%zz", "+1%FF", "%25%32%42", "+١٢٣"]
     {
-        admin.get(&format!("/dids/{wrong}")).await.refused(400, "invalid_did_e164");
+        admin.get(&format!("/dids/{wrong}")).await.rejected(400, "invalid_did_e164");
     }
     for empty in ["", "%20", "%C2%A0%09", "%E2%80%A8"] {
-        admin.get(&format!("/dids/{empty}")).await.refused(400, "did_required");
+        admin.get(&format!("/dids/{empty}")).await.rejected(400, "did_required");
     }
-    admin.unmap("+1 (555) 123").await.refused(400, "invalid_did_e164");
+    admin.unmap("+1 (555) 123").await.rejected(400, "invalid_did_e164");
     admin.unmap("+1 555 123 4567").await.ok();
     world.close().await;
 }
 
 #[tokio::test]
-async fn a_tenant_id_is_decoded_and_trimmed_and_otherwise_left_as_it_is() {
+async fn a_tenant_id_is_decoded_and_trimmed_only() {
     let world = World::new().await;
     let admin = Admin::of(&open(&world).start().await);
     for (segment, tenant) in [
@@ -105,17 +105,17 @@ async fn a_tenant_id_is_decoded_and_trimmed_and_otherwise_left_as_it_is() {
     }
     for segment in ["%20", "", "%E2%80%A9", "%ff"] {
         let path = format!("/tenants/{segment}/config");
-        admin.get(&path).await.refused(400, "tenant_id_required");
-        admin.post(&path, config("acme", &[DID])).await.refused(400, "tenant_id_required");
+        admin.get(&path).await.rejected(400, "tenant_id_required");
+        admin.post(&path, config("acme", &[DID])).await.rejected(400, "tenant_id_required");
     }
-    admin.get("/tenants/nobody/config").await.refused(404, "runtime_config_not_found");
-    // The publisher itself trims nothing: the two ids are two tenants.
-    admin.post("/tenants/acme/config", config("acme ", &[DID])).await.refused(400, "tenant_id_mismatch");
+    admin.get("/tenants/nobody/config").await.rejected(404, "runtime_config_not_found");
+    // The id in a config is not trimmed: the two ids are two tenants.
+    admin.post("/tenants/acme/config", config("acme ", &[DID])).await.rejected(400, "tenant_id_mismatch");
     world.finish().await;
 }
 
 #[tokio::test]
-async fn a_wrong_config_is_answered_with_every_place_and_what_must_hold_there() {
+async fn an_invalid_config_is_rejected_with_every_violation() {
     let world = World::new().await;
     let admin = Admin::of(&open(&world).start().await);
     let mut wrong = config("acme", &["+1 555 123 4567"]);
@@ -123,23 +123,26 @@ async fn a_wrong_config_is_answered_with_every_place_and_what_must_hold_there() 
     wrong["caps"]["maxCallsPerMinuteTenant"] = json!(0);
     wrong["tenantId"] = json!("other");
 
-    let refused = admin.post("/tenants/acme/config", wrong).await.refused(400, "invalid_runtime_config");
+    let rejected = admin.post("/tenants/acme/config", wrong).await.rejected(400, "invalid_runtime_config");
 
-    let details = refused["details"].as_array().unwrap();
-    let paths: Vec<_> = details.iter().map(|fault| fault["path"].as_str().unwrap()).collect();
+    let details = rejected["details"].as_array().unwrap();
+    let paths: Vec<_> = details.iter().map(|violation| violation["path"].as_str().unwrap()).collect();
     assert_eq!(paths, ["dids[0]", "caps.maxCallsPerMinuteTenant", "tts.kokoroUrl", "tts.rate"]);
-    assert!(details.iter().all(|fault| fault["must"].as_str().unwrap().starts_with("must ")), "{details:?}");
+    assert!(
+        details.iter().all(|violation| violation["must"].as_str().unwrap().starts_with("must ")),
+        "{details:?}"
+    );
     for (body, path) in [(json!([]), ""), (json!("x"), ""), (json!(null), ""), (json!({}), "contractVersion")]
     {
-        let refused = admin.post("/tenants/acme/config", body).await.refused(400, "invalid_runtime_config");
-        assert_eq!(refused["details"][0]["path"], path);
+        let rejected = admin.post("/tenants/acme/config", body).await.rejected(400, "invalid_runtime_config");
+        assert_eq!(rejected["details"][0]["path"], path);
     }
     assert_eq!(world.keys("tenantcfg:*").await, Vec::<String>::new());
     world.finish().await;
 }
 
 #[tokio::test]
-async fn refusals_come_in_the_order_of_the_contract() {
+async fn errors_have_the_precedence_of_the_contract() {
     let world = World::new().await;
     world.exempt_all();
     let admin = Admin::of(&open(&world).start().await);
@@ -154,19 +157,19 @@ async fn refusals_come_in_the_order_of_the_contract() {
         (json!(DID), json!(7), "tenant_id_required"),
     ] {
         let body = json!({ "didE164": did, "tenantId": tenant });
-        admin.post("/dids/map", body).await.refused(400, code);
+        admin.post("/dids/map", body).await.rejected(400, code);
     }
     for body in [json!({}), json!([]), json!("x"), json!(null)] {
-        admin.post("/dids/map", body.clone()).await.refused(400, "did_required");
-        admin.post("/dids/unmap", body).await.refused(400, "did_required");
+        admin.post("/dids/map", body.clone()).await.rejected(400, "did_required");
+        admin.post("/dids/unmap", body).await.rejected(400, "did_required");
     }
-    admin.post("/tenants/%20/config", json!({})).await.refused(400, "tenant_id_required");
+    admin.post("/tenants/%20/config", json!({})).await.rejected(400, "tenant_id_required");
     assert_eq!(world.keys("tenant*").await, Vec::<String>::new());
     world.close().await;
 }
 
 #[tokio::test]
-async fn a_secret_is_shown_only_where_the_setting_and_the_query_both_say_so() {
+async fn a_secret_is_shown_only_if_setting_and_query_allow_it() {
     let world = World::new().await;
     let stored = config("acme", &[DID]);
     for allowed in [false, true] {
@@ -174,8 +177,8 @@ async fn a_secret_is_shown_only_where_the_setting_and_the_query_both_say_so() {
         let admin = Admin::of(&operator);
         for (query, wanted) in [("", false), ("?includeSecrets=0", false), ("?includeSecrets=YES", true)] {
             let path = format!("/tenants/acme/config{query}");
-            for answer in [admin.post(&path, stored.clone()).await, admin.get(&path).await] {
-                let secret = answer.ok()["config"].get("webhookSecret").cloned();
+            for response in [admin.post(&path, stored.clone()).await, admin.get(&path).await] {
+                let secret = response.ok()["config"].get("webhookSecret").cloned();
                 let shown = (allowed && wanted).then(|| stored["webhookSecret"].clone());
                 assert_eq!(secret, shown, "{allowed} {query}");
             }
@@ -186,18 +189,18 @@ async fn a_secret_is_shown_only_where_the_setting_and_the_query_both_say_so() {
 }
 
 #[tokio::test]
-async fn routes_that_are_not_enabled_answer_503_whatever_is_asked() {
+async fn disabled_routes_respond_503_to_every_request() {
     let world = World::new().await;
-    // Authentication would refuse first, if it were asked.
+    // Without a token: a disabled route does not authenticate.
     let admin = Admin::of(&world.operator().start().await);
     for path in ["/health", "/dids/+15551234567", "/tenants/acme/config", "/openapi.json", "/nope", ""] {
-        let body = admin.get(path).await.refused(503, "runtime_admin_disabled");
+        let body = admin.get(path).await.rejected(503, "runtime_admin_disabled");
         assert_eq!(body, json!({ "error": "runtime_admin_disabled" }));
     }
-    admin.map(DID, "acme").await.refused(503, "runtime_admin_disabled");
-    admin.unmap(DID).await.refused(503, "runtime_admin_disabled");
-    admin.publish(&config("acme", &[DID])).await.refused(503, "runtime_admin_disabled");
-    admin.post_text("/dids/map", "{").await.refused(503, "runtime_admin_disabled");
+    admin.map(DID, "acme").await.rejected(503, "runtime_admin_disabled");
+    admin.unmap(DID).await.rejected(503, "runtime_admin_disabled");
+    admin.publish(&config("acme", &[DID])).await.rejected(503, "runtime_admin_disabled");
+    admin.post_text("/dids/map", "{").await.rejected(503, "runtime_admin_disabled");
     assert_eq!(world.keys("tenant*").await, Vec::<String>::new());
     world.finish().await;
 }

@@ -1,12 +1,12 @@
-//! The served description, held against the routes by a program that knows only it: `make schemathesis`.
+//! schemathesis tests the routes against the served description: `make schemathesis`.
 
 use std::path::Path;
 
+use test_support::World;
 use tokio::process::Command;
 
 use crate::auth::account;
 use crate::client::Admin;
-use crate::support::World;
 
 #[tokio::test]
 #[ignore = "needs schemathesis from PyPI: make schemathesis installs it"]
@@ -32,13 +32,13 @@ async fn schemathesis_finds_no_violation() {
         .await
         .unwrap();
 
-    let told = String::from_utf8_lossy(&run.stdout);
+    let report = String::from_utf8_lossy(&run.stdout);
     assert!(
         run.status.success(),
-        "{told}\n{}\n{}",
+        "{report}\n{}\n{}",
         String::from_utf8_lossy(&run.stderr),
         operator.log_tail()
     );
-    println!("{told}");
+    println!("{report}");
     world.close().await;
 }

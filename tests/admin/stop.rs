@@ -1,16 +1,16 @@
 //! Starting and stopping.
 
 use local_cluster::Error;
+use test_support::World;
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 
 use crate::client::{Admin, open, read_all};
-use crate::support::World;
 
 const DID: &str = "+15551234567";
 
 #[tokio::test]
-async fn a_stop_finishes_the_request_that_runs_and_takes_no_more() {
+async fn a_stop_completes_requests_in_flight_and_accepts_no_more() {
     let world = World::new().await;
     world.exempt([DID]);
     let operator = open(&world).start().await;
@@ -23,7 +23,7 @@ async fn a_stop_finishes_the_request_that_runs_and_takes_no_more() {
         body.len()
     );
     stream.write_all(head.as_bytes()).await.unwrap();
-    // An answer on another connection comes after the first one was accepted.
+    // A response on a second connection shows that the first one was accepted.
     admin.get("/health").await.ok();
 
     let stop = operator.stop();
@@ -40,16 +40,16 @@ async fn a_stop_finishes_the_request_that_runs_and_takes_no_more() {
         stream.write_all(rest.as_bytes()).await.unwrap();
         read_all(&mut stream).await
     };
-    let (stopped, answer) = tokio::join!(stop, finish);
+    let (stopped, response) = tokio::join!(stop, finish);
 
-    assert!(answer.starts_with("HTTP/1.1 200 OK") && answer.contains("connection: close"), "{answer}");
+    assert!(response.starts_with("HTTP/1.1 200 OK") && response.contains("connection: close"), "{response}");
     assert_eq!(world.live(DID).await.as_deref(), Some("acme"));
     assert!(stopped.is_ok(), "{stopped:?}");
     world.finish().await;
 }
 
 #[tokio::test]
-async fn a_start_that_can_not_succeed_says_which_setting_is_wrong() {
+async fn a_failed_start_names_the_invalid_setting() {
     let world = World::new().await;
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();

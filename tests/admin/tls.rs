@@ -1,4 +1,4 @@
-//! TLS from files, which may change at any time.
+//! TLS with files that may change at any time.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -7,15 +7,15 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use rcgen::{CertifiedKey, KeyPair};
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, RootCertStore};
+use test_support::World;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
 use crate::client::{Admin, open};
-use crate::support::World;
 
-const ASK: &[u8] = b"GET /api/admin/runtime/health HTTP/1.1\r\nhost: localhost\r\n\r\n";
+const REQUEST: &[u8] = b"GET /api/admin/runtime/health HTTP/1.1\r\nhost: localhost\r\n\r\n";
 
 fn certificate() -> CertifiedKey<KeyPair> {
     rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap()
@@ -44,24 +44,24 @@ impl Client {
         self.connector.connect(ServerName::try_from("localhost").unwrap(), stream).await
     }
 
-    /// With which certificate a new connection is answered.
-    async fn shown(&self) -> CertificateDer<'static> {
+    /// The certificate that the server presents to a new connection.
+    async fn presented(&self) -> CertificateDer<'static> {
         let mut stream = self.connect().await.unwrap();
-        ask(&mut stream).await;
+        request(&mut stream).await;
         stream.get_ref().1.peer_certificates().unwrap()[0].clone().into_owned()
     }
 }
 
-async fn ask(stream: &mut TlsStream<TcpStream>) {
-    stream.write_all(ASK).await.unwrap();
-    let mut answer = Vec::new();
-    while !answer.ends_with(b"}") {
+async fn request(stream: &mut TlsStream<TcpStream>) {
+    stream.write_all(REQUEST).await.unwrap();
+    let mut response = Vec::new();
+    while !response.ends_with(b"}") {
         let mut buffer = [0; 1024];
         let read = stream.read(&mut buffer).await.unwrap();
-        assert!(read > 0, "the connection ended after {:?}", String::from_utf8_lossy(&answer));
-        answer.extend_from_slice(&buffer[..read]);
+        assert!(read > 0, "the connection ended after {:?}", String::from_utf8_lossy(&response));
+        response.extend_from_slice(&buffer[..read]);
     }
-    assert!(answer.starts_with(b"HTTP/1.1 200 "), "{}", String::from_utf8_lossy(&answer));
+    assert!(response.starts_with(b"HTTP/1.1 200 "), "{}", String::from_utf8_lossy(&response));
 }
 
 fn write(files: [&Path; 2], pair: &CertifiedKey<KeyPair>) {
@@ -70,7 +70,7 @@ fn write(files: [&Path; 2], pair: &CertifiedKey<KeyPair>) {
 }
 
 #[tokio::test]
-async fn a_certificate_is_changed_while_requests_flow_and_none_of_them_fails() {
+async fn a_certificate_is_reloaded_without_a_failed_request() {
     let world = World::new().await;
     let (old, new) = (certificate(), certificate());
     let cert = world.write_file("tls.crt", &old.cert.pem());
@@ -82,40 +82,40 @@ async fn a_certificate_is_changed_while_requests_flow_and_none_of_them_fails() {
         .await;
     let admin = Admin::of(&operator);
     let client = Arc::new(Client::new(admin.address(), &[&old, &new]));
-    assert_eq!(client.shown().await, *old.cert.der());
+    assert_eq!(client.presented().await, *old.cert.der());
 
-    let (done, asked) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU32::new(0)));
+    let (done, requests) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU32::new(0)));
     let flow = tokio::spawn({
-        let (client, done, asked) = (Arc::clone(&client), Arc::clone(&done), Arc::clone(&asked));
+        let (client, done, requests) = (Arc::clone(&client), Arc::clone(&done), Arc::clone(&requests));
         async move {
             let mut lasting = client.connect().await.unwrap();
             while !done.load(Ordering::SeqCst) {
-                ask(&mut lasting).await;
-                ask(&mut client.connect().await.unwrap()).await;
-                asked.fetch_add(1, Ordering::SeqCst);
+                request(&mut lasting).await;
+                request(&mut client.connect().await.unwrap()).await;
+                requests.fetch_add(1, Ordering::SeqCst);
             }
         }
     });
-    // A certificate without its key is not used, and harms nothing.
+    // A certificate without its key is not used, and the current one stays.
     std::fs::write(&cert, new.cert.pem()).unwrap();
     world
-        .wait("it is said that the two don't belong together", || async {
-            let said = operator.logs().contains("the certificate of the admin routes stays as it was");
-            if said { Ok(()) } else { Err(String::new()) }
+        .wait("the failed reload is logged", || async {
+            let logged = operator.logs().contains("failed to reload admin certificate");
+            if logged { Ok(()) } else { Err(String::new()) }
         })
         .await;
-    assert_eq!(client.shown().await, *old.cert.der());
+    assert_eq!(client.presented().await, *old.cert.der());
 
     write([&cert, &key], &new);
     world
-        .wait("the new certificate is shown", || async {
-            if client.shown().await == *new.cert.der() { Ok(()) } else { Err(String::new()) }
+        .wait("the new certificate is presented", || async {
+            if client.presented().await == *new.cert.der() { Ok(()) } else { Err(String::new()) }
         })
         .await;
-    let before = asked.load(Ordering::SeqCst);
+    let before = requests.load(Ordering::SeqCst);
     world
-        .wait("requests flow on", || async {
-            if asked.load(Ordering::SeqCst) > before + 3 { Ok(()) } else { Err(String::new()) }
+        .wait("requests continue", || async {
+            if requests.load(Ordering::SeqCst) > before + 3 { Ok(()) } else { Err(String::new()) }
         })
         .await;
     done.store(true, Ordering::SeqCst);
@@ -124,7 +124,7 @@ async fn a_certificate_is_changed_while_requests_flow_and_none_of_them_fails() {
 }
 
 #[tokio::test]
-async fn plain_http_and_clients_that_trust_another_get_no_answer() {
+async fn plain_http_and_an_untrusted_certificate_fail() {
     let world = World::new().await;
     let own = certificate();
     let cert = world.write_file("tls.crt", &own.cert.pem());
@@ -139,6 +139,6 @@ async fn plain_http_and_clients_that_trust_another_get_no_answer() {
     let plain = reqwest::Client::builder().no_proxy().build().unwrap();
     assert!(plain.get(format!("http://{}/api/admin/runtime/health", admin.address())).send().await.is_err());
     assert!(Client::new(admin.address(), &[&certificate()]).connect().await.is_err());
-    assert_eq!(Client::new(admin.address(), &[&own]).shown().await, *own.cert.der());
+    assert_eq!(Client::new(admin.address(), &[&own]).presented().await, *own.cert.der());
     world.finish().await;
 }

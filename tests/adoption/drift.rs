@@ -1,10 +1,11 @@
-//! Keys of ours that somebody changed from outside.
+//! The tenant's own keys, changed by an external client.
 
-use super::support::{World, tenant};
+use test_support::{World, tenant};
+
 use super::{ONE, TWO, published_before};
 
 #[tokio::test]
-async fn a_number_of_ours_that_points_elsewhere_is_set_right() {
+async fn a_redirected_mapping_is_repaired() {
     let world = World::new().await;
     published_before(&world, "legacy", &[TWO]).await;
     world.operator().start().await;
@@ -14,7 +15,7 @@ async fn a_number_of_ours_that_points_elsewhere_is_set_right() {
     world.wait_ready("beta").await;
     world.exempt([ONE]);
 
-    for elsewhere in ["legacy", "nobody", "beta", ""] {
+    for elsewhere in ["legacy", "no-tenant", "beta", ""] {
         world.set_key(&format!("tenantmap:did:{ONE}"), elsewhere).await;
         world.wait_live(ONE, Some("acme")).await;
     }
@@ -25,23 +26,23 @@ async fn a_number_of_ours_that_points_elsewhere_is_set_right() {
 }
 
 #[tokio::test]
-async fn a_config_of_ours_that_was_changed_or_deleted_is_set_right() {
+async fn a_changed_or_deleted_config_is_repaired() {
     let world = World::new().await;
     world.operator().start().await;
     world.apply(&tenant("acme").dids([ONE])).await;
     world.wait_ready("acme").await;
     let config = world.config_text("acme").await;
     world.exempt([ONE]);
-    let right = || async {
+    let repaired = || async {
         let now = world.config_text("acme").await;
         if now == config { Ok(()) } else { Err(format!("it is {now:?}")) }
     };
 
     world.set_key("tenantcfg:acme", "{}").await;
-    world.wait("the config is set right", right).await;
+    world.wait("the config is repaired", repaired).await;
     world.delete_key("tenantcfg:acme").await;
-    world.wait("the config is back", right).await;
-    // A key of another type, too.
+    world.wait("the config is restored", repaired).await;
+    // The same with a key of another type.
     world.delete_key("tenantcfg:acme").await;
     let mut push = redis::cmd("LPUSH");
     push.arg("tenantcfg:acme").arg("x").exec_async(&mut world.connection().await).await.ok();
@@ -52,12 +53,12 @@ async fn a_config_of_ours_that_was_changed_or_deleted_is_set_right() {
         if kind == "string" { Ok(()) } else { Err(kind) }
     };
     world.wait("the config is text again", is_text).await;
-    world.wait("the config is set right", right).await;
+    world.wait("the config is repaired", repaired).await;
     world.finish().await;
 }
 
 #[tokio::test]
-async fn what_was_changed_while_no_operator_ran_is_set_right_at_its_start() {
+async fn external_changes_made_while_no_operator_ran_are_repaired_at_start() {
     let world = World::new().await;
     let operator = world.operator().start().await;
     world.apply(&tenant("acme").dids([ONE, TWO])).await;
@@ -65,13 +66,13 @@ async fn what_was_changed_while_no_operator_ran_is_set_right_at_its_start() {
     let config = world.config_text("acme").await;
     operator.kill().await.unwrap();
     world.exempt([ONE, TWO]);
-    world.set_key(&format!("tenantmap:did:{ONE}"), "nobody").await;
+    world.set_key(&format!("tenantmap:did:{ONE}"), "no-tenant").await;
     world.set_key("tenantcfg:acme", "{}").await;
 
     operator.restart().await.unwrap();
 
     world.wait_live(ONE, Some("acme")).await;
     assert_eq!(world.config_text("acme").await, config);
-    world.heed_all();
+    world.resume_checks();
     world.finish().await;
 }

@@ -2,14 +2,14 @@
 
 use kube::api::{DeleteParams, ListParams};
 use serde_json::json;
+use test_support::{Operator, Tenant, World, tenant};
 
-use super::support::{Operator, Tenant, World, tenant};
 use super::{ONE, THREE, TWO, take_over};
 
 const HERE: &str = "cluster-here";
 const THERE: &str = "cluster-there";
 
-/// A namespace stands for a cluster: each operator sees but one.
+/// Each operator watches one namespace, which stands for its cluster.
 struct Two {
     world: World,
     there: String,
@@ -29,32 +29,32 @@ impl Two {
         Self { world, there, operators }
     }
 
-    /// Applies it there, and waits until it is Ready.
+    /// Applies a tenant in the other cluster, and waits until it is Ready.
     async fn ready_there(&self, tenant: Tenant, name: &str) {
         self.world.apply(&tenant.in_namespace(&self.there)).await;
         self.world.wait_condition_in(&self.there, name, "Ready", "True", "Published").await;
     }
 
-    /// Waits until each operator has seen what was written until now, and nothing is left to do.
+    /// Waits until each operator has reconciled everything that was written until now.
     async fn settle(&self) {
-        let look = |operator: &Operator| {
+        let reconciles = |operator: &Operator| {
             let operator = operator.clone();
             async move { operator.metric("runtime_operator_reconciles_total").await }
         };
         for (operator, namespace) in self.operators.iter().zip([self.world.namespace(), &self.there]) {
-            let before = look(operator).await;
+            let before = reconciles(operator).await;
             for tenant in self.world.tenants_in(namespace).list(&ListParams::default()).await.unwrap() {
-                let poke = json!({ "metadata": { "labels": { "poked": format!("{before}") } } });
+                let poke = json!({ "metadata": { "labels": { "touched": format!("{before}") } } });
                 let patch = kube::api::Patch::Merge(poke);
                 let name = tenant.metadata.name.unwrap();
                 let tenants = self.world.tenants_in(namespace);
                 tenants.patch(&name, &kube::api::PatchParams::default(), &patch).await.unwrap();
             }
-            let looked = || async {
-                let now = look(operator).await;
-                if now > before { Ok(()) } else { Err(format!("{now} looks")) }
+            let more = || async {
+                let now = reconciles(operator).await;
+                if now > before { Ok(()) } else { Err(format!("{now} reconciles")) }
             };
-            self.world.wait("the operator looks again", looked).await;
+            self.world.wait("the operator reconciles again", more).await;
         }
     }
 }
@@ -73,15 +73,15 @@ async fn a_tenant_id_stays_with_the_cluster_that_published_it() {
     assert_eq!(two.world.config_text("acme").await, config);
     assert_eq!(two.world.live(TWO).await, None);
 
-    // Deleting it here takes nothing away there.
+    // Its deletion here removes nothing there.
     two.world.delete("acme").await;
-    two.world.wait_gone("acme").await;
+    two.world.wait_deleted("acme").await;
     assert_eq!(two.world.config_text("acme").await, config);
     two.world.finish().await;
 }
 
 #[tokio::test]
-async fn take_over_moves_a_tenant_and_the_other_cluster_says_so_and_does_not_fight() {
+async fn take_over_moves_a_tenant_and_the_other_cluster_reports_it() {
     let two = Two::start().await;
     let world = &two.world;
     two.ready_there(tenant("acme").dids([ONE, THREE]).secret("there"), "acme").await;
@@ -101,7 +101,7 @@ async fn take_over_moves_a_tenant_and_the_other_cluster_says_so_and_does_not_fig
     assert!(message.contains(HERE), "{message}");
     world.wait_condition_in(&two.there, "acme", "Published", "False", "OwnedElsewhere").await;
     let lost = world.tenants_in(&two.there).get("acme").await.unwrap();
-    assert_eq!(lost.data["status"]["publishedDidCount"], 0, "nothing of it is live any more");
+    assert_eq!(lost.data["status"]["publishedDidCount"], 0, "nothing of it is published any more");
 
     two.settle().await;
     let mut journal = world.journal().await;
@@ -110,19 +110,19 @@ async fn take_over_moves_a_tenant_and_the_other_cluster_says_so_and_does_not_fig
     let contract = |key: &str| key.starts_with("tenant");
     assert!(!writes.iter().any(|(key, _)| contract(key)), "{writes:?}");
 
-    // Deleting what is left there takes nothing away here.
+    // The deletion of the rest there removes nothing here.
     world.tenants_in(&two.there).delete("acme", &DeleteParams::default()).await.unwrap();
     let gone = || async {
         let left = world.tenants_in(&two.there).get_opt("acme").await.unwrap();
-        if left.is_none() { Ok(()) } else { Err(String::from("it is there")) }
+        if left.is_none() { Ok(()) } else { Err(String::from("it exists")) }
     };
-    world.wait("it is gone", gone).await;
+    world.wait("it is deleted", gone).await;
     assert_eq!(world.live(ONE).await.as_deref(), Some("acme"));
     two.world.finish().await;
 }
 
 #[tokio::test]
-async fn a_number_stays_with_the_cluster_that_published_it_until_it_is_taken_over() {
+async fn a_did_stays_with_its_cluster_until_it_is_taken_over() {
     let two = Two::start().await;
     let world = &two.world;
     two.ready_there(tenant("beta").dids([ONE, THREE]), "beta").await;
@@ -147,7 +147,7 @@ async fn a_number_stays_with_the_cluster_that_published_it_until_it_is_taken_ove
 }
 
 #[tokio::test]
-async fn once_the_other_cluster_lets_go_it_is_taken_without_a_word_from_kubernetes() {
+async fn a_did_released_by_another_cluster_is_claimed_without_a_watch_event() {
     let two = Two::start().await;
     let world = &two.world;
     two.ready_there(tenant("beta").dids([ONE, THREE]), "beta").await;
@@ -170,34 +170,34 @@ async fn once_the_other_cluster_lets_go_it_is_taken_without_a_word_from_kubernet
 }
 
 #[tokio::test]
-async fn two_operators_on_one_redis_do_not_disturb_each_other_at_rest() {
+async fn two_idle_operators_on_one_redis_write_nothing() {
     let two = Two::start().await;
     let world = &two.world;
     two.ready_there(tenant("beta").dids([ONE]), "beta").await;
     world.apply(&tenant("acme").dids([TWO])).await;
     world.wait_ready("acme").await;
     two.settle().await;
-    // What each has to see of the other's start it has seen by then.
+    // By then each has seen everything of the other's start.
     wait_probes(world, 6).await;
     let mut journal = world.journal().await;
-    let looks = two.operators[0].metric("runtime_operator_reconciles_total").await;
+    let before = two.operators[0].metric("runtime_operator_reconciles_total").await;
 
     wait_probes(world, 6).await;
 
     assert_eq!(journal.writes().await, []);
-    let more = two.operators[0].metric("runtime_operator_reconciles_total").await - looks;
-    assert!(more < 1.0, "{more} looks though nothing happened");
+    let more = two.operators[0].metric("runtime_operator_reconciles_total").await - before;
+    assert!(more < 1.0, "{more} reconciles without a change");
     two.world.finish().await;
 }
 
-/// Waits until operators have asked so often more for what they compare every second.
+/// Waits until the operators have made this many more of the checks that they make every second.
 async fn wait_probes(world: &World, more: u64) {
     let least = probes(world).await + more;
-    let look = || async {
-        let asked = probes(world).await;
-        if asked >= least { Ok(()) } else { Err(format!("{asked} times, not {least}")) }
+    let check = || async {
+        let count = probes(world).await;
+        if count >= least { Ok(()) } else { Err(format!("{count} checks, not {least}")) }
     };
-    world.wait("Redis is asked whether anything is new", look).await;
+    world.wait("the operators check Redis for changes", check).await;
 }
 
 async fn probes(world: &World) -> u64 {

@@ -1,12 +1,12 @@
-//! Numbers that are mapped to a tenant id which no resource owns.
+//! DIDs that are mapped to a tenant id without a resource.
 
 use serde_json::json;
+use test_support::{World, tenant};
 
-use super::support::{World, tenant};
 use super::{ONE, THREE, TWO, published_before, take_over};
 
 #[tokio::test]
-async fn they_are_never_rerouted_and_the_rest_is_published() {
+async fn dids_of_another_publisher_are_never_rerouted_and_the_rest_is_published() {
     let world = World::new().await;
     let legacy = published_before(&world, "legacy", &[ONE, THREE]).await;
     world.operator().start().await;
@@ -31,19 +31,19 @@ async fn they_are_never_rerouted_and_the_rest_is_published() {
     assert!(note.contains(ONE) && note.contains("legacy"), "{note}");
     assert_eq!(world.live(ONE).await.as_deref(), Some("acme"));
     assert_eq!(world.config("acme").await.unwrap()["dids"], json!([ONE, TWO]));
-    assert_eq!(world.live(THREE).await.as_deref(), Some("legacy"), "nobody asked for it");
+    assert_eq!(world.live(THREE).await.as_deref(), Some("legacy"), "no tenant claims it");
     assert_eq!(world.config_text("legacy").await.unwrap(), legacy);
     world.finish().await;
 }
 
 #[tokio::test]
-async fn once_the_old_publisher_unmaps_one_it_is_taken_without_a_word_from_kubernetes() {
+async fn a_did_unmapped_by_the_old_publisher_is_claimed_without_an_event() {
     let world = World::new().await;
     published_before(&world, "legacy", &[ONE]).await;
     world.operator().start().await;
     world.apply(&tenant("acme").dids([ONE])).await;
     world.wait_condition("acme", "Ready", "False", "NumberInUse").await;
-    assert_eq!(world.config_text("acme").await, None, "no number is left");
+    assert_eq!(world.config_text("acme").await, None, "no DID is left");
 
     world.delete_key(&format!("tenantmap:did:{ONE}")).await;
 
@@ -53,7 +53,7 @@ async fn once_the_old_publisher_unmaps_one_it_is_taken_without_a_word_from_kuber
 }
 
 #[tokio::test]
-async fn one_that_another_claims_first_stays_live_until_that_one_lets_go_and_its_tenant_is_adopted() {
+async fn a_did_claimed_elsewhere_stays_mapped_until_its_tenant_is_adopted() {
     let world = World::new().await;
     published_before(&world, "legacy", &[ONE]).await;
     world.operator().start().await;

@@ -1,9 +1,6 @@
-//! What is in Redis already: an older publisher's keys are adopted and never silently rerouted or unmapped, another
-//! cluster's stay with it, and take-over says "do it" in each of these.
+//! Adoption of existing keys: those of an older publisher are adopted and never silently rerouted or unmapped, those of
+//! another cluster stay with it, and the take-over annotation overrides both.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)] // a test fails by panicking
-
-#[path = "../support/mod.rs"]
-mod support;
 
 mod drift;
 mod elsewhere;
@@ -12,13 +9,13 @@ mod older_publisher;
 mod runtime_keys;
 
 use serde_json::json;
-use support::World;
+use test_support::World;
 
 const ONE: &str = "+15550000001";
 const TWO: &str = "+15550000002";
 const THREE: &str = "+15550000003";
 
-/// What an older publisher left: a config of its own kind, and the mappings.
+/// Writes an older publisher's keys: a config in its own format, and the mappings.
 async fn published_before(world: &World, tenant: &str, dids: &[&str]) -> String {
     let config = json!({
         "contractVersion": "v1", "tenantId": tenant, "dids": dids, "webhookSecret": "old", "audio": {},
@@ -33,7 +30,7 @@ async fn published_before(world: &World, tenant: &str, dids: &[&str]) -> String 
     config
 }
 
-/// Says "do it", as a person with kubectl would.
+/// Sets the take-over annotation, as kubectl would.
 async fn take_over(world: &World, namespace: &str, name: &str) {
     let annotated = json!({ "metadata": { "annotations": { "runtime.veralux.io/take-over": "true" } } });
     let patch = kube::api::Patch::Merge(annotated);

@@ -1,11 +1,11 @@
 //! Keys of the same tenant id without an ownership record.
 
 use serde_json::json;
+use test_support::{World, tenant};
 
-use super::support::{World, tenant};
 use super::{ONE, THREE, TWO, published_before, take_over};
 
-/// All bytes of the config of `tenant("acme")` with two numbers.
+/// All bytes of the config of `tenant("acme")` with two DIDs.
 const ACME: &str = concat!(
     r#"{"contractVersion":"v1","tenantId":"acme","dids":["+15550000001","+15550000002"],"#,
     r#""webhookSecretRef":"secret://acme-webhook/webhookSecret","webhookSecret":"whsec-of-acme","#,
@@ -15,7 +15,7 @@ const ACME: &str = concat!(
 );
 
 #[tokio::test]
-async fn its_config_is_replaced_by_exactly_what_the_resource_says_and_no_number_moves() {
+async fn adoption_replaces_the_config_with_the_spec_and_moves_no_did() {
     let world = World::new().await;
     published_before(&world, "acme", &[ONE]).await;
     world.operator().start().await;
@@ -33,7 +33,7 @@ async fn its_config_is_replaced_by_exactly_what_the_resource_says_and_no_number_
 }
 
 #[tokio::test]
-async fn what_a_fresh_tenant_gets_is_the_same_byte_for_byte_and_nothing_was_adopted() {
+async fn a_new_tenant_gets_the_same_bytes_and_adopts_nothing() {
     let world = World::new().await;
     world.operator().start().await;
 
@@ -47,7 +47,7 @@ async fn what_a_fresh_tenant_gets_is_the_same_byte_for_byte_and_nothing_was_adop
 }
 
 #[tokio::test]
-async fn where_that_would_unmap_a_number_it_waits_and_names_it() {
+async fn adoption_that_would_unmap_a_did_is_delayed_and_names_it() {
     let world = World::new().await;
     let old = published_before(&world, "acme", &[ONE, TWO, THREE]).await;
     world.operator().start().await;
@@ -59,10 +59,10 @@ async fn where_that_would_unmap_a_number_it_waits_and_names_it() {
     assert!(message.contains(TWO) && message.contains(THREE) && !message.contains(ONE), "{message}");
     world.wait_event("acme", "AdoptionWouldUnmap").await;
     world.wait_condition("acme", "Published", "False", "AdoptionWouldUnmap").await;
-    assert_eq!(journal.writes().await, [], "calls go on as before");
+    assert_eq!(journal.writes().await, [], "the mappings are unchanged");
     assert_eq!(world.config_text("acme").await.unwrap(), old);
 
-    // One of the numbers was forgotten, the other is to go.
+    // The spec forgot one of the DIDs, and drops the other on purpose.
     world.set_dids("acme", [ONE, TWO]).await;
     let message = world.wait_condition("acme", "Ready", "False", "AdoptionWouldUnmap").await;
     assert!(!message.contains(TWO), "{message}");
@@ -75,7 +75,7 @@ async fn where_that_would_unmap_a_number_it_waits_and_names_it() {
 }
 
 #[tokio::test]
-async fn numbers_that_its_config_lists_and_that_are_not_mapped_to_it_hold_nothing_up() {
+async fn unmapped_dids_of_the_old_config_delay_no_adoption() {
     let world = World::new().await;
     published_before(&world, "acme", &[ONE, TWO]).await;
     world.delete_key(&format!("tenantmap:did:{TWO}")).await;
@@ -90,7 +90,7 @@ async fn numbers_that_its_config_lists_and_that_are_not_mapped_to_it_hold_nothin
 }
 
 #[tokio::test]
-async fn once_the_old_publisher_unmaps_the_number_it_is_adopted_by_itself() {
+async fn a_tenant_is_adopted_once_the_old_publisher_unmaps_its_did() {
     let world = World::new().await;
     published_before(&world, "acme", &[ONE, TWO]).await;
     world.operator().start().await;

@@ -1,11 +1,11 @@
 //! The runtime's own keys in the same Redis.
 
 use local_cluster::RedisOptions;
+use test_support::{World, tenant};
 
-use super::support::{World, tenant};
 use super::{ONE, TWO, published_before, take_over};
 
-/// What an operator may touch, and nothing else; it may not even look for keys.
+/// ACL rules for exactly the operator's keys, without the right to search for keys.
 const RULES: &str =
     ">pass ~tenantmap:did:* ~tenantcfg:* ~runtime-operator:* &* +@all -keys -scan -flushall -flushdb";
 
@@ -18,7 +18,7 @@ const THEIRS: [&str; 5] = [
 ];
 
 #[tokio::test]
-async fn they_are_neither_read_nor_written_whatever_becomes_of_the_tenant() {
+async fn keys_of_the_runtime_are_never_read_or_written() {
     let world = World::with_redis(RedisOptions::default().user("operator", RULES)).await;
     for key in THEIRS {
         world.set_key(key, "7").await;
@@ -29,7 +29,7 @@ async fn they_are_neither_read_nor_written_whatever_becomes_of_the_tenant() {
     let operator = world.operator().env("REDIS_URL", url).start().await;
     let mut journal = world.journal().await;
 
-    // Adopted, taken over, edited, repaired, deleted: with rights to nothing but its own keys.
+    // Adopted, taken over, edited, repaired, deleted: with permissions on its own keys only.
     world.apply(&tenant("acme").dids([ONE, TWO])).await;
     world.wait_condition("acme", "Ready", "False", "NumberInUse").await;
     take_over(&world, world.namespace(), "acme").await;
@@ -41,13 +41,13 @@ async fn they_are_neither_read_nor_written_whatever_becomes_of_the_tenant() {
     world.wait_live(TWO, Some("acme")).await;
     operator.restart().await.unwrap();
     world.delete("acme").await;
-    world.wait_gone("acme").await;
+    world.wait_deleted("acme").await;
 
     for key in THEIRS {
         assert_eq!(world.key(key).await.as_deref(), Some("7"), "{key}");
     }
     let writes = journal.writes().await;
     assert!(!writes.iter().any(|(key, _)| THEIRS.contains(&&**key)), "{writes:?}");
-    assert!(!operator.logs().contains("NOPERM"), "it has asked for more than its keys");
+    assert!(!operator.logs().contains("NOPERM"), "it has used more than its own keys");
     world.finish().await;
 }

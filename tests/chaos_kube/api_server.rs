@@ -1,9 +1,9 @@
-//! T5 and T4: the API server ends and comes back; what a watch missed meanwhile is compacted away.
+//! T5 and T4: the API server restarts; events that a watch missed meanwhile are compacted away.
 
 use serde_json::{Value, json};
+use test_support::{World, tenant};
 
-use crate::gated::Gated;
-use crate::support::{World, tenant};
+use crate::proxied::Proxied;
 use crate::truth;
 
 const ONE: &str = "+15550000001";
@@ -11,7 +11,7 @@ const TWO: &str = "+15550000002";
 const THREE: &str = "+15550000003";
 const FOUR: &str = "+15550000004";
 
-/// Asks etcd through its JSON gateway (<https://etcd.io/docs/v3.6/dev-guide/api_grpc_gateway/>).
+/// Sends a request to etcd through its JSON gateway (<https://etcd.io/docs/v3.6/dev-guide/api_grpc_gateway/>).
 async fn etcd(world: &World, path: &str, body: Value) -> Value {
     let client = reqwest::Client::builder().no_proxy().build().unwrap();
     let url = format!("http://{}/v3/{path}", world.cluster().etcd_address());
@@ -19,76 +19,77 @@ async fn etcd(world: &World, path: &str, body: Value) -> Value {
     answer.json().await.unwrap()
 }
 
-/// Forgets all that was before now.
+/// Compacts all revisions before the current one.
 async fn compact(world: &World) {
     let now = etcd(world, "kv/range", json!({ "key": "AA==" })).await;
-    let revision = now["header"]["revision"].as_str().expect("a 64-bit number is text").to_owned();
+    let revision =
+        now["header"]["revision"].as_str().expect("JSON has 64-bit integers as strings").to_owned();
     etcd(world, "kv/compaction", json!({ "revision": revision, "physical": true })).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_api_server_that_ends_and_one_that_forgets_cost_nothing_but_a_list() {
-    let gated = Gated::new(World::with_own_cluster().await).await;
-    let _operator = gated.start().await;
-    gated.apply(&tenant("acme").dids([ONE])).await;
-    gated.apply(&tenant("globex").dids([TWO])).await;
-    truth::wait(&gated).await;
+async fn a_restarted_or_compacted_api_server_costs_only_a_list() {
+    let proxied = Proxied::new(World::with_own_cluster().await).await;
+    let _operator = proxied.start().await;
+    proxied.apply(&tenant("acme").dids([ONE])).await;
+    proxied.apply(&tenant("globex").dids([TWO])).await;
+    truth::wait(&proxied).await;
 
-    // It ends: what is live stays, and what was changed before is caught up.
-    gated.cluster().api_server().kill().await.unwrap();
-    assert_eq!(gated.live(ONE).await.as_deref(), Some("acme"));
-    gated.cluster().api_server().restart().await.unwrap();
-    gated.set_dids("acme", [ONE, THREE]).await;
-    gated.wait_ready("acme").await;
-    truth::wait(&gated).await;
+    // It restarts: published keys stay, and earlier changes are published.
+    proxied.cluster().api_server().kill().await.unwrap();
+    assert_eq!(proxied.live(ONE).await.as_deref(), Some("acme"));
+    proxied.cluster().api_server().restart().await.unwrap();
+    proxied.set_dids("acme", [ONE, THREE]).await;
+    proxied.wait_ready("acme").await;
+    truth::wait(&proxied).await;
 
-    // What happens while the operator is cut off is compacted away, and no watch cache remembers it.
-    let lists = gated.kube.lists();
-    gated.kube.lose_event(None);
-    gated.kube.close();
-    gated.set_dids("acme", [ONE, FOUR]).await;
-    gated.apply_secret("acme-webhook", "rotated").await;
-    gated.delete("globex").await;
-    gated.apply(&tenant("initech").dids([THREE])).await;
-    compact(&gated).await;
-    gated.cluster().api_server().restart().await.unwrap();
-    gated.kube.open();
+    // Events during the operator's disconnection are compacted away, and no watch cache holds them.
+    let lists = proxied.kube.lists();
+    proxied.kube.lose_event(None);
+    proxied.kube.close();
+    proxied.set_dids("acme", [ONE, FOUR]).await;
+    proxied.apply_secret("acme-webhook", "rotated").await;
+    proxied.delete("globex").await;
+    proxied.apply(&tenant("initech").dids([THREE])).await;
+    compact(&proxied).await;
+    proxied.cluster().api_server().restart().await.unwrap();
+    proxied.kube.open();
 
-    gated.wait_gone("globex").await;
-    gated.wait_ready("initech").await;
-    gated.wait_ready("acme").await;
-    truth::wait(&gated).await;
-    assert_eq!(gated.live(THREE).await.as_deref(), Some("initech"));
-    let more = |kind: &str| gated.kube.lists()[kind] - lists[kind];
+    proxied.wait_deleted("globex").await;
+    proxied.wait_ready("initech").await;
+    proxied.wait_ready("acme").await;
+    truth::wait(&proxied).await;
+    assert_eq!(proxied.live(THREE).await.as_deref(), Some("initech"));
+    let more = |kind: &str| proxied.kube.lists()[kind] - lists[kind];
     assert_eq!((more("runtimetenants"), more("secrets")), (1, 1), "one list of each");
-    assert_eq!(gated.kube.too_old(), 2, "each watch was told that it is too old");
-    gated.world.finish().await;
+    assert_eq!(proxied.kube.too_old(), 2, "each watch expired");
+    proxied.world.finish().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_happens_to_redis_after_a_start_has_read_it_and_before_all_is_listed_is_put_right() {
-    let gated = Gated::new(World::new().await).await;
-    let operator = gated.start().await;
-    gated.apply(&tenant("acme").dids([ONE])).await;
-    gated.apply(&tenant("globex").dids([TWO])).await;
-    truth::wait(&gated).await;
+async fn changes_in_redis_between_load_and_sync_are_repaired() {
+    let proxied = Proxied::new(World::new().await).await;
+    let operator = proxied.start().await;
+    proxied.apply(&tenant("acme").dids([ONE])).await;
+    proxied.apply(&tenant("globex").dids([TWO])).await;
+    truth::wait(&proxied).await;
     operator.kill().await.unwrap();
 
-    gated.kube.close();
-    let operator = gated.spawn().await;
-    gated
+    proxied.kube.close();
+    let operator = proxied.spawn().await;
+    proxied
         .wait("Redis was read", || async {
             let logs = operator.logs();
-            if logs.contains("Redis was read records=2 broken=0") { Ok(()) } else { Err(logs) }
+            if logs.contains("loaded ownership records records=2 broken=0") { Ok(()) } else { Err(logs) }
         })
         .await;
-    gated.exempt([ONE]);
-    gated.delete_key(&format!("tenantmap:did:{ONE}")).await;
-    gated.kube.open();
+    proxied.exempt([ONE]);
+    proxied.delete_key(&format!("tenantmap:did:{ONE}")).await;
+    proxied.kube.open();
 
-    gated.wait_live(ONE, Some("acme")).await;
-    truth::wait(&gated).await;
-    gated.heed_all();
+    proxied.wait_live(ONE, Some("acme")).await;
+    truth::wait(&proxied).await;
+    proxied.resume_checks();
     assert!(operator.is_running());
-    gated.world.finish().await;
+    proxied.world.finish().await;
 }

@@ -1,40 +1,41 @@
-//! T3: each event of a watch in turn never arrives; only a later list shows what it would have told.
+//! T3: each event of a watch in turn is lost; only a later list shows its change.
 
-use crate::gated::Gated;
-use crate::support::World;
+use test_support::World;
+
+use crate::proxied::Proxied;
 use crate::tally::{Tally, Usual};
 use crate::{story, stride};
 
-/// Each so many-th event, where not all are lost.
+/// The step through the events, unless each one is lost once.
 const PART: usize = 8;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn any_event_of_a_watch_may_be_lost() {
-    let gated = Gated::new(World::new().await).await;
-    let _operator = gated.start().await;
+async fn it_survives_the_loss_of_any_watch_event() {
+    let proxied = Proxied::new(World::new().await).await;
+    let _operator = proxied.start().await;
     let mut usual = Usual::default();
     let mut all = 0;
     for _ in 0..2 {
-        gated.kube.lose_event(None);
-        gated.fuse.disarm();
-        let tally = Tally::begin(&gated).await;
-        story::tell(&gated).await;
-        all = gated.kube.events();
-        usual.add(tally.end(&gated).await);
+        proxied.kube.lose_event(None);
+        proxied.injector.disarm();
+        let tally = Tally::begin(&proxied).await;
+        story::run(&proxied).await;
+        all = proxied.kube.events();
+        usual.add(tally.end(&proxied).await);
     }
     let mut survived = 0;
     for n in (1..).step_by(stride(PART)) {
-        gated.fuse.disarm();
-        gated.kube.lose_event(Some(n));
-        let tally = Tally::begin(&gated).await;
-        story::tell(&gated).await;
-        let Some(event) = gated.kube.lost_event() else { break };
+        proxied.injector.disarm();
+        proxied.kube.lose_event(Some(n));
+        let tally = Tally::begin(&proxied).await;
+        story::run(&proxied).await;
+        let Some(event) = proxied.kube.lost_event() else { break };
         println!("event {n} is lost: {event}");
         survived += 1;
-        usual.assert_no_more(&tally.end(&gated).await, &format!("event {n} lost, {event}"));
+        usual.assert_no_more(&tally.end(&proxied).await, &format!("event {n} lost, {event}"));
     }
     println!("survived the loss of {survived} events of {all}");
-    // A story in which one is lost may have a few less.
+    // A story with a lost event may have a few less.
     assert!(3 * survived * stride(PART) >= 2 * all, "{survived} of {all}");
-    gated.world.finish().await;
+    proxied.world.finish().await;
 }

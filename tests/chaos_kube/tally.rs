@@ -1,49 +1,50 @@
-//! How often what was written, and whether that is more often than without any fault.
+//! Counts writes, and compares the counts with those of runs without a fault.
 
 use std::collections::BTreeMap;
 
-use crate::gated::Gated;
-use crate::support::Journal;
+use test_support::Journal;
 
-/// How often each thing was had.
+use crate::proxied::Proxied;
+
+/// The number of writes of each kind.
 type Counts = BTreeMap<String, usize>;
 
-/// The epoch is counted up at each start.
+/// Each start increases the epoch.
 const EPOCH: &str = "runtime-operator:epoch";
-/// How many writes to Kubernetes more there may be of a kind: one that the client repeats since its reply was lost, which
-/// is refused, one with which the operator then makes sure, and one for two looks that were one in the undisturbed runs.
+/// The most additional writes to Kubernetes of a kind: one that the client repeats because its response was lost, which is
+/// rejected, one with which the operator then makes sure, and one for two reconciles that were one in the undisturbed runs.
 const SPARE: usize = 3;
 
-/// What is written from here on.
+/// Counts the writes from now on.
 pub struct Counting(Journal);
 
-/// How often each key of Redis was written to, and each kind of write to Kubernetes was sent.
+/// The number of writes of each key of Redis, and of each kind of write to Kubernetes.
 pub struct Tally {
     keys: Counts,
     effects: Counts,
 }
 
 impl Tally {
-    /// Begins to count keys; the rest is counted since the fuse was armed or disarmed.
-    pub async fn begin(gated: &Gated) -> Counting {
-        Counting(gated.journal().await)
+    /// Starts counting keys; the injector counts the rest since it was armed or disarmed.
+    pub async fn begin(proxied: &Proxied) -> Counting {
+        Counting(proxied.journal().await)
     }
 }
 
 impl Counting {
-    /// What there was.
-    pub async fn end(mut self, gated: &Gated) -> Tally {
+    /// Returns the counts.
+    pub async fn end(mut self, proxied: &Proxied) -> Tally {
         let mut keys = Counts::new();
         for (key, _) in self.0.writes().await.into_iter().filter(|(key, _)| !key.starts_with(EPOCH)) {
             *keys.entry(key).or_default() += 1;
         }
-        // A call of a script may find nothing to write; what it writes shows in the keys.
+        // A call of a script may find nothing to write; its writes are counted by key.
         let calls = |(effect, _): &(String, usize)| !effect.starts_with("EVALSHA");
-        Tally { keys, effects: gated.fuse.counts().into_iter().filter(calls).collect() }
+        Tally { keys, effects: proxied.injector.counts().into_iter().filter(calls).collect() }
     }
 }
 
-/// What there is when nothing fails: of each thing the most that was seen.
+/// The largest counts of the runs without a fault.
 #[derive(Default)]
 pub struct Usual {
     keys: Counts,
@@ -51,7 +52,7 @@ pub struct Usual {
 }
 
 impl Usual {
-    /// One more undisturbed run.
+    /// Adds an undisturbed run.
     pub fn add(&mut self, tally: Tally) {
         for (most, counts) in [(&mut self.keys, tally.keys), (&mut self.effects, tally.effects)] {
             for (what, count) in counts {
@@ -61,7 +62,8 @@ impl Usual {
         }
     }
 
-    /// What is in Redis already is not written again; a write to Kubernetes is repeated at most as often as it failed.
+    /// Checks that no key was written more often than usual, and that a write to Kubernetes was repeated at most as often as it
+    /// failed.
     pub fn assert_no_more(&self, tally: &Tally, when: &str) {
         let mut too_often = excess(&self.keys, &tally.keys, 0);
         too_often.extend(excess(&self.effects, &tally.effects, SPARE));

@@ -1,5 +1,5 @@
-//! The oracle: whether Redis is exactly what the resources say, and whether their status says what Redis holds. It
-//! knows the contract and the design, and none of the product's code.
+//! Checks that Redis equals the resources, and that their statuses agree with Redis. It is written from the contract and the
+//! design, without the operator's code.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -9,27 +9,26 @@ use kube::api::{Api, DynamicObject, ListParams};
 use kube::{Resource, ResourceExt};
 use redis::AsyncCommands;
 use serde_json::{Value, json};
+use test_support::World;
 
-use crate::support::World;
-
-/// How long it may take: some retries wait for 30 s.
-const PATIENCE: Duration = Duration::from_secs(120);
+/// The timeout: some retries wait for 30 s.
+const TIMEOUT: Duration = Duration::from_secs(120);
 
 type Check = Result<(), String>;
 
-/// Waits until all of it is true.
+/// Waits until everything agrees.
 pub async fn wait(world: &World) {
-    wait_within(world, PATIENCE).await;
+    wait_within(world, TIMEOUT).await;
 }
 
-/// The same with a patience of its own.
-pub async fn wait_within(world: &World, patience: Duration) {
-    let what = "Redis is what the resources say, and so is their status";
-    world.wait_within(patience, what, || look(world)).await;
+/// Waits until everything agrees, with another timeout.
+pub async fn wait_within(world: &World, timeout: Duration) {
+    let what = "Redis equals the resources, and the statuses agree";
+    world.wait_within(timeout, what, || check(world)).await;
 }
 
-/// What is not true, if anything.
-pub async fn look(world: &World) -> Check {
+/// Returns the first difference, if any.
+pub async fn check(world: &World) -> Check {
     let resources = world.tenants().list(&ListParams::default()).await.unwrap().items;
     let redis = Redis::read(world).await;
     for resource in &resources {
@@ -39,20 +38,20 @@ pub async fn look(world: &World) -> Check {
     nothing_else(&resources, &redis)
 }
 
-/// Waits until it is true of these alone.
+/// Waits until these resources agree; others may differ.
 pub async fn wait_of(world: &World, names: &[&str]) {
-    let look = || async {
+    let check = || async {
         let redis = Redis::read(world).await;
         for name in names {
-            let resource = world.get(name).await.ok_or_else(|| format!("{name} is not there"))?;
+            let resource = world.get(name).await.ok_or_else(|| format!("{name} does not exist"))?;
             one(world, &resource, &redis).await.map_err(|why| format!("{name}: {why}"))?;
         }
         Ok(())
     };
-    world.wait_within(PATIENCE, &format!("Redis is what {names:?} say, and so is their status"), look).await;
+    world.wait_within(TIMEOUT, &format!("Redis equals {names:?}, and their statuses agree"), check).await;
 }
 
-/// All that Redis holds, at nearly one instant; what changes meanwhile is looked at again.
+/// All keys in Redis, read at nearly one instant; if something changes meanwhile, the check is repeated.
 struct Redis {
     mappings: BTreeMap<String, String>,
     configs: BTreeMap<String, Value>,
@@ -93,7 +92,7 @@ fn equal<T: PartialEq + std::fmt::Debug>(what: &str, is: &T, should: &T) -> Chec
     if is == should { Ok(()) } else { Err(format!("{what} is {is:?}, not {should:?}")) }
 }
 
-/// One resource: its numbers, its config, its record, its status.
+/// Checks one resource: its DIDs, its config, its record, its status.
 async fn one(world: &World, resource: &DynamicObject, redis: &Redis) -> Check {
     let spec = &resource.data["spec"];
     let tenant = spec["tenantId"].as_str().unwrap();
@@ -107,7 +106,7 @@ async fn one(world: &World, resource: &DynamicObject, redis: &Redis) -> Check {
     if held.is_empty() {
         return match redis.records.get(tenant) {
             Some(record) if record.get("uid") == resource.meta().uid.as_ref() => {
-                Err("it holds no number and has a record".into())
+                Err("it holds no DID and has a record".into())
             }
             _ => Ok(()),
         };
@@ -166,16 +165,16 @@ fn status(resource: &DynamicObject, claimed: &[String], held: &[String]) -> Chec
     }
 }
 
-/// The value of a Secret, and its version as records have it.
+/// Returns the value of a Secret, and its version in the form of the records.
 async fn secret(world: &World, name: &str) -> Result<(String, String), String> {
     let secrets: Api<Secret> = Api::namespaced(world.client(), world.namespace());
-    let secret = secrets.get_opt(name).await.unwrap().ok_or("its Secret is not there")?;
+    let secret = secrets.get_opt(name).await.unwrap().ok_or("its Secret does not exist")?;
     let version = format!("{}/{}", secret.uid().unwrap(), secret.resource_version().unwrap());
     let value = secret.data.and_then(|mut data| data.remove("webhookSecret")).ok_or("no such key")?;
     Ok((String::from_utf8(value.0).unwrap(), version))
 }
 
-/// A number that somebody claims is live for one of those who do.
+/// Checks that each claimed DID is mapped to one of its claimants.
 fn contested(resources: &[DynamicObject], redis: &Redis) -> Check {
     for resource in resources {
         for did in strings(&resource.data["spec"]["dids"]) {
@@ -185,23 +184,23 @@ fn contested(resources: &[DynamicObject], redis: &Redis) -> Check {
                 strings(&spec["dids"]).contains(&did) && spec["tenantId"].as_str() == live.map(String::as_str)
             };
             if !resources.iter().any(|other| holds(&other)) {
-                return Err(format!("{did} is live for {live:?}, who does not claim it"));
+                return Err(format!("{did} is mapped to {live:?}, which does not claim it"));
             }
         }
     }
     Ok(())
 }
 
-/// What no resource says is not there, and the indexes agree with the records.
+/// Checks that there is nothing without a resource, and that the indexes agree with the records.
 fn nothing_else(resources: &[DynamicObject], redis: &Redis) -> Check {
     let claimed: BTreeSet<String> =
         resources.iter().flat_map(|resource| strings(&resource.data["spec"]["dids"])).collect();
     if let Some((did, tenant)) = redis.mappings.iter().find(|(did, _)| !claimed.contains(*did)) {
-        return Err(format!("{did} is live for {tenant}, and nobody claims it"));
+        return Err(format!("{did} is mapped to {tenant}, and no tenant claims it"));
     }
     let live: BTreeSet<String> = redis.mappings.values().cloned().collect();
     equal("the tenants with a config", &redis.configs.keys().cloned().collect(), &live)?;
     equal("the tenants with a record", &redis.records.keys().cloned().collect(), &live)?;
     equal("the index of records", &redis.members, &live)?;
-    equal("the index of numbers", &redis.owners, &redis.mappings)
+    equal("the index of owners", &redis.owners, &redis.mappings)
 }

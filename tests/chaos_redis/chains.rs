@@ -1,5 +1,5 @@
-//! T9: chains of random specs, made from the CRD's schema, valid and not, with roll-backs. In the end a resource, and
-//! what Redis holds of it, is as if it only ever had the last spec that the API server took.
+//! T9: chains of random specs, generated from the CRD's schema, valid and not, with roll-backs. In the end a resource and its
+//! keys are as if it only ever had the last spec that the API server accepted.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -8,17 +8,16 @@ use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use serde_json::{Value, json};
+use test_support::{Operator, World, generator, tenant};
 
 use crate::full;
-use crate::generator;
-use crate::support::{Operator, World, tenant};
-use crate::truth::PATIENCE;
+use crate::truth::TIMEOUT;
 
-/// How many resources, and how many specs each has one after the other.
+/// The number of resources, and of consecutive specs of each.
 const SHORT: (usize, usize) = (12, 5);
 const LONG: (usize, usize) = (150, 12);
 
-/// Draws specs; a seed draws the same again.
+/// Draws specs; the same seed draws the same specs.
 struct Specs {
     runner: TestRunner,
     random: StdRng,
@@ -32,7 +31,7 @@ impl Specs {
         Self { runner: TestRunner::new_with_rng(Config::default(), source), random }
     }
 
-    /// Of the resource of this number: its tenant id stays, and no other has its numbers.
+    /// Draws a spec for a resource: its tenant id stays, and no other resource has its DIDs.
     fn draw(&mut self, number: usize) -> Value {
         let mut spec = generator::spec().new_tree(&mut self.runner).unwrap().current();
         spec["tenantId"] = id(number).into();
@@ -49,7 +48,7 @@ fn id(number: usize) -> String {
     format!("chain-{number}")
 }
 
-/// One whose specs came one after the other, and one that was made with the last of them.
+/// A world in which resources get chains of specs, and one in which they are created with the last one.
 struct Pair {
     edited: World,
     fresh: World,
@@ -66,45 +65,46 @@ impl Pair {
         Self { edited, fresh, _operators: [one, other] }
     }
 
-    /// Applies a chain, and makes the other with the last spec of it that was taken: whether that can be published.
+    /// Applies a chain of specs, and creates the other resource with the last accepted one. Returns the counts.
     async fn chain(&self, specs: &mut Specs, number: usize, length: usize) -> Counts {
         let name = id(number);
         let mut counts = Counts::default();
-        let mut taken: Vec<Value> = Vec::new();
-        while counts.asked < length || taken.is_empty() {
-            counts.asked += 1;
-            let back = !taken.is_empty() && specs.random.random_bool(0.2);
+        let mut accepted: Vec<Value> = Vec::new();
+        while counts.applied < length || accepted.is_empty() {
+            counts.applied += 1;
+            let back = !accepted.is_empty() && specs.random.random_bool(0.2);
             let mut spec = if back {
-                taken[specs.random.random_range(0..taken.len())].clone()
+                accepted[specs.random.random_range(0..accepted.len())].clone()
             } else {
                 specs.draw(number)
             };
-            // Most end as something that can be published.
-            if counts.asked >= length && !number.is_multiple_of(4) {
+            // Most chains end with a spec that can be published.
+            if counts.applied >= length && !number.is_multiple_of(4) {
                 spec["suspend"] = false.into();
                 spec["webhookSecretRef"] = json!({ "name": "webhook" });
             }
             match apply(&self.edited, &name, &spec).await {
-                Ok(_) => taken.push(spec),
-                Err(_) => counts.refused += 1,
+                Ok(_) => accepted.push(spec),
+                Err(_) => counts.rejected += 1,
             }
-            // Some are superseded before anybody has looked at them.
-            if !taken.is_empty() && specs.random.random_bool(0.5) {
-                wait_looked_at(&self.edited, &name).await;
+            // Some specs are superseded before they are reconciled.
+            if !accepted.is_empty() && specs.random.random_bool(0.5) {
+                wait_reconciled(&self.edited, &name).await;
             }
         }
-        let stored = apply(&self.fresh, &name, taken.last().unwrap()).await.unwrap();
+        let stored = apply(&self.fresh, &name, accepted.last().unwrap()).await.unwrap();
         let edited = self.edited.get(&name).await.unwrap();
-        assert_eq!(edited.data["spec"], stored, "what the API server keeps");
+        assert_eq!(edited.data["spec"], stored, "the stored spec");
         counts
     }
 
-    /// Waits until both are looked at and as like as can be; whether they are published.
+    /// Waits until both are reconciled and equal; returns true if they are published.
     async fn wait_alike(&self, number: usize) -> bool {
         let name = id(number);
         self.edited
-            .wait_within(PATIENCE, &format!("{name} is as if it only ever had its last spec"), || async {
-                let (edited, fresh) = (look(&self.edited, &name).await?, look(&self.fresh, &name).await?);
+            .wait_within(TIMEOUT, &format!("{name} is as if it only ever had its last spec"), || async {
+                let (edited, fresh) =
+                    (observed(&self.edited, &name).await?, observed(&self.fresh, &name).await?);
                 if edited == fresh {
                     Ok(edited["live"] != Value::Null)
                 } else {
@@ -117,8 +117,8 @@ impl Pair {
 
 #[derive(Default)]
 struct Counts {
-    asked: usize,
-    refused: usize,
+    applied: usize,
+    rejected: usize,
 }
 
 async fn apply(world: &World, name: &str, spec: &Value) -> Result<Value, kube::Error> {
@@ -126,28 +126,28 @@ async fn apply(world: &World, name: &str, spec: &Value) -> Result<Value, kube::E
     world.try_apply(&tenant).await.map(|applied| applied.data["spec"].clone())
 }
 
-async fn wait_looked_at(world: &World, name: &str) {
+async fn wait_reconciled(world: &World, name: &str) {
     world
-        .wait_within(PATIENCE, &format!("{name} is looked at"), || async {
-            look(world, name).await.map(drop)
+        .wait_within(TIMEOUT, &format!("{name} is reconciled"), || async {
+            observed(world, name).await.map(drop)
         })
         .await;
 }
 
-/// What there is to see, but for what names the world, the object or the time. Of one that can't be published now, what
-/// was live before stays: then only what it says of itself counts.
-async fn look(world: &World, name: &str) -> Result<Value, String> {
-    let resource = world.get(name).await.ok_or("it is not there")?;
+/// Returns the visible state of a resource, without names of the world, ids and times. If it can't be published, earlier keys
+/// stay, so that only its status counts.
+async fn observed(world: &World, name: &str) -> Result<Value, String> {
+    let resource = world.get(name).await.ok_or("it does not exist")?;
     let status = &resource.data["status"];
     let conditions = status["conditions"].as_array().cloned().unwrap_or_default();
     let current =
         |condition: &&Value| condition["observedGeneration"].as_i64() == resource.metadata.generation;
     let ready = conditions.iter().find(|is| is["type"] == "Ready").filter(current);
-    let Some(ready) = ready else { return Err(format!("nothing is said of the last spec: {status:#}")) };
+    let Some(ready) = ready else { return Err(format!("the status is of an older spec: {status:#}")) };
     if ready["reason"] == "RedisUnavailable" {
         return Err(ready["message"].to_string());
     }
-    let said = |condition: &Value| {
+    let parts = |condition: &Value| {
         [&condition["type"], &condition["status"], &condition["reason"], &condition["message"]]
             .map(Value::clone)
     };
@@ -156,9 +156,9 @@ async fn look(world: &World, name: &str) -> Result<Value, String> {
         let config = world.config_text(name).await;
         let mapped = mapped(world, name).await;
         if mapped != dids.as_array().into_iter().flatten().filter_map(Value::as_str).collect::<Vec<_>>() {
-            return Err(format!("{mapped:?} are mapped to it, and it says {dids}"));
+            return Err(format!("{mapped:?} are mapped to it, and its status lists {dids}"));
         }
-        let conditions: Vec<_> = conditions.iter().map(said).collect();
+        let conditions: Vec<_> = conditions.iter().map(parts).collect();
         json!({ "conditions": conditions, "dids": dids, "hash": status["publishedHash"], "config": config })
     } else {
         Value::Null
@@ -166,7 +166,7 @@ async fn look(world: &World, name: &str) -> Result<Value, String> {
     Ok(json!({ "ready": ready["status"], "reason": ready["reason"], "live": live }))
 }
 
-/// The numbers that lead to a tenant, in the order in which it lists them; a number that it does not list is at the end.
+/// Returns the DIDs that are mapped to a tenant, in the order of its config; DIDs that it does not list are at the end.
 async fn mapped(world: &World, tenant: &str) -> Vec<String> {
     let mut dids = Vec::new();
     for key in world.keys("tenantmap:did:*").await {
@@ -181,25 +181,27 @@ async fn mapped(world: &World, tenant: &str) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn where_a_resource_ends_depends_on_its_last_spec_alone() {
+async fn the_final_state_depends_only_on_the_last_spec() {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
     let seed = std::env::var("CHAINS_SEED").map(|text| text.parse().unwrap());
     let seed = seed.unwrap_or(if full() { now } else { 1 });
     let (chains, length) = if full() { LONG } else { SHORT };
     println!("chains: the same again: CHAINS_SEED={seed}");
     let (mut specs, pair) = (Specs::new(seed), Box::pin(Pair::new()).await);
-    let (mut asked, mut refused, mut published) = (0, 0, 0);
+    let (mut applied, mut rejected, mut published) = (0, 0, 0);
     for number in 0..chains {
         let counts = pair.chain(&mut specs, number, length).await;
-        asked += counts.asked;
-        refused += counts.refused;
+        applied += counts.applied;
+        rejected += counts.rejected;
     }
     for number in 0..chains {
         published += usize::from(pair.wait_alike(number).await);
     }
-    println!("chains: {asked} specs, {refused} refused, {chains} resources, {published} of them published");
-    assert!(published > chains / 3, "what is compared is mostly what is live: {published} of {chains}");
-    assert!(refused > 0 && refused < asked * 9 / 10, "{refused} of {asked} were refused");
+    println!(
+        "chains: {applied} specs, {rejected} rejected, {chains} resources, {published} of them published"
+    );
+    assert!(published > chains / 3, "too few are published for a comparison: {published} of {chains}");
+    assert!(rejected > 0 && rejected < applied * 9 / 10, "{rejected} of {applied} were rejected");
     pair.edited.finish().await;
     pair.fresh.finish().await;
 }

@@ -1,15 +1,15 @@
-//! T7: Sentinels make a replica the primary that lacks what the old one had acknowledged.
+//! T7: Sentinels promote a replica that lacks writes which the old primary had acknowledged.
 
 use local_cluster::{Redis, RedisOptions, SentinelOptions, Sentinels, Toxiproxy};
 use serde_json::json;
+use test_support::World;
 
 use crate::full;
 use crate::nat::Nat;
 use crate::scene::{DIDS, STATUS_WRITES, apply_all};
-use crate::support::World;
-use crate::truth::{PATIENCE, wait_true};
+use crate::truth::{TIMEOUT, wait_true};
 
-/// A field of INFO replication.
+/// Returns a field of INFO replication.
 async fn replication(redis: &Redis, field: &str) -> Option<String> {
     let mut connection = redis.connection().await.ok()?;
     let info: redis::InfoDict =
@@ -20,7 +20,7 @@ async fn replication(redis: &Redis, field: &str) -> Option<String> {
 /// Waits until a field of INFO replication has this value.
 async fn wait_replication(world: &World, redis: &Redis, field: &str, value: &str) {
     world
-        .wait_within(PATIENCE, &format!("{field} is {value}"), || async {
+        .wait_within(TIMEOUT, &format!("{field} is {value}"), || async {
             let is = replication(redis, field).await;
             if is.as_deref() == Some(value) { Ok(()) } else { Err(format!("{is:?}")) }
         })
@@ -28,7 +28,7 @@ async fn wait_replication(world: &World, redis: &Redis, field: &str, value: &str
 }
 
 #[tokio::test]
-async fn writes_that_a_failover_loses_are_written_again() {
+async fn writes_lost_by_a_failover_are_written_again() {
     let world = World::new().await;
     let replica = Redis::start(RedisOptions::default().replica_of(world.redis())).await.unwrap();
     world.also_read(&replica);
@@ -44,7 +44,7 @@ async fn writes_that_a_failover_loses_are_written_again() {
     wait_true(&world, world.redis()).await;
     wait_replication(&world, &replica, "master_link_status", "up").await;
     world
-        .wait_within(PATIENCE, "the replica has it all", || async {
+        .wait_within(TIMEOUT, "the replica has it all", || async {
             let (is, was) = (
                 replication(&replica, "slave_repl_offset"),
                 replication(world.redis(), "master_repl_offset"),
@@ -54,15 +54,15 @@ async fn writes_that_a_failover_loses_are_written_again() {
         })
         .await;
 
-    // Cut off from its primary and silent: what is written from here on never reaches it.
+    // Disconnected from its primary: later writes never reach the replica.
     replica.freeze().await.unwrap();
     world.redis_cli(&["CLIENT", "KILL", "TYPE", "replica"]).await;
     world.patch("t0", json!({ "spec": { "dids": ["+15557770001"] } })).await;
     world.apply_secret("t1-webhook", "rotated").await;
     if full() {
-        // Its keys are on the replica still, and left to the orphan sweep, which first lets a minute pass.
+        // Its keys are still on the replica, and wait for the orphan sweep, which has a grace period of a minute.
         world.delete("t2").await;
-        world.wait_gone("t2").await;
+        world.wait_deleted("t2").await;
     }
     world.wait_event("t1", "SecretRotated").await;
     wait_true(&world, world.redis()).await;
@@ -74,10 +74,10 @@ async fn writes_that_a_failover_loses_are_written_again() {
     assert_eq!(sentinels.wait_failover(&old).await.unwrap(), replica.address());
     wait_true(&world, &replica).await;
     let statuses = operator.metric(STATUS_WRITES).await - statuses;
-    assert!(statuses <= 3.0, "each says when it was published, and no more: {statuses} writes");
+    assert!(statuses <= 3.0, "one status write per resource, for the publish time: {statuses}");
     world.wait_operator_ready(&operator).await;
 
-    // The old primary comes back with all that it had, and finds that it is none any more.
+    // The old primary restarts with its data, and is demoted.
     world.redis().restart().await.unwrap();
     wait_replication(&world, world.redis(), "role", "slave").await;
     wait_replication(&world, world.redis(), "master_link_status", "up").await;
@@ -87,7 +87,7 @@ async fn writes_that_a_failover_loses_are_written_again() {
 }
 
 #[tokio::test]
-async fn a_primary_that_is_cut_off_from_its_sentinels_alone_is_left_for_the_one_that_they_name() {
+async fn a_primary_isolated_from_its_sentinels_is_replaced_by_the_elected_one() {
     let world = World::new().await;
     let toxiproxy = Toxiproxy::start().await.unwrap();
     let way = toxiproxy.edge("primary", &world.redis().address()).await.unwrap();
@@ -97,7 +97,7 @@ async fn a_primary_that_is_cut_off_from_its_sentinels_alone_is_left_for_the_one_
     wait_replication(&world, &replica, "master_link_status", "up").await;
     let options = SentinelOptions { port: Some(way.port()), ..SentinelOptions::default() };
     let sentinels = Sentinels::start(world.redis(), options).await.unwrap();
-    // The operator is on the primary's side, and has a way of its own to the Sentinels.
+    // The operator is on the primary's side of the partition, and still reaches the Sentinels.
     let mut nats = Vec::new();
     for address in sentinels.addresses() {
         nats.push(Nat::start(address, vec![(way.port(), world.redis().port())]).await);
@@ -114,7 +114,7 @@ async fn a_primary_that_is_cut_off_from_its_sentinels_alone_is_left_for_the_one_
     way.cut().await.unwrap();
 
     assert_eq!(sentinels.wait_failover(&way.address()).await.unwrap(), replica.address());
-    assert_eq!(replication(world.redis(), "role").await.as_deref(), Some("master"), "nobody has told it");
+    assert_eq!(replication(world.redis(), "role").await.as_deref(), Some("master"), "it is not demoted yet");
     world.patch("t0", json!({ "spec": { "dids": ["+15557770001"] } })).await;
     wait_true(&world, &replica).await;
     way.heal().await.unwrap();

@@ -1,4 +1,4 @@
-//! T7: what Redis held is gone, or is what it was long ago.
+//! T7: Redis loses its data, or gets data from long ago.
 
 use local_cluster::RedisOptions;
 
@@ -6,7 +6,7 @@ use crate::full;
 use crate::scene::{Scene, goes_on, once_a_key, written};
 
 #[tokio::test]
-async fn after_a_flush_each_key_is_written_once_and_so_is_each_resource() {
+async fn a_flush_costs_one_write_per_key_and_resource() {
     let scene = Scene::new().await;
     let statuses = scene.status_writes().await;
     for flush in ["FLUSHALL", "FLUSHDB"] {
@@ -17,29 +17,29 @@ async fn after_a_flush_each_key_is_written_once_and_so_is_each_resource() {
         scene.wait_true().await;
         once_a_key(&mut journal).await;
     }
-    scene.told_of_losses(2, statuses).await;
+    scene.assert_status_writes(2, statuses).await;
     goes_on(&scene).await;
     scene.finish().await;
 }
 
 #[tokio::test]
-async fn databases_that_are_swapped_and_swapped_back_are_made_equal_to_the_resources_each_time() {
+async fn swapped_databases_are_repaired_each_time() {
     let scene = Scene::new().await;
     let statuses = scene.status_writes().await;
     scene.world.redis_cli(&["SWAPDB", "0", "1"]).await;
     scene.wait_true().await;
-    scene.told_of_losses(1, statuses).await;
+    scene.assert_status_writes(1, statuses).await;
     let given_up = scene.edit().await;
     scene.wait_true().await;
     let current = scene.edit().await;
     if full() {
-        // Its keys come back with the old data, and are left to the orphan sweep, which first lets a minute pass.
+        // Its keys come back with the old data, and wait for the orphan sweep, which has a grace period of a minute.
         scene.world.delete("t2").await;
-        scene.world.wait_gone("t2").await;
+        scene.world.wait_deleted("t2").await;
     }
     scene.wait_true().await;
 
-    // What was live before any of this, with its records and its counter.
+    // The data from before, with its records and its epoch.
     scene.world.redis_cli(&["SWAPDB", "0", "1"]).await;
 
     scene.world.wait_live(&current, Some("t0")).await;
@@ -50,7 +50,7 @@ async fn databases_that_are_swapped_and_swapped_back_are_made_equal_to_the_resou
 }
 
 #[tokio::test]
-async fn a_redis_that_restarts_empty_is_filled_and_each_resource_is_written_once() {
+async fn an_empty_redis_is_refilled_with_one_write_per_resource() {
     let scene = Scene::with(RedisOptions::default().in_memory()).await;
     let statuses = scene.status_writes().await;
     for _ in 0..2 {
@@ -58,13 +58,13 @@ async fn a_redis_that_restarts_empty_is_filled_and_each_resource_is_written_once
 
         scene.wait_true().await;
     }
-    scene.told_of_losses(2, statuses).await;
+    scene.assert_status_writes(2, statuses).await;
     goes_on(&scene).await;
     scene.finish().await;
 }
 
 #[tokio::test]
-async fn a_tenant_that_is_edited_while_everything_is_lost_again_and_again_ends_as_its_last_edit() {
+async fn edits_during_repeated_data_loss_end_as_the_last_edit() {
     let scene = Scene::new().await;
     let mut journal = scene.world.journal().await;
     for _ in 0..10 {
@@ -73,7 +73,7 @@ async fn a_tenant_that_is_edited_while_everything_is_lost_again_and_again_ends_a
     }
     scene.wait_true().await;
     let most = written(&mut journal).await.into_values().max().unwrap();
-    // Each loss costs a key one write, and each edit one more to the config of t0.
+    // Each loss costs one write per key, and each edit one more of the config of t0.
     assert!(most <= 20, "a key was written {most} times");
     goes_on(&scene).await;
     scene.finish().await;

@@ -1,5 +1,5 @@
-//! Sentinels say where the primary is as they know it. Between them and an operator, the ports that they say are made
-//! those behind which that operator finds Redis, as network address translation would.
+//! Translates the primary's port in the replies of Sentinels, as network address translation would, so that an operator
+//! connects through its own proxy.
 
 use std::sync::Arc;
 
@@ -13,11 +13,11 @@ pub struct Nat {
     accepting: JoinHandle<()>,
 }
 
-/// A port as a Sentinel says it, and as the operator is to hear it. All of our ports have five digits.
+/// A Sentinel's port and its translation. All ports of these tests have five digits.
 pub type Translation = (u16, u16);
 
 impl Nat {
-    /// Before a Sentinel: `host:port`.
+    /// Starts in front of a Sentinel: `host:port`.
     pub async fn start(sentinel: String, translations: Vec<Translation>) -> Self {
         let port = Port::reserve().unwrap();
         let listener = TcpListener::bind(port.address()).await.unwrap();
@@ -47,7 +47,7 @@ async fn accept(listener: TcpListener, to: String, translations: Arc<[Translatio
         let translations = Arc::clone(&translations);
         tokio::spawn(async move {
             let mut buffer = vec![0; 65_536];
-            // An answer is short, and comes in one piece.
+            // A reply is short, and arrives in one piece.
             while let Ok(length @ 1..) = from_server.read(&mut buffer).await {
                 translate(&mut buffer[..length], &translations);
                 if to_client.write_all(&buffer[..length]).await.is_err() {
@@ -58,7 +58,7 @@ async fn accept(listener: TcpListener, to: String, translations: Arc<[Translatio
     }
 }
 
-/// A port is a bulk string of its own: `$5\r\n26379\r\n`.
+/// Replaces a port, which is a bulk string of its own: `$5\r\n26379\r\n`.
 fn translate(answer: &mut [u8], translations: &[Translation]) {
     for (said, heard) in translations {
         let (said, heard) = (format!("$5\r\n{said}\r\n"), format!("$5\r\n{heard}\r\n"));
@@ -69,7 +69,7 @@ fn translate(answer: &mut [u8], translations: &[Translation]) {
 }
 
 #[test]
-fn ports_are_translated_and_nothing_else() {
+fn only_ports_are_translated() {
     let mut answer = b"*2\r\n$9\r\n127.0.0.1\r\n$5\r\n20001\r\n*1\r\n$6\r\n120001\r\n".to_vec();
     translate(&mut answer, &[(20001, 30001), (20002, 30002)]);
     assert_eq!(answer, b"*2\r\n$9\r\n127.0.0.1\r\n$5\r\n30001\r\n*1\r\n$6\r\n120001\r\n");

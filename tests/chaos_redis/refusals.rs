@@ -1,12 +1,12 @@
-//! T7: Redis answers, and refuses to write.
+//! T7: Redis rejects writes.
 
 use serde_json::json;
+use test_support::tenant;
 
 use crate::scene::{DIDS, Scene, goes_on};
-use crate::support::tenant;
 
-/// A number goes from one tenant to another, one is deleted and one is new, while Redis refuses; what is live stays as
-/// it is, to the key, and is right when Redis refuses no more.
+/// Moves a DID between tenants, deletes a tenant and creates one while Redis rejects writes: all published keys stay until
+/// then, and equal the resources afterwards.
 async fn refused(begin: &[&[&str]], why: &str, end: &[&[&str]]) {
     let scene = Scene::new().await;
     let world = &scene.world;
@@ -21,26 +21,26 @@ async fn refused(begin: &[&[&str]], why: &str, end: &[&[&str]]) {
     world.apply(&tenant("t3").dids(["+15550000003"])).await;
     world.delete("t2").await;
     for name in ["t1", "t3"] {
-        let told = world.wait_event(name, "PublishWaits").await;
-        assert!(told.contains(why), "{told}");
+        let message = world.wait_event(name, "PublishDelayed").await;
+        assert!(message.contains(why), "{message}");
     }
     for key in before {
-        assert!(world.key(&key).await.is_some(), "{key} was live, and is not");
+        assert!(world.key(&key).await.is_some(), "{key} was removed");
     }
     for words in end {
         world.redis_cli(words).await;
     }
 
     scene.wait_true().await;
-    world.wait_gone("t2").await;
+    world.wait_deleted("t2").await;
     assert_eq!(world.live(DIDS[2]).await, None);
-    assert_eq!(world.told("t1", "PublishWaits").await, 1, "once is enough");
+    assert_eq!(world.event_count("t1", "PublishDelayed").await, 1, "one event is enough");
     goes_on(&scene).await;
     scene.finish().await;
 }
 
 #[tokio::test]
-async fn a_redis_out_of_memory_keeps_what_is_live_and_is_caught_up_with_once_it_has_room() {
+async fn out_of_memory_keeps_what_is_published_and_is_caught_up_with() {
     refused(
         &[&["CONFIG", "SET", "maxmemory-policy", "noeviction"], &["CONFIG", "SET", "maxmemory", "1"]],
         "out of memory",
@@ -50,7 +50,7 @@ async fn a_redis_out_of_memory_keeps_what_is_live_and_is_caught_up_with_once_it_
 }
 
 #[tokio::test]
-async fn a_redis_that_lacks_its_replicas_keeps_what_is_live_and_is_caught_up_with_once_it_has_them() {
+async fn missing_replicas_keep_what_is_published_and_are_caught_up_with() {
     refused(
         &[&["CONFIG", "SET", "min-replicas-to-write", "1"]],
         "NOREPLICAS",
@@ -60,7 +60,7 @@ async fn a_redis_that_lacks_its_replicas_keeps_what_is_live_and_is_caught_up_wit
 }
 
 #[tokio::test]
-async fn a_redis_that_became_a_replica_keeps_what_is_live_and_is_caught_up_with_once_it_is_none() {
+async fn a_demoted_primary_keeps_what_is_published_and_is_caught_up_with() {
     refused(
         &[&["CONFIG", "SET", "replica-serve-stale-data", "yes"], &["REPLICAOF", "127.0.0.1", "1"]],
         "read-only replica",

@@ -1,26 +1,26 @@
-//! Three tenants that are live, and an operator whose way to Redis can be broken.
+//! Three published tenants, and an operator whose connections to Redis can be broken.
 
 use std::collections::BTreeMap;
 
 use local_cluster::{Edge, RedisOptions, Toxiproxy};
 use serde_json::json;
+use test_support::{Journal, Operator, World, tenant};
 
-use crate::support::{Journal, Operator, World, tenant};
 use crate::truth;
 
-/// The tenants; each has the number of the same place.
+/// The tenants; each has the DID at its index.
 pub const NAMES: [&str; 3] = ["t0", "t1", "t2"];
 pub const DIDS: [&str; 3] = ["+15550000000", "+15550000001", "+15550000002"];
 
-/// What counts the writes of statuses.
+/// The metric of status writes.
 pub const STATUS_WRITES: &str = "runtime_operator_status_writes_total";
 
 pub struct Scene {
     pub world: World,
     pub operator: Operator,
-    /// Between the operator and Redis.
+    /// The proxy between the operator and Redis.
     pub way: Edge,
-    /// What an edit of one tenant costs when nothing is in its way: writes of statuses.
+    /// The number of status writes that an undisturbed edit of one tenant costs.
     usual: f64,
     next: std::cell::Cell<u32>,
     _toxiproxy: Toxiproxy,
@@ -31,7 +31,7 @@ impl Scene {
         Self::with(RedisOptions::default()).await
     }
 
-    /// With a Redis of another kind.
+    /// Starts with a Redis of another kind.
     pub async fn with(options: RedisOptions) -> Self {
         let world = World::with_redis(options).await;
         let toxiproxy = Toxiproxy::start().await.unwrap();
@@ -55,7 +55,7 @@ impl Scene {
         scene
     }
 
-    /// Gives `t0` another number, which nobody has had.
+    /// Gives `t0` a new DID.
     pub async fn edit(&self) -> String {
         self.next.set(self.next.get() + 1);
         let did = format!("+1555777{:04}", self.next.get());
@@ -67,13 +67,13 @@ impl Scene {
         truth::wait_true(&self.world, self.world.redis()).await;
     }
 
-    /// What the resources that nobody touches look like: a write to one is another version.
+    /// Returns the versions of the resources that the test does not edit, which any write would change.
     pub async fn untouched(&self) -> Vec<Option<String>> {
         vec![self.world.version("t1").await, self.world.version("t2").await]
     }
 
-    /// Losses of everything, each repaired, cost every resource at most the write that says when it was published.
-    pub async fn told_of_losses(&self, losses: u32, since: f64) {
+    /// Checks that each loss of all data costs every resource at most one status write, for the publish time.
+    pub async fn assert_status_writes(&self, losses: u32, since: f64) {
         let written = self.status_writes().await - since;
         let most = f64::from(losses) * 3.0;
         assert!(written <= most, "{written} statuses were written for {losses} losses");
@@ -83,8 +83,8 @@ impl Scene {
         self.operator.metric(STATUS_WRITES).await
     }
 
-    /// Breaks something, edits `t0`, and ends what was broken once the operator knows of it; then all is right, at the
-    /// cost of what an edit costs anyway.
+    /// Begins a fault, edits `t0`, and ends the fault once the operator reports it; then everything must agree, and the writes
+    /// must be those of an undisturbed edit.
     pub async fn edit_while(&self, why: &str, begin: impl AsyncFnOnce(), end: impl AsyncFnOnce()) {
         let (untouched, statuses) = (self.untouched().await, self.status_writes().await);
         let mut journal = self.world.journal().await;
@@ -94,9 +94,9 @@ impl Scene {
         end().await;
         self.wait_true().await;
         self.world.wait_operator_ready(&self.operator).await;
-        assert_eq!(self.untouched().await, untouched, "nobody asked for a write to them");
+        assert_eq!(self.untouched().await, untouched, "they had no pending change");
         let statuses = self.status_writes().await - statuses;
-        // A retry may have told of the outage before the edit was seen to be done.
+        // A retry may have reported the outage before the edit was published.
         assert!(statuses <= self.usual + 1.0, "{statuses} statuses were written, usually {}", self.usual);
         once_a_key(&mut journal).await;
     }
@@ -106,14 +106,14 @@ impl Scene {
     }
 }
 
-/// Applies the three, each with its number.
+/// Applies the three tenants, each with its DID.
 pub async fn apply_all(world: &World) {
     for (name, did) in NAMES.iter().zip(DIDS) {
         world.apply(&tenant(name).dids([did])).await;
     }
 }
 
-/// How often each key of the contract was written since the journal was asked last.
+/// Returns the number of writes of each key of the contract since the journal was last read.
 pub async fn written(journal: &mut Journal) -> BTreeMap<String, u32> {
     let mut counts = BTreeMap::new();
     for (key, _) in journal.writes().await {
@@ -124,14 +124,14 @@ pub async fn written(journal: &mut Journal) -> BTreeMap<String, u32> {
     counts
 }
 
-/// No key of the contract was written more than once, however often it was tried.
+/// Checks that no key of the contract was written more than once, however often it was tried.
 pub async fn once_a_key(journal: &mut Journal) {
     let written = written(journal).await;
-    assert!(!written.is_empty(), "something was to be written");
+    assert!(!written.is_empty(), "nothing was written");
     assert!(written.values().all(|times| *times == 1), "{written:?}");
 }
 
-/// Edits `t0` once more, to see that all works.
+/// Edits `t0` once more, to check that everything works.
 pub async fn goes_on(scene: &Scene) {
     let did = scene.edit().await;
     scene.world.wait_live(&did, Some("t0")).await;

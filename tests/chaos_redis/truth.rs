@@ -1,4 +1,4 @@
-//! What must hold in the end: Redis equals the resources, to the byte and to the key, and the statuses say so.
+//! The final state: Redis equals the resources, byte for byte and key for key, and the statuses agree.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -14,19 +14,18 @@ use runtime_operator::contract::Did;
 use runtime_operator::domain::compile::compile;
 use secrecy::ExposeSecret;
 use serde_json::Value;
+use test_support::World;
 
-use crate::support::World;
+/// The timeout of the final state: a Sentinel pauses for 30 s on a busy machine.
+pub const TIMEOUT: Duration = Duration::from_secs(120);
 
-/// How long it may take until all is right: a Sentinel rests for 30 s when the machine keeps it waiting.
-pub const PATIENCE: Duration = Duration::from_secs(120);
-
-/// All that Redis holds under the prefixes of the contract and of the operator.
+/// All keys in Redis with the prefixes of the contract and of the operator.
 #[derive(Default)]
 struct Held {
     configs: BTreeMap<String, String>,
     mappings: BTreeMap<String, String>,
     records: BTreeMap<String, BTreeMap<String, String>>,
-    /// The hash of numbers to the tenants that own them.
+    /// The hash of DIDs to the tenants that own them.
     owners: BTreeMap<String, String>,
     /// The sets of tenants of all clusters.
     members: BTreeSet<String>,
@@ -47,7 +46,7 @@ impl Held {
             } else if let Some(did) = key.strip_prefix("tenantmap:did:") {
                 held.mappings.insert(did.into(), get(connection, &key).await?);
             } else if let Some(tenant) = key.strip_prefix("runtime-operator:tenant:") {
-                // One that went in between has no fields.
+                // A record that was removed in between has no fields.
                 let fields = Some(all(connection, &key).await?).filter(|fields| !fields.is_empty());
                 held.records.extend(fields.map(|fields| (tenant.into(), fields)));
             } else if key == "runtime-operator:dids" {
@@ -60,13 +59,13 @@ impl Held {
         Ok(held)
     }
 
-    /// The record, where it is that of this resource.
+    /// Returns the record, if it belongs to this resource.
     fn record(&self, tenant: &str, uid: &str) -> Option<&BTreeMap<String, String>> {
         self.records.get(tenant).filter(|record| record["uid"] == uid)
     }
 }
 
-/// A key that went in between has no value; the next look sees what is.
+/// Returns a key's value. A key that was removed in between has none; the next check reads the new state.
 async fn get(connection: &mut MultiplexedConnection, key: &str) -> RedisResult<String> {
     let value: Option<String> = redis::cmd("GET").arg(key).query_async(connection).await?;
     Ok(value.unwrap_or_default())
@@ -76,7 +75,7 @@ async fn all(connection: &mut MultiplexedConnection, key: &str) -> RedisResult<B
     redis::cmd("HGETALL").arg(key).query_async(connection).await
 }
 
-/// A resource, taken apart.
+/// The parts of a resource.
 struct Said {
     name: String,
     uid: String,
@@ -127,8 +126,7 @@ async fn said(client: &Client, world: &World) -> Result<Vec<Said>, String> {
     Ok(found)
 }
 
-/// All that is not as it must be. Resources are valid and not suspended; several may claim one number, but not one
-/// tenant id.
+/// Returns all differences. Resources are valid and not suspended; several may claim one DID, but not one tenant id.
 pub async fn differences(world: &World, redis: &Redis) -> Vec<String> {
     let (held, said) = match (Held::read(redis).await, said(&world.client(), world).await) {
         (Ok(held), Ok(said)) => (held, said),
@@ -155,7 +153,7 @@ fn lists(record: &BTreeMap<String, String>, did: &str) -> bool {
     record["dids"].split(' ').any(|listed| listed == did)
 }
 
-/// What is not right about one resource.
+/// Returns the differences of one resource.
 fn compare(one: &Said, all: &[Said], held: &Held) -> Vec<String> {
     let tenant = &one.spec.tenant_id;
     let record = held.record(tenant, &one.uid);
@@ -173,7 +171,7 @@ fn compare(one: &Said, all: &[Said], held: &Held) -> Vec<String> {
                 && other.dids.contains(did)
                 && held.record(&other.spec.tenant_id, &other.uid).is_some_and(|record| lists(record, did))
         });
-        must(holder.is_some(), format!("{did} is nobody's"));
+        must(holder.is_some(), format!("{did} is mapped to no tenant"));
     }
     if let Some(record) = record {
         let joined = mine.iter().map(|did| did.as_str()).collect::<Vec<_>>().join(" ");
@@ -208,7 +206,7 @@ fn compare(one: &Said, all: &[Said], held: &Held) -> Vec<String> {
     wrong
 }
 
-/// What of a status is not true, when these numbers are live.
+/// Returns the differences of a status when these DIDs are published.
 fn lies(one: &Said, live: &[&String], hash: Option<&str>) -> Vec<String> {
     let status = &one.status;
     let conditions = status["conditions"].as_array().cloned().unwrap_or_default();
@@ -245,10 +243,10 @@ fn lies(one: &Said, live: &[&String], hash: Option<&str>) -> Vec<String> {
     lies
 }
 
-/// Waits until all is as it must be.
+/// Waits until there is no difference.
 pub async fn wait_true(world: &World, redis: &Redis) {
     world
-        .wait_within(PATIENCE, "Redis equals the resources", || async {
+        .wait_within(TIMEOUT, "Redis equals the resources", || async {
             let wrong = differences(world, redis).await;
             if wrong.is_empty() { Ok(()) } else { Err(wrong.join("\n")) }
         })

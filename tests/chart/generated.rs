@@ -1,4 +1,4 @@
-//! What of the chart is generated: `UPDATE=1 cargo test --test chart` writes it.
+//! The generated files of the chart: `UPDATE=1 cargo test --test chart` writes them.
 
 use std::fmt::Write;
 use std::fs;
@@ -21,12 +21,12 @@ metadata:
   {{- include \"runtime-operator.annotations\" (list . .Values.crds.annotations $kept) | nindent 2 }}
 ";
 
-/// The chart's template is the CRD itself, within the condition and with the release's labels.
+/// Returns the chart's template, which is the CRD with the condition and the release's labels.
 #[test]
-fn the_definition_in_the_chart_is_the_generated_one() {
+fn the_crd_in_the_chart_is_the_generated_one() {
     let crd = runtime_operator::api::crd_yaml().unwrap();
     let start = crd.find("\nspec:\n").expect("a CRD has a spec") + 1;
-    // What looks like a template's action is shown as it is.
+    // Text that looks like a template's action is escaped.
     let spec = crd[start..].replace("{{", "{{ \"{{\" }}");
     keep("templates/crd.yaml", &format!("{CRD_START}{spec}{{{{- end }}}}\n"));
 }
@@ -39,7 +39,7 @@ fn the_readme_describes_every_value() {
     for line in described(&text) {
         match line {
             Line::Section(name) => {
-                write!(readme, "\n### {name}\n\n| value | default | what it is |\n| --- | --- | --- |\n")
+                write!(readme, "\n### {name}\n\n| value | default | description |\n| --- | --- | --- |\n")
                     .unwrap();
             }
             Line::Value { path, what } => {
@@ -61,16 +61,15 @@ fn keep(name: &str, generated: &str) {
     assert!(there == generated, "{} is stale: run `UPDATE=1 cargo test --test chart`", path.display());
 }
 
-/// What a comment of values.yaml says.
+/// A comment of values.yaml.
 pub enum Line {
     /// `## name`
     Section(String),
-    /// `# -- what it is`, over several lines perhaps, above the value.
+    /// `# -- description`, perhaps over several lines, above the value.
     Value { path: String, what: String },
 }
 
-/// The sections and the described values, in order. A value without a description, and that is no group of others, is
-/// described by the group that it is in.
+/// Returns the sections and the described values, in order. A single value without a description is described by its group.
 pub fn described(text: &str) -> Vec<Line> {
     let mut lines = Vec::new();
     let mut path: Vec<(usize, String)> = Vec::new();
@@ -101,9 +100,9 @@ const README_START: &str = "\
 
 <!-- Generated from values.yaml: `UPDATE=1 cargo test --test chart` writes it. -->
 
-Installs the operator that keeps a voice runtime's Redis exactly equal to `RuntimeTenant` resources, with the CRD, on
-Kubernetes 1.32 and newer, by Helm 3 or 4. [Installing](../../docs/install.md), [upgrading](../../docs/upgrade.md) and
-[uninstalling](../../docs/uninstall.md) have pages of their own.
+This chart installs the operator that keeps a voice runtime's Redis exactly equal to `RuntimeTenant` resources, and the CRD. It
+needs Kubernetes 1.32 or newer, and Helm 3 or 4. See [installing](../../docs/install.md), [upgrading](../../docs/upgrade.md) and
+[uninstalling](../../docs/uninstall.md).
 
 ```sh
 helm install runtime-operator charts/runtime-operator --namespace runtime-operator --create-namespace --wait \\
@@ -111,20 +110,20 @@ helm install runtime-operator charts/runtime-operator --namespace runtime-operat
 helm test runtime-operator --namespace runtime-operator
 ```
 
-Exactly one of `redis.url`, `redis.existingSecret.urlKey` and `redis.embedded.enabled` must be given. One release serves a
-namespace, since its replicas share the Lease `runtime-operator` there.
+Set exactly one of `redis.url`, `redis.existingSecret.urlKey` and `redis.embedded.enabled`. A namespace can have only one release,
+since its replicas share the Lease `runtime-operator` there.
 
-## What it needs of a cluster
+## Created objects
 
-| object | when |
+| object | condition |
 | --- | --- |
 | CustomResourceDefinition | `crds.install` |
-| ClusterRole, ClusterRoleBinding | without `watchNamespaces`; with it, only for `admin.enabled` and `admin.auth: kubernetes`, where tokens are reviewed |
-| Role, RoleBinding in the release's namespace | always: its Lease |
+| ClusterRole, ClusterRoleBinding | without `watchNamespaces`; with it, only for `admin.enabled` and `admin.auth: kubernetes`, to review tokens |
+| Role, RoleBinding in the release's namespace | always, for its Lease |
 | Role, RoleBinding in each of `watchNamespaces` | with `watchNamespaces` |
 | PriorityLevelConfiguration, FlowSchema, PriorityClass, aggregated ClusterRoles | without `watchNamespaces` |
 
-Its Pods meet the Pod Security Standard `restricted`.
+The Pods meet the Pod Security Standard `restricted`.
 
 ## Values
 ";

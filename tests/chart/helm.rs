@@ -1,4 +1,4 @@
-//! Helm, as users run it, on the chart of this repository.
+//! Runs Helm, as users do, on the chart of this repository.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -8,9 +8,9 @@ use serde_json::{Value, json};
 
 /// Helm 4 and Helm 3.
 pub const BOTH: [&str; 2] = ["helm", "helm3"];
-/// What every release needs: where Redis is.
+/// The required value: the address of Redis.
 pub const LEAST: &str = "redis: { url: 'redis://redis:6379/0' }";
-/// All that can be switched on in one release.
+/// Everything that can be enabled in one release.
 pub const MOST: &str = "
 redis:
   existingSecret:
@@ -43,7 +43,7 @@ tolerations: [{ operator: Exists }]
 affinity: { nodeAffinity: {} }
 extraEnv: [{ name: NO_COLOR, value: '1' }]
 ";
-/// A release that has nothing cluster-wide.
+/// A release without cluster-wide objects.
 pub const NAMESPACED: &str = "
 redis: { url: 'redis://redis:6379/0' }
 watchNamespaces: [voice-a, voice-b]
@@ -51,15 +51,15 @@ clusterId: cluster-1
 crds: { install: false }
 priorityClass: { create: true }
 ";
-/// One that brings its own Redis.
+/// A release with its own Redis.
 pub const TRIAL: &str = "redis: { embedded: { enabled: true } }";
 
-/// Where the chart is.
+/// Returns the chart's folder.
 pub fn chart() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("charts/runtime-operator")
 }
 
-/// Runs Helm with homes of its own.
+/// Runs Helm with home folders of its own.
 pub fn run(program: &str, args: &[&str], values: &str) -> Output {
     let folder = Folder::new("helm").unwrap();
     let values = folder.write("values.yaml", values).unwrap();
@@ -74,12 +74,12 @@ pub fn run(program: &str, args: &[&str], values: &str) -> Output {
         .unwrap()
 }
 
-/// The documents that a release `release` in the namespace `space` consists of.
+/// Renders a release `release` in the namespace `space`, as documents.
 pub fn render(values: &str) -> Vec<Value> {
     documents(&rendered(BOTH[0], values, "1.35"))
 }
 
-/// The YAML of the same for a version of Kubernetes.
+/// Renders the release as YAML, for a version of Kubernetes.
 pub fn rendered(program: &str, values: &str, kubernetes: &str) -> String {
     let version = format!("{kubernetes}.0");
     let args = ["template", "release", "--namespace", "space", "--kube-version", &version];
@@ -88,20 +88,20 @@ pub fn rendered(program: &str, values: &str, kubernetes: &str) -> String {
     String::from_utf8(output.stdout).unwrap()
 }
 
-/// Why Helm renders nothing.
+/// Returns Helm's error for values that it must reject.
 pub fn refusal(values: &str) -> String {
     let output = run(BOTH[0], &["template", "release", "--namespace", "space"], values);
     assert!(!output.status.success(), "not refused: {values}");
     String::from_utf8(output.stderr).unwrap()
 }
 
-/// The documents of a YAML text.
+/// Parses the documents of a YAML text.
 pub fn documents(yaml: &str) -> Vec<Value> {
     let documents: Vec<Value> = serde_saphyr::from_multiple(yaml).unwrap();
     documents.into_iter().filter(|document| !document.is_null()).collect()
 }
 
-/// The one of a kind whose name ends so.
+/// Returns the document of a kind whose name has this suffix.
 pub fn one<'a>(documents: &'a [Value], kind: &str, end: &str) -> &'a Value {
     let fits = |document: &&Value| {
         document["kind"] == json!(kind) && document["metadata"]["name"].as_str().unwrap().ends_with(end)
@@ -111,7 +111,7 @@ pub fn one<'a>(documents: &'a [Value], kind: &str, end: &str) -> &'a Value {
     found[0]
 }
 
-/// The kinds that are there, sorted, each once.
+/// Returns the kinds of the documents, sorted and without repetitions.
 pub fn kinds(documents: &[Value]) -> Vec<&str> {
     let mut kinds: Vec<_> = documents.iter().map(|document| document["kind"].as_str().unwrap()).collect();
     kinds.sort_unstable();

@@ -1,4 +1,4 @@
-//! Every Kubernetes that is supported takes what the chart renders.
+//! Every supported Kubernetes accepts the rendered chart.
 
 use std::fs;
 use std::path::Path;
@@ -11,7 +11,7 @@ use super::helm::{BOTH, LEAST, MOST, NAMESPACED, TRIAL, rendered};
 use super::swagger;
 
 const VERSIONS: [&str; 4] = ["1.32", "1.33", "1.34", "1.35"];
-/// Files with the definitions of kinds that others define, in the folders that tools/install.sh links.
+/// Files with the CRDs of other projects, in the folders that tools/install.sh links.
 const CUSTOM: [&str; 5] = [
     "prometheus-operator/example/prometheus-operator-crd/monitoring.coreos.com_servicemonitors.yaml",
     "prometheus-operator/example/prometheus-operator-crd/monitoring.coreos.com_podmonitors.yaml",
@@ -21,7 +21,7 @@ const CUSTOM: [&str; 5] = [
 ];
 
 #[test]
-fn every_kubernetes_that_is_supported_knows_what_is_rendered() {
+fn every_supported_kubernetes_accepts_the_rendered_chart() {
     let folder = Folder::new("kubeconform").unwrap();
     let tools = Path::new(env!("CARGO_MANIFEST_DIR")).join("tools/bin");
     for version in VERSIONS {
@@ -42,7 +42,7 @@ fn every_kubernetes_that_is_supported_knows_what_is_rendered() {
     }
 }
 
-/// Nothing is skipped: a kind without a schema is a fault.
+/// Validates the documents; a kind without a schema is an error.
 fn valid(schemas: &Path, file: &Path) {
     let location = format!("{}/{{{{.ResourceKind}}}}{{{{.KindSuffix}}}}.json", schemas.display());
     let output = Command::new(tools::find("kubeconform").unwrap())
@@ -50,7 +50,7 @@ fn valid(schemas: &Path, file: &Path) {
         .arg(file)
         .output()
         .unwrap();
-    let told = String::from_utf8_lossy(&output.stdout).into_owned();
-    assert!(output.status.success(), "{told}{}", String::from_utf8_lossy(&output.stderr));
-    assert!(told.contains("Skipped: 0"), "{told}");
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(output.status.success(), "{text}{}", String::from_utf8_lossy(&output.stderr));
+    assert!(text.contains("Skipped: 0"), "{text}");
 }

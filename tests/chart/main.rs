@@ -1,5 +1,5 @@
-//! The chart: what is generated is fresh, what its values may be, what it renders, and that every Kubernetes that is
-//! supported takes that.
+//! The chart: its generated files are fresh, its schema rejects wrong values, its objects are as documented, and every supported
+//! Kubernetes accepts them.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod generated;

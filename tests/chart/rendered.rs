@@ -1,10 +1,10 @@
-//! What the chart renders.
+//! The rendered objects.
 
 use serde_json::{Value, json};
 
 use super::helm::{BOTH, LEAST, MOST, NAMESPACED, TRIAL, documents, kinds, one, render, rendered, run};
 
-/// Kinds that are not in a namespace.
+/// Cluster-wide kinds.
 const CLUSTER_WIDE: [&str; 6] = [
     "ClusterRole",
     "ClusterRoleBinding",
@@ -15,7 +15,7 @@ const CLUSTER_WIDE: [&str; 6] = [
 ];
 
 #[test]
-fn helm_3_and_4_find_nothing_to_blame() {
+fn helm_3_and_4_lint_without_warnings() {
     for program in BOTH {
         for values in [LEAST, MOST, NAMESPACED, TRIAL] {
             let output = run(program, &["lint", "--strict"], values);
@@ -27,7 +27,7 @@ fn helm_3_and_4_find_nothing_to_blame() {
 #[test]
 fn helm_3_and_4_render_the_same() {
     for values in [LEAST, MOST, NAMESPACED] {
-        // In an order of their own each.
+        // The two render in different orders.
         let [four, three] = BOTH.map(|program| {
             let mut documents = documents(&rendered(program, values, "1.35"));
             documents.sort_by_key(Value::to_string);
@@ -39,7 +39,7 @@ fn helm_3_and_4_render_the_same() {
 }
 
 #[test]
-fn the_definition_is_rendered_as_the_operator_prints_it_and_kept() {
+fn the_crd_is_rendered_as_the_operator_prints_it_and_kept() {
     let documents = render(LEAST);
     let definition = one(&documents, "CustomResourceDefinition", "");
     let printed: Value = serde_saphyr::from_str(&runtime_operator::api::crd_yaml().unwrap()).unwrap();
@@ -48,7 +48,7 @@ fn the_definition_is_rendered_as_the_operator_prints_it_and_kept() {
 }
 
 #[test]
-fn with_named_namespaces_nothing_is_cluster_wide_and_each_has_its_role() {
+fn named_namespaces_get_roles_and_nothing_cluster_wide() {
     let documents = render(NAMESPACED);
     assert!(kinds(&documents).iter().all(|kind| !CLUSTER_WIDE.contains(kind)), "{:?}", kinds(&documents));
     let roles = documents.iter().filter(|document| document["kind"] == "Role" && !is_hook(document));
@@ -61,7 +61,7 @@ fn with_named_namespaces_nothing_is_cluster_wide_and_each_has_its_role() {
 }
 
 #[test]
-fn with_named_namespaces_the_admin_routes_need_the_review_of_tokens_and_nothing_else_cluster_wide() {
+fn named_namespaces_with_admin_routes_need_only_token_reviews_cluster_wide() {
     let values = format!("{NAMESPACED}\nadmin: {{ enabled: true }}");
     let documents = render(&values);
     let wide: Vec<_> = documents.iter().filter(|document| document["kind"] == "ClusterRole").collect();
@@ -73,7 +73,7 @@ fn with_named_namespaces_the_admin_routes_need_the_review_of_tokens_and_nothing_
 }
 
 #[test]
-fn settings_come_as_the_values_say() {
+fn values_become_settings() {
     let documents = render(MOST);
     let env = environment(&documents);
     let url = json!({ "secretKeyRef": { "name": "redis", "key": "url" } });
@@ -89,7 +89,7 @@ fn settings_come_as_the_values_say() {
 }
 
 #[test]
-fn every_setting_that_the_chart_gives_is_one_that_the_operator_has() {
+fn every_setting_of_the_chart_exists() {
     use clap::CommandFactory;
     let cli = runtime_operator::cli::Cli::command();
     let run = cli.find_subcommand("run").unwrap();
@@ -105,7 +105,7 @@ fn every_setting_that_the_chart_gives_is_one_that_the_operator_has() {
 }
 
 #[test]
-fn no_pod_gets_a_token_by_itself() {
+fn no_pod_mounts_a_token_automatically() {
     for values in [MOST, TRIAL] {
         for document in render(values) {
             let pod = if document["kind"] == "Pod" {
@@ -124,7 +124,7 @@ fn is_hook(document: &Value) -> bool {
     document["metadata"]["annotations"]["helm.sh/hook"].is_string()
 }
 
-/// The operator's variables: value or source by name.
+/// Returns the operator's environment: value or source by name.
 fn environment(documents: &[Value]) -> Value {
     let deployment = one(documents, "Deployment", "operator");
     let env = deployment["spec"]["template"]["spec"]["containers"][0]["env"].as_array().unwrap();

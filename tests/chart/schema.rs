@@ -1,4 +1,4 @@
-//! What values may be.
+//! The schema of the values.
 
 use std::fs;
 
@@ -23,7 +23,7 @@ fn open_objects(root: &Value, path: &str, schema: &Value, open: &mut Vec<String>
     let schema = resolved(root, schema);
     let types = schema["type"].to_string();
     if types.contains("object") && schema.get("additionalProperties").is_none() {
-        assert!(schema["$comment"].is_string(), "{path} is open and does not say why");
+        assert!(schema["$comment"].is_string(), "{path} is open without a reason");
         open.push(path.to_owned());
     }
     for (name, member) in schema["properties"].as_object().into_iter().flatten() {
@@ -35,7 +35,7 @@ fn open_objects(root: &Value, path: &str, schema: &Value, open: &mut Vec<String>
 }
 
 #[test]
-fn the_schema_is_strict_but_for_what_goes_to_kubernetes_as_it_is() {
+fn the_schema_is_strict_except_for_kubernetes_objects() {
     let root = schema();
     let mut open = Vec::new();
     open_objects(&root, "", &root, &mut open);
@@ -66,7 +66,7 @@ fn the_schema_is_strict_but_for_what_goes_to_kubernetes_as_it_is() {
     assert_eq!(open, passed_through);
 }
 
-/// Every property of the schema that is no group of others, with `.` between names.
+/// Returns every single property of the schema, with `.` between names.
 fn leaves(root: &Value, path: &str, schema: &Value, found: &mut Vec<String>) {
     let schema = resolved(root, schema);
     match schema["properties"].as_object() {
@@ -81,7 +81,7 @@ fn leaves(root: &Value, path: &str, schema: &Value, found: &mut Vec<String>) {
 }
 
 #[test]
-fn every_value_of_the_schema_is_there_and_described_and_no_other() {
+fn the_schema_and_the_values_agree_and_are_described() {
     let root = schema();
     let (mut in_schema, text) = (Vec::new(), fs::read_to_string(chart().join("values.yaml")).unwrap());
     leaves(&root, "", &root, &mut in_schema);
@@ -96,13 +96,13 @@ fn every_value_of_the_schema_is_there_and_described_and_no_other() {
 }
 
 #[test]
-fn a_misspelt_value_is_refused() {
+fn a_misspelt_value_is_rejected() {
     for (values, named) in [
         ("redis: { url: 'redis://r', passwort: x }", "passwort"),
         ("replicas: 3", "replicas"),
         ("redis: { url: 'http://r' }", "/redis/url"),
         ("redis: { url: 'redis://:secret@r' }", "/redis/url"),
-        ("admin: { auth: nobody }", "/admin/auth"),
+        ("admin: { auth: unknown }", "/admin/auth"),
         ("admin: { port: 80 }", "/admin/port"),
         ("watchNamespaces: [Not_ok]", "/watchNamespaces/0"),
         ("test: { did: '555' }", "/test/did"),
@@ -113,7 +113,7 @@ fn a_misspelt_value_is_refused() {
 }
 
 #[test]
-fn what_cannot_work_is_refused_with_the_reason() {
+fn impossible_values_are_rejected_with_a_reason() {
     let redis = "redis: { url: 'redis://r' }";
     for (values, why) in [
         (String::new(), "give exactly one of redis.url"),

@@ -1,4 +1,4 @@
-//! JSON schemas for kubeconform, made of what Kubernetes and others publish about their types.
+//! Makes JSON schemas for kubeconform from the published definitions of Kubernetes and of other projects.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -12,7 +12,7 @@ pub fn kubernetes(swagger: &Path, into: &Path) {
     let definitions = swagger["definitions"].as_object().unwrap();
     for (name, definition) in definitions {
         let Some(kinds) = definition["x-kubernetes-group-version-kind"].as_array() else { continue };
-        // What belongs to many groups, such as DeleteOptions, is no manifest.
+        // Kinds of many groups, such as DeleteOptions, are no manifests.
         let [kind] = kinds.as_slice() else { continue };
         let mut needed = BTreeSet::new();
         collect(definitions, name, &mut needed);
@@ -29,7 +29,7 @@ pub fn custom(definition: &Value, into: &Path) {
     for version in spec["versions"].as_array().unwrap() {
         let kind = json!({ "kind": spec["names"]["kind"], "version": version["name"] });
         let mut schema = strict(&version["schema"]["openAPIV3Schema"]);
-        // These are the API server's own.
+        // The API server defines these.
         for (name, shape) in
             [("apiVersion", "string"), ("kind", "string"), ("metadata", "object"), ("status", "object")]
         {
@@ -40,7 +40,7 @@ pub fn custom(definition: &Value, into: &Path) {
 }
 
 fn write(into: &Path, group: &str, kind: &Value, schema: &Value) {
-    // As kubeconform names it: the first part of the group.
+    // kubeconform uses the first part of the group.
     let group = group.split('.').next().unwrap();
     let group = if group.is_empty() { String::new() } else { format!("-{group}") };
     let (kind, version) = (kind["kind"].as_str().unwrap(), kind["version"].as_str().unwrap());
@@ -48,7 +48,7 @@ fn write(into: &Path, group: &str, kind: &Value, schema: &Value) {
     fs::write(into.join(name), schema.to_string()).unwrap();
 }
 
-/// The definitions that one stands on.
+/// Returns the definitions to which a definition refers.
 fn collect(definitions: &Map<String, Value>, name: &str, needed: &mut BTreeSet<String>) {
     if needed.insert(name.to_owned()) {
         references(&definitions[name], &mut |reference| collect(definitions, reference, needed));
@@ -70,7 +70,7 @@ fn references(schema: &Value, found: &mut impl FnMut(&str)) {
     }
 }
 
-/// As strict as the API server is about unknown fields; its extensions to JSON schema are put into its words.
+/// Makes a schema as strict as the API server about unknown fields, and translates its extensions into JSON schema.
 fn strict(schema: &Value) -> Value {
     match schema {
         Value::Object(members) => {
@@ -99,13 +99,13 @@ fn strict(schema: &Value) -> Value {
 
 fn strict_member(name: &str, member: &Value) -> Option<Value> {
     Some(match (name, member) {
-        // Each member is a schema by a name, which may be "type" or "properties".
+        // Each member is a schema, whose name may be "type" or "properties".
         ("properties", Value::Object(members)) => {
             members.iter().map(|(name, member)| (name.clone(), strict(member))).collect()
         }
         ("allOf" | "anyOf" | "oneOf", Value::Array(items)) => items.iter().map(strict).collect(),
         ("items" | "additionalProperties" | "not", member) => strict(member),
-        // Formats and patterns are those of Go, and checked by the API servers that the chart is installed on.
+        // Formats and patterns are those of Go; API servers check them at install time.
         ("format" | "pattern", _) => return None,
         (_, member) => member.clone(),
     })

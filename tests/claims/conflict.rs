@@ -1,12 +1,12 @@
-//! Two want one number.
+//! Two tenants claim one DID.
 
 use serde_json::json;
+use test_support::{World, tenant};
 
-use super::support::{World, tenant};
-use super::{FOUR, ONE, THREE, TWO, listed, told, wait_conflict};
+use super::{FOUR, ONE, THREE, TWO, listed, status_dids, wait_conflict};
 
 #[tokio::test]
-async fn a_free_number_goes_to_the_oldest_and_the_others_are_published_with_what_is_left() {
+async fn a_free_did_goes_to_the_oldest_claimant() {
     let world = World::new().await;
     world.apply(&tenant("zoe").dids([ONE])).await;
     world.wait_until_younger_than("zoe").await;
@@ -30,7 +30,7 @@ async fn a_free_number_goes_to_the_oldest_and_the_others_are_published_with_what
 }
 
 #[tokio::test]
-async fn with_no_number_left_it_is_not_published() {
+async fn a_tenant_without_any_did_left_is_not_published() {
     let world = World::new().await;
     world.operator().start().await;
     world.apply(&tenant("first").dids([ONE, TWO])).await;
@@ -41,13 +41,13 @@ async fn with_no_number_left_it_is_not_published() {
     wait_conflict(&world, "second", ONE, "first").await;
     wait_conflict(&world, "second", TWO, "first").await;
     assert_eq!(world.config_text("second").await, None);
-    assert_eq!(told(&world, "second").await, json!([]));
+    assert_eq!(status_dids(&world, "second").await, json!([]));
     world.wait_condition("second", "Published", "False", "DidConflict").await;
     world.finish().await;
 }
 
 #[tokio::test]
-async fn a_live_number_stays_with_its_holder_whatever_an_older_resource_is_edited_to_claim() {
+async fn a_published_did_stays_with_its_holder_against_an_older_resource() {
     let world = World::new().await;
     world.operator().start().await;
     world.apply(&tenant("older").dids([ONE])).await;
@@ -57,7 +57,7 @@ async fn a_live_number_stays_with_its_holder_whatever_an_older_resource_is_edite
     world.wait_ready("younger").await;
     let holder = world.get("younger").await.unwrap();
 
-    // Written differently, it is the same number.
+    // The same DID, written differently.
     world.set_dids("older", [ONE, " +1555 000 0002 "]).await;
 
     wait_conflict(&world, "older", TWO, "younger").await;
@@ -69,12 +69,12 @@ async fn a_live_number_stays_with_its_holder_whatever_an_older_resource_is_edite
     world.set_dids("older", [ONE, THREE]).await;
 
     world.wait_ready("older").await;
-    assert_eq!(told(&world, "older").await, json!([ONE, THREE]));
+    assert_eq!(status_dids(&world, "older").await, json!([ONE, THREE]));
     world.finish().await;
 }
 
 #[tokio::test]
-async fn a_typo_that_names_only_numbers_of_others_reroutes_none_of_them() {
+async fn an_edit_to_dids_of_other_tenants_reroutes_none() {
     let world = World::new().await;
     world.operator().start().await;
     for (name, did) in [("acme", ONE), ("beta", TWO), ("cora", THREE)] {
@@ -87,7 +87,7 @@ async fn a_typo_that_names_only_numbers_of_others_reroutes_none_of_them() {
 
     wait_conflict(&world, "acme", TWO, "beta").await;
     wait_conflict(&world, "acme", THREE, "cora").await;
-    assert_eq!(world.live(ONE).await, None, "acme let go of it itself");
+    assert_eq!(world.live(ONE).await, None, "acme itself released it");
     assert_eq!(world.config_text("acme").await, None);
     let writes = journal.writes().await;
     let elsewhere = |key: &str| key.ends_with(TWO) || key.ends_with(THREE) || key == "tenantcfg:beta";

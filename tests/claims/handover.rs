@@ -1,12 +1,12 @@
-//! The holder lets go: the next claimant has the number at once, and no call in between is lost.
+//! The holder releases a DID: the next claimant gets it immediately, and no call in between is lost.
 
 use serde_json::json;
+use test_support::{World, tenant};
 
-use super::support::{World, tenant};
-use super::{FOUR, ONE, THREE, TWO, listed, moved, told, wait_conflict};
+use super::{FOUR, ONE, THREE, TWO, listed, moved, status_dids, wait_conflict};
 
 /// A holder of two numbers, and one that waits for the first of them.
-async fn holder_and_waiting(holder: super::support::Tenant) -> World {
+async fn holder_and_waiting(holder: test_support::Tenant) -> World {
     let world = World::new().await;
     world.operator().start().await;
     world.apply(&holder.dids([ONE, TWO])).await;
@@ -19,13 +19,13 @@ async fn holder_and_waiting(holder: super::support::Tenant) -> World {
 async fn promoted(world: &World) {
     world.wait_ready("next").await;
     assert_eq!(world.live(ONE).await.as_deref(), Some("next"));
-    assert_eq!(told(world, "next").await, json!([THREE, ONE]));
+    assert_eq!(status_dids(world, "next").await, json!([THREE, ONE]));
     let note = world.wait_event("next", "Promoted").await;
     assert!(note.contains(ONE), "{note}");
 }
 
 #[tokio::test]
-async fn a_number_that_its_holder_edits_away_goes_over_without_a_gap() {
+async fn a_did_removed_by_its_holder_is_transferred_without_a_gap() {
     let world = holder_and_waiting(tenant("holder")).await;
     let mut journal = world.journal().await;
 
@@ -42,14 +42,14 @@ async fn a_number_that_its_holder_edits_away_goes_over_without_a_gap() {
 }
 
 #[tokio::test]
-async fn a_number_whose_holder_is_deleted_goes_over_without_a_gap() {
+async fn a_did_of_a_deleted_holder_is_transferred_without_a_gap() {
     let world = holder_and_waiting(tenant("holder")).await;
     let mut journal = world.journal().await;
 
     world.delete("holder").await;
 
     promoted(&world).await;
-    world.wait_gone("holder").await;
+    world.wait_deleted("holder").await;
     assert_eq!(world.live(TWO).await, None);
     assert_eq!(world.config_text("holder").await, None);
     moved(&journal.writes().await, ONE, 1);
@@ -57,14 +57,14 @@ async fn a_number_whose_holder_is_deleted_goes_over_without_a_gap() {
 }
 
 #[tokio::test]
-async fn a_number_whose_holder_is_deleted_and_retained_goes_over_and_nothing_else_changes() {
+async fn a_did_of_a_retained_holder_is_transferred_and_nothing_else_changes() {
     let world = holder_and_waiting(tenant("holder").retained()).await;
     let mut journal = world.journal().await;
 
     world.delete("holder").await;
 
     promoted(&world).await;
-    world.wait_gone("holder").await;
+    world.wait_deleted("holder").await;
     assert_eq!(world.live(TWO).await.as_deref(), Some("holder"));
     assert!(world.config_text("holder").await.is_some(), "it is retained");
     let writes = journal.writes().await;
@@ -74,7 +74,7 @@ async fn a_number_whose_holder_is_deleted_and_retained_goes_over_and_nothing_els
 }
 
 #[tokio::test]
-async fn of_several_that_wait_the_oldest_is_next_each_time() {
+async fn the_oldest_waiting_tenant_is_promoted_first() {
     let world = World::new().await;
     world.operator().start().await;
     world.apply(&tenant("first").dids([ONE])).await;
@@ -101,7 +101,7 @@ async fn of_several_that_wait_the_oldest_is_next_each_time() {
 }
 
 #[tokio::test]
-async fn who_lets_go_of_all_its_numbers_is_published_no_more() {
+async fn a_tenant_without_dids_is_unpublished() {
     let world = World::new().await;
     world.operator().start().await;
     world.apply(&tenant("holder").dids([ONE])).await;
@@ -117,7 +117,7 @@ async fn who_lets_go_of_all_its_numbers_is_published_no_more() {
     world.wait_ready("other").await;
     wait_conflict(&world, "holder", TWO, "other").await;
     assert_eq!(world.config_text("holder").await, None);
-    assert_eq!(told(&world, "holder").await, json!([]));
+    assert_eq!(status_dids(&world, "holder").await, json!([]));
 
     // And what it waits for comes to it just the same.
     world.set_dids("other", [ONE, FOUR]).await;

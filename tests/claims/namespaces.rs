@@ -1,12 +1,12 @@
-//! Numbers belong to the platform, not to a namespace.
+//! DIDs are unique on the whole platform, not in a namespace.
 
 use kube::api::DeleteParams;
+use test_support::{World, tenant};
 
-use super::support::{World, tenant};
 use super::{ONE, TWO, moved};
 
 #[tokio::test]
-async fn a_number_is_contested_and_handed_over_across_namespaces() {
+async fn a_did_is_contested_and_transferred_across_namespaces() {
     let mut world = World::new().await;
     let other = world.add_namespace().await;
     world.operator().start().await;
@@ -29,7 +29,7 @@ async fn a_number_is_contested_and_handed_over_across_namespaces() {
 }
 
 #[tokio::test]
-async fn resources_of_one_name_in_two_namespaces_are_two() {
+async fn resources_with_one_name_in_two_namespaces_are_independent() {
     let mut world = World::new().await;
     let other = world.add_namespace().await;
     world.operator().start().await;

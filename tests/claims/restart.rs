@@ -1,12 +1,12 @@
-//! Nothing that decides who owns a number is in memory only.
+//! Everything that decides the owner of a DID survives a restart.
 
 use kube::api::ListParams;
 use serde_json::json;
+use test_support::{Operator, World, tenant};
 
-use super::support::{Operator, World, tenant};
-use super::{ONE, THREE, TWO, listed, told, wait_conflict};
+use super::{ONE, THREE, TWO, listed, status_dids, wait_conflict};
 
-/// Live numbers that an older resource claims too, and a tenant id that two claim.
+/// Creates contested DIDs, which an older resource claims too, and a contested tenant id.
 async fn contested() -> (World, Operator) {
     let world = World::new().await;
     let operator = world.operator().start().await;
@@ -29,11 +29,11 @@ async fn as_contested(world: &World) {
     assert_eq!(world.live(TWO).await.as_deref(), Some("younger"));
     assert_eq!(world.live(THREE).await, None);
     assert_eq!(listed(world, "older").await, json!([ONE]));
-    assert_eq!(told(world, "namesake").await, json!([]));
+    assert_eq!(status_dids(world, "namesake").await, json!([]));
 }
 
 #[tokio::test]
-async fn a_restart_decides_nothing_differently_and_writes_nothing_but_its_number() {
+async fn a_restart_changes_no_holder_and_writes_only_its_epoch() {
     let (world, operator) = contested().await;
     operator.kill().await.unwrap();
     let before = world.tenants().list(&ListParams::default()).await.unwrap();
@@ -43,7 +43,7 @@ async fn a_restart_decides_nothing_differently_and_writes_nothing_but_its_number
     world.apply(&tenant("after").dids(["+15550000009"])).await;
     world.wait_ready("after").await;
     world.delete("after").await;
-    world.wait_gone("after").await;
+    world.wait_deleted("after").await;
 
     as_contested(&world).await;
     let after = world.tenants().list(&ListParams::default()).await.unwrap();
@@ -58,7 +58,7 @@ async fn a_restart_decides_nothing_differently_and_writes_nothing_but_its_number
     world.finish().await;
 }
 
-/// The operator's number, and what the tenant that was applied afterwards changed too.
+/// Returns true for the epoch's keys, and for those of the tenant that was applied afterwards.
 fn is_shared(key: &str) -> bool {
     key.starts_with("runtime-operator:epoch")
         || key == "runtime-operator:dids"
@@ -66,7 +66,7 @@ fn is_shared(key: &str) -> bool {
 }
 
 #[tokio::test]
-async fn a_holder_that_let_go_while_no_operator_ran_is_followed_by_the_one_who_waits() {
+async fn a_did_released_while_no_operator_ran_goes_to_the_waiting_tenant() {
     let (world, operator) = contested().await;
     operator.kill().await.unwrap();
     world.set_dids("younger", [THREE]).await;
@@ -81,12 +81,12 @@ async fn a_holder_that_let_go_while_no_operator_ran_is_followed_by_the_one_who_w
 }
 
 #[tokio::test]
-async fn when_all_records_are_lost_the_holders_are_those_of_whom_their_status_says_so() {
+async fn after_the_loss_of_all_records_the_statuses_decide_the_holders() {
     let (world, operator) = contested().await;
     operator.kill().await.unwrap();
     world.exempt_all();
     redis::cmd("FLUSHALL").exec_async(&mut world.connection().await).await.unwrap();
-    world.heed_all();
+    world.resume_checks();
 
     operator.restart().await.unwrap();
 
@@ -97,14 +97,14 @@ async fn when_all_records_are_lost_the_holders_are_those_of_whom_their_status_sa
 }
 
 #[tokio::test]
-async fn when_all_records_are_lost_under_a_running_operator_the_holders_stay_too() {
+async fn the_loss_of_all_records_under_a_running_operator_changes_no_holder() {
     let (world, _operator) = contested().await;
     world.exempt_all();
     redis::cmd("FLUSHALL").exec_async(&mut world.connection().await).await.unwrap();
 
     world.wait_live(TWO, Some("younger")).await;
     world.wait_live(ONE, Some("older")).await;
-    world.heed_all();
+    world.resume_checks();
     as_contested(&world).await;
     world.finish().await;
 }

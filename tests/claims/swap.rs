@@ -1,9 +1,10 @@
-//! Numbers that move both ways, or in a ring: edited while no operator runs, so that it sees all edits at once.
+//! DIDs that move both ways, or in a ring: edited while no operator runs, so that it sees all edits together.
 
-use super::support::{World, tenant};
+use test_support::{World, tenant};
+
 use super::{FOUR, ONE, THREE, TWO, moved};
 
-/// Tenants with a number each, all of which get others while the operator is dead.
+/// Publishes tenants with a DID each, and edits all of them while the operator is dead.
 async fn edited_at_once(
     before: &[(&str, &str)],
     after: &[(&str, &[&str])],
@@ -33,7 +34,7 @@ async fn edited_at_once(
 }
 
 #[tokio::test]
-async fn two_that_swap_their_numbers_never_leave_one_unmapped() {
+async fn two_tenants_swap_dids_without_a_gap() {
     let (world, writes) =
         edited_at_once(&[("acme", ONE), ("beta", TWO)], &[("acme", &[TWO]), ("beta", &[ONE])]).await;
 
@@ -43,7 +44,7 @@ async fn two_that_swap_their_numbers_never_leave_one_unmapped() {
 }
 
 #[tokio::test]
-async fn three_that_pass_their_numbers_round_never_leave_one_unmapped() {
+async fn three_tenants_rotate_dids_without_a_gap() {
     let before = [("acme", ONE), ("beta", TWO), ("cora", THREE)];
     let (world, writes) =
         edited_at_once(&before, &[("acme", &[TWO]), ("beta", &[THREE]), ("cora", &[ONE, FOUR])]).await;
@@ -55,7 +56,7 @@ async fn three_that_pass_their_numbers_round_never_leave_one_unmapped() {
 }
 
 #[tokio::test]
-async fn a_chain_in_which_each_takes_from_the_next_never_leaves_a_number_unmapped() {
+async fn a_chain_of_transfers_leaves_no_gap() {
     let before = [("acme", ONE), ("beta", TWO), ("cora", THREE)];
     let (world, writes) =
         edited_at_once(&before, &[("acme", &[FOUR]), ("beta", &[ONE]), ("cora", &[TWO])]).await;
@@ -63,12 +64,12 @@ async fn a_chain_in_which_each_takes_from_the_next_never_leaves_a_number_unmappe
     for did in [ONE, TWO, FOUR] {
         moved(&writes, did, 1);
     }
-    assert_eq!(world.live(THREE).await, None, "nobody claims it any more");
+    assert_eq!(world.live(THREE).await, None, "no tenant claims it any more");
     world.finish().await;
 }
 
 #[tokio::test]
-async fn edits_that_follow_each_other_swap_without_a_gap_when_each_is_claimed_before_it_is_let_go() {
+async fn consecutive_edits_swap_without_a_gap_when_claims_precede_releases() {
     let world = World::new().await;
     world.operator().start().await;
     for (name, did) in [("acme", ONE), ("beta", TWO)] {
@@ -77,7 +78,7 @@ async fn edits_that_follow_each_other_swap_without_a_gap_when_each_is_claimed_be
     }
     let mut journal = world.journal().await;
 
-    // Each time the operator sees other ones of the edits at once.
+    // Each time the operator sees other edits together.
     let (mut mine, mut yours) = (ONE, TWO);
     for _ in 0..8 {
         world.set_dids("acme", [mine, yours]).await;

@@ -1,9 +1,9 @@
-//! Two want one tenant id.
+//! Two resources claim one tenant id.
 
 use serde_json::json;
+use test_support::{World, tenant};
 
-use super::support::{World, tenant};
-use super::{FOUR, ONE, THREE, TWO, listed, moved, told, wait_conflict};
+use super::{FOUR, ONE, THREE, TWO, listed, moved, status_dids, wait_conflict};
 
 async fn wait_lost(world: &World, loser: &str, holder: &str) {
     let message = world.wait_condition(loser, "Ready", "False", "TenantIdConflict").await;
@@ -13,7 +13,7 @@ async fn wait_lost(world: &World, loser: &str, holder: &str) {
 }
 
 #[tokio::test]
-async fn the_holder_stays_and_of_the_other_nothing_is_published() {
+async fn a_second_claimant_of_a_tenant_id_is_not_published() {
     let world = World::new().await;
     world.operator().start().await;
     world.apply(&tenant("acme").named("first").dids([ONE])).await;
@@ -25,13 +25,13 @@ async fn the_holder_stays_and_of_the_other_nothing_is_published() {
     wait_lost(&world, "second", "first").await;
     assert_eq!(world.live(TWO).await, None);
     assert_eq!(world.config_text("acme").await, config);
-    assert_eq!(told(&world, "second").await, json!([]));
+    assert_eq!(status_dids(&world, "second").await, json!([]));
     world.wait_event("second", "TenantIdConflict").await;
     world.finish().await;
 }
 
 #[tokio::test]
-async fn when_the_holder_is_deleted_the_next_has_the_tenant_id_at_once_and_shared_numbers_see_no_gap() {
+async fn the_tenant_id_of_a_deleted_holder_is_transferred_without_a_gap() {
     let world = World::new().await;
     world.operator().start().await;
     world.apply(&tenant("acme").named("first").dids([ONE, TWO])).await;
@@ -43,7 +43,7 @@ async fn when_the_holder_is_deleted_the_next_has_the_tenant_id_at_once_and_share
     world.delete("first").await;
 
     world.wait_ready("second").await;
-    world.wait_gone("first").await;
+    world.wait_deleted("first").await;
     let note = world.wait_event("second", "Promoted").await;
     assert!(note.contains(ONE), "{note}");
     assert_eq!(listed(&world, "acme").await, json!([THREE, ONE]));
@@ -57,7 +57,7 @@ async fn when_the_holder_is_deleted_the_next_has_the_tenant_id_at_once_and_share
 }
 
 #[tokio::test]
-async fn when_the_holder_is_deleted_and_retained_the_next_has_the_tenant_id_all_the_same() {
+async fn a_retained_holder_also_releases_its_tenant_id() {
     let world = World::new().await;
     world.operator().start().await;
     world.apply(&tenant("acme").named("first").dids([ONE]).retained()).await;
@@ -69,14 +69,14 @@ async fn when_the_holder_is_deleted_and_retained_the_next_has_the_tenant_id_all_
     world.delete("first").await;
 
     world.wait_ready("second").await;
-    world.wait_gone("first").await;
+    world.wait_deleted("first").await;
     assert_eq!(listed(&world, "acme").await, json!([ONE, TWO]));
     moved(&journal.writes().await, ONE, 0);
     world.finish().await;
 }
 
 #[tokio::test]
-async fn who_lost_its_tenant_id_waits_for_no_number() {
+async fn a_tenant_without_its_id_claims_no_dids() {
     let world = World::new().await;
     world.operator().start().await;
     world.apply(&tenant("acme").named("first").dids([ONE])).await;
@@ -89,7 +89,7 @@ async fn who_lost_its_tenant_id_waits_for_no_number() {
     world.wait_ready("young").await;
     assert_eq!(world.live(TWO).await.as_deref(), Some("young"));
 
-    // Once it has its tenant id, it waits for what is live elsewhere by then.
+    // Once it has its tenant id, it waits for DIDs that others have published by then.
     world.delete("first").await;
 
     wait_conflict(&world, "second", TWO, "young").await;

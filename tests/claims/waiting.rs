@@ -1,17 +1,17 @@
-//! Who waits for a number, and who does not.
+//! Tenants that wait for a DID, and tenants that can't.
 
 use serde_json::json;
+use test_support::{Tenant, World, tenant};
 
-use super::support::{Tenant, World, tenant};
-use super::{ONE, THREE, TWO, listed, moved, told, wait_conflict};
+use super::{ONE, THREE, TWO, listed, moved, status_dids, wait_conflict};
 
-/// Passes the API server, which counts characters, and not the runtime, which counts UTF-16 units.
+/// A text that the API server accepts, which counts characters, and the runtime does not, which counts UTF-16 units.
 fn with_too_long_a_reply(tenant: Tenant) -> Tenant {
     tenant.set("/quickReplies", json!([{ "match": ["hello"], "reply": "😀".repeat(2001) }]))
 }
 
 #[tokio::test]
-async fn one_that_is_not_valid_waits_for_no_number() {
+async fn an_invalid_tenant_claims_no_did() {
     let world = World::new().await;
     world.operator().start().await;
     world.apply(&tenant("holder").dids([ONE, THREE])).await;
@@ -35,7 +35,7 @@ async fn one_that_is_not_valid_waits_for_no_number() {
 }
 
 #[tokio::test]
-async fn one_that_becomes_invalid_keeps_what_is_live_and_gets_no_more() {
+async fn an_invalid_edit_keeps_what_is_published_and_claims_no_more() {
     let world = World::new().await;
     world.operator().start().await;
     world.apply(&tenant("acme").dids([ONE])).await;
@@ -49,12 +49,12 @@ async fn one_that_becomes_invalid_keeps_what_is_live_and_gets_no_more() {
     wait_conflict(&world, "other", ONE, "acme").await;
     assert_eq!(world.live(TWO).await.as_deref(), Some("other"));
     assert_eq!(world.config_text("acme").await, config);
-    assert_eq!(told(&world, "acme").await, json!([ONE]));
+    assert_eq!(status_dids(&world, "acme").await, json!([ONE]));
     world.finish().await;
 }
 
 #[tokio::test]
-async fn one_without_its_secret_waits_and_a_number_let_go_for_it_is_nobodys_until_it_can_be_published() {
+async fn a_did_released_for_a_tenant_without_its_secret_stays_unmapped() {
     let world = World::new().await;
     world.operator().start().await;
     world.apply(&tenant("holder").dids([ONE, THREE])).await;
@@ -79,7 +79,7 @@ async fn one_without_its_secret_waits_and_a_number_let_go_for_it_is_nobodys_unti
 }
 
 #[tokio::test]
-async fn one_that_is_suspended_keeps_what_is_live_even_what_it_no_longer_lists() {
+async fn a_suspended_tenant_keeps_what_is_published() {
     let world = World::new().await;
     world.operator().start().await;
     world.apply(&tenant("acme").dids([ONE, TWO])).await;
@@ -92,7 +92,7 @@ async fn one_that_is_suspended_keeps_what_is_live_even_what_it_no_longer_lists()
 
     world.wait_condition("acme", "Ready", "Unknown", "Suspended").await;
     wait_conflict(&world, "next", ONE, "acme").await;
-    assert_eq!(told(&world, "acme").await, json!([ONE, TWO]));
+    assert_eq!(status_dids(&world, "acme").await, json!([ONE, TWO]));
     assert_eq!(journal.writes().await, []);
 
     world.patch("acme", json!({ "spec": { "suspend": false } })).await;
@@ -105,7 +105,7 @@ async fn one_that_is_suspended_keeps_what_is_live_even_what_it_no_longer_lists()
 }
 
 #[tokio::test]
-async fn one_that_is_suspended_claims_free_numbers_and_has_them_once_it_is_resumed() {
+async fn a_suspended_tenant_claims_free_dids_and_publishes_them_when_resumed() {
     let world = World::new().await;
     world.operator().start().await;
     world.apply(&tenant("acme").dids([ONE]).suspended()).await;

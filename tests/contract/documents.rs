@@ -1,66 +1,53 @@
-//! Documents to check, and a way to change them at any place.
+//! Documents to check, and functions that change them at any place.
 
-use runtime_operator::contract::{InvalidConfig, ParseConfigError, RuntimeTenantConfig, Violation};
-use serde_json::{Value, json};
+use runtime_operator::contract::{
+    InvalidConfig, ParseConfigError, RuntimeTenantConfig, Violation, config_schema,
+};
+use serde_json::{Map, Value, json};
 
 pub const KOKORO: &str = include_str!("../fixtures/tenant-kokoro.json");
 pub const CHATTERBOX: &str = include_str!("../fixtures/tenant-chatterbox.json");
 
-/// A document with every member of the contract's first table, beside one of each kind of `tts`.
+/// A document with every member of the contract, and this `tts`.
 pub fn full(tts: &Value) -> Value {
-    json!({
-        "contractVersion": "v1",
-        "tenantId": "acme",
-        "dids": ["+15551234567", "+442079460958"],
-        "webhookSecretRef": "secret://acme/webhookSecret",
-        "webhookSecret": "whsec",
-        "caps": {"maxConcurrentCallsTenant": 1, "maxCallsPerMinuteTenant": 2, "maxConcurrentCallsGlobal": 3},
-        "stt": {
-            "mode": "http_wav_json", "whisperUrl": "w", "chunkMs": 100, "language": "en", "config": {"url": "u"},
-        },
-        "tts": tts,
-        "audio": {"publicBaseUrl": "p", "storageDir": "s", "runtimeManaged": false},
-        "llmContext": {
-            "forwardingProfiles": [{"id": "i", "name": "n", "number": "", "role": ""}],
-            "pricing": {"items": [{"id": "i", "name": "n", "price": "", "description": ""}], "notes": ""},
-            "prompts": {"systemPreamble": "", "schemaHint": "", "policyPrompt": "", "voicePrompt": ""},
-        },
-        "callForwarding": {
-            "enabled": true, "destination": "sip:desk@example.com", "forwardBeforeAnswer": false, "audioUrl": "a",
-            "timeoutSecs": 5,
-        },
-        "transferProfiles": [{
-            "id": "i", "name": "n", "holder": "h", "responsibilities": ["r"], "destination": "d", "audioUrl": "a",
-            "timeoutSecs": 600,
-        }],
-        "assistantContext": {"hours": "nine to five"},
-        "quickReplies": [{"id": "i", "match": ["four"], "reply": "r"}],
-    })
+    let mut document = sample(&config_schema());
+    document["tts"] = tts.clone();
+    document
 }
 
-pub fn every_tts() -> [Value; 4] {
-    [
-        json!({"mode": "kokoro_http", "kokoroUrl": "k", "voice": "v", "format": "wav", "sampleRate": 1, "rate": 0.5}),
-        json!({
-            "mode": "coqui_xtts", "coquiXttsUrl": "c", "voice": "v", "speakerWavUrl": "s",
-            "clonedVoice": {"speakerWavUrl": "s", "label": "l"}, "defaultVoiceMode": "preset", "language": "en",
-            "format": "wav", "sampleRate": 24000, "coquiTemperature": 2, "coquiLengthPenalty": -1.5,
-            "coquiRepetitionPenalty": 10, "coquiTopK": 0, "coquiTopP": 1, "coquiSpeed": 0.1,
-            "coquiSplitSentences": true, "rate": 1.2,
-        }),
-        json!({
-            "mode": "chatterbox_http", "chatterboxUrl": "c", "chatterboxVariant": "multilingual", "voice": "v",
-            "language": "en", "format": "wav", "sampleRate": 24000,
-            "clonedVoice": {"speakerWavUrl": "s", "label": "l"}, "defaultVoiceMode": "cloned", "speakerWavUrl": "s",
-        }),
-        json!({
-            "mode": "qwen3_tts_http", "qwen3TtsUrl": "q", "speaker": "s", "language": "en", "instruct": "",
-            "format": "wav", "sampleRate": 24000, "qwen3DoSample": true, "qwen3Temperature": 0, "qwen3TopP": 0,
-            "qwen3TopK": 50, "qwen3RepetitionPenalty": 0.5, "qwen3MaxNewTokens": 32768,
-            "qwen3NonStreamingMode": false, "qwen3SubtalkerDoSample": true, "qwen3SubtalkerTopK": 0,
-            "qwen3SubtalkerTopP": 1, "qwen3SubtalkerTemperature": 2, "qwen3Streaming": true,
-        }),
-    ]
+/// A `tts` of each mode with all of its members, in the contract's order of modes.
+pub fn every_tts() -> Vec<Value> {
+    config_schema()["properties"]["tts"]["oneOf"].as_array().unwrap().iter().map(sample).collect()
+}
+
+/// The least value that the schema accepts, with every member.
+fn sample(schema: &Value) -> Value {
+    if let Some(choices) = ["examples", "enum"].iter().find_map(|list| schema[list].as_array()) {
+        return choices[0].clone();
+    }
+    if let Some(kinds) = ["anyOf", "oneOf"].iter().find_map(|list| schema[list].as_array())
+        && schema["properties"].is_null()
+    {
+        return sample(&kinds[0]);
+    }
+    match schema["type"].as_str().unwrap() {
+        "string" => json!("x".repeat(schema["minLength"].as_u64().unwrap_or(0).try_into().unwrap())),
+        "boolean" => json!(true),
+        "integer" => schema["minimum"].clone(),
+        "number" => match schema["exclusiveMinimum"].as_f64() {
+            Some(limit) => json!(limit + 0.1),
+            None => schema.get("maximum").cloned().unwrap_or(json!(-1.5)),
+        },
+        "array" => json!([sample(&schema["items"])]),
+        _ => match schema["properties"].as_object() {
+            Some(members) => members
+                .iter()
+                .map(|(name, schema)| (name.clone(), sample(schema)))
+                .collect::<Map<_, _>>()
+                .into(),
+            None => json!({ "hours": sample(&schema["additionalProperties"]) }),
+        },
+    }
 }
 
 pub fn check(document: &Value) -> Result<RuntimeTenantConfig, InvalidConfig> {
@@ -79,29 +66,29 @@ pub fn paths(document: &Value) -> Vec<String> {
     violations(document).into_iter().map(|violation| violation.path).collect()
 }
 
-/// The JSON pointers of everything inside `value`.
+/// Collects the JSON pointers of all members and items inside `value`.
 pub fn pointers(value: &Value, at: &str, found: &mut Vec<String>) {
-    let inside: Vec<(String, &Value)> = match value {
+    let inner: Vec<(String, &Value)> = match value {
         Value::Object(members) => members.iter().map(|(name, member)| (name.clone(), member)).collect(),
         Value::Array(items) => {
             items.iter().enumerate().map(|(index, item)| (index.to_string(), item)).collect()
         }
         _ => Vec::new(),
     };
-    for (step, value) in inside {
-        let at = format!("{at}/{step}");
+    for (segment, value) in inner {
+        let at = format!("{at}/{segment}");
         pointers(value, &at, found);
         found.push(at);
     }
 }
 
-/// `/dids/1` as a violation writes it: `dids[1]`.
+/// Writes the pointer `/dids/1` as a violation does: `dids[1]`.
 pub fn path(pointer: &str) -> String {
-    let steps = pointer.split('/').skip(1).map(|step| match step.parse::<usize>() {
+    let segments = pointer.split('/').skip(1).map(|segment| match segment.parse::<usize>() {
         Ok(index) => format!("[{index}]"),
-        Err(_) => format!(".{step}"),
+        Err(_) => format!(".{segment}"),
     });
-    steps.collect::<String>().trim_start_matches('.').to_owned()
+    segments.collect::<String>().trim_start_matches('.').to_owned()
 }
 
 pub fn every_place() -> Vec<(Value, String)> {
@@ -114,9 +101,9 @@ pub fn every_place() -> Vec<(Value, String)> {
 }
 
 pub fn set(document: &mut Value, pointer: &str, value: Value) {
-    let (parent, step) = pointer.rsplit_once('/').unwrap();
+    let (parent, segment) = pointer.rsplit_once('/').unwrap();
     match document.pointer_mut(parent).unwrap() {
-        Value::Array(items) => items[step.parse::<usize>().unwrap()] = value,
-        parent => parent[step] = value,
+        Value::Array(items) => items[segment.parse::<usize>().unwrap()] = value,
+        parent => parent[segment] = value,
     }
 }

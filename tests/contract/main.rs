@@ -1,4 +1,4 @@
-//! The contract: a document is taken exactly when the voice runtime takes it, and is handed on as it was given.
+//! The contract: a document is accepted exactly when the voice runtime accepts it, and is passed on unchanged.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)] // a test fails by panicking
 
 mod documents;
@@ -7,16 +7,14 @@ mod properties;
 mod report;
 mod secrets;
 
-use runtime_operator::contract::{
-    Did, KNOWN_MEMBERS, MAX_DEPTH, MAX_VIOLATIONS, RuntimeTenantConfig, TtsMode, tts_members,
-};
+use runtime_operator::contract::{CONFIG, Did, MAX_DEPTH, MAX_VIOLATIONS, RuntimeTenantConfig, TtsMode};
 use secrecy::ExposeSecret;
 use serde_json::{Map, Value, json};
 
 use documents::{CHATTERBOX, KOKORO, check, every_place, every_tts, full, paths, violations};
 
 #[test]
-fn the_runtimes_own_documents_pass_through_unchanged() {
+fn the_runtimes_own_documents_are_passed_on_unchanged() {
     for text in [KOKORO, CHATTERBOX] {
         let config = RuntimeTenantConfig::parse(text).unwrap();
         let given: Value = serde_json::from_str(text).unwrap();
@@ -33,14 +31,12 @@ fn every_member_of_the_contract_is_accepted_in_every_mode() {
     for tts in every_tts() {
         assert_eq!(violations(&full(&tts)), []);
     }
-    assert!(full(&json!({})).as_object().unwrap().keys().eq(KNOWN_MEMBERS));
-    for (mode, tts) in TtsMode::ALL.into_iter().zip(every_tts()) {
-        assert!(tts.as_object().unwrap().keys().eq(tts_members(mode)), "{}", mode.as_str());
-    }
+    assert!(full(&json!({})).as_object().unwrap().keys().eq(CONFIG.iter().map(|member| member.name)));
+    assert!(every_tts().iter().map(|tts| tts["mode"].as_str().unwrap()).eq(TtsMode::NAMES.iter().copied()));
 }
 
 #[test]
-fn one_of_the_two_webhook_members_must_be_there() {
+fn one_of_the_two_webhook_members_is_required() {
     let mut document: Value = serde_json::from_str(KOKORO).unwrap();
     document.as_object_mut().unwrap().shift_remove("webhookSecret");
     assert_eq!(
@@ -54,7 +50,7 @@ fn one_of_the_two_webhook_members_must_be_there() {
 }
 
 #[test]
-fn a_number_in_a_document_is_not_normalised() {
+fn phone_numbers_in_a_document_are_not_normalised() {
     let mut document = full(&every_tts()[0]);
     document["dids"] = json!(["+15551234567", "+1 555 123 4568", "15551234569", 5]);
     let found = violations(&document);
@@ -63,7 +59,7 @@ fn a_number_in_a_document_is_not_normalised() {
 }
 
 #[test]
-fn all_faults_are_told_at_once_in_the_order_of_the_tables() {
+fn all_violations_are_reported_together_in_table_order() {
     let document = json!({
         "quickReplies": [{"match": ["four", "abc"], "reply": ""}, 7],
         "assistantContext": {"opening hours": "", "fine": "text", "a.b": 1},
@@ -90,15 +86,15 @@ fn all_faults_are_told_at_once_in_the_order_of_the_tables() {
             "webhookSecretRef",
         ]
     );
-    let told = check(&document).unwrap_err().to_string();
-    assert!(told.starts_with(
+    let message = check(&document).unwrap_err().to_string();
+    assert!(message.starts_with(
         "contractVersion must be given, and be \"v1\"; tenantId must be a string of at least 1 character; dids[1] must"
     ));
     assert_eq!(violations(&document)[6].to_string(), "tts.rate must be a number from 0.5 to 1.5");
 }
 
 #[test]
-fn an_answer_is_bounded_however_many_faults_there_are() {
+fn the_number_of_reported_violations_is_bounded() {
     let mut document = full(&every_tts()[0]);
     document["dids"] = json!(vec!["x"; MAX_VIOLATIONS + 5]);
     let invalid = check(&document).unwrap_err();
@@ -107,18 +103,18 @@ fn an_answer_is_bounded_however_many_faults_there_are() {
 }
 
 #[test]
-fn what_is_no_object_is_a_fault_of_the_whole_document() {
+fn a_document_that_is_no_object_is_one_violation() {
     for document in [json!([]), json!("text"), json!(null), json!(1)] {
-        let told = check(&document).unwrap_err();
+        let invalid = check(&document).unwrap_err();
         assert_eq!(
-            (told.violations[0].path.as_str(), told.to_string().as_str()),
+            (invalid.violations[0].path.as_str(), invalid.to_string().as_str()),
             ("", "the document must be an object")
         );
     }
 }
 
 #[test]
-fn a_document_in_memory_that_nests_too_deep_to_be_read_again_is_refused() {
+fn a_document_in_memory_beyond_the_depth_limit_is_rejected() {
     let document = |levels| {
         let mut document: Map<String, Value> = serde_json::from_str(KOKORO).unwrap();
         document.insert("newer".into(), (0..levels).fold(json!(1), |inner, _| json!([inner])));
@@ -130,11 +126,11 @@ fn a_document_in_memory_that_nests_too_deep_to_be_read_again_is_refused() {
 }
 
 #[test]
-fn what_the_contract_does_not_know_is_kept_at_every_level() {
+fn unknown_members_are_kept_at_every_level() {
     for (document, pointer) in every_place() {
         let mut document = document;
         let place = document.pointer_mut(&pointer).unwrap();
-        // In the map of sections every member is known.
+        // Every member of the map of sections is a section.
         if !place.is_object() || pointer == "/assistantContext" {
             continue;
         }

@@ -1,4 +1,4 @@
-//! Each member by itself: whether it must be there, and what must hold for it.
+//! Each member alone: its presence and the condition for its value.
 
 use std::collections::BTreeSet;
 
@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::documents::{every_place, every_tts, full, path, paths, set, violations};
 
-/// What the contract's tables do not mark with `?`, as JSON pointers with `0` for any index.
+/// The members that the contract's tables do not mark with `?`, as JSON pointers with `0` for any index.
 const REQUIRED: &[&str] = &[
     "/contractVersion",
     "/tenantId",
@@ -52,7 +52,7 @@ const REQUIRED: &[&str] = &[
 ];
 
 #[test]
-fn null_is_a_violation_everywhere_and_at_that_place_alone() {
+fn null_is_one_violation_at_every_place() {
     for (document, pointer) in every_place() {
         let mut document = document;
         set(&mut document, &pointer, Value::Null);
@@ -61,7 +61,7 @@ fn null_is_a_violation_everywhere_and_at_that_place_alone() {
 }
 
 #[test]
-fn a_member_that_is_missing_is_a_violation_exactly_when_it_is_required() {
+fn a_missing_member_is_a_violation_exactly_when_it_is_required() {
     let mut seen = BTreeSet::new();
     for (document, pointer) in every_place() {
         let (parent, name) = pointer.rsplit_once('/').unwrap();
@@ -72,10 +72,10 @@ fn a_member_that_is_missing_is_a_violation_exactly_when_it_is_required() {
         assert_eq!(paths(&document), if required { vec![path(&pointer)] } else { vec![] }, "{pointer}");
         seen.extend(required.then_some(pointer));
     }
-    assert_eq!(seen.len(), REQUIRED.len(), "some place of the list was never tried");
+    assert_eq!(seen.len(), REQUIRED.len(), "a place of the list was not tried");
 }
 
-/// Values on both sides of a rule, for a document whose `tts` is of the given kind.
+/// Values on both sides of a bound, for a document with the `tts` at this position.
 struct Bound {
     tts: usize,
     pointer: &'static str,
@@ -160,20 +160,20 @@ fn collections() -> Vec<Bound> {
 }
 
 #[test]
-fn each_bound_holds_on_both_sides_and_says_what_must_hold() {
+fn each_bound_is_checked_on_both_sides_and_named() {
     let bounds = [numbers(), texts(), collections()].into_iter().flatten();
     for Bound { tts, pointer, rule, refused, accepted } in bounds {
-        let told = |value: &Value| {
+        let violations_of = |value: &Value| {
             let mut document = full(&every_tts()[tts]);
             set(&mut document, pointer, value.clone());
             violations(&document)
         };
         for value in refused.as_array().unwrap() {
             let violation = Violation { path: path(pointer), rule: rule.to_owned() };
-            assert_eq!(told(value), [violation], "{pointer}: {value}");
+            assert_eq!(violations_of(value), [violation], "{pointer}: {value}");
         }
         for value in accepted.as_array().unwrap() {
-            assert_eq!(told(value), [], "{pointer}: {value}");
+            assert_eq!(violations_of(value), [], "{pointer}: {value}");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! What holds for every document and every number.
+//! Properties of every document and every phone number.
 
 use proptest::prelude::*;
 use runtime_operator::contract::{Did, RuntimeTenantConfig};
@@ -44,7 +44,7 @@ fn mutated() -> impl Strategy<Value = Value> {
 
 proptest! {
     #[test]
-    fn reading_what_was_written_gives_the_same(document in mutated()) {
+    fn a_written_document_is_read_back_unchanged(document in mutated()) {
         let Value::Object(document) = document else { unreachable!() };
         if let Ok(config) = RuntimeTenantConfig::from_document(document.clone()) {
             let written = config.to_json();
@@ -58,13 +58,13 @@ proptest! {
     }
 
     #[test]
-    fn a_document_is_judged_alike_in_memory_and_as_text(document in mutated()) {
+    fn a_document_has_the_same_violations_in_memory_and_as_text(document in mutated()) {
         let Value::Object(members) = document.clone() else { unreachable!() };
         prop_assert_eq!(RuntimeTenantConfig::from_document(members), check(&document));
     }
 
     #[test]
-    fn no_text_makes_the_reader_panic(at in any::<prop::sample::Index>(), bytes in prop::collection::vec(any::<u8>(), 0..8), cut in 0..40_usize) {
+    fn reading_any_text_does_not_panic(at in any::<prop::sample::Index>(), bytes in prop::collection::vec(any::<u8>(), 0..8), cut in 0..40_usize) {
         let mut text = CHATTERBOX.as_bytes().to_vec();
         let at = at.index(text.len());
         let end = text.len().min(at + cut);
@@ -75,14 +75,14 @@ proptest! {
     }
 
     #[test]
-    fn normalising_a_number_twice_is_normalising_it_once(text in "[ \t\u{a0}\u{feff}]?\\+[1-9]([0-9][ \u{2009}\n]?){1,14}") {
+    fn normalisation_of_a_number_is_idempotent(text in "[ \t\u{a0}\u{feff}]?\\+[1-9]([0-9][ \u{2009}\n]?){1,14}") {
         let once = Did::parse(&text).unwrap();
         prop_assert_eq!(Did::parse(once.as_str()).unwrap(), once.clone());
         prop_assert_eq!(Did::parse_exact(once.as_str()).unwrap(), once);
     }
 
     #[test]
-    fn a_number_that_is_taken_is_e164(text in "\\PC{0,20}|\\+?[0-9 ]{0,18}") {
+    fn an_accepted_number_is_e164(text in "\\PC{0,20}|\\+?[0-9 ]{0,18}") {
         if let Ok(did) = Did::parse(&text) {
             let digits = did.as_str().strip_prefix('+').unwrap();
             prop_assert!((2..=15).contains(&digits.len()) && digits.bytes().all(|byte| byte.is_ascii_digit()));

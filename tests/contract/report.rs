@@ -1,4 +1,4 @@
-//! The contract report, read as the tooling reads it that compares it with the runtime's.
+//! The contract report, read like the tooling that compares it with the runtime's report.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -8,10 +8,10 @@ use regex::Regex;
 use runtime_operator::contract::{RuntimeTenantConfig, report};
 use serde_json::{Map, Value};
 
-/// The report of the system that this one replaces, with which it must be comparable.
+/// The report of the system that this operator replaces.
 const PREDECESSOR: &str = include_str!("../fixtures/runtime-integration-report.md");
 
-/// What tooling takes from a report.
+/// The facts that tooling reads from a report.
 #[derive(Debug, Default, PartialEq)]
 struct Read {
     did_key: String,
@@ -19,18 +19,18 @@ struct Read {
     prefixes: Vec<String>,
     config: Map<String, Value>,
     env_vars: BTreeSet<String>,
-    /// For each route the codes that its line names in `{ error: "…" }`.
+    /// The codes that each route's line names in `{ error: "…" }`.
     errors: BTreeSet<(String, String)>,
 }
 
-/// The items of the list directly under a label; the list ends at the first line that is no item.
+/// Returns the items of the list directly under a label. The list ends at the first line that is no item.
 fn items(report: &str, label: &str) -> Vec<String> {
     let mut lines = report.lines().skip_while(|line| *line != label);
     assert_eq!(lines.next(), Some(label));
     lines.map_while(|line| line.strip_prefix("- ")).map(str::to_owned).collect()
 }
 
-/// The one text that a pattern's group matches.
+/// Returns the only text that a pattern's group matches.
 fn one(text: &str, pattern: &str) -> String {
     let found: Vec<_> = Regex::new(pattern).unwrap().captures_iter(text).collect();
     assert_eq!(found.len(), 1, "{pattern} in {text}");
@@ -60,7 +60,7 @@ fn read(report: &str) -> Read {
 }
 
 #[test]
-fn the_report_says_what_its_predecessor_said() {
+fn the_report_agrees_with_its_predecessor() {
     let (ours, theirs) = (read(&report()), read(PREDECESSOR));
     assert_eq!(Read { config: Map::new(), ..ours }, Read { config: Map::new(), ..theirs },);
     let names = |report| read(report).config.keys().cloned().collect::<Vec<_>>();
@@ -69,7 +69,7 @@ fn the_report_says_what_its_predecessor_said() {
 }
 
 #[test]
-fn the_representative_config_is_accepted_once_its_placeholder_is_filled_and_holds_no_secret() {
+fn the_representative_config_is_accepted_and_holds_no_secret() {
     let mut config = read(&report()).config;
     assert_eq!(config["tenantId"], "{{TENANT_ID}}");
     assert_eq!(config["webhookSecret"], "REDACTED");
@@ -78,7 +78,7 @@ fn the_representative_config_is_accepted_once_its_placeholder_is_filled_and_hold
 }
 
 #[test]
-fn the_notes_name_the_version_and_both_secret_fields_as_required() {
+fn the_notes_name_the_version_and_require_a_secret_field() {
     let notes = items(&report(), "Notes:");
     assert!(notes.iter().any(|note| note.contains("`contractVersion`") && note.contains("`v1`")));
     assert!(notes.iter().any(|note| note.starts_with("`webhookSecretRef` or `webhookSecret` is required")));
@@ -93,7 +93,7 @@ fn the_normalization_names_trim_whitespace_and_e164() {
 }
 
 #[test]
-fn each_route_has_a_line_with_all_that_it_answers_beside_success() {
+fn each_routes_line_lists_its_failure_and_its_refusals() {
     let lines = items(&report(), "Failure behavior:");
     let refusal = Regex::new("([0-9]{3}) `([a-z_0-9]+)`").unwrap();
     for (route, failure, refusals) in [

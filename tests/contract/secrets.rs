@@ -1,4 +1,4 @@
-//! The secret, and whatever else stands in a document, shows up only where it is asked for.
+//! The secret and the other values of a document appear only in the methods that return them.
 
 use runtime_operator::contract::RuntimeTenantConfig;
 use secrecy::ExposeSecret;
@@ -9,7 +9,7 @@ use crate::documents::{KOKORO, check, every_place, set};
 const CANARY: &str = "canary-4f1d";
 
 #[test]
-fn the_hash_is_that_of_the_published_bytes_without_the_secret() {
+fn the_hash_covers_the_published_bytes_without_the_secret() {
     let config = RuntimeTenantConfig::parse(KOKORO).unwrap();
     let rotated = RuntimeTenantConfig::parse(KOKORO.replace("whsec_example", "whsec_other")).unwrap();
     let moved = RuntimeTenantConfig::parse(KOKORO.replace("acme-dental", "acme")).unwrap();
@@ -38,7 +38,7 @@ fn the_secret_is_not_printed() {
 }
 
 #[test]
-fn no_fault_quotes_the_document() {
+fn a_violation_never_quotes_the_document() {
     for (document, pointer) in every_place() {
         for value in [json!(CANARY), json!([CANARY]), json!({"mode": CANARY, CANARY: CANARY})] {
             // Names of sections are places.

@@ -1,19 +1,18 @@
-//! A controller in this process, against the same API server and Redis as one that is installed: so that what happens by
-//! the clock happens in a moment.
+//! A controller in this process, with the real API server and Redis: its intervals are short, so that tests of periodic work
+//! need not wait.
 
 use std::sync::Arc;
 
-use runtime_operator::controller::{Controller, Health, Pace};
+use runtime_operator::controller::{Controller, Health, Intervals};
 use runtime_operator::domain::ClusterId;
-use runtime_operator::leader;
+use runtime_operator::leader::{self, Writer};
 use runtime_operator::store::{RedisSettings, Store};
-use runtime_operator::telemetry::{Format, Metrics};
+use runtime_operator::telemetry::{Format, LabelValues, Metrics};
+use test_support::World;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
-use super::support::World;
-
-/// The cluster id of all controllers of this kind.
+/// The cluster id of these controllers.
 pub const CLUSTER: &str = "inside";
 
 pub struct Inside {
@@ -25,39 +24,39 @@ pub struct Inside {
 
 impl Inside {
     /// Starts it for a world, and waits until it writes.
-    pub async fn start(world: &World, pace: Pace) -> Self {
+    pub async fn start(world: &World, intervals: Intervals) -> Self {
         let store = Store::new(RedisSettings::at(world.redis().url()));
         let store = store.unwrap().with_writer(CLUSTER, "this process");
-        let (sender, leader) = leader::channel();
-        let metrics = Metrics::default();
+        let writer = Writer::default();
+        let metrics = Metrics::new(&LabelValues::default());
         let client = world.cluster().client_for(world.kubeconfig()).await.unwrap();
         let controller = Controller {
             client: client.clone(),
-            watches: client,
+            watch_client: client,
             store: store.clone(),
             cluster: ClusterId::new(CLUSTER),
             publish_secret: true,
             namespaces: world.namespaces().to_vec(),
             identity: "inside".to_owned(),
-            leader: leader.clone(),
+            writer: writer.clone(),
             metrics: metrics.clone(),
-            pace,
+            intervals,
         };
-        let health = Arc::<Health>::default();
+        let health = Arc::new(Health::new(writer.clone()));
         let (stop, stopped) = oneshot::channel();
         let running = tokio::spawn(controller.run(Arc::clone(&health), async move { drop(stopped.await) }));
-        let leading = tokio::spawn(async move { leader::alone(&store, &sender, &leader).await });
+        let leading = tokio::spawn(async move { leader::without_election(&store, &writer).await });
         world.wait("the controller writes", || async { health.ready().map(drop) }).await;
         Self { metrics, stop, running, leading }
     }
 
-    /// A metric, by its name in the text format.
+    /// Returns a metric by its name in the text format.
     pub fn metric(&self, name: &str) -> f64 {
         let text = self.metrics.encode(Format::OpenMetrics);
         text.lines().find_map(|line| line.strip_prefix(name)?.trim().parse().ok()).unwrap_or_default()
     }
 
-    /// Stops it clean.
+    /// Stops it cleanly.
     pub async fn stop(self) {
         self.stop.send(()).unwrap();
         self.running.await.unwrap();

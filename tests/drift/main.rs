@@ -1,9 +1,6 @@
-//! Drift: what somebody else does to a key of ours is set right, what is nobody's here is left alone, and at rest there
-//! is rest.
+//! Drift: external changes of the operator's keys are repaired, keys without an owner here are left alone, and an idle
+//! operator does nothing.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)] // a test fails by panicking
-
-#[path = "../support/mod.rs"]
-mod support;
 
 mod contested;
 mod inside;
@@ -11,15 +8,15 @@ mod orphans;
 mod silent;
 
 use serde_json::json;
-use support::{Operator, World, tenant};
+use test_support::{Operator, World, tenant};
 
 const DID: &str = "+15551234567";
 const OTHER: &str = "+15557654321";
 const MAPPING: &str = "tenantmap:did:+15551234567";
 const CONFIG: &str = "tenantcfg:acme";
-const LOOKS: &str = "runtime_operator_reconciles_total";
+const RECONCILES: &str = "runtime_operator_reconciles_total";
 
-/// An older publisher's tenant that no resource is about.
+/// The config of an older publisher's tenant, which has no resource.
 fn legacy() -> String {
     json!({ "contractVersion": "v1", "tenantId": "legacy", "dids": [DID, OTHER] }).to_string()
 }
@@ -32,19 +29,19 @@ async fn live_acme() -> (World, Operator) {
     (world, operator)
 }
 
-/// Breaks what is live in each of these ways, a redis-cli command each, and waits each time until it is as before.
+/// Breaks the published keys with each of these redis-cli commands, and waits each time until they are restored.
 async fn break_and_wait(world: &World, ways: &[&str]) {
-    let mut look = redis::pipe();
-    // MGET reads a key of another type as not there. What is to expire has a time to live, until it is written anew.
-    look.cmd("MGET").arg(MAPPING).arg(CONFIG).cmd("PTTL").arg(MAPPING).cmd("PTTL").arg(CONFIG);
+    let mut read = redis::pipe();
+    // MGET reads a key of another type as missing. A key that will expire has a time to live until it is written again.
+    read.cmd("MGET").arg(MAPPING).arg(CONFIG).cmd("PTTL").arg(MAPPING).cmd("PTTL").arg(CONFIG);
     let before = (world.live(DID).await, world.config_text("acme").await);
     for way in ways {
         let words: Vec<_> = way.split(' ').collect();
         world.redis_cli(&words).await;
         world
-            .wait(&format!("all is as it was before {way}"), || async {
+            .wait(&format!("everything is restored after {way}"), || async {
                 let now: ((Option<String>, Option<String>), i64, i64) =
-                    look.query_async(&mut world.connection().await).await.unwrap();
+                    read.query_async(&mut world.connection().await).await.unwrap();
                 let (values, mapping_ttl, config_ttl) = now;
                 let forever = mapping_ttl == -1 && config_ttl == -1;
                 if values == before && forever { Ok(()) } else { Err(format!("{values:?}")) }
@@ -54,9 +51,9 @@ async fn break_and_wait(world: &World, ways: &[&str]) {
 }
 
 #[tokio::test]
-async fn a_number_that_somebody_deletes_or_redirects_is_set_right() {
+async fn a_deleted_or_redirected_mapping_is_repaired() {
     let (world, _operator) = live_acme().await;
-    // Whoever redirects calls gives the tenant to which they go.
+    // The tenant to which calls are redirected has a config.
     world.set_key("tenantcfg:legacy", legacy()).await;
 
     break_and_wait(
@@ -77,7 +74,7 @@ async fn a_number_that_somebody_deletes_or_redirects_is_set_right() {
 }
 
 #[tokio::test]
-async fn a_config_that_somebody_deletes_or_overwrites_is_set_right() {
+async fn a_deleted_or_overwritten_config_is_repaired() {
     let (world, _operator) = live_acme().await;
     world.exempt([DID]);
 
@@ -98,7 +95,7 @@ async fn a_config_that_somebody_deletes_or_overwrites_is_set_right() {
 }
 
 #[tokio::test]
-async fn a_key_that_becomes_of_another_type_is_set_right() {
+async fn a_key_of_another_type_is_repaired() {
     let (world, _operator) = live_acme().await;
     world.exempt([DID]);
     for key in [CONFIG, MAPPING] {
@@ -109,7 +106,7 @@ async fn a_key_that_becomes_of_another_type_is_set_right() {
         replaced.exec_async(&mut world.connection().await).await.unwrap();
 
         world
-            .wait(&format!("{key} is text again"), || async {
+            .wait(&format!("{key} is a string again"), || async {
                 let kind = world.redis_cli(&["TYPE", key]).await;
                 if kind == redis::Value::SimpleString("string".into()) {
                     Ok(())
@@ -124,13 +121,13 @@ async fn a_key_that_becomes_of_another_type_is_set_right() {
 }
 
 #[tokio::test]
-async fn all_is_back_after_a_flush_and_after_another_database_takes_its_place() {
+async fn everything_is_restored_after_a_flush_and_after_a_database_swap() {
     let (world, _operator) = live_acme().await;
     world.apply(&tenant("beta").dids([OTHER])).await;
     world.wait_ready("beta").await;
     let configs = [world.config_text("acme").await, world.config_text("beta").await];
 
-    // What SWAPDB does sends no message to anyone.
+    // SWAPDB sends no notification.
     for loss in [&["FLUSHALL"][..], &["SWAPDB", "0", "1"], &["FLUSHDB"]] {
         world.redis_cli(loss).await;
 
@@ -142,13 +139,13 @@ async fn all_is_back_after_a_flush_and_after_another_database_takes_its_place() 
     world.patch("acme", json!({ "spec": { "dids": [DID, "+15550001111"] } })).await;
     world.wait_ready("acme").await;
     for name in ["acme", "beta"] {
-        assert_eq!(world.told(name, "PublishWaits").await, 0, "{name} had nothing to wait for");
+        assert_eq!(world.event_count(name, "PublishDelayed").await, 0, "{name} was never delayed");
     }
     world.finish().await;
 }
 
 #[tokio::test]
-async fn what_is_nobodys_here_is_left_alone() {
+async fn keys_without_an_owner_here_are_left_alone() {
     let (world, operator) = live_acme().await;
     let theirs = [
         ("tenantcfg:legacy", legacy()),
@@ -163,7 +160,7 @@ async fn what_is_nobodys_here_is_left_alone() {
         world.set_key(key, value).await;
     }
 
-    // All that was told before that is repaired has been looked at.
+    // Everything that was signalled before this repair has been checked.
     world.delete_key(MAPPING).await;
     world.wait_live(DID, Some("acme")).await;
     operator.restart().await.unwrap();
@@ -177,7 +174,7 @@ async fn what_is_nobodys_here_is_left_alone() {
 }
 
 #[tokio::test]
-async fn a_number_that_is_freed_outside_is_taken_by_the_one_who_waits_for_it() {
+async fn a_did_unmapped_externally_is_claimed_by_the_waiting_tenant() {
     let (world, _operator) = live_acme().await;
     world.set_key("tenantcfg:legacy", legacy()).await;
     world.set_key("tenantmap:did:+15557654321", "legacy").await;
@@ -192,7 +189,7 @@ async fn a_number_that_is_freed_outside_is_taken_by_the_one_who_waits_for_it() {
 }
 
 #[tokio::test]
-async fn its_own_writes_cause_no_second_look_and_at_rest_there_is_rest() {
+async fn own_writes_do_not_trigger_a_reconcile() {
     let (world, operator) = live_acme().await;
     world.apply(&tenant("beta").dids([OTHER])).await;
     world.wait_ready("beta").await;
@@ -200,9 +197,9 @@ async fn its_own_writes_cause_no_second_look_and_at_rest_there_is_rest() {
     world.wait_event("acme", "SecretRotated").await;
     world.patch("beta", json!({ "spec": { "dids": [OTHER, "+15550001111"] } })).await;
     world.wait_ready("beta").await;
-    assert!(!operator.logs().contains("touched from outside"), "{}", operator.logs());
+    assert!(!operator.logs().contains("key changed by another client"), "{}", operator.logs());
 
-    // The probe asks once a second; before the second time, all that followed the last write is over.
+    // The operator probes Redis every second; by the second probe, everything that followed the last write is over.
     let probes = async |least: u64| {
         world
             .wait("Redis is probed", || async {
@@ -214,17 +211,17 @@ async fn its_own_writes_cause_no_second_look_and_at_rest_there_is_rest() {
     world.reset_commands().await;
     probes(2).await;
     world.reset_commands().await;
-    let looks = operator.metric(LOOKS).await;
+    let before = operator.metric(RECONCILES).await;
     let versions = [world.version("acme").await, world.version("beta").await];
     probes(3).await;
 
-    // What the operator's scripts call, and the reader's does not.
+    // Commands that the operator's scripts call, and the reader's does not.
     let commands = world.commands().await;
     for command in ["mget", "hget", "hmget", "sismember", "smembers", "script|load"] {
         assert_eq!(commands.get(command), None, "{commands:?}");
     }
     assert_eq!(world.writes().await, 0, "{commands:?}");
-    assert!((operator.metric(LOOKS).await - looks).abs() < 0.5, "nothing was looked at");
+    assert!((operator.metric(RECONCILES).await - before).abs() < 0.5, "something was reconciled");
     assert_eq!([world.version("acme").await, world.version("beta").await], versions);
     world.finish().await;
 }

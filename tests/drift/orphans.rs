@@ -1,15 +1,15 @@
-//! Ownership records whose resource is gone: removed after a grace period, and never too many at once.
+//! Orphans, which are ownership records without a resource: removed after a grace period, and never too many together.
 
 use std::time::{Duration, Instant};
 
 use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::api::core::v1::Event;
 use kube::api::{Api, ListParams, PostParams};
-use runtime_operator::controller::Pace;
+use runtime_operator::controller::Intervals;
 use serde_json::json;
+use test_support::{World, tenant};
 
 use super::inside::Inside;
-use super::support::{World, tenant};
 
 const MANY: usize = 11;
 
@@ -17,13 +17,18 @@ fn did(n: usize) -> String {
     format!("+155500000{n:02}")
 }
 
-fn pace(grace: Duration) -> Pace {
-    Pace { sweep: Duration::from_millis(100), grace, audit: Duration::from_millis(300), ..Pace::default() }
+fn intervals(grace: Duration) -> Intervals {
+    Intervals {
+        sweep: Duration::from_millis(100),
+        grace,
+        audit: Duration::from_millis(300),
+        ..Intervals::default()
+    }
 }
 
-/// So many tenants that were live when the last controller stopped, and of which only the keys are left.
+/// Publishes tenants, stops the controller, and deletes their resources, so that only their keys are left.
 async fn leave_orphans(world: &World, count: usize) {
-    let inside = Inside::start(world, pace(Duration::from_secs(60))).await;
+    let inside = Inside::start(world, intervals(Duration::from_secs(60))).await;
     for n in 0..count {
         world.apply(&tenant(&format!("t{n}")).dids([did(n).as_str()])).await;
     }
@@ -35,7 +40,7 @@ async fn leave_orphans(world: &World, count: usize) {
         let name = format!("t{n}");
         world.patch(&name, json!({ "metadata": { "finalizers": null } })).await;
         world.delete(&name).await;
-        world.wait_gone(&name).await;
+        world.wait_deleted(&name).await;
     }
 }
 
@@ -48,15 +53,15 @@ async fn wait_records(world: &World, count: usize) {
         .await;
 }
 
-/// The events about the operator's own Lease.
-async fn told(world: &World) -> Vec<Event> {
+/// Returns the events about the operator's own Lease.
+async fn lease_events(world: &World) -> Vec<Event> {
     let events: Api<Event> = Api::namespaced(world.client(), world.namespace());
     let about = "involvedObject.kind=Lease,involvedObject.name=runtime-operator";
     events.list(&ListParams::default().fields(about)).await.unwrap().items
 }
 
 #[tokio::test]
-async fn what_a_resource_that_is_gone_left_goes_after_the_grace_period_and_nothing_of_another_clusters() {
+async fn orphans_of_this_cluster_are_removed_after_the_grace_period() {
     let world = World::new().await;
     leave_orphans(&world, 2).await;
     let theirs = "runtime-operator:tenant:theirs";
@@ -67,7 +72,7 @@ async fn what_a_resource_that_is_gone_left_goes_after_the_grace_period_and_nothi
     let grace = Duration::from_secs(2);
 
     let began = Instant::now();
-    let inside = Inside::start(&world, pace(grace)).await;
+    let inside = Inside::start(&world, intervals(grace)).await;
     wait_records(&world, 1).await;
 
     assert!(began.elapsed() >= grace, "after {:?}", began.elapsed());
@@ -77,44 +82,49 @@ async fn what_a_resource_that_is_gone_left_goes_after_the_grace_period_and_nothi
     }
     assert_eq!(world.keys(theirs).await, [theirs]);
     assert_eq!(world.keys("runtime-operator:tenants:*").await, ["runtime-operator:tenants:elsewhere"]);
-    assert_eq!(told(&world).await, [], "two may always go");
+    assert_eq!(lease_events(&world).await, [], "two may always be removed");
     inside.stop().await;
     world.finish().await;
 }
 
 #[tokio::test]
-async fn too_many_at_once_are_held_back_and_told_on_the_lease_until_resources_are_back() {
+async fn a_mass_orphaning_is_refused_and_reported_on_the_lease() {
     let world = World::new().await;
     leave_orphans(&world, MANY).await;
     let leases: Api<Lease> = Api::namespaced(world.client(), world.namespace());
     let lease = serde_json::from_value(json!({ "metadata": { "name": "runtime-operator" } })).unwrap();
     let lease = leases.create(&PostParams::default(), &lease).await.unwrap();
 
-    let inside = Inside::start(&world, pace(Duration::from_millis(100))).await;
+    let inside = Inside::start(&world, intervals(Duration::from_millis(100))).await;
 
     let event = world
-        .wait("the Lease has an event", || async { told(&world).await.pop().ok_or("none".to_owned()) })
+        .wait("the Lease has an event", || async {
+            lease_events(&world).await.pop().ok_or("none".to_owned())
+        })
         .await;
-    assert_eq!((event.reason.as_deref(), event.type_.as_deref()), (Some("SweepHeldBack"), Some("Warning")));
-    assert_eq!(event.involved_object.uid, lease.metadata.uid, "kubectl describe shows it");
+    assert_eq!(
+        (event.reason.as_deref(), event.type_.as_deref()),
+        (Some("OrphanSweepRefused"), Some("Warning"))
+    );
+    assert_eq!(event.involved_object.uid, lease.metadata.uid, "kubectl describe shows the event");
     let message = event.message.unwrap_or_default();
     assert!(message.contains("11 of 11 ownership records"), "{message}");
-    // Sweeps go on, and audits with them; still nothing is removed, and it is told once.
+    // Sweeps and audits continue; still nothing is removed, and there is one event.
     let audits = inside.metric("runtime_operator_audits_total");
     world
-        .wait("it was audited twice more", || async {
+        .wait("there were two more audits", || async {
             let now = inside.metric("runtime_operator_audits_total");
             if now >= audits + 2.0 { Ok(()) } else { Err(format!("{now}")) }
         })
         .await;
     assert!((inside.metric("runtime_operator_orphaned_records") - 11.0).abs() < 0.5);
     assert!((inside.metric("runtime_operator_orphan_sweeps_refused_total") - 1.0).abs() < 0.5);
-    assert_eq!(told(&world).await.len(), 1);
+    assert_eq!(lease_events(&world).await.len(), 1);
     for n in 0..MANY {
-        assert_eq!(world.live(&did(n)).await, Some(format!("t{n}")), "its calls go on");
+        assert_eq!(world.live(&did(n)).await, Some(format!("t{n}")), "it stays mapped");
     }
 
-    // Ten may always go.
+    // Ten may always be removed.
     world.apply(&tenant("t0").dids([did(0).as_str()])).await;
     world.wait_ready("t0").await;
     wait_records(&world, 1).await;

@@ -1,17 +1,17 @@
-//! What Redis tells nobody of is found by the audit.
+//! Changes without a notification are found by the audit.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use redis::AsyncCommands;
-use runtime_operator::controller::Pace;
+use runtime_operator::controller::Intervals;
+use test_support::{World, tenant};
 
 use super::inside::{CLUSTER, Inside};
-use super::support::{World, tenant};
 
 const TENANTS: usize = 5;
 
-/// All that the operator keeps for itself but who writes, as text.
+/// Returns the operator's records and indexes as text, without the epochs.
 async fn records(world: &World) -> BTreeMap<String, String> {
     let mut all = BTreeMap::new();
     let mut connection = world.connection().await;
@@ -33,11 +33,11 @@ async fn records(world: &World) -> BTreeMap<String, String> {
 }
 
 #[tokio::test]
-async fn a_record_that_somebody_edits_or_removes_is_set_right_by_the_audit() {
+async fn the_audit_repairs_edited_and_removed_records() {
     let world = World::new().await;
-    // In pieces that don't divide what there is.
-    let pace = Pace { audit: Duration::from_millis(300), piece: 2, ..Pace::default() };
-    let inside = Inside::start(&world, pace).await;
+    // A batch size that does not divide the count of tenants.
+    let intervals = Intervals { audit: Duration::from_millis(300), batch_size: 2, ..Intervals::default() };
+    let inside = Inside::start(&world, intervals).await;
     for n in 0..TENANTS {
         world.apply(&tenant(&format!("t{n}")).dids([format!("+1555000000{n}").as_str()])).await;
     }
@@ -54,13 +54,13 @@ async fn a_record_that_somebody_edits_or_removes_is_set_right_by_the_audit() {
         &["HSET", "runtime-operator:tenant:t2", "dids", "+15550009999"],
         &["DEL", "runtime-operator:tenant:t3"],
         &["SREM", &index, "t4"],
-        // Every tenant is compared, in whichever piece it is.
+        // Every tenant is compared, in whichever batch it is.
         &["DEL", &index, "runtime-operator:dids"],
     ] {
         world.redis_cli(harm).await;
-        assert_ne!(records(&world).await, before, "{harm:?} is no harm");
+        assert_ne!(records(&world).await, before, "{harm:?} changed nothing");
         world
-            .wait(&format!("all is as it was before {harm:?}"), || async {
+            .wait(&format!("everything is restored after {harm:?}"), || async {
                 let now = records(&world).await;
                 if now == before { Ok(()) } else { Err(format!("{now:#?}")) }
             })

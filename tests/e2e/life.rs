@@ -191,7 +191,7 @@ async fn conflicts_are_told(release: &Release<'_>) {
 }
 
 async fn rolled_back(release: &Release<'_>) {
-    release.reader.follows("upgrade", "Back again").await;
+    release.reader.follows("upgrade", "Rollback").await;
     assert!(!knows_newer_field(release).await, "the definition is the older one again");
     release.site.apply("shop", "after-the-rollback", "+15550100012").await;
     release.site.wait_reason("shop", "after-the-rollback", "Published").await;

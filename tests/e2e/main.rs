@@ -16,14 +16,11 @@ mod site;
 use isolated::isolated;
 
 #[test]
-fn a_release_lives_from_install_to_uninstall_and_no_call_is_lost() {
-    isolated("a_release_lives_from_install_to_uninstall_and_no_call_is_lost", life::story);
+fn a_release_loses_no_call_from_install_to_uninstall() {
+    isolated("a_release_loses_no_call_from_install_to_uninstall", life::story);
 }
 
 #[test]
-fn a_release_for_named_namespaces_touches_nothing_cluster_wide_on_the_oldest_kubernetes() {
-    isolated(
-        "a_release_for_named_namespaces_touches_nothing_cluster_wide_on_the_oldest_kubernetes",
-        namespaced::story,
-    );
+fn a_namespaced_release_changes_nothing_cluster_wide_on_the_oldest_kubernetes() {
+    isolated("a_namespaced_release_changes_nothing_cluster_wide_on_the_oldest_kubernetes", namespaced::story);
 }

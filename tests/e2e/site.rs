@@ -17,7 +17,7 @@ use crate::kubelet::Kubelet;
 use crate::network::Network;
 
 /// How long anything may take.
-const PATIENCE: Duration = Duration::from_secs(180);
+const TIMEOUT: Duration = Duration::from_secs(180);
 /// How a node becomes one that Pods can be given; kwok renews its Lease.
 const NODES: &str = r#"
 apiVersion: kwok.x-k8s.io/v1alpha1
@@ -204,9 +204,9 @@ impl Site {
         loop {
             match look().await {
                 Ok(seen) => return seen,
-                Err(instead) if begin.elapsed() > PATIENCE => {
+                Err(instead) if begin.elapsed() > TIMEOUT => {
                     panic!(
-                        "not so after {PATIENCE:?}: {what}; {instead}\n{}{}",
+                        "not so after {TIMEOUT:?}: {what}; {instead}\n{}{}",
                         self.kubelet.logs(),
                         self.there()
                     )

@@ -9,8 +9,8 @@ use runtime_operator::contract::Did;
 use runtime_operator::domain::{ClusterId, Epoch};
 use runtime_operator::store::{Applied, Operation, Removal, StoreError};
 
-use crate::fixture::{World, did, id, tenant};
 use crate::redis::{Config, Record, Redis};
+use test_support::store_fixture::{World, parse_did, tenant, tenant_id};
 
 const TENANTS: [&str; 3] = ["acme", "globex", "initech"];
 const NUMBERS: [&str; 4] = ["+15550000001", "+15550000002", "+15550000003", "+15550000004"];
@@ -99,12 +99,14 @@ fn ask() -> impl Strategy<Value = Ask> {
 
 impl From<Move> for Operation {
     fn from(it: Move) -> Self {
-        let mut tenant =
-            tenant(it.tenant, &it.numbers).named(it.owner).generation(it.generation).listed(&it.known);
+        let mut tenant = tenant(it.tenant, &it.numbers)
+            .named(it.owner)
+            .generation(it.generation)
+            .previously_listed(&it.known);
         tenant = match it.after_generation {
-            None => tenant.after(&it.after),
+            None => tenant.yielded_by(&it.after),
             Some(generation) => {
-                it.after.iter().fold(tenant, |tenant, after| tenant.after_generation(after, generation))
+                it.after.iter().fold(tenant, |tenant, after| tenant.yielded_by_generation(after, generation))
             }
         };
         if it.take_over {
@@ -123,7 +125,9 @@ impl Foreign {
             Self::Map(did, tenant) => world.set(&format!("tenantmap:did:{did}"), tenant).await,
             Self::Unmap(did) => world.run(&format!("DEL tenantmap:did:{did}")).await,
             Self::Store(tenant, dids) => {
-                world.set(&format!("tenantcfg:{tenant}"), &crate::fixture::config(tenant, dids)).await;
+                world
+                    .set(&format!("tenantcfg:{tenant}"), &test_support::store_fixture::config(tenant, dids))
+                    .await;
             }
             Self::Drop(tenant) => world.run(&format!("DEL tenantcfg:{tenant}")).await,
             Self::Disown(did) => world.run(&format!("HDEL runtime-operator:dids {did}")).await,
@@ -134,14 +138,14 @@ impl Foreign {
 
     fn in_the_model(&self, redis: &mut Redis) {
         match self {
-            Self::Map(number, tenant) => drop(redis.mappings.insert(did(number), (*tenant).to_owned())),
-            Self::Unmap(number) => drop(redis.mappings.remove(&did(number))),
+            Self::Map(number, tenant) => drop(redis.mappings.insert(parse_did(number), (*tenant).to_owned())),
+            Self::Unmap(number) => drop(redis.mappings.remove(&parse_did(number))),
             Self::Store(tenant, dids) => {
-                let config = Config::of(&crate::fixture::config(tenant, dids));
+                let config = Config::of(&test_support::store_fixture::config(tenant, dids));
                 redis.configs.insert((*tenant).to_owned(), config);
             }
             Self::Drop(tenant) => drop(redis.configs.remove(*tenant)),
-            Self::Disown(number) => drop(redis.owners.remove(&did(number))),
+            Self::Disown(number) => drop(redis.owners.remove(&parse_did(number))),
             Self::CountUp => redis.epoch = Some(redis.epoch.unwrap_or(0) + 1),
             Self::Flush => *redis = Redis::default(),
         }
@@ -156,10 +160,10 @@ async fn real(world: &World) -> Redis {
     let number = |taken: &str| taken.split_once('/').unwrap().0.parse().unwrap();
     redis.epochs = epochs.into_iter().map(|(writer, taken)| (writer, (number(&taken), 0))).collect();
     for number in NUMBERS {
-        redis.mappings.extend(world.maps(number).await.map(|tenant| (did(number), tenant)));
+        redis.mappings.extend(world.tenant_of(number).await.map(|tenant| (parse_did(number), tenant)));
     }
     let owners: BTreeMap<String, String> = world.run("HGETALL runtime-operator:dids").await;
-    redis.owners = owners.into_iter().map(|(number, tenant)| (did(&number), tenant)).collect();
+    redis.owners = owners.into_iter().map(|(number, tenant)| (parse_did(&number), tenant)).collect();
     for name in TENANTS {
         redis.configs.extend(world.config(name).await.map(|json| (name.to_owned(), Config::of(&json))));
     }
@@ -168,7 +172,7 @@ async fn real(world: &World) -> Redis {
             world.run(&format!("SMEMBERS runtime-operator:tenants:{cluster}")).await;
         redis.members.extend(members.into_iter().map(|tenant| (cluster.to_owned(), tenant)));
     }
-    let tenants = TENANTS.map(id);
+    let tenants = TENANTS.map(tenant_id);
     for (tenant, found) in tenants.iter().zip(world.store.inspect(&tenants).await.unwrap()) {
         redis.records.extend(found.record.map(|record| (tenant.to_string(), of(record))));
     }
@@ -231,7 +235,7 @@ impl Both {
 
     async fn compare(&self) -> Result<(), TestCaseError> {
         prop_assert_eq!(real(&self.world).await, self.model.clone());
-        let inspected = self.world.store.inspect(&TENANTS.map(id)).await.unwrap();
+        let inspected = self.world.store.inspect(&TENANTS.map(tenant_id)).await.unwrap();
         for (tenant, real) in TENANTS.iter().zip(inspected) {
             prop_assert_eq!(real.intact, self.model.is_intact(tenant), "whether {} is intact", tenant);
         }
@@ -266,6 +270,6 @@ fn whatever_is_asked_the_model_answers_and_holds_what_redis_does() {
 /// The numbers of a config are those that the scripts find in it.
 #[test]
 fn a_config_lists_what_it_lists() {
-    let dids: Vec<Did> = Config::of(&crate::fixture::config("acme", &NUMBERS)).dids;
-    assert_eq!(dids, NUMBERS.map(did));
+    let dids: Vec<Did> = Config::of(&test_support::store_fixture::config("acme", &NUMBERS)).dids;
+    assert_eq!(dids, NUMBERS.map(parse_did));
 }

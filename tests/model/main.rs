@@ -21,9 +21,6 @@ mod agree;
 mod bugs;
 mod cast;
 mod events;
-#[path = "../store/fixture.rs"]
-#[allow(dead_code, reason = "the store's own tests use the rest")]
-mod fixture;
 mod flight;
 mod holds;
 mod index;

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use runtime_operator::api::DeletionPolicy;
 use runtime_operator::domain::Uid;
 use runtime_operator::domain::assessment::{Assessment, Holder, NotPublished, UnavailableDid};
 use runtime_operator::domain::plan::{
@@ -70,10 +71,10 @@ fn work_out(index: &Index, who: Who, recorded: &BTreeMap<Who, Print>, found: &Fo
         record: recorded.get(&who).map(|print| published_version(slot, *print)),
         ..Snapshot::of(&index.claims(), cast::uid(who), generation)
     };
-    let Some(object) = index.object(who) else { return part(who, plan::plan_orphan(&snapshot)) };
+    let Some(object) = index.object(who) else { return part(who, plan::plan_orphan(&snapshot, DeletionPolicy::Delete)) };
     let (spec, told) = (cast::spec(slot, object.numbers), cast::dids(object.told()));
     if object.deleting {
-        return part(who, plan::plan_deletion(spec, told, &snapshot));
+        return part(who, plan::plan_deletion(spec, told, &snapshot, DeletionPolicy::Delete));
     }
     let rejections = rejections(found);
     let input = PlanInput {

@@ -7,9 +7,9 @@ use std::process::Command;
 
 use local_cluster::tools;
 use serde_json::Value;
+use test_support::{Shell, World, documented_commands, tenant};
 
 use crate::scrape::tls_operator;
-use crate::support::{Shell, World, commands_of, tenant};
 
 const RULES: &str = "charts/runtime-operator/files/alerts.yaml";
 const CASES: &str = "tests/observability/alerts.yaml";
@@ -37,7 +37,7 @@ fn runbook(alert: &str) -> String {
 }
 
 #[test]
-fn promtool_takes_the_rules_and_every_case_comes_out() {
+fn promtool_accepts_the_rules_and_passes_every_case() {
     let promtool = tools::find("promtool").unwrap();
     for arguments in [["check", "rules", RULES], ["test", "rules", CASES]] {
         let output = Command::new(&promtool).args(arguments).current_dir(path(".")).output().unwrap();
@@ -46,7 +46,7 @@ fn promtool_takes_the_rules_and_every_case_comes_out() {
 }
 
 #[test]
-fn every_alert_has_a_case_in_which_it_fires_and_one_in_which_it_does_not() {
+fn every_alert_has_a_firing_and_a_silent_case() {
     let cases = yaml(CASES);
     let mut fires = BTreeSet::new();
     let mut silent = BTreeSet::new();
@@ -62,7 +62,7 @@ fn every_alert_has_a_case_in_which_it_fires_and_one_in_which_it_does_not() {
 }
 
 #[test]
-fn every_alert_says_how_bad_it_is_and_where_its_runbook_is_and_each_runbook_is_of_an_alert() {
+fn every_alert_has_a_severity_and_a_runbook() {
     for rule in rules() {
         let alert = rule["alert"].as_str().unwrap();
         let severity = rule["labels"]["severity"].as_str().unwrap();
@@ -86,7 +86,7 @@ fn every_alert_says_how_bad_it_is_and_where_its_runbook_is_and_each_runbook_is_o
     }
 }
 
-/// A tenant that is well, one that wants its number, and one without its Secret.
+/// A Ready tenant, one that competes for its DID, and one without its Secret.
 async fn three_tenants(world: &World) {
     world.apply(&tenant("acme").dids(["+15551235001"])).await;
     world.wait_ready("acme").await;
@@ -97,7 +97,7 @@ async fn three_tenants(world: &World) {
 }
 
 #[tokio::test]
-async fn the_commands_of_every_runbook_can_be_run_as_they_are() {
+async fn the_commands_of_every_runbook_succeed() {
     let world = World::new().await;
     let operator = world.operator().leader_elect().start().await;
     three_tenants(&world).await;
@@ -111,11 +111,11 @@ async fn the_commands_of_every_runbook_can_be_run_as_they_are() {
 }
 
 #[tokio::test]
-async fn the_commands_of_the_runbook_about_certificates_can_be_run_as_they_are() {
+async fn the_commands_of_the_certificate_runbook_succeed() {
     let (world, operator) = tls_operator().await;
     let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
-    let cert = world.write_file("shown.crt", &made.cert.pem());
-    let key = world.write_file("shown.key", &made.signing_key.serialize_pem());
+    let cert = world.write_file("presented.crt", &made.cert.pem());
+    let key = world.write_file("presented.key", &made.signing_key.serialize_pem());
     let (cert, key) = (format!("--cert={}", cert.display()), format!("--key={}", key.display()));
     world.kubectl_text(&["create", "secret", "tls", "runtime-operator-admin-tls", &cert, &key]);
     let (telemetry, redis) = (operator.telemetry_url(), world.redis().url());
@@ -127,7 +127,7 @@ async fn the_commands_of_the_runbook_about_certificates_can_be_run_as_they_are()
         ("ADMIN_HOST", &*admin),
     ];
     let page = runbook("RuntimeOperatorCertificateExpiring");
-    assert!(commands_of(&page).len() >= 2);
+    assert!(documented_commands(&page).len() >= 2);
     Shell::start(world.kubeconfig(), &variables).run_page("CertificateExpiring", &page).await;
     world.finish().await;
 }

@@ -1,5 +1,4 @@
-//! Every query of the dashboard, and every metric that an alert asks for, has data in a Prometheus that scrapes a real
-//! operator.
+//! Every query of the dashboard, and every metric of an alert, has data in a Prometheus that scrapes a running operator.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -8,16 +7,16 @@ use std::path::Path;
 use local_cluster::{Folder, Launch, Port, Process, tools};
 use regex::Regex;
 use serde_json::Value;
+use test_support::{Operator, World, tenant};
 
 use crate::scrape::tls_operator;
-use crate::support::{Operator, World, tenant};
 
 fn file(name: &str) -> String {
     fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("charts/runtime-operator/files").join(name))
         .unwrap()
 }
 
-/// Panel and query, with the dashboard's variables filled in as Grafana does it.
+/// Panel and query, with the dashboard's variables replaced as Grafana does.
 fn queries() -> Vec<(String, String)> {
     let dashboard: Value = serde_json::from_str(&file("dashboard.json")).unwrap();
     let mut all = Vec::new();
@@ -45,7 +44,7 @@ struct Prometheus {
 }
 
 impl Prometheus {
-    /// One that scrapes this operator four times a second, with the alerts' rules.
+    /// Starts a Prometheus with the alerts' rules that scrapes this operator four times a second.
     async fn start(operator: &Operator) -> Self {
         let folder = Folder::new("prometheus").unwrap();
         let port = Port::reserve().unwrap();
@@ -69,20 +68,20 @@ impl Prometheus {
                 .ready(move || {
                     let ready = ready.clone();
                     async move {
-                        let answer = client().get(ready).send().await.map_err(|error| error.to_string())?;
-                        answer.error_for_status().map(drop).map_err(|error| error.to_string())
+                        let response = client().get(ready).send().await.map_err(|error| error.to_string())?;
+                        response.error_for_status().map(drop).map_err(|error| error.to_string())
                     }
                 });
         Self { _process: Process::start(launch).await.unwrap(), _folder: folder, url }
     }
 
-    /// How many series a query gives now.
+    /// The number of series that a query returns now.
     async fn count(&self, query: &str) -> Result<usize, String> {
         let url = reqwest::Url::parse_with_params(&format!("{}/api/v1/query", self.url), [("query", query)])
             .unwrap();
-        let answer = client().get(url).send().await.unwrap().text().await.unwrap();
-        let answer: Value = serde_json::from_str(&answer).unwrap();
-        let result = answer["data"]["result"].as_array().ok_or_else(|| answer.to_string())?;
+        let response = client().get(url).send().await.unwrap().text().await.unwrap();
+        let response: Value = serde_json::from_str(&response).unwrap();
+        let result = response["data"]["result"].as_array().ok_or_else(|| response.to_string())?;
         Ok(result.len())
     }
 }
@@ -91,7 +90,7 @@ fn client() -> reqwest::Client {
     reqwest::Client::builder().no_proxy().build().unwrap()
 }
 
-/// Something of everything that is counted.
+/// An operator that has counted something of everything.
 async fn busy() -> (World, Operator) {
     let (world, operator) = tls_operator().await;
     world.apply(&tenant("acme").dids(["+15551236001"])).await;
@@ -104,7 +103,7 @@ async fn busy() -> (World, Operator) {
 }
 
 #[tokio::test]
-async fn every_query_of_the_dashboard_and_every_metric_of_an_alert_has_data() {
+async fn every_query_of_dashboard_and_alerts_has_data() {
     let (world, operator) = busy().await;
     let prometheus = Prometheus::start(&operator).await;
     let queries = queries();
@@ -123,11 +122,11 @@ async fn every_query_of_the_dashboard_and_every_metric_of_an_alert_has_data() {
             })
             .await;
     }
-    // What the rules really ask for, where something is wrong, is there as well.
+    // An alert's rule has a result while its cause lasts.
     let pending =
         "ALERTS{alertname=\"RuntimeOperatorSecretMissing\",alertstate=\"pending\",job=\"runtime-operator\"}";
     world
-        .wait("the alert on missing Secrets waits to fire", || async {
+        .wait("the alert on missing Secrets is pending", || async {
             match prometheus.count(pending).await.unwrap() {
                 1 => Ok(()),
                 other => Err(format!("{other} of it")),
@@ -138,10 +137,10 @@ async fn every_query_of_the_dashboard_and_every_metric_of_an_alert_has_data() {
 }
 
 #[test]
-fn every_metric_is_on_the_dashboard_or_has_a_reason_not_to_be() {
+fn every_metric_is_on_the_dashboard_or_listed_as_left_out() {
     let documented =
         fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/metrics.md")).unwrap();
-    // Resources that can't be read are counted among the tenants that are not ready, too.
+    // Unreadable resources are also counted by tenants_not_ready.
     let left_out = ["runtime_operator_unreadable_resources_total"];
     let mut missing = metrics_in(&documented);
     for shown in metrics_in(&file("dashboard.json")) {
@@ -151,7 +150,7 @@ fn every_metric_is_on_the_dashboard_or_has_a_reason_not_to_be() {
 }
 
 #[test]
-fn panels_have_a_title_and_a_place_of_their_own_and_take_the_chosen_data_source() {
+fn panels_have_a_title_a_position_and_the_chosen_data_source() {
     let dashboard: Value = serde_json::from_str(&file("dashboard.json")).unwrap();
     let panels = dashboard["panels"].as_array().unwrap();
     let mut places = BTreeSet::new();

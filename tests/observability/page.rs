@@ -1,4 +1,4 @@
-//! `docs/metrics.md` is made from what the registry holds, and what a real operator tells is what the page says.
+//! `docs/metrics.md` is generated from the registry, and a running operator exposes the same metrics.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
@@ -7,35 +7,36 @@ use std::path::Path;
 
 use regex::Regex;
 use runtime_operator::admin::endpoint::Endpoint;
-use runtime_operator::telemetry::{Certificate, Format, Metrics};
+use runtime_operator::cli;
+use runtime_operator::telemetry::{Certificate, Format};
+use test_support::{World, tenant};
 
 use crate::scrape::tls_operator;
-use crate::support::{World, tenant};
 
 const HEADER: &str = "\
 # Metrics
 
 <!-- Generated from src/telemetry: `UPDATE=1 cargo test --test observability page` writes it. -->
 
-`/metrics` on the telemetry port (`TELEMETRY_ADDR`) tells them, as OpenMetrics to whoever accepts that and as Prometheus'
-older text format to others. Every replica tells its own: what there is once for all replicas (tenants by condition) is the
-`max` over them, what each does is the `sum`. The values of a label are of a closed set, so the number of series does not
-grow with the number of tenants, and a series is there from the start with the value 0. Times are seconds.
+`/metrics` on the telemetry port (`TELEMETRY_ADDR`) serves them, as OpenMetrics if the scraper accepts it and in Prometheus'
+older text format otherwise. Every replica serves its own: use `max` over the replicas for facts that all of them report
+(tenants by condition), and `sum` for their activity. The values of a label are a closed set, so the number of series does not
+grow with the number of tenants, and every series exists from the start with the value 0. Times are seconds.
 
-The alerts and the dashboard that the chart installs are made of these; each alert has a [runbook](runbooks/README.md).
+The chart's alerts and dashboard use these metrics; each alert has a [runbook](runbooks/README.md).
 ";
 
 /// A metric as the text format describes it.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub struct Told {
+pub struct Described {
     kind: String,
     help: String,
     labels: BTreeMap<String, BTreeSet<String>>,
 }
 
 /// The metrics of a scrape, by name.
-pub fn told(text: &str) -> BTreeMap<String, Told> {
-    let mut all: BTreeMap<String, Told> = BTreeMap::new();
+pub fn described(text: &str) -> BTreeMap<String, Described> {
+    let mut all: BTreeMap<String, Described> = BTreeMap::new();
     let label = Regex::new(r#"(\w+)="((?:[^"\\]|\\.)*)""#).unwrap();
     for line in text.lines() {
         if let Some((name, help)) = line.strip_prefix("# HELP ").and_then(|line| line.split_once(' ')) {
@@ -56,11 +57,11 @@ pub fn told(text: &str) -> BTreeMap<String, Told> {
     all
 }
 
-/// Everything that the registry can tell.
-fn registered() -> BTreeMap<String, Told> {
-    let metrics = Metrics::default();
+/// All metrics of the registry.
+fn registered() -> BTreeMap<String, Described> {
+    let metrics = cli::metrics();
     for endpoint in Endpoint::ALL {
-        metrics.serves(endpoint.method().as_str(), endpoint.template());
+        metrics.register_route(endpoint.method().as_str(), endpoint.template());
     }
     let certificate = tempfile::NamedTempFile::new().unwrap();
     let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
@@ -68,21 +69,21 @@ fn registered() -> BTreeMap<String, Told> {
     for one in [Certificate::Admin, Certificate::RedisClient] {
         metrics.watch_certificate(one, certificate.path().to_owned());
     }
-    told(&metrics.encode(Format::Text))
+    described(&metrics.encode(Format::Text))
 }
 
 fn page() -> String {
     let mut page = HEADER.to_owned();
-    page.push_str("\n| metric | type | labels | what it is |\n| --- | --- | --- | --- |\n");
+    page.push_str("\n| metric | type | labels | meaning |\n| --- | --- | --- | --- |\n");
     let all = registered();
     let code = |names: &mut dyn Iterator<Item = &String>| {
         names.map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
     };
-    for (name, Told { kind, help, labels }) in &all {
+    for (name, Described { kind, help, labels }) in &all {
         writeln!(page, "| `{name}` | {kind} | {} | {help} |", code(&mut labels.keys())).unwrap();
     }
     page.push_str("\n## Labels\n\n| metric | label | values |\n| --- | --- | --- |\n");
-    for (name, Told { labels, .. }) in &all {
+    for (name, Described { labels, .. }) in &all {
         for (label, values) in labels {
             let values = if label == "version" { "the version".to_owned() } else { code(&mut values.iter()) };
             writeln!(page, "| `{name}` | `{label}` | {values} |").unwrap();
@@ -92,7 +93,7 @@ fn page() -> String {
 }
 
 #[test]
-fn the_page_of_metrics_is_the_generated_one() {
+fn the_page_of_metrics_is_up_to_date() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/metrics.md");
     let page = page();
     if std::env::var_os("UPDATE").is_some() {
@@ -103,17 +104,17 @@ fn the_page_of_metrics_is_the_generated_one() {
 }
 
 #[tokio::test]
-async fn a_real_operator_tells_every_metric_of_the_page_with_its_labels_and_no_other() {
+async fn a_running_operator_exposes_exactly_the_documented_metrics() {
     let (world, operator) = tls_operator().await;
     world.apply(&tenant("acme").dids(["+15551230001"])).await;
     world.wait_ready("acme").await;
 
-    let told = told(&operator.metrics().await);
+    let exposed = described(&operator.metrics().await);
 
     let registered = registered();
-    let names = |all: &BTreeMap<String, Told>| all.keys().cloned().collect::<Vec<_>>();
-    assert_eq!(names(&told), names(&registered));
-    for (name, metric) in told {
+    let names = |all: &BTreeMap<String, Described>| all.keys().cloned().collect::<Vec<_>>();
+    assert_eq!(names(&exposed), names(&registered));
+    for (name, metric) in exposed {
         assert_eq!(metric, registered[&name], "{name}");
     }
     world.finish().await;

@@ -1,13 +1,12 @@
-//! What a scrape of a real operator says of what really happened.
+//! A scrape of a running operator reports the events that happened.
 
 use std::io::Write;
 use std::process::{Command, Stdio};
 
 use local_cluster::{RedisOptions, tools};
+use test_support::{Operator, World, tenant};
 
-use crate::support::{Operator, World, tenant};
-
-/// An operator that has every certificate there is: TLS on the admin routes, and to a Redis that asks for one.
+/// An operator with every kind of certificate: TLS on the admin routes, and a Redis that requires a client certificate.
 pub async fn tls_operator() -> (World, Operator) {
     let world = World::with_redis(RedisOptions::default().tls().client_certificates()).await;
     let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
@@ -29,7 +28,7 @@ pub async fn tls_operator() -> (World, Operator) {
     (world, operator)
 }
 
-/// Waits until a line of the scrape is exactly this.
+/// Waits until the scrape has exactly this line.
 async fn wait_line(world: &World, operator: &Operator, line: &str) {
     world
         .wait(line, || async {
@@ -44,7 +43,7 @@ async fn wait_line(world: &World, operator: &Operator, line: &str) {
 }
 
 #[tokio::test]
-async fn promtool_finds_nothing_to_mend_in_either_format() {
+async fn promtool_accepts_the_metrics_without_warnings() {
     let world = World::new().await;
     let operator = world.operator().env("ENABLE_RUNTIME_ADMIN", "true").start().await;
     let text = operator.metrics().await;
@@ -60,16 +59,17 @@ async fn promtool_finds_nothing_to_mend_in_either_format() {
     let output = promtool.wait_with_output().unwrap();
 
     assert!(output.status.success() && output.stderr.is_empty(), "{output:?}");
-    let asked = reqwest::Client::builder().no_proxy().build().unwrap();
-    let asked = asked.get(format!("{}/metrics", operator.telemetry_url()));
-    let answer = asked.header("accept", "application/openmetrics-text;version=1.0.0").send().await.unwrap();
-    assert!(answer.headers()["content-type"].to_str().unwrap().starts_with("application/openmetrics-text"));
-    assert!(answer.text().await.unwrap().ends_with("# EOF\n"));
+    let client = reqwest::Client::builder().no_proxy().build().unwrap();
+    let request = client.get(format!("{}/metrics", operator.telemetry_url()));
+    let response =
+        request.header("accept", "application/openmetrics-text;version=1.0.0").send().await.unwrap();
+    assert!(response.headers()["content-type"].to_str().unwrap().starts_with("application/openmetrics-text"));
+    assert!(response.text().await.unwrap().ends_with("# EOF\n"));
     world.finish().await;
 }
 
 #[tokio::test]
-async fn tenants_are_counted_by_condition_and_one_that_is_gone_is_counted_no_more() {
+async fn tenants_are_counted_by_condition_until_they_are_deleted() {
     let world = World::new().await;
     let operator = world.operator().start().await;
     world.apply(&tenant("good").dids(["+15551231001", "+15551231002"])).await;
@@ -81,18 +81,18 @@ async fn tenants_are_counted_by_condition_and_one_that_is_gone_is_counted_no_mor
     wait_line(&world, &operator, &not_ready(1)).await;
     wait_line(&world, &operator, "runtime_operator_tenants{condition=\"SecretResolved\",status=\"False\"} 1")
         .await;
-    wait_line(&world, &operator, "runtime_operator_live_numbers 2").await;
+    wait_line(&world, &operator, "runtime_operator_published_dids 2").await;
 
     world.delete("secretless").await;
     world.delete("good").await;
     wait_line(&world, &operator, &not_ready(0)).await;
     wait_line(&world, &operator, "runtime_operator_tenants{condition=\"Ready\",status=\"True\"} 0").await;
-    wait_line(&world, &operator, "runtime_operator_live_numbers 0").await;
+    wait_line(&world, &operator, "runtime_operator_published_dids 0").await;
     world.finish().await;
 }
 
 #[tokio::test]
-async fn drift_is_counted_when_it_is_found_and_when_it_is_repaired() {
+async fn drift_is_counted_when_found_and_when_repaired() {
     let world = World::new().await;
     let operator = world.operator().start().await;
     world.apply(&tenant("acme").dids(["+15551232001"])).await;
@@ -101,19 +101,19 @@ async fn drift_is_counted_when_it_is_found_and_when_it_is_repaired() {
     wait_line(&world, &operator, "runtime_operator_drift_repaired_total 0").await;
 
     world.redis_cli(&["DEL", "tenantmap:did:+15551232001"]).await;
-    wait_line(&world, &operator, "runtime_operator_drift_found_total{what=\"number\"} 1").await;
+    wait_line(&world, &operator, "runtime_operator_drift_found_total{what=\"did\"} 1").await;
     wait_line(&world, &operator, "runtime_operator_drift_repaired_total 1").await;
     world.redis_cli(&["SET", "tenantcfg:acme", "{}"]).await;
     wait_line(&world, &operator, "runtime_operator_drift_found_total{what=\"config\"} 1").await;
     wait_line(&world, &operator, "runtime_operator_drift_repaired_total 2").await;
 
     world.redis_cli(&["FLUSHALL"]).await;
-    wait_line(&world, &operator, "runtime_operator_redis_checks_total{cause=\"Flushed\"} 1").await;
+    wait_line(&world, &operator, "runtime_operator_full_resyncs_total{cause=\"Flushed\"} 1").await;
     wait_line(&world, &operator, "runtime_operator_drift_repaired_total 3").await;
-    // What its owner asks for is no drift.
+    // A change by the owner is no drift.
     world.apply(&tenant("acme").dids(["+15551232002"])).await;
     world
-        .wait("the new number is live", || async {
+        .wait("the new DID is published", || async {
             world.live("+15551232002").await.map(drop).ok_or_else(|| "it is not".to_owned())
         })
         .await;
@@ -122,13 +122,13 @@ async fn drift_is_counted_when_it_is_found_and_when_it_is_repaired() {
 }
 
 #[tokio::test]
-async fn the_number_and_a_refused_write_are_told() {
+async fn the_epoch_and_a_fenced_write_are_reported() {
     let world = World::new().await;
     let operator = world.operator().start().await;
     wait_line(&world, &operator, "runtime_operator_leading 1").await;
     wait_line(&world, &operator, "runtime_operator_epoch 1").await;
 
-    // Somebody took the next number in this writer's name.
+    // Another process acquired the next epoch as the same writer.
     let writers: Vec<String> =
         redis::from_redis_value(world.redis_cli(&["HKEYS", "runtime-operator:epochs"]).await).unwrap();
     world.redis_cli(&["SET", "runtime-operator:epoch", "7"]).await;
@@ -142,7 +142,7 @@ async fn the_number_and_a_refused_write_are_told() {
 }
 
 #[tokio::test]
-async fn reconnects_and_the_time_that_redis_takes_are_told() {
+async fn reconnects_and_round_trips_are_reported() {
     let world = World::new().await;
     let operator = world.operator().start().await;
     world.apply(&tenant("acme").dids(["+15551234001"])).await;
@@ -160,6 +160,6 @@ async fn reconnects_and_the_time_that_redis_takes_are_told() {
     )
     .await;
     wait_line(&world, &operator, "runtime_operator_redis_up 1").await;
-    wait_line(&world, &operator, "runtime_operator_queue_depth{queue=\"publish\"} 0").await;
+    wait_line(&world, &operator, "runtime_operator_queue_depth{queue=\"reconcile\"} 0").await;
     world.finish().await;
 }

@@ -1,4 +1,4 @@
-//! Traces: one publish is one tree of spans, and a collector that is not there harms nothing.
+//! Traces: one publish is one tree of spans, and an unavailable collector delays nothing.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
@@ -8,14 +8,13 @@ use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use opentelemetry_proto::tonic::common::v1::{KeyValue, any_value::Value};
 use opentelemetry_proto::tonic::trace::v1::Span;
 use prost::Message;
+use test_support::{World, tenant};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
 
-use crate::support::{World, tenant};
+const DID: &str = "+15551237001";
 
-const NUMBER: &str = "+15551237001";
-
-/// An endpoint that takes traces as a collector does (<https://opentelemetry.io/docs/specs/otlp/#otlphttp>), and keeps them.
+/// A collector's endpoint (<https://opentelemetry.io/docs/specs/otlp/#otlphttp>) that keeps the traces.
 #[derive(Clone, Default)]
 struct Collector(Arc<Mutex<Vec<ExportTraceServiceRequest>>>);
 
@@ -49,9 +48,9 @@ impl Collector {
             let mut body = vec![0; length];
             stream.read_exact(&mut body).await.unwrap();
             self.0.lock().unwrap().push(ExportTraceServiceRequest::decode(&body[..]).unwrap());
-            let answer =
+            let response =
                 b"HTTP/1.1 200 OK\r\ncontent-type: application/x-protobuf\r\ncontent-length: 0\r\n\r\n";
-            stream.get_mut().write_all(answer).await.unwrap();
+            stream.get_mut().write_all(response).await.unwrap();
         }
     }
 
@@ -62,17 +61,18 @@ impl Collector {
         scopes.flat_map(|scope| scope.spans.iter().cloned()).collect()
     }
 
-    /// What the sender says it is.
+    /// The attributes of the sender.
     fn sender(&self) -> BTreeMap<String, String> {
         let requests = self.0.lock().unwrap();
         let resource = requests[0].resource_spans[0].resource.clone().unwrap();
         attributes(&resource.attributes)
     }
 
-    /// The first trace in which something was written to Redis, each span's name with its parent's.
+    /// The first trace with a write to Redis: each span's name with the name of its parent.
     fn tree(&self) -> Result<BTreeMap<String, String>, String> {
         let spans = self.spans();
-        let written = spans.iter().find(|span| span.name == "script").ok_or("no script was traced yet")?;
+        let written =
+            spans.iter().find(|span| span.name == "redis.apply").ok_or("no write was traced yet")?;
         let of_it: Vec<&Span> = spans.iter().filter(|span| span.trace_id == written.trace_id).collect();
         if !of_it.iter().any(|span| span.name == "change") {
             return Err("the change has not ended yet".to_owned());
@@ -94,23 +94,23 @@ fn attributes(all: &[KeyValue]) -> BTreeMap<String, String> {
 }
 
 #[tokio::test]
-async fn a_publish_is_one_trace_from_the_watchs_event_to_the_write_and_the_status() {
+async fn a_publish_is_one_trace_from_watch_event_to_status() {
     let world = World::new().await;
     let (collector, url) = Collector::start().await;
     let operator =
         world.operator().env("OTEL_EXPORTER_OTLP_ENDPOINT", url).env("OTEL_BSP_SCHEDULE_DELAY", "50");
     let operator = operator.start().await;
-    world.apply(&tenant("acme").dids([NUMBER]).secret("canary-4c1d")).await;
+    world.apply(&tenant("acme").dids([DID]).secret("canary-4c1d")).await;
     world.wait_ready("acme").await;
 
     let tree = world.wait("the publish was traced", || async { collector.tree() }).await;
 
     let expected = [
         ("change", ""),
-        ("look", "change"),
-        ("compile", "look"),
-        ("secret", "compile"),
-        ("script", "look"),
+        ("reconcile", "change"),
+        ("plan", "reconcile"),
+        ("secret", "plan"),
+        ("redis.apply", "reconcile"),
         ("status", "change"),
     ];
     assert_eq!(tree, expected.map(|(name, parent)| (name.to_owned(), parent.to_owned())).into());
@@ -121,34 +121,34 @@ async fn a_publish_is_one_trace_from_the_watchs_event_to_the_write_and_the_statu
     let resource = format!("{}/acme", world.namespace());
     assert_eq!(attributes(&change.attributes)["resource"], resource);
     let all = format!("{:?}", collector.spans());
-    assert!(!all.contains("canary-4c1d") && !all.contains(NUMBER), "{all}");
-    assert!(!operator.logs().contains("change{"), "log lines are the same with and without traces");
+    assert!(!all.contains("canary-4c1d") && !all.contains(DID), "{all}");
+    assert!(!operator.logs().contains("change{"), "log lines must be the same with and without traces");
     world.finish().await;
 }
 
 #[tokio::test]
-async fn spans_that_are_not_sent_yet_leave_when_the_operator_stops() {
+async fn pending_spans_are_exported_when_the_operator_stops() {
     let world = World::new().await;
     let (collector, url) = Collector::start().await;
     let operator =
         world.operator().env("OTEL_EXPORTER_OTLP_ENDPOINT", url).env("OTEL_BSP_SCHEDULE_DELAY", "600000");
     let operator = operator.start().await;
-    world.apply(&tenant("acme").dids([NUMBER])).await;
+    world.apply(&tenant("acme").dids([DID])).await;
     world.wait_ready("acme").await;
 
     operator.stop().await.unwrap();
 
-    assert!(collector.spans().iter().any(|span| span.name == "script"));
+    assert!(collector.spans().iter().any(|span| span.name == "redis.apply"));
     world.finish().await;
 }
 
 #[tokio::test]
-async fn a_collector_that_is_not_there_harms_nothing_and_is_told_of_once() {
+async fn an_unavailable_collector_delays_nothing_and_is_logged_once() {
     let world = World::new().await;
-    let nobody = Port::reserve().unwrap();
+    let unused = Port::reserve().unwrap();
     let operator = world
         .operator()
-        .env("OTEL_EXPORTER_OTLP_ENDPOINT", format!("http://{}", nobody.address()))
+        .env("OTEL_EXPORTER_OTLP_ENDPOINT", format!("http://{}", unused.address()))
         .env("OTEL_BSP_SCHEDULE_DELAY", "20")
         .start()
         .await;
@@ -159,20 +159,20 @@ async fn a_collector_that_is_not_there_harms_nothing_and_is_told_of_once() {
         world.wait_ready(&format!("tenant-{n}")).await;
     }
     world
-        .wait("the log says it", || async {
-            let told = operator.logs().matches("the collector takes no traces").count();
-            if told == 1 { Ok(()) } else { Err(format!("{told} times")) }
+        .wait("the failure is logged", || async {
+            let logged = operator.logs().matches("trace export failed").count();
+            if logged == 1 { Ok(()) } else { Err(format!("{logged} times")) }
         })
         .await;
     operator.stop().await.unwrap();
 
-    assert_eq!(operator.logs().matches("the collector takes no traces").count(), 1);
+    assert_eq!(operator.logs().matches("trace export failed").count(), 1);
     assert!(!operator.logs().contains("opentelemetry"), "{}", operator.logs());
     world.finish().await;
 }
 
 #[tokio::test]
-async fn a_protocol_that_is_not_spoken_is_refused_at_start_by_its_variable() {
+async fn an_unsupported_protocol_fails_the_start_and_names_its_variable() {
     let world = World::new().await;
     let operator = world
         .operator()

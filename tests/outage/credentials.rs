@@ -1,18 +1,18 @@
-//! Credentials that change while the operator runs: whoever rotates them in the right order notices nothing, in the wrong
-//! one is told what is wrong; neither needs a restart.
+//! Credentials that change while the operator runs: a rotation in the right order goes unnoticed, one in the wrong order is
+//! reported; neither needs a restart.
 
 use local_cluster::RedisOptions;
+use test_support::{Operator, World, tenant};
 
 use super::refusals::edit_meanwhile;
-use super::support::{Operator, World, tenant};
 use super::{DID, OTHER};
 
-/// How often an operator has connected so that it follows what happens.
+/// Returns the number of connections that an operator has made for tracking.
 fn checks(operator: &Operator) -> usize {
     operator.logs().matches("everything in Redis is checked").count()
 }
 
-/// Ends the operator's connections, and waits until it has new ones.
+/// Closes the operator's connections, and waits until it has new ones.
 async fn reconnect(world: &World, operator: &Operator) {
     let before = checks(operator);
     world.redis_cli(&["CLIENT", "KILL", "USER", "operator"]).await;
@@ -32,27 +32,27 @@ async fn acme_by(world: &World, operator: &Operator) {
 }
 
 #[tokio::test]
-async fn a_password_that_is_rotated_in_its_file_is_used_from_the_next_connection_on() {
+async fn a_password_rotated_in_its_file_is_used_by_the_next_connection() {
     let world = World::with_redis(RedisOptions::default().user("operator", ">first ~* &* +@all")).await;
     let file = world.write_file("password", "first\n");
     let builder = world.operator().env("REDIS_URL", world.redis().bare_url().replace("://", "://operator@"));
     let operator = builder.env("REDIS_PASSWORD_FILE", file.to_str().unwrap()).start().await;
     acme_by(&world, &operator).await;
 
-    // Both hold for a while, as with every rotation that is meant to go unnoticed.
+    // Both passwords are valid for a while, as in every rotation without an outage.
     world.redis_cli(&["ACL", "SETUSER", "operator", ">second"]).await;
     world.write_file("password", "second\n");
     world.redis_cli(&["ACL", "SETUSER", "operator", "<first"]).await;
     reconnect(&world, &operator).await;
     world.set_dids("acme", [DID, "+15550001111"]).await;
     world.wait_ready("acme").await;
-    assert!(!operator.logs().contains("refuses the user or password"), "{}", operator.logs());
+    assert!(!operator.logs().contains("rejected the user or password"), "{}", operator.logs());
 
-    // The file comes too late.
+    // The file is updated too late.
     world.redis_cli(&["ACL", "SETUSER", "operator", "resetpass", ">third"]).await;
     world.redis_cli(&["CLIENT", "KILL", "USER", "operator"]).await;
-    world.wait_not_ready(&operator, "refuses the user or password").await;
-    let words = ["refuses the user or password", "check the credential files"];
+    world.wait_not_ready(&operator, "rejected the user or password").await;
+    let words = ["rejected the user or password", "check the credential files"];
     edit_meanwhile(&world, &operator, ("RedisWrongPassword", &words), async || {
         world.write_file("password", "third\n");
     })
@@ -62,7 +62,7 @@ async fn a_password_that_is_rotated_in_its_file_is_used_from_the_next_connection
 }
 
 #[tokio::test]
-async fn a_certificate_of_the_server_that_is_renewed_goes_unnoticed_and_a_new_authority_is_told() {
+async fn a_renewed_server_certificate_is_accepted_and_a_new_authority_is_reported() {
     let options = RedisOptions::default().tls().user("operator", ">secret ~* &* +@all");
     let world = World::with_redis(options).await;
     let authority = || std::fs::read_to_string(&world.redis().tls().unwrap().ca).unwrap();

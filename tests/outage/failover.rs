@@ -1,14 +1,14 @@
-//! A failover: the operator goes where the Sentinels lead it.
+//! A failover: the operator follows the Sentinels to the new primary.
 
 use local_cluster::{Redis, RedisOptions, SentinelOptions, Sentinels};
 use redis::AsyncCommands;
 use serde_json::json;
+use test_support::{World, tenant};
 
-use super::support::{World, tenant};
 use super::{DID, OTHER};
 
 #[tokio::test]
-async fn when_the_primary_is_gone_what_waits_is_published_at_the_new_one() {
+async fn pending_changes_are_published_at_the_new_primary() {
     let world = World::new().await;
     let replica = Redis::start(RedisOptions::default().replica_of(world.redis())).await.unwrap();
     world.also_read(&replica);
@@ -26,7 +26,7 @@ async fn when_the_primary_is_gone_what_waits_is_published_at_the_new_one() {
     world.wait_ready("beta").await;
     world.wait_event("beta", "Published").await;
     let version = world.version("beta").await;
-    // What was acknowledged and not replicated yet would be lost with the primary.
+    // Writes that are acknowledged and not yet replicated would be lost with the primary.
     let mut replicated = redis::pipe();
     replicated.cmd("SET").arg("mark").arg("").ignore().cmd("WAIT").arg(1).arg(0).ignore();
     replicated.exec_async(&mut world.connection().await).await.unwrap();
@@ -46,9 +46,9 @@ async fn when_the_primary_is_gone_what_waits_is_published_at_the_new_one() {
     assert_eq!(live(OTHER).await.as_deref(), Some("acme"));
     assert_eq!(live(DID).await, None);
     assert_eq!(live("+15550001111").await.as_deref(), Some("beta"));
-    assert_eq!(world.version("beta").await, version, "nothing of it was to change");
+    assert_eq!(world.version("beta").await, version, "it had no pending change");
 
-    // The old primary comes back as what it was, and the Sentinels make it a replica: nobody writes to it meanwhile.
+    // The old primary starts as a primary again, and the Sentinels demote it: the operator does not write to it meanwhile.
     world.redis().restart().await.unwrap();
     world.set_dids("acme", [DID, OTHER]).await;
     world.wait_ready("acme").await;

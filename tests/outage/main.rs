@@ -1,9 +1,6 @@
-//! Outages: whatever is away, what is published stays; who has to know is told, and nobody else; all is caught up once
-//! it is back.
+//! Outages: published keys stay, whatever is unavailable; only affected tenants get an event; pending changes are published
+//! afterwards.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)] // a test fails by panicking
-
-#[path = "../support/mod.rs"]
-mod support;
 
 mod credentials;
 mod failover;
@@ -13,13 +10,13 @@ use std::process::Command;
 
 use local_cluster::{Error, Port, RedisOptions};
 use serde_json::json;
-use support::{Operator, World, tenant};
+use test_support::{Operator, World, tenant};
 
 const DID: &str = "+15551234567";
 const OTHER: &str = "+15557654321";
 const REDIS_UP: &str = "runtime_operator_redis_up";
 
-/// Three tenants that are live: `t0`, `t1` and `t2`.
+/// Publishes three tenants: `t0`, `t1` and `t2`.
 async fn apply_three(world: &World) {
     for n in 0..3 {
         world.apply(&tenant(&format!("t{n}")).dids([format!("+1555000000{n}").as_str()])).await;
@@ -34,7 +31,7 @@ async fn versions(world: &World) -> Vec<Option<String>> {
     vec![world.version("t0").await, world.version("t1").await, world.version("t2").await]
 }
 
-/// Each as often as it was told, of `t1` and `t2`.
+/// Returns the events about `t1` and `t2`, each with its count.
 async fn others_events(world: &World) -> Vec<(String, String)> {
     let mut events = world.events("t1").await;
     events.extend(world.events("t2").await);
@@ -45,7 +42,7 @@ async fn others_events(world: &World) -> Vec<(String, String)> {
 async fn wait_sick(world: &World, operator: &Operator, why: &str) {
     world.wait_not_ready(operator, why).await;
     assert!(operator.metric(REDIS_UP).await < 0.5);
-    assert_eq!(operator.probe("livez").await.unwrap().0, 200, "a restart would not help");
+    assert_eq!(operator.probe("livez").await.unwrap().0, 200, "a restart would change nothing");
 }
 
 async fn wait_well(world: &World, operator: &Operator) {
@@ -53,15 +50,15 @@ async fn wait_well(world: &World, operator: &Operator) {
     world.wait_metric(operator, REDIS_UP, 1.0).await;
 }
 
-/// An outage of Redis in which `t0` is edited: it alone is told, once; nothing is written to any; then it is caught up.
+/// Edits `t0` during an outage of Redis: only it gets an event, one; no status is written; afterwards it is published.
 async fn edit_during_an_outage(world: &World, operator: &Operator, why: &str, end: impl AsyncFnOnce()) {
     let (before, events) = (versions(world).await, others_events(world).await);
     wait_sick(world, operator, why).await;
     world.patch("t0", json!({ "spec": { "dids": [OTHER] } })).await;
-    let told = world.wait_event("t0", "PublishWaits").await;
-    assert!(told.contains(why), "{told}");
+    let message = world.wait_event("t0", "PublishDelayed").await;
+    assert!(message.contains(why), "{message}");
     assert_eq!(versions(world).await[1..], before[1..]);
-    assert_eq!(world.status("t0").await["observedGeneration"], 1, "nobody has dealt with the edit");
+    assert_eq!(world.status("t0").await["observedGeneration"], 1, "the edit is not reconciled yet");
 
     end().await;
 
@@ -71,11 +68,11 @@ async fn edit_during_an_outage(world: &World, operator: &Operator, why: &str, en
     assert_eq!(world.live("+15550000000").await, None);
     assert_eq!(versions(world).await[1..], before[1..]);
     assert_eq!(others_events(world).await, events);
-    assert_eq!(world.told("t0", "PublishWaits").await, 1);
+    assert_eq!(world.event_count("t0", "PublishDelayed").await, 1);
 }
 
 #[tokio::test]
-async fn without_redis_at_start_it_comes_up_and_says_why_it_is_not_ready() {
+async fn a_start_without_redis_is_not_ready_and_reports_why() {
     let world = World::new().await;
     let earlier = world.operator().start().await;
     apply_three(&world).await;
@@ -89,21 +86,21 @@ async fn without_redis_at_start_it_comes_up_and_says_why_it_is_not_ready() {
 
     let message = world.wait_condition("new", "Ready", "Unknown", "RedisUnavailable").await;
     assert!(message.contains("Redis"), "{message}");
-    let told = world.wait_event("new", "PublishWaits").await;
-    assert!(told.contains("Redis can't be reached"), "{told}");
-    assert_eq!(versions(&world).await, before, "what was live is, as far as anybody knows");
+    let message = world.wait_event("new", "PublishDelayed").await;
+    assert!(message.contains("Redis can't be reached"), "{message}");
+    assert_eq!(versions(&world).await, before, "the published tenants are not reported as failed");
     world.redis().restart().await.unwrap();
     wait_well(&world, &operator).await;
     world.wait_ready("new").await;
     assert_eq!(world.live(DID).await.as_deref(), Some("new"));
-    assert_eq!(world.told("new", "PublishWaits").await, 1);
+    assert_eq!(world.event_count("new", "PublishDelayed").await, 1);
     assert_eq!(versions(&world).await, before);
     assert_eq!(others_events(&world).await, events);
     world.finish().await;
 }
 
 #[tokio::test]
-async fn redis_that_ends_and_comes_back_with_its_data_costs_no_write_but_what_was_to_change() {
+async fn a_redis_restart_with_data_costs_only_pending_changes() {
     let world = World::new().await;
     let operator = world.operator().start().await;
     apply_three(&world).await;
@@ -117,14 +114,14 @@ async fn redis_that_ends_and_comes_back_with_its_data_costs_no_write_but_what_wa
 }
 
 #[tokio::test]
-async fn redis_that_hangs_and_goes_on_costs_no_write_but_what_was_to_change() {
+async fn a_hanging_redis_costs_only_pending_changes() {
     let world = World::new().await;
     let operator = world.operator().start().await;
     apply_three(&world).await;
 
     world.redis().freeze().await.unwrap();
-    // What there is to see is asked of the API server: Redis answers nobody.
-    edit_during_an_outage(&world, &operator, "Redis did not answer in time", async || {
+    // Only the API server is read here: Redis hangs.
+    edit_during_an_outage(&world, &operator, "Redis did not reply in time", async || {
         world.redis().thaw().unwrap();
     })
     .await;
@@ -132,7 +129,7 @@ async fn redis_that_hangs_and_goes_on_costs_no_write_but_what_was_to_change() {
 }
 
 #[tokio::test]
-async fn after_an_outage_each_change_is_published_once_and_nothing_else_is() {
+async fn after_an_outage_only_changes_are_published_and_each_once() {
     let world = World::new().await;
     let operator = world.operator().start().await;
     for n in 0..6 {
@@ -143,7 +140,7 @@ async fn after_an_outage_each_change_is_published_once_and_nothing_else_is() {
     }
     let mut journal = world.journal().await;
     world.redis().freeze().await.unwrap();
-    wait_sick(&world, &operator, "Redis did not answer in time").await;
+    wait_sick(&world, &operator, "Redis did not reply in time").await;
 
     for n in 0..4 {
         let did = format!("+1555000001{n}");
@@ -151,8 +148,8 @@ async fn after_an_outage_each_change_is_published_once_and_nothing_else_is() {
     }
     world.apply_secret("t4-webhook", "rotated").await;
     for n in 0..5 {
-        let told = world.wait_event(&format!("t{n}"), "PublishWaits").await;
-        assert!(told.contains("Redis did not answer in time"), "{told}");
+        let message = world.wait_event(&format!("t{n}"), "PublishDelayed").await;
+        assert!(message.contains("Redis did not reply in time"), "{message}");
     }
     world.redis().thaw().unwrap();
 
@@ -168,12 +165,12 @@ async fn after_an_outage_each_change_is_published_once_and_nothing_else_is() {
         let times = writes.iter().filter(|(of, _)| *of == key).count();
         assert_eq!(times, usize::from(n < 5), "{key}: {writes:?}");
     }
-    assert_eq!(world.told("t5", "PublishWaits").await, 0, "nothing of it was to change");
+    assert_eq!(world.event_count("t5", "PublishDelayed").await, 0, "it had no pending change");
     world.finish().await;
 }
 
 #[tokio::test]
-async fn redis_that_comes_back_empty_is_filled_again() {
+async fn a_redis_that_restarts_empty_is_refilled() {
     let world = World::with_redis(RedisOptions::default().in_memory()).await;
     let operator = world.operator().start().await;
     apply_three(&world).await;
@@ -189,7 +186,11 @@ async fn redis_that_comes_back_empty_is_filled_again() {
     wait_well(&world, &operator).await;
     for n in 0..3 {
         world.wait_ready(&format!("t{n}")).await;
-        assert_eq!(world.told(&format!("t{n}"), "PublishWaits").await, 0, "nobody had to wait for it");
+        assert_eq!(
+            world.event_count(&format!("t{n}"), "PublishDelayed").await,
+            0,
+            "it had no pending change"
+        );
     }
     world.apply(&tenant("new").dids([DID])).await;
     world.wait_ready("new").await;
@@ -197,22 +198,18 @@ async fn redis_that_comes_back_empty_is_filled_again() {
 }
 
 #[tokio::test]
-async fn without_the_api_server_what_is_published_stays_and_then_it_goes_on() {
+async fn an_outage_of_the_api_server_unpublishes_nothing() {
     let world = World::with_own_cluster().await;
     let operator = world.operator().start().await;
     apply_three(&world).await;
-    let number = world.follow("+15550000000").await;
+    let number = world.record_mapping("+15550000000").await;
     let (before, config) = (versions(&world).await, world.config_text("t0").await);
     world.reset_commands().await;
 
     world.cluster().api_server().kill().await.unwrap();
     world
-        .wait("the operator notices", || async {
-            if operator.logs().contains("the watch is interrupted") {
-                Ok(())
-            } else {
-                Err(operator.log_tail())
-            }
+        .wait("the operator notices the outage", || async {
+            if operator.logs().contains("watch failed, retrying") { Ok(()) } else { Err(operator.log_tail()) }
         })
         .await;
     assert_eq!(operator.probe("livez").await.unwrap().0, 200);
@@ -226,18 +223,18 @@ async fn without_the_api_server_what_is_published_stays_and_then_it_goes_on() {
     world.delete("t0").await;
     world.wait_ready("t1").await;
     world.wait_event("t2", "SecretRotated").await;
-    world.wait_gone("t0").await;
-    assert_eq!(number.seen().await, [Some("t0".into()), None]);
+    world.wait_deleted("t0").await;
+    assert_eq!(number.finish().await, [Some("t0".into()), None]);
     world.finish().await;
 }
 
 #[tokio::test]
-async fn a_wrong_password_is_named_and_one_that_is_put_right_needs_no_restart() {
+async fn a_wrong_password_is_reported_and_corrected_without_a_restart() {
     let world = World::with_redis(RedisOptions::default().password("right")).await;
     let file = world.write_file("password", "wrong");
     let builder = world.operator().env("REDIS_URL", world.redis().bare_url());
     let operator = builder.env("REDIS_PASSWORD_FILE", file.to_str().unwrap()).spawn().await;
-    let why = world.wait_not_ready(&operator, "refuses the user or password").await;
+    let why = world.wait_not_ready(&operator, "rejected the user or password").await;
     assert!(!why.contains("wrong"), "{why}");
 
     world.write_file("password", "right");
@@ -249,7 +246,7 @@ async fn a_wrong_password_is_named_and_one_that_is_put_right_needs_no_restart() 
 }
 
 #[tokio::test]
-async fn a_missing_permission_is_named_with_what_is_missing() {
+async fn a_missing_permission_is_reported_by_name() {
     let options = RedisOptions::default().user("operator", ">secret ~* &* +@all -incr -set");
     let world = World::with_redis(options).await;
     let url = format!("redis://operator:secret@{}/0", world.redis().address());
@@ -260,8 +257,8 @@ async fn a_missing_permission_is_named_with_what_is_missing() {
     wait_well(&world, &operator).await;
 
     world.apply(&tenant("acme").dids([DID])).await;
-    let told = world.wait_event("acme", "PublishWaits").await;
-    assert!(told.contains("NOPERM") && told.contains("set"), "{told}");
+    let message = world.wait_event("acme", "PublishDelayed").await;
+    assert!(message.contains("NOPERM") && message.contains("set"), "{message}");
     world.redis_cli(&["ACL", "SETUSER", "operator", "+set"]).await;
 
     world.wait_ready("acme").await;
@@ -269,7 +266,7 @@ async fn a_missing_permission_is_named_with_what_is_missing() {
 }
 
 #[tokio::test]
-async fn a_read_only_replica_is_named() {
+async fn a_read_only_replica_is_reported() {
     let world = World::new().await;
     world.redis_cli(&["REPLICAOF", "127.0.0.1", "1"]).await;
 
@@ -283,15 +280,15 @@ async fn a_read_only_replica_is_named() {
 
     world.redis_cli(&["REPLICAOF", "127.0.0.1", "1"]).await;
     world.patch("acme", json!({ "spec": { "dids": [OTHER] } })).await;
-    let told = world.wait_event("acme", "PublishWaits").await;
-    assert!(told.contains("read-only replica"), "{told}");
+    let message = world.wait_event("acme", "PublishDelayed").await;
+    assert!(message.contains("read-only replica"), "{message}");
     world.redis_cli(&["REPLICAOF", "NO", "ONE"]).await;
     world.wait_ready("acme").await;
     world.finish().await;
 }
 
 #[tokio::test]
-async fn a_full_memory_is_named_and_takes_nothing_from_what_is_live() {
+async fn out_of_memory_is_reported_and_unpublishes_nothing() {
     let world = World::new().await;
     let _operator = world.operator().start().await;
     world.apply(&tenant("acme").dids([DID])).await;
@@ -300,8 +297,8 @@ async fn a_full_memory_is_named_and_takes_nothing_from_what_is_live() {
 
     world.apply(&tenant("beta").dids([OTHER])).await;
 
-    let told = world.wait_event("beta", "PublishWaits").await;
-    assert!(told.contains("out of memory") && told.contains("maxmemory"), "{told}");
+    let message = world.wait_event("beta", "PublishDelayed").await;
+    assert!(message.contains("out of memory") && message.contains("maxmemory"), "{message}");
     world.wait_condition("beta", "Ready", "Unknown", "RedisUnavailable").await;
     assert_eq!(world.live(DID).await.as_deref(), Some("acme"));
     world.redis_cli(&["CONFIG", "SET", "maxmemory", "0"]).await;
@@ -310,8 +307,8 @@ async fn a_full_memory_is_named_and_takes_nothing_from_what_is_live() {
 }
 
 #[tokio::test]
-async fn a_redis_in_cluster_mode_is_refused_at_start_with_that_reason() {
-    // Its nodes' own port would be 10,000 above, where anybody's may be.
+async fn redis_cluster_mode_is_rejected_at_start() {
+    // The cluster bus would use the port 10,000 above, which another process may use.
     let nodes = Port::reserve().unwrap();
     let options = RedisOptions::default().set("cluster-enabled", "yes");
     let world = World::with_redis(options.set("cluster-port", &nodes.number().to_string())).await;
@@ -325,7 +322,7 @@ async fn a_redis_in_cluster_mode_is_refused_at_start_with_that_reason() {
 }
 
 #[test]
-fn settings_that_cannot_be_used_are_told_all_at_once_by_flag_and_variable() {
+fn invalid_settings_are_reported_together_by_flag_and_variable() {
     let mut operator = Command::new(env!("CARGO_BIN_EXE_runtime-operator"));
     operator.arg("run").env_clear();
     operator
@@ -336,8 +333,8 @@ fn settings_that_cannot_be_used_are_told_all_at_once_by_flag_and_variable() {
 
     let output = operator.output().unwrap();
 
-    let told = String::from_utf8(output.stderr).unwrap();
-    assert_eq!(output.status.code(), Some(1), "{told}");
+    let message = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{message}");
     for (flag, variable) in [
         ("--redis-url", "REDIS_URL"),
         ("--leader-elect", "LEADER_ELECT"),
@@ -345,20 +342,20 @@ fn settings_that_cannot_be_used_are_told_all_at_once_by_flag_and_variable() {
         ("--watch-namespaces", "WATCH_NAMESPACES"),
         ("--redis-sentinel-service", "REDIS_SENTINEL_SERVICE"),
     ] {
-        let line = told.lines().find(|line| line.contains(flag) && line.contains(variable));
-        assert!(line.is_some(), "{flag} ({variable}) is not told: {told}");
+        let line = message.lines().find(|line| line.contains(flag) && line.contains(variable));
+        assert!(line.is_some(), "{flag} ({variable}) is not reported: {message}");
     }
-    assert!(told.contains("ENABLE_RUNTIME_ADMIN"), "why it needs Redis: {told}");
+    assert!(message.contains("ENABLE_RUNTIME_ADMIN"), "the reason for needing Redis: {message}");
 }
 
 #[test]
-fn a_url_that_cannot_be_used_is_told_without_its_password() {
+fn an_invalid_url_is_reported_without_its_password() {
     let mut operator = Command::new(env!("CARGO_BIN_EXE_runtime-operator"));
     operator.arg("run").env_clear().env("REDIS_URL", "http://user:hunter2@redis");
 
     let output = operator.output().unwrap();
 
-    let told = String::from_utf8(output.stderr).unwrap();
-    assert_eq!(output.status.code(), Some(1), "{told}");
-    assert!(told.contains("REDIS_URL") && !told.contains("hunter2"), "{told}");
+    let message = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{message}");
+    assert!(message.contains("REDIS_URL") && !message.contains("hunter2"), "{message}");
 }

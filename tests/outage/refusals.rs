@@ -1,22 +1,22 @@
-//! A Redis that answers and refuses: each way has its name, on the probe, in the event and in the metric; what is live
-//! stays; and once it is mended, what waited is live without a restart.
+//! A Redis that replies with errors: each error has a name, on the probe, in the event and in the metric; published keys stay;
+//! pending changes are published once it is resolved, without a restart.
 
 use std::time::{Duration, Instant};
 
 use local_cluster::RedisOptions;
 use serde_json::json;
+use test_support::{Operator, World, tenant};
 
-use super::support::{Operator, World, tenant};
 use super::{DID, OTHER};
 
-/// How often looks failed for a reason.
+/// Returns the number of reconciles that failed for a reason.
 pub async fn failed(operator: &Operator, reason: &str) -> f64 {
     let name = format!("runtime_operator_reconcile_errors_total{{reason=\"{reason}\"}} ");
     let metrics = operator.metrics().await;
     metrics.lines().find_map(|line| line.strip_prefix(&name)?.parse().ok()).unwrap_or_default()
 }
 
-/// Edits `acme`, which is live with [`DID`], while Redis is in trouble; `words` say what it is and what to do.
+/// Edits `acme`, which is published with [`DID`], while Redis returns errors; the event must contain `words`.
 pub async fn edit_meanwhile(
     world: &World,
     operator: &Operator,
@@ -26,19 +26,19 @@ pub async fn edit_meanwhile(
     world.patch("acme", json!({ "spec": { "dids": [OTHER] } })).await;
 
     let why = world.wait_not_ready(operator, words[0]).await;
-    let told = world.wait_event("acme", "PublishWaits").await;
+    let message = world.wait_event("acme", "PublishDelayed").await;
     for word in words {
         assert!(why.contains(word), "/readyz does not say {word}: {why}");
-        assert!(told.contains(word), "the event does not say {word}: {told}");
+        assert!(message.contains(word), "the event does not say {word}: {message}");
     }
-    assert_eq!(operator.probe("livez").await.unwrap().0, 200, "a restart would not help");
+    assert_eq!(operator.probe("livez").await.unwrap().0, 200, "a restart would change nothing");
     assert!(failed(operator, reason).await > 0.0, "{}", operator.metrics().await);
 
     mend().await;
 
     world.wait_operator_ready(operator).await;
     world.wait_ready("acme").await;
-    assert_eq!(world.told("acme", "PublishWaits").await, 1);
+    assert_eq!(world.event_count("acme", "PublishDelayed").await, 1);
 }
 
 async fn live_acme(options: RedisOptions) -> (World, Operator) {
@@ -56,7 +56,7 @@ async fn assert_moved(world: World) {
 }
 
 #[tokio::test]
-async fn a_full_memory_is_told_everywhere_until_there_is_room() {
+async fn out_of_memory_is_reported_until_resolved() {
     let (world, operator) = live_acme(RedisOptions::default()).await;
     world.redis_cli(&["CONFIG", "SET", "maxmemory", "1"]).await;
 
@@ -74,7 +74,7 @@ async fn a_full_memory_is_told_everywhere_until_there_is_room() {
 }
 
 #[tokio::test]
-async fn a_primary_that_becomes_a_replica_is_told_everywhere_until_it_is_one_again() {
+async fn a_demoted_primary_is_reported_until_it_is_promoted() {
     let (world, operator) = live_acme(RedisOptions::default()).await;
     world.redis_cli(&["REPLICAOF", "127.0.0.1", "1"]).await;
 
@@ -92,8 +92,8 @@ async fn a_primary_that_becomes_a_replica_is_told_everywhere_until_it_is_one_aga
 }
 
 #[tokio::test]
-async fn a_redis_that_can_not_save_is_told_everywhere_until_it_can() {
-    // Where the file is to be there is a folder: each save fails at its end.
+async fn a_failed_save_is_reported_until_resolved() {
+    // A folder has the name of the dump file: each save fails at its end.
     let (world, operator) = live_acme(RedisOptions::default().set("dbfilename", "occupied")).await;
     let occupied = world.redis().log_path().with_file_name("occupied");
     std::fs::create_dir(&occupied).unwrap();
@@ -113,7 +113,7 @@ async fn a_redis_that_can_not_save_is_told_everywhere_until_it_can() {
     };
     save("err").await;
 
-    edit_meanwhile(&world, &operator, ("RedisRefusesWrites", &["MISCONF", "own trouble"]), async || {
+    edit_meanwhile(&world, &operator, ("RedisRefusesWrites", &["MISCONF", "own problem"]), async || {
         assert_eq!(world.live(DID).await.as_deref(), Some("acme"));
         std::fs::remove_dir(&occupied).unwrap();
         save("ok").await;
@@ -123,11 +123,11 @@ async fn a_redis_that_can_not_save_is_told_everywhere_until_it_can() {
 }
 
 #[tokio::test]
-async fn a_redis_that_lacks_replicas_is_told_everywhere_until_it_asks_for_none() {
+async fn missing_replicas_are_reported_until_none_are_required() {
     let (world, operator) = live_acme(RedisOptions::default()).await;
     world.redis_cli(&["CONFIG", "SET", "min-replicas-to-write", "1"]).await;
 
-    edit_meanwhile(&world, &operator, ("RedisRefusesWrites", &["NOREPLICAS", "own trouble"]), async || {
+    edit_meanwhile(&world, &operator, ("RedisRefusesWrites", &["NOREPLICAS", "own problem"]), async || {
         assert_eq!(world.live(DID).await.as_deref(), Some("acme"));
         world.redis_cli(&["CONFIG", "SET", "min-replicas-to-write", "0"]).await;
     })
@@ -136,15 +136,15 @@ async fn a_redis_that_lacks_replicas_is_told_everywhere_until_it_asks_for_none()
 }
 
 #[tokio::test]
-async fn a_redis_that_loads_its_data_is_waited_for() {
-    // Slow, and looking after other clients all the time.
+async fn a_loading_redis_is_awaited() {
+    // Loads slowly, and serves other clients meanwhile.
     let options = RedisOptions::default().in_memory().set("loading-process-events-interval-bytes", "1024");
     let (world, operator) = live_acme(options).await;
     world.redis_cli(&["DEBUG", "POPULATE", "100000", "key", "100"]).await;
     world.redis_cli(&["CONFIG", "SET", "key-load-delay", "1000"]).await;
     let mut connection = world.connection().await;
     let reload = tokio::spawn(async move {
-        // Longer than this waits for an answer.
+        // Longer than a command waits for its reply.
         let _ = redis::cmd("DEBUG").arg("RELOAD").exec_async(&mut connection).await;
     });
     world.wait_not_ready(&operator, "loading").await;
@@ -152,7 +152,7 @@ async fn a_redis_that_loads_its_data_is_waited_for() {
     edit_meanwhile(
         &world,
         &operator,
-        ("RedisLoading", &["loading its data set", "will answer when it has"]),
+        ("RedisLoading", &["loading its data set", "serves no requests until it has finished"]),
         async || {
             world.redis_cli(&["CONFIG", "SET", "key-load-delay", "0"]).await;
             reload.await.unwrap();
@@ -163,7 +163,7 @@ async fn a_redis_that_loads_its_data_is_waited_for() {
 }
 
 #[tokio::test]
-async fn a_right_that_is_taken_away_is_told_everywhere_until_it_is_given_back() {
+async fn a_revoked_permission_is_reported_until_it_is_granted() {
     let world = World::with_redis(RedisOptions::default().user("operator", ">secret ~* &* +@all")).await;
     let url = format!("redis://operator:secret@{}/0", world.redis().address());
     let operator = world.operator().env("REDIS_URL", url).start().await;
@@ -174,7 +174,7 @@ async fn a_right_that_is_taken_away_is_told_everywhere_until_it_is_given_back() 
     edit_meanwhile(
         &world,
         &operator,
-        ("RedisNoPermission", &["NOPERM", "It needs ~tenantmap:did:*"]),
+        ("RedisNoPermission", &["NOPERM", "The user needs ~tenantmap:did:*"]),
         async || {
             assert_eq!(world.live(DID).await.as_deref(), Some("acme"));
             world.redis_cli(&["ACL", "SETUSER", "operator", "+set"]).await;
@@ -185,28 +185,28 @@ async fn a_right_that_is_taken_away_is_told_everywhere_until_it_is_given_back() 
 }
 
 #[tokio::test]
-async fn one_tenant_that_redis_refuses_is_tried_ever_more_rarely_and_holds_up_no_other() {
+async fn a_rejected_tenant_backs_off_and_delays_no_other() {
     let rules = ">secret ~tenantmap:did:* ~tenantcfg:b* ~runtime-operator:* &* +@all";
     let world = World::with_redis(RedisOptions::default().user("operator", rules)).await;
     let url = format!("redis://operator:secret@{}/0", world.redis().address());
     let operator = world.operator().env("REDIS_URL", url).start().await;
     let began = Instant::now();
     world.apply(&tenant("acme").dids([DID])).await;
-    world.wait_event("acme", "PublishWaits").await;
+    world.wait_event("acme", "PublishDelayed").await;
 
     world.apply(&tenant("beta").dids([OTHER])).await;
     world.wait_ready("beta").await;
 
     world
-        .wait("it was tried six times", || async {
+        .wait("there were six attempts", || async {
             let times = failed(&operator, "RedisNoPermission").await;
             if times >= 6.0 { Ok(()) } else { Err(format!("{times} times")) }
         })
         .await;
-    // The half of 200, 400, 800, 1600 and 2000 ms at least.
+    // At least half of 200, 400, 800, 1600 and 2000 ms.
     let took = began.elapsed();
-    assert!(took >= Duration::from_millis(2500), "six times within {took:?} is a storm");
-    assert_eq!(world.told("acme", "PublishWaits").await, 1);
+    assert!(took >= Duration::from_millis(2500), "six attempts within {took:?} are no backoff");
+    assert_eq!(world.event_count("acme", "PublishDelayed").await, 1);
     world.redis_cli(&["ACL", "SETUSER", "operator", "~*"]).await;
     world.wait_ready("acme").await;
     world.finish().await;

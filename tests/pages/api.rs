@@ -1,4 +1,4 @@
-//! `docs/api.md` is made from the CRD.
+//! `docs/api.md` is generated from the CRD.
 
 use std::fmt::Write;
 use std::fs;
@@ -15,7 +15,7 @@ const HEADER: &str = "\
 a rule says must hold is checked by the API server; [conditions, reasons and events](reference.md) are in the reference.
 ";
 
-/// Text as a table's cell has it.
+/// Escapes text for a table's cell.
 fn cell(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ").replace('|', "\\|")
 }
@@ -34,7 +34,7 @@ fn number(value: &Value) -> String {
     value.as_f64().map_or_else(|| value.to_string(), |number| number.to_string())
 }
 
-/// What must hold of a value, as the schema says it.
+/// Returns the constraints of a value's schema.
 fn rules(schema: &Value) -> Vec<String> {
     let mut rules = Vec::new();
     if let Some(values) = schema["enum"].as_array() {
@@ -74,7 +74,7 @@ fn rules(schema: &Value) -> Vec<String> {
     rules
 }
 
-/// The schema of what is inside, where a value is an object or holds objects.
+/// Returns the schema of the contained object, if a value is an object or holds objects.
 fn inside(schema: &Value) -> Option<(&Value, &'static str)> {
     if schema["properties"].is_object() {
         return Some((schema, ""));
@@ -110,7 +110,7 @@ fn section(page: &mut String, name: &str, schema: &Value) {
             .unwrap();
     }
     for (member, of) in members {
-        // What is under `extensions` only says what may not be there.
+        // The schema below `extensions` only forbids names.
         if let Some((of, suffix)) = inside(of).filter(|_| member != "extensions") {
             section(page, &format!("{name}.{member}{suffix}"), of);
         }

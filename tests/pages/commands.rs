@@ -1,4 +1,4 @@
-//! Each page, command by command, on a cluster, a Redis and an operator of its own.
+//! Runs each page, command by command, on a cluster, a Redis and an operator of its own.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -9,8 +9,7 @@ use local_cluster::{RedisOptions, tools};
 use regex::Regex;
 use runtime_operator::store::PERMISSIONS;
 use serde_json::{Value, json};
-
-use crate::support::{Operator, OperatorBuilder, Shell, World, tenant};
+use test_support::{Operator, OperatorBuilder, Shell, World, tenant};
 
 const PASSWORD: &str = "operators-own";
 
@@ -18,7 +17,7 @@ fn page(name: &str) -> String {
     fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs").join(name)).unwrap()
 }
 
-/// Runs a page's commands with these variables beside those that every page has.
+/// Runs a page's commands with these variables in addition to those that every page has.
 async fn run(name: &str, world: &World, operator: &Operator, more: &[(&str, &str)]) {
     let (telemetry, redis, admin) = (operator.telemetry_url(), world.redis().url(), operator.admin_url());
     let mut variables = vec![
@@ -28,13 +27,13 @@ async fn run(name: &str, world: &World, operator: &Operator, more: &[(&str, &str
         ("URL", &*admin),
     ];
     variables.extend(more);
-    // The longest name first: $REDIS_URL is not $REDIS followed by _URL.
+    // The longest name first, since $REDIS_URL begins with $REDIS.
     variables.sort_by_key(|(name, _)| std::cmp::Reverse(name.len()));
     let ran = Shell::start(world.kubeconfig(), &variables).run_page(name, &page(name)).await;
     assert!(ran >= 3, "{name} has only {ran} commands");
 }
 
-/// A page on which Redis is broken by hand is for readers that are told of nothing.
+/// Runs a page that breaks Redis on purpose: the reader ignores violations.
 async fn world_without_reader(options: RedisOptions) -> World {
     let world = World::with_redis(options).await;
     world.exempt_all();
@@ -56,7 +55,7 @@ fn limited(world: &World) -> OperatorBuilder<'_> {
 }
 
 #[tokio::test]
-async fn security_with_an_operator_that_has_exactly_the_rights_of_the_page() {
+async fn security_with_exactly_the_permissions_of_the_page() {
     let user = format!(">{PASSWORD} {PERMISSIONS}");
     let world = world_without_reader(RedisOptions::default().user("operator", &user)).await;
     let operator = limited(&world).start().await;
@@ -64,20 +63,22 @@ async fn security_with_an_operator_that_has_exactly_the_rights_of_the_page() {
 
     run("security.md", &world, &operator, &passwords).await;
 
-    // All that an operator does with Redis, and nothing of it was refused.
+    // Everything that an operator does with Redis, of which nothing was rejected.
     world.apply(&tenant("acme").dids(["+15551238001", "+15551238002"])).await;
     world.wait_ready("acme").await;
     world.apply_secret("acme-webhook", "rotated").await;
     world
-        .wait("the rotated secret is live", || async {
+        .wait("the rotated secret is published", || async {
             let config = world.config("acme").await.unwrap_or_default();
             if config["webhookSecret"] == "rotated" { Ok(()) } else { Err(format!("{config}")) }
         })
         .await;
     world.redis_cli(&["FLUSHALL"]).await;
-    world.wait("all is back", || async { world.live("+15551238001").await.ok_or_else(String::new) }).await;
+    world
+        .wait("everything is restored", || async { world.live("+15551238001").await.ok_or_else(String::new) })
+        .await;
     world.delete("acme").await;
-    world.wait_gone("acme").await;
+    world.wait_deleted("acme").await;
     let log: Vec<redis::Value> = redis::from_redis_value(world.redis_cli(&["ACL", "LOG"]).await).unwrap();
     let refused: Vec<String> = log.iter().map(|entry| format!("{entry:?}")).collect();
     let of_ours: Vec<&String> =
@@ -87,7 +88,7 @@ async fn security_with_an_operator_that_has_exactly_the_rights_of_the_page() {
 }
 
 #[test]
-fn the_rights_of_the_page_on_security_are_those_that_the_operator_asks_for() {
+fn the_page_on_security_lists_exactly_the_permissions_that_the_operator_checks() {
     let text = page("security.md");
     let line = text.lines().find(|line| line.contains("acl setuser operator")).unwrap();
     let rule = Regex::new(r"(?:^|\s)'?([~+][^\s']+)'?").unwrap();
@@ -123,7 +124,7 @@ async fn gitops() {
     world.finish().await;
 }
 
-/// What Argo CD's health check says of a resource; Redis runs the same Lua.
+/// Returns the result of Argo CD's health check for a resource; Redis runs the same Lua.
 fn argo_health(world: &World, resource: &Value) -> String {
     let text = page("gitops.md");
     let check = text.split("```text\n").nth(1).unwrap().split("```").next().unwrap();
@@ -139,7 +140,7 @@ fn argo_health(world: &World, resource: &Value) -> String {
 }
 
 #[tokio::test]
-async fn argo_cds_health_check_tells_the_states_apart() {
+async fn the_health_check_of_argo_cd_distinguishes_the_states() {
     let world = World::new().await;
     let condition = |kind: &str, status: &str, reason: &str| json!({ "type": kind, "status": status, "reason": reason, "message": "why" });
     let resource = |conditions: Vec<Value>, observed: u8| json!({ "metadata": { "generation": 2 }, "status": { "observedGeneration": observed, "conditions": conditions } });

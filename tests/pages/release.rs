@@ -1,4 +1,4 @@
-//! One version, wherever it is told.
+//! All files name the same version.
 
 use std::fs;
 use std::path::Path;
@@ -10,7 +10,7 @@ fn text(name: &str) -> String {
 }
 
 #[test]
-fn the_crate_the_chart_the_image_and_the_changelog_have_one_version() {
+fn crate_chart_image_and_changelog_have_one_version() {
     let version = env!("CARGO_PKG_VERSION");
     let chart: Value = serde_saphyr::from_str(&text("charts/runtime-operator/Chart.yaml")).unwrap();
     assert_eq!((&chart["version"], &chart["appVersion"]), (&Value::from(version), &Value::from(version)));
@@ -26,12 +26,12 @@ fn the_crate_the_chart_the_image_and_the_changelog_have_one_version() {
 }
 
 #[test]
-fn workflows_are_read_and_name_no_owner_and_no_registry() {
+fn workflows_are_valid_and_name_no_owner_and_no_registry() {
     for (name, jobs) in [("ci", 3), ("release", 6)] {
         let workflow = text(&format!(".github/workflows/{name}.yaml"));
         let parsed: Value = serde_saphyr::from_str(&workflow).unwrap();
         assert_eq!(parsed["jobs"].as_object().unwrap().len(), jobs, "{name}");
-        assert!(!workflow.contains("veralux"), "{name} is for a fork, too");
+        assert!(!workflow.contains("veralux"), "{name} must work in a fork, too");
         assert_eq!(parsed["permissions"]["contents"], "read", "{name}");
     }
     let release = text(".github/workflows/release.yaml");

@@ -1,4 +1,4 @@
-//! A secret that can be recognised is looked for wherever something is told.
+//! Searches logs, metrics, events, statuses and probes for a secret that can be recognised.
 
 use std::fmt::Write;
 
@@ -9,11 +9,11 @@ use local_cluster::RedisOptions;
 use redis::aio::MultiplexedConnection;
 use serde_json::json;
 use sha1::Digest;
+use test_support::{Operator, World, tenant};
 
-use super::support::{Operator, World, tenant};
 use super::{ONE, TWO, wait_published};
 
-/// A secret as it may show: as text, as the API server writes it, as bytes in a debug format, hashed.
+/// Returns the forms in which a secret may appear: as text, as the API server writes it, as bytes in a debug format, hashed.
 fn shapes(secret: &str) -> Vec<String> {
     let base64 = serde_json::to_value(ByteString(secret.into())).unwrap();
     let hex = |bytes: &[u8]| {
@@ -33,8 +33,8 @@ fn shapes(secret: &str) -> Vec<String> {
     ]
 }
 
-/// Everything that the operator tells anybody.
-async fn told(world: &World, operator: &Operator) -> Vec<(&'static str, String)> {
+/// Returns all outputs of the operator.
+async fn outputs(world: &World, operator: &Operator) -> Vec<(&'static str, String)> {
     let events: Api<Event> = Api::namespaced(world.client(), world.namespace());
     let events = events.list(&ListParams::default()).await.unwrap();
     let tenants = world.tenants().list(&ListParams::default()).await.unwrap();
@@ -49,12 +49,12 @@ async fn told(world: &World, operator: &Operator) -> Vec<(&'static str, String)>
     ]
 }
 
-async fn assert_untold(world: &World, operator: &Operator, secrets: &[String]) {
-    for (place, text) in told(world, operator).await {
+async fn assert_hidden(world: &World, operator: &Operator, secrets: &[String]) {
+    for (place, text) in outputs(world, operator).await {
         for secret in secrets {
             for shape in shapes(secret) {
                 let at = text.find(&shape).map(|at| text[..at].rsplit('\n').next().unwrap_or_default());
-                assert!(at.is_none(), "{place} tells the secret as {shape:?}, after {at:?}");
+                assert!(at.is_none(), "{place} shows the secret as {shape:?}, after {at:?}");
             }
         }
     }
@@ -70,13 +70,13 @@ async fn run(connection: &mut MultiplexedConnection, command: &str) {
 }
 
 #[tokio::test]
-async fn no_secret_is_told_whether_it_is_published_rotated_refused_or_found() {
+async fn no_secret_appears_in_logs_metrics_events_or_statuses() {
     let rules = ">pass ~* &* +@all";
     let world = World::with_redis(RedisOptions::default().user("operator", rules)).await;
     let canary = |of: &str| format!("canary-{of}-{}-Zq9", world.namespace());
     let secrets = ["found", "first", "second", "third", "fourth", "broken"].map(canary);
     let [found, first, second, third, fourth, broken] = &secrets;
-    // A literal secret stands in the reference, as older runtimes have it, and one in the value.
+    // A literal secret in the reference, as older runtimes have it, and another one in the value.
     let old = json!({ "contractVersion": "v1", "tenantId": "acme", "dids": [ONE], "webhookSecretRef": found, "webhookSecret": found });
     world.set_key("tenantcfg:acme", old.to_string()).await;
     world.set_key(&format!("tenantmap:did:{ONE}"), "acme").await;
@@ -88,7 +88,7 @@ async fn no_secret_is_told_whether_it_is_published_rotated_refused_or_found() {
     world.apply_secret("acme-webhook", second).await;
     wait_published(&world, "acme", second).await;
 
-    // Redis refuses at the moment at which the value is on its way.
+    // Redis rejects the write that carries the value.
     let mut redis = world.connection().await;
     run(&mut redis, "ACL SETUSER operator -set").await;
     world.apply_secret("acme-webhook", third).await;
@@ -98,29 +98,29 @@ async fn no_secret_is_told_whether_it_is_published_rotated_refused_or_found() {
     run(&mut redis, "CONFIG SET maxmemory 1").await;
     world.apply(&tenant("acme").dids([ONE, TWO]).secret(fourth)).await;
     wait_error(&world, &operator, "RedisOutOfMemory").await;
-    world.wait_event("acme", "PublishWaits").await;
+    world.wait_event("acme", "PublishDelayed").await;
     run(&mut redis, "CONFIG SET maxmemory 0").await;
     wait_published(&world, "acme", fourth).await;
 
-    // A value that is no text, and one for a key that is not asked for.
+    // A value that is not UTF-8, and a value for a key that no tenant refers to.
     let bytes = ByteString([broken.as_bytes(), &[0xff]].concat());
     super::patch_secret(&world, "acme-webhook", json!({ "data": { "webhookSecret": bytes } })).await;
     world.wait_condition("acme", "Ready", "False", "SecretNotUtf8").await;
 
-    assert!(operator.logs().contains(" TRACE "), "the finest level is on");
-    assert_untold(&world, &operator, &secrets).await;
+    assert!(operator.logs().contains(" TRACE "), "the log level is TRACE");
+    assert_hidden(&world, &operator, &secrets).await;
     operator.stop().await.unwrap();
     let logs = operator.logs();
-    assert!(!secrets.iter().any(|secret| logs.contains(&**secret)), "told while it stopped");
+    assert!(!secrets.iter().any(|secret| logs.contains(&**secret)), "shown while it stopped");
     world.finish().await;
 }
 
-/// Waits until a look has failed for a reason.
+/// Waits until a reconcile has failed for a reason.
 async fn wait_error(world: &World, operator: &Operator, reason: &str) {
     let label = format!("reason=\"{reason}\"");
-    let look = || async {
+    let check = || async {
         let metrics = operator.metrics().await;
         if metrics.lines().any(|line| line.contains(&label)) { Ok(()) } else { Err(metrics) }
     };
-    world.wait(&format!("a look fails for {reason}"), look).await;
+    world.wait(&format!("a reconcile fails for {reason}"), check).await;
 }

@@ -1,11 +1,11 @@
 //! Secrets that can't be used.
 
 use serde_json::{Value, json};
+use test_support::{World, tenant};
 
-use super::support::{World, tenant};
 use super::{ONE, THREE, TWO, data, patch_secret, wait_published};
 
-/// What is done to the Secret, the reason that follows, and words of the message.
+/// Changes of a Secret, each with the resulting reason and a part of the message.
 fn faults() -> [(&'static str, Value, &'static str, &'static str); 5] {
     [
         ("no-key", data(None), "SecretKeyNotFound", "webhookSecret"),
@@ -31,7 +31,7 @@ async fn wait_fault(world: &World, name: &str, reason: &str, words: &str) {
 }
 
 #[tokio::test]
-async fn each_has_a_reason_and_what_was_published_stays_until_it_is_mended() {
+async fn every_secret_fault_has_a_reason_and_unpublishes_nothing() {
     let world = World::new().await;
     world.operator().start().await;
     for (place, (name, ..)) in faults().iter().enumerate() {
@@ -45,7 +45,7 @@ async fn each_has_a_reason_and_what_was_published_stays_until_it_is_mended() {
         patch_secret(&world, &format!("{name}-webhook"), patch).await;
 
         wait_fault(&world, name, reason, words).await;
-        assert_eq!(world.config_text(name).await, config, "calls go on");
+        assert_eq!(world.config_text(name).await, config, "it stays published");
         world.wait_condition(name, "Published", "True", "Published").await;
         assert_eq!(world.status(name).await["publishedDidCount"], 1);
 
@@ -58,7 +58,7 @@ async fn each_has_a_reason_and_what_was_published_stays_until_it_is_mended() {
 }
 
 #[tokio::test]
-async fn what_was_never_published_is_not_until_the_secret_is_good_and_then_by_itself() {
+async fn a_tenant_is_first_published_once_its_secret_is_valid() {
     let world = World::new().await;
     world.operator().start().await;
     world.apply(&tenant("missing").dids([ONE]).without_secret()).await;
@@ -82,7 +82,7 @@ async fn what_was_never_published_is_not_until_the_secret_is_good_and_then_by_it
 }
 
 #[tokio::test]
-async fn a_secret_that_is_deleted_takes_no_number_off_the_air() {
+async fn a_deleted_secret_unmaps_no_did() {
     let world = World::new().await;
     world.operator().start().await;
     world.apply(&tenant("acme").dids([ONE]).secret("first")).await;
@@ -94,7 +94,7 @@ async fn a_secret_that_is_deleted_takes_no_number_off_the_air() {
     wait_fault(&world, "acme", "SecretNotFound", "stays live").await;
     assert_eq!(world.config_text("acme").await, config);
 
-    // Nothing new is published without it, but deletion never needs it.
+    // Without it nothing new is published; deletion needs no Secret.
     world.set_dids("acme", [ONE, TWO]).await;
     wait_fault(&world, "acme", "SecretNotFound", "stays live").await;
     assert_eq!(world.config_text("acme").await, config);
@@ -108,7 +108,7 @@ async fn a_secret_that_is_deleted_takes_no_number_off_the_air() {
 
     world.delete_secret("acme-webhook").await;
     world.delete("acme").await;
-    world.wait_gone("acme").await;
+    world.wait_deleted("acme").await;
     assert_eq!(world.keys("tenant*").await, Vec::<String>::new());
     world.finish().await;
 }

@@ -1,9 +1,6 @@
-//! Webhook secrets: published with each tenant and rotated at once, read only when a publish needs them, and shown
+//! Webhook secrets: published with each tenant and rotated immediately, read only when a publish needs them, and shown
 //! nowhere.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)] // a test fails by panicking
-
-#[path = "../support/mod.rs"]
-mod support;
 
 mod canary;
 mod faults;
@@ -14,13 +11,13 @@ mod value;
 use k8s_openapi::api::core::v1::Secret;
 use kube::api::{Api, Patch, PatchParams};
 use serde_json::{Value, json};
-use support::World;
+use test_support::World;
 
 const ONE: &str = "+15550000001";
 const TWO: &str = "+15550000002";
 const THREE: &str = "+15550000003";
 
-/// What a tenant's config says of its webhook secret: the value and the reference.
+/// Returns the webhook secret in a tenant's config: the value and the reference.
 async fn published(world: &World, tenant: &str) -> (Value, Value) {
     let config = world.config(tenant).await.unwrap();
     (config["webhookSecret"].clone(), config["webhookSecretRef"].clone())
@@ -28,20 +25,20 @@ async fn published(world: &World, tenant: &str) -> (Value, Value) {
 
 /// Waits until a secret's value is in a tenant's config.
 async fn wait_published(world: &World, tenant: &str, value: &str) {
-    let look = || async {
+    let check = || async {
         let now = published(world, tenant).await.0;
         if now == value { Ok(()) } else { Err(format!("it is {now}")) }
     };
-    world.wait(&format!("{tenant} has the secret {value:?}"), look).await;
+    world.wait(&format!("{tenant} has the secret {value:?}"), check).await;
 }
 
-/// A merge patch of a Secret, such as `{"data": {"webhookSecret": null}}`.
+/// Applies a merge patch to a Secret, such as `{"data": {"webhookSecret": null}}`.
 async fn patch_secret(world: &World, name: &str, patch: Value) {
     let secrets: Api<Secret> = Api::namespaced(world.client(), world.namespace());
     secrets.patch(name, &PatchParams::default(), &Patch::Merge(patch)).await.unwrap();
 }
 
-/// The default key's value as base64, or none of it.
+/// Returns data with the default key's value, as base64, or without it.
 fn data(base64: Option<&str>) -> Value {
     json!({ "data": { "webhookSecret": base64 } })
 }

@@ -1,13 +1,13 @@
-//! A restart with nothing changed.
+//! A restart without changes.
 
 use k8s_openapi::api::core::v1::Event;
 use kube::api::{Api, ListParams};
+use test_support::{Permissions, World, service_account, tenant};
 
-use super::support::{Rights, World, service_account, tenant};
 use super::{ONE, THREE, TWO, wait_published};
 
 #[tokio::test]
-async fn reads_no_secret_and_writes_nothing_but_its_number() {
+async fn a_restart_reads_no_secret_and_writes_only_its_epoch() {
     let world = World::new().await;
     let before = world.operator().start().await;
     world.apply_secret("shared", "whsec").await;
@@ -20,7 +20,7 @@ async fn reads_no_secret_and_writes_nothing_but_its_number() {
     let versions = resource_versions(&world).await;
     let events = events(&world).await;
     let namespace = world.namespace();
-    let no_values = Rights {
+    let no_values = Permissions {
         namespace,
         subject: service_account(namespace, "no-values"),
         secrets: "list, watch",
@@ -31,13 +31,13 @@ async fn reads_no_secret_and_writes_nothing_but_its_number() {
     let mut journal = world.journal().await;
 
     let operator = world.operator().kubeconfig(kubeconfig).start().await;
-    let look = || async {
-        let looks = operator.metric("runtime_operator_reconciles_total").await;
-        if looks >= 3.0 { Ok(()) } else { Err(format!("{looks} looks")) }
+    let check = || async {
+        let reconciles = operator.metric("runtime_operator_reconciles_total").await;
+        if reconciles >= 3.0 { Ok(()) } else { Err(format!("{reconciles} reconciles")) }
     };
-    world.wait("everything is looked at", look).await;
+    world.wait("everything is reconciled", check).await;
 
-    // This one needs a value: it shows that none can be read, and by when all others have been told.
+    // This tenant needs a value: it shows that none can be read, and that the statuses of the others were written before.
     world.apply(&tenant("late").dids(["+15550000009"])).await;
     world.wait_condition("late", "Ready", "False", "SecretUnreadable").await;
     world.wait_condition("late", "SecretResolved", "False", "SecretUnreadable").await;
@@ -56,7 +56,7 @@ async fn reads_no_secret_and_writes_nothing_but_its_number() {
     let logs = operator.logs();
     assert!(!logs.contains(" ERROR ") && !logs.contains(" WARN "), "{logs}");
 
-    // What was published stays where a new value can't be read.
+    // A published config stays when a new value can't be read.
     world.apply_secret("shared", "rotated").await;
     world.wait_condition("acme", "Ready", "False", "SecretUnreadable").await;
     wait_published(&world, "acme", "whsec").await;
@@ -71,7 +71,7 @@ async fn resource_versions(world: &World) -> Vec<(String, Option<String>)> {
     tenants.items.into_iter().map(version).collect()
 }
 
-/// Whom each event is about, and its version, in order.
+/// Returns the object and the version of each event, in order.
 async fn events(world: &World) -> Vec<(String, Option<String>)> {
     let events: Api<Event> = Api::namespaced(world.client(), world.namespace());
     let events = events.list(&ListParams::default()).await.unwrap();

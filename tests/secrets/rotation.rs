@@ -1,12 +1,12 @@
-//! Secrets that change.
+//! Rotation of Secrets.
 
 use serde_json::json;
+use test_support::{World, tenant};
 
-use super::support::{World, tenant};
 use super::{ONE, THREE, TWO, patch_secret, wait_published};
 
 #[tokio::test]
-async fn a_new_value_is_published_at_once_and_the_hash_in_the_status_stays() {
+async fn a_new_value_is_published_and_the_status_hash_stays() {
     let world = World::new().await;
     world.operator().start().await;
     world.apply(&tenant("acme").dids([ONE]).secret("first")).await;
@@ -28,13 +28,13 @@ async fn a_new_value_is_published_at_once_and_the_hash_in_the_status_stays() {
 }
 
 #[tokio::test]
-async fn a_secret_that_was_rotated_while_no_operator_ran_is_published_at_its_start() {
+async fn a_secret_rotated_while_no_operator_ran_is_published_at_start() {
     let world = World::new().await;
     let operator = world.operator().start().await;
     world.apply(&tenant("acme").dids([ONE]).secret("first")).await;
     world.wait_ready("acme").await;
     operator.kill().await.unwrap();
-    // Even one that was made anew under the same name.
+    // The same for a Secret that was deleted and created again under the same name.
     world.delete_secret("acme-webhook").await;
     world.apply_secret("acme-webhook", "second").await;
 
@@ -46,7 +46,7 @@ async fn a_secret_that_was_rotated_while_no_operator_ran_is_published_at_its_sta
 }
 
 #[tokio::test]
-async fn all_tenants_that_share_a_secret_follow_it() {
+async fn a_shared_secret_is_rotated_for_all_its_tenants() {
     let world = World::new().await;
     world.operator().start().await;
     world.apply_secret("shared", "first").await;
@@ -66,7 +66,7 @@ async fn all_tenants_that_share_a_secret_follow_it() {
         wait_published(&world, name, "second").await;
     }
 
-    // One of them goes its own way.
+    // One of them gets a Secret of its own.
     world.apply(&tenant("beta").dids([TWO]).secret("own")).await;
     wait_published(&world, "beta", "own").await;
     world.apply_secret("shared", "third").await;
@@ -77,7 +77,7 @@ async fn all_tenants_that_share_a_secret_follow_it() {
 }
 
 #[tokio::test]
-async fn a_secret_that_no_tenant_refers_to_changes_nothing() {
+async fn an_unreferenced_secret_changes_nothing() {
     let mut world = World::new().await;
     let other = world.add_namespace().await;
     world.operator().start().await;
@@ -90,7 +90,7 @@ async fn a_secret_that_no_tenant_refers_to_changes_nothing() {
     world.apply_secret("unrelated", "y").await;
     world.apply_secret_in(&other, "acme-webhook", &json!({ "webhookSecret": "of another namespace" })).await;
     world.delete_secret("unrelated").await;
-    // By the time that this one is ready the others have been seen.
+    // When this tenant is ready, the operator has seen the others.
     world.apply(&tenant("beta").dids([TWO])).await;
     world.wait_ready("beta").await;
 
@@ -102,7 +102,7 @@ async fn a_secret_that_no_tenant_refers_to_changes_nothing() {
 }
 
 #[tokio::test]
-async fn a_new_label_on_a_secret_is_no_new_value() {
+async fn a_new_label_on_a_secret_publishes_nothing() {
     let world = World::new().await;
     world.operator().start().await;
     world.apply(&tenant("acme").dids([ONE]).secret("first")).await;

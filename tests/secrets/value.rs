@@ -1,8 +1,8 @@
-//! What of a Secret is published.
+//! The published part of a Secret.
 
 use serde_json::{Value, json};
+use test_support::{World, tenant};
 
-use super::support::{World, tenant};
 use super::{ONE, TWO, published, wait_published};
 
 #[tokio::test]
@@ -25,7 +25,7 @@ async fn the_value_is_published_beside_the_reference() {
 }
 
 #[tokio::test]
-async fn where_values_are_not_to_be_published_there_is_the_reference_alone() {
+async fn only_the_reference_is_published_when_values_are_disabled() {
     let world = World::new().await;
     let operator = world.operator().env("PUBLISH_WEBHOOK_SECRET", "false").start().await;
 
@@ -36,7 +36,7 @@ async fn where_values_are_not_to_be_published_there_is_the_reference_alone() {
     assert_eq!(published(&world, "acme").await, (Value::Null, reference.clone()));
     let hash = world.status("acme").await["publishedHash"].clone();
 
-    // The setting holds for what is there already, either way.
+    // The setting also applies to tenants that are already published, in both directions.
     operator.stop().await.unwrap();
     let with_values = world.operator().start().await;
     wait_published(&world, "acme", "whsec").await;
@@ -44,16 +44,16 @@ async fn where_values_are_not_to_be_published_there_is_the_reference_alone() {
     operator.restart().await.unwrap();
     let gone = || async {
         let now = published(&world, "acme").await;
-        if now == (Value::Null, reference.clone()) { Ok(()) } else { Err("the value is there".into()) }
+        if now == (Value::Null, reference.clone()) { Ok(()) } else { Err("the value is published".into()) }
     };
-    world.wait("the value is taken back", gone).await;
+    world.wait("the value is removed", gone).await;
     world.wait_ready("acme").await;
-    assert_eq!(world.status("acme").await["publishedHash"], hash, "it never covers the value");
+    assert_eq!(world.status("acme").await["publishedHash"], hash, "the hash never covers the value");
     world.finish().await;
 }
 
 #[tokio::test]
-async fn one_newline_at_the_end_is_dropped_and_nothing_else() {
+async fn one_trailing_newline_is_removed_and_nothing_else() {
     let cases = [
         ("plain", "whsec", "whsec"),
         ("newline", "whsec\n", "whsec"),

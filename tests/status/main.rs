@@ -1,11 +1,9 @@
-//! The status: every condition with a reason of a closed set, as kubectl, kstatus and people read it; written only when
-//! it changes; events that say once what happened.
+//! The status: every condition has a reason of a closed set, as kubectl, kstatus and people read it; it is written only when
+//! it changes; events report each change once.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)] // a test fails by panicking
 
 mod older_rules;
 mod reading;
-#[path = "../support/mod.rs"]
-mod support;
 
 use std::collections::BTreeSet;
 use std::fmt::Write;
@@ -18,7 +16,7 @@ use kube::api::{Api, DynamicObject, PostParams};
 use reading::{Kstatus, assert_well_formed, condition, conditions, kstatus};
 use serde_json::json;
 use sha2::{Digest, Sha256};
-use support::{Operator, World, tenant};
+use test_support::{Operator, World, tenant};
 
 const DID: &str = "+15551234567";
 const OTHER: &str = "+15557654321";
@@ -28,7 +26,7 @@ fn seconds() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs()
 }
 
-/// Times in a status have a resolution of a second.
+/// Waits for the next second, the resolution of times in a status.
 async fn next_second(world: &World) {
     let now = seconds();
     world
@@ -38,8 +36,8 @@ async fn next_second(world: &World) {
         .await;
 }
 
-/// Has the operator look at a resource, in vain, and waits until it has.
-async fn look_again(world: &World, operator: &Operator, name: &str, value: &str) -> DynamicObject {
+/// Triggers a reconcile that has nothing to do, and waits until it is done.
+async fn reconcile_again(world: &World, operator: &Operator, name: &str, value: &str) -> DynamicObject {
     let before = operator.metric("runtime_operator_reconciles_total").await;
     let edit = json!({ "metadata": { "labels": { "example.com/edit": value } } });
     let edited = world.patch(name, edit).await;
@@ -48,7 +46,7 @@ async fn look_again(world: &World, operator: &Operator, name: &str, value: &str)
 }
 
 #[tokio::test]
-async fn a_tenant_that_is_live_says_what_is_live_and_since_when() {
+async fn a_published_tenant_reports_what_is_published_and_since_when() {
     let world = World::new().await;
     let _operator = world.operator().start().await;
     let began = seconds();
@@ -82,7 +80,7 @@ fn sha256(text: &str) -> String {
     })
 }
 
-/// A number that an older publisher mapped, with its config.
+/// Writes a DID's mapping and config as an older publisher would.
 async fn publish_by_hand(world: &World, tenant: &str, dids: &[&str]) {
     let config = json!({ "contractVersion": "v1", "tenantId": tenant, "dids": dids });
     world.set_key(&format!("tenantcfg:{tenant}"), config.to_string()).await;
@@ -91,7 +89,7 @@ async fn publish_by_hand(world: &World, tenant: &str, dids: &[&str]) {
     }
 }
 
-/// One resource for each thing that can be wrong with one.
+/// One resource for each fault.
 async fn apply_all_that_is_wrong(world: &World) {
     world.apply(&tenant("ready").dids([DID])).await;
     world.wait_ready("ready").await;
@@ -122,7 +120,7 @@ async fn apply_all_that_is_wrong(world: &World) {
 }
 
 #[tokio::test]
-async fn every_state_has_its_reason_and_is_what_kstatus_makes_of_it() {
+async fn every_state_has_a_reason_that_kstatus_understands() {
     let world = World::new().await;
     let _operator = world.operator().start().await;
     apply_all_that_is_wrong(&world).await;
@@ -147,12 +145,12 @@ async fn every_state_has_its_reason_and_is_what_kstatus_makes_of_it() {
         assert_eq!(kstatus(&resource), computed, "{name}: {message}");
     }
     let published = world.condition("one-number", "Published").await.unwrap();
-    assert_eq!(published["status"], "True", "it is published with the number that it has");
+    assert_eq!(published["status"], "True", "it is published with the DIDs that it has");
     world.finish().await;
 }
 
 #[tokio::test]
-async fn at_first_sight_without_redis_it_is_unknown_and_not_failed() {
+async fn a_new_tenant_without_redis_is_unknown_and_not_failed() {
     let world = World::new().await;
     world.redis().kill().await.unwrap();
     let _operator = world.operator().spawn().await;
@@ -182,7 +180,7 @@ async fn a_transition_time_moves_only_when_the_condition_flips() {
     let edited = world.get("acme").await.unwrap();
     let time = |tenant: &DynamicObject, kind: &str| condition(tenant, kind)["lastTransitionTime"].clone();
     for kind in ["Ready", "SecretResolved", "DidsClaimed", "Published"] {
-        assert_eq!(time(&first, kind), time(&edited, kind), "{kind} was True and is");
+        assert_eq!(time(&first, kind), time(&edited, kind), "{kind} is True as before");
     }
     assert_ne!(first.data["status"]["lastPublishedTime"], edited.data["status"]["lastPublishedTime"]);
     assert_well_formed(&edited);
@@ -194,15 +192,15 @@ async fn a_transition_time_moves_only_when_the_condition_flips() {
         assert_ne!(time(&edited, kind), time(&without, kind), "{kind} flipped");
     }
     for kind in ["DidsClaimed", "Published"] {
-        assert_eq!(time(&edited, kind), time(&without, kind), "{kind} did not");
+        assert_eq!(time(&edited, kind), time(&without, kind), "{kind} did not flip");
     }
     assert_eq!(edited.data["status"]["lastPublishedTime"], without.data["status"]["lastPublishedTime"]);
-    assert_eq!(without.data["status"]["publishedDids"], json!([DID, OTHER]), "calls go on");
+    assert_eq!(without.data["status"]["publishedDids"], json!([DID, OTHER]), "it stays published");
     world.finish().await;
 }
 
 #[tokio::test]
-async fn kubectl_waits_for_it_and_shows_it_in_columns() {
+async fn kubectl_wait_and_the_printed_columns_work() {
     let world = World::new().await;
     let _operator = world.operator().start().await;
     world.apply(&tenant("acme").dids([DID, OTHER])).await;
@@ -222,28 +220,28 @@ async fn kubectl_waits_for_it_and_shows_it_in_columns() {
 }
 
 #[tokio::test]
-async fn a_look_that_changes_nothing_writes_nothing() {
+async fn a_noop_reconcile_writes_nothing() {
     let world = World::new().await;
     let operator = world.operator().start().await;
     world.apply(&tenant("acme").dids([DID])).await;
-    // The number is live before another claims it: of two that are as old, the uid would decide.
+    // The DID is published before another tenant claims it: between two of the same age, the uid would decide.
     world.wait_ready("acme").await;
     world.apply(&tenant("waits").dids([DID])).await;
     world.wait_condition("waits", "Ready", "False", "DidConflict").await;
 
     for name in ["acme", "waits"] {
-        let edited = look_again(&world, &operator, name, "1").await.resource_version();
-        // Another resource is dealt with in the meantime: all that came before it has been.
+        let edited = reconcile_again(&world, &operator, name, "1").await.resource_version();
+        // When a later resource is reconciled, everything before it has been.
         let after = format!("after-{name}");
         world.apply(&tenant(&after).dids([if name == "acme" { OTHER } else { THIRD }])).await;
         world.wait_ready(&after).await;
-        assert_eq!(world.version(name).await, edited, "{name}: nobody wrote but the one who edited");
+        assert_eq!(world.version(name).await, edited, "{name}: only the edit was written");
     }
     world.finish().await;
 }
 
 #[tokio::test]
-async fn events_say_what_happened_and_say_it_once() {
+async fn events_report_each_change_once() {
     let world = World::new().await;
     let operator = world.operator().start().await;
     world.apply(&tenant("acme").dids([DID])).await;
@@ -259,13 +257,13 @@ async fn events_say_what_happened_and_say_it_once() {
     assert!(missing.contains("acme-webhook") && missing.contains("must exist"), "{missing}");
 
     for edit in ["1", "2", "3"] {
-        look_again(&world, &operator, "acme", edit).await;
-        look_again(&world, &operator, "waits", edit).await;
+        reconcile_again(&world, &operator, "acme", edit).await;
+        reconcile_again(&world, &operator, "waits", edit).await;
     }
     operator.stop().await.unwrap();
     operator.restart().await.unwrap();
-    look_again(&world, &operator, "waits", "4").await;
-    look_again(&world, &operator, "acme", "4").await;
+    reconcile_again(&world, &operator, "waits", "4").await;
+    reconcile_again(&world, &operator, "acme", "4").await;
     world.apply(&tenant("after").dids([OTHER])).await;
     world.wait_ready("after").await;
 
@@ -278,13 +276,13 @@ async fn events_say_what_happened_and_say_it_once() {
         ("acme", "SecretNotFound"),
         ("waits", "DidConflict"),
     ] {
-        assert_eq!(world.told(name, reason).await, 1, "{name}: {reason}");
+        assert_eq!(world.event_count(name, reason).await, 1, "{name}: {reason}");
     }
     world.finish().await;
 }
 
 #[tokio::test]
-async fn while_suspended_nothing_is_written_to_redis_and_resuming_catches_up() {
+async fn a_suspended_tenant_is_not_written_and_resuming_catches_up() {
     let world = World::new().await;
     let operator = world.operator().start().await;
     world.apply(&tenant("acme").dids([DID])).await;
@@ -293,20 +291,20 @@ async fn while_suspended_nothing_is_written_to_redis_and_resuming_catches_up() {
     let message = world.wait_condition("acme", "Ready", "Unknown", "Suspended").await;
     assert!(message.contains("spec.suspend"), "{message}");
     world.wait_event("acme", "Suspended").await;
-    let looks = async || operator.metric("runtime_operator_reconciles_total").await;
+    let reconciles = async || operator.metric("runtime_operator_reconciles_total").await;
     let before = world.config_text("acme").await;
 
-    let seen = looks().await;
+    let seen = reconciles().await;
     world.delete_key(&format!("tenantmap:did:{DID}")).await;
     world.wait_metric(&operator, "runtime_operator_reconciles_total", seen + 1.0).await;
     world.reset_commands().await;
-    let seen = looks().await;
+    let seen = reconciles().await;
     world.apply_secret("acme-webhook", "rotated").await;
     world.wait_metric(&operator, "runtime_operator_reconciles_total", seen + 1.0).await;
     world.patch("acme", json!({ "spec": { "dids": [DID, OTHER] } })).await;
     world.wait_condition("acme", "Ready", "Unknown", "Suspended").await;
     operator.restart().await.unwrap();
-    look_again(&world, &operator, "acme", "1").await;
+    reconcile_again(&world, &operator, "acme", "1").await;
     assert_eq!(world.writes().await, 0, "{:?}", world.commands().await);
     assert_eq!(world.config_text("acme").await, before);
     assert_eq!(world.live(DID).await, None);
@@ -321,7 +319,7 @@ async fn while_suspended_nothing_is_written_to_redis_and_resuming_catches_up() {
 }
 
 #[tokio::test]
-async fn what_a_suspended_one_holds_stays_its_own() {
+async fn a_suspended_tenant_keeps_its_dids() {
     let world = World::new().await;
     let _operator = world.operator().start().await;
     world.apply(&tenant("acme").dids([DID])).await;

@@ -1,16 +1,16 @@
-//! Objects from before a rule: told, where they can be, and no hindrance to others.
+//! Objects that are older than a rule: they are reported where possible, and block no others.
 
 use kube::ResourceExt;
 use kube::api::{DynamicObject, Patch, PatchParams, PostParams};
 use serde_json::{Value, json};
+use test_support::{World, tenant};
 
 use crate::reading::{Kstatus, assert_well_formed, kstatus};
-use crate::support::{World, tenant};
 use crate::{DID, THIRD};
 
 const CRD_FILE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/crds/runtimetenants.yaml");
 
-/// The definition as it might have been once: anything goes.
+/// The CRD without any rule, as an older one might have been.
 fn looser_definition() -> String {
     let text = std::fs::read_to_string(CRD_FILE).unwrap();
     let mut definition: Value = serde_saphyr::from_str(&text).unwrap();
@@ -24,7 +24,7 @@ fn looser_definition() -> String {
 
 async fn wait_refused(world: &World, probe: &Value) {
     world
-        .wait("the real definition is in force", || async {
+        .wait("the real CRD is in effect", || async {
             let params = PostParams { dry_run: true, ..PostParams::default() };
             let made = world.tenants().create(&params, &serde_json::from_value(probe.clone()).unwrap()).await;
             made.map_or(Ok(()), |_| Err("it is accepted".to_owned()))
@@ -33,7 +33,7 @@ async fn wait_refused(world: &World, probe: &Value) {
 }
 
 #[tokio::test]
-async fn what_was_stored_before_a_rule_is_told_and_stalls_nothing_else() {
+async fn a_spec_older_than_a_rule_is_reported_and_blocks_nothing_else() {
     let world = World::with_own_cluster().await;
     let cluster = world.cluster();
     cluster.apply_yaml(&looser_definition()).await.unwrap();
@@ -66,7 +66,7 @@ async fn what_was_stored_before_a_rule_is_told_and_stalls_nothing_else() {
         resource["metadata"] = json!({ "name": name });
         let object: DynamicObject = serde_json::from_value(resource.clone()).unwrap();
         world
-            .wait("the looser definition is in force", || async {
+            .wait("the looser CRD is in effect", || async {
                 let made = world.tenants().create(&PostParams::default(), &object).await;
                 made.map(drop).map_err(|error| error.to_string())
             })
@@ -80,7 +80,7 @@ async fn what_was_stored_before_a_rule_is_told_and_stalls_nothing_else() {
     for (name, resource) in &unreadable {
         last = make(name, resource).await;
     }
-    // A status that can't be read, on a resource that can.
+    // An unreadable status of a readable resource.
     world.apply_secret("odd-status-webhook", "whsec").await;
     make("odd-status", &tenant("odd-status").dids(["+15550009999"]).resource()).await;
     let odd = Patch::Merge(json!({ "status": { "conditions": "fine", "publishedDids": 7 } }));
@@ -101,7 +101,7 @@ async fn what_was_stored_before_a_rule_is_told_and_stalls_nothing_else() {
     }
     for (name, _) in &unreadable {
         let message = world.wait_event(name, "Unreadable").await;
-        assert!(message.contains("can't be read"), "{name}: {message}");
+        assert!(message.contains("can't be decoded"), "{name}: {message}");
         let resource = world.get(name).await.unwrap();
         assert!(resource.finalizers().is_empty() && resource.data["status"].is_null(), "{name}");
     }
@@ -110,7 +110,7 @@ async fn what_was_stored_before_a_rule_is_told_and_stalls_nothing_else() {
     let count = unreadable.len() as f64;
     world.wait_metric(&operator, unreadables, count).await;
     let seen = operator.metric(unreadables).await;
-    // After that everything is looked at again.
+    // After the restart everything is reconciled again.
     world.redis().restart().await.unwrap();
     world.wait_metric(&operator, unreadables, seen + count).await;
     world.wait_ready("odd-status").await;
@@ -119,15 +119,15 @@ async fn what_was_stored_before_a_rule_is_told_and_stalls_nothing_else() {
     world.patch("acme", json!({ "spec": { "dids": [DID, THIRD] } })).await;
     world.wait_ready("acme").await;
     for (name, _) in &unreadable {
-        assert_eq!(world.told(name, "Unreadable").await, 1, "{name}");
+        assert_eq!(world.event_count(name, "Unreadable").await, 1, "{name}");
         world.delete(name).await;
-        world.wait_gone(name).await;
+        world.wait_deleted(name).await;
     }
     world.finish().await;
 }
 
 #[tokio::test]
-async fn a_live_one_that_can_no_longer_be_read_stays_live() {
+async fn a_published_tenant_with_an_unreadable_spec_stays_published() {
     let world = World::with_own_cluster().await;
     world.cluster().apply_yaml(&looser_definition()).await.unwrap();
     let _operator = world.operator().start().await;
@@ -136,7 +136,7 @@ async fn a_live_one_that_can_no_longer_be_read_stays_live() {
     let before = world.config_text("acme").await;
     let broken = json!({ "spec": { "caps": "none" } });
     world
-        .wait("the looser definition is in force", || async {
+        .wait("the looser CRD is in effect", || async {
             let patched =
                 world.tenants().patch("acme", &PatchParams::default(), &Patch::Merge(broken.clone())).await;
             patched.map(drop).map_err(|error| error.to_string())
@@ -150,7 +150,7 @@ async fn a_live_one_that_can_no_longer_be_read_stays_live() {
     world.apply(&tenant("beta").dids([DID])).await;
     world.wait_condition("beta", "Ready", "False", "DidConflict").await;
     world.delete("acme").await;
-    world.wait_gone("acme").await;
+    world.wait_deleted("acme").await;
     world.wait_live(DID, Some("beta")).await;
     world.finish().await;
 }

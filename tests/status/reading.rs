@@ -1,10 +1,10 @@
-//! A status, read as kubectl, kstatus and people read it.
+//! Reads a status as kubectl, kstatus and people do.
 
 use kube::ResourceExt;
 use kube::api::DynamicObject;
 use serde_json::Value;
 
-/// Every reason that a condition may have.
+/// All reasons of conditions.
 pub const REASONS: [&str; 17] = [
     "Published",
     "Resolved",
@@ -25,7 +25,7 @@ pub const REASONS: [&str; 17] = [
     "RedisUnavailable",
 ];
 
-/// What kstatus makes of a resource, as Flux, Argo CD and Helm do.
+/// The state that kstatus computes of a resource, as Flux, Argo CD and Helm do.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Kstatus {
     InProgress,
@@ -51,7 +51,7 @@ pub fn kstatus(tenant: &DynamicObject) -> Kstatus {
     }
 }
 
-/// What holds of every status, whatever it says.
+/// Checks the invariants of every status.
 pub fn assert_well_formed(tenant: &DynamicObject) {
     let name = tenant.name_any();
     let conditions = conditions(tenant);

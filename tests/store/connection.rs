@@ -1,15 +1,15 @@
-//! One connection for all, made again with the credentials of the day.
+//! The shared connection: one for all callers, replaced when it breaks, with the current credentials.
 
 use std::path::PathBuf;
 
 use local_cluster::{Redis, RedisOptions, SentinelOptions, Sentinels};
 use runtime_operator::store::{Operation, RedisSettings, Store, StoreError};
 
-use crate::fixture::*;
+use test_support::store_fixture::*;
 
 const A: &str = "+15550000001";
 
-async fn connections_of_the_operator(world: &World) -> usize {
+async fn operator_connections(world: &World) -> usize {
     world.run::<String>("CLIENT LIST").await.matches("name=runtime-operator").count()
 }
 
@@ -18,22 +18,22 @@ async fn many_callers_share_one_connection() {
     let world = World::new().await;
     let calls = (0..200).map(|_| world.store.ping());
     futures::future::try_join_all(calls).await.unwrap();
-    assert_eq!(connections_of_the_operator(&world).await, 1);
+    assert_eq!(operator_connections(&world).await, 1);
 }
 
 #[tokio::test]
-async fn a_restart_goes_unnoticed_by_the_next_caller() {
+async fn a_restart_is_hidden_from_the_next_caller() {
     let world = World::with(RedisOptions::default()).await;
-    world.one(tenant("acme", &[A])).await;
+    world.apply_one(tenant("acme", &[A])).await;
     world.redis.restart().await.unwrap();
-    assert_eq!(world.maps(A).await.as_deref(), Some("acme"));
+    assert_eq!(world.tenant_of(A).await.as_deref(), Some("acme"));
     world.redis.restart().await.unwrap();
     let results = futures::future::join_all((0..50).map(|_| world.store.ping())).await;
     assert!(results.iter().all(Result::is_ok), "{results:?}");
 }
 
 #[tokio::test]
-async fn callers_during_an_outage_fail_at_once_and_recover_by_themselves() {
+async fn calls_in_an_outage_fail_immediately_and_recover_after_it() {
     let world = World::new().await;
     world.redis.stop().await.unwrap();
     for result in futures::future::join_all((0..50).map(|_| world.store.ping())).await {
@@ -44,10 +44,10 @@ async fn callers_during_an_outage_fail_at_once_and_recover_by_themselves() {
 }
 
 #[tokio::test]
-async fn a_caller_that_gives_up_does_not_take_the_connection_attempt_with_it() {
+async fn a_cancelled_call_does_not_cancel_the_shared_connect() {
     let redis = Redis::start(RedisOptions::default().in_memory()).await.unwrap();
     let store = Store::new(settings(&redis.url())).unwrap();
-    // Polled once, the first call has begun to connect.
+    // The first call begins to connect when it is polled once.
     assert!(futures::FutureExt::now_or_never(store.ping()).is_none());
     store.ping().await.unwrap();
 }
@@ -63,7 +63,7 @@ async fn user_and_password_are_read_again_on_every_connect() {
     let store = Store::new(RedisSettings {
         username_file: Some(user.clone()),
         password_file: Some(password.clone()),
-        // The files go before the URL.
+        // The files take precedence over the URL.
         ..settings(&format!("redis://x:y@{}", world.redis.address()))
     })
     .unwrap();
@@ -73,7 +73,7 @@ async fn user_and_password_are_read_again_on_every_connect() {
     std::fs::write(&user, "second").unwrap();
     std::fs::write(&password, "two\r\n").unwrap();
     store.ping().await.unwrap();
-    // Redis closes the connections of a user that goes.
+    // Redis closes the connections of a deleted user.
     let _: i64 = world.run("ACL DELUSER first").await;
     store.ping().await.unwrap();
     let clients: String = world.run("CLIENT LIST").await;
@@ -83,7 +83,7 @@ async fn user_and_password_are_read_again_on_every_connect() {
 }
 
 #[tokio::test]
-async fn tls_with_an_own_authority_and_a_client_certificate() {
+async fn tls_works_with_a_private_authority_and_a_client_certificate() {
     let redis = Redis::start(RedisOptions::default().in_memory().client_certificates()).await.unwrap();
     let files = redis.tls().unwrap().clone();
     let whole = RedisSettings {
@@ -117,7 +117,7 @@ async fn certificate_files_are_read_again_on_every_connect() {
 }
 
 #[tokio::test]
-async fn sentinels_lead_to_the_primary_and_to_the_next_one() {
+async fn sentinels_lead_to_the_primary_before_and_after_a_failover() {
     let primary = Redis::start(RedisOptions::default().password("s3cret")).await.unwrap();
     let replica = Redis::start(RedisOptions::default().replica_of(&primary)).await.unwrap();
     let sentinels = Sentinels::start(&primary, SentinelOptions::default()).await.unwrap();
@@ -126,7 +126,7 @@ async fn sentinels_lead_to_the_primary_and_to_the_next_one() {
     let store = Store::new(RedisSettings {
         sentinels: addresses,
         sentinel_service: Some(sentinels.service().to_owned()),
-        ..settings("redis://:s3cret@nobody.invalid/0")
+        ..settings("redis://:s3cret@primary.invalid/0")
     })
     .unwrap();
     let epoch = store.acquire_epoch().await.unwrap();
@@ -141,11 +141,11 @@ async fn sentinels_lead_to_the_primary_and_to_the_next_one() {
         store.apply(epoch, &cluster, &operation()).await.is_ok()
     })
     .await;
-    assert_eq!(store.lookup(&did(A)).await.unwrap().as_deref(), Some("acme"));
+    assert_eq!(store.lookup(&parse_did(A)).await.unwrap().as_deref(), Some("acme"));
 }
 
 #[tokio::test]
-async fn sentinels_that_know_nothing_are_each_named() {
+async fn every_sentinel_without_the_service_is_named_in_the_error() {
     let redis = Redis::start(RedisOptions::default().in_memory()).await.unwrap();
     let sentinels =
         Sentinels::start(&redis, SentinelOptions { count: 1, quorum: 1, ..SentinelOptions::default() })
@@ -154,7 +154,7 @@ async fn sentinels_that_know_nothing_are_each_named() {
     let store = Store::new(RedisSettings {
         sentinels: vec!["127.0.0.1:1".to_owned(), sentinels.addresses().remove(0)],
         sentinel_service: Some("other".to_owned()),
-        ..settings("redis://nobody.invalid")
+        ..settings("redis://primary.invalid")
     })
     .unwrap();
     let StoreError::NoPrimary { service, cause } = store.ping().await.unwrap_err() else { panic!() };
@@ -163,7 +163,7 @@ async fn sentinels_that_know_nothing_are_each_named() {
 }
 
 #[tokio::test]
-async fn neither_store_nor_settings_show_a_password() {
+async fn store_settings_and_errors_quote_no_password() {
     let with = settings("redis://user:s3cret@127.0.0.1:1");
     let store = Store::new(with.clone()).unwrap();
     let failed = store.ping().await.unwrap_err();

@@ -1,5 +1,5 @@
-//! Single writes beside the controller's: as the old publisher made them where no resource holds a thing, and none
-//! where one does, whatever the order.
+//! The admin routes' writes beside the controller's, in any order: they equal the old publisher's where no resource owns
+//! the key, and are rejected where one does.
 
 use std::collections::BTreeMap;
 
@@ -7,151 +7,151 @@ use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
 use runtime_operator::store::{Applied, Operation, StoreError, WriteError};
 
-use crate::fixture::*;
+use test_support::store_fixture::*;
 
 const TENANTS: [&str; 3] = ["acme", "globex", "initech"];
-const NUMBERS: [&str; 3] = ["+15550000001", "+15550000002", "+15550000003"];
+const DIDS: [&str; 3] = ["+15550000001", "+15550000002", "+15550000003"];
 
-/// One call, of the routes or of the controller.
+/// One call, of the admin routes or of the controller.
 #[derive(Clone, Debug)]
 enum Call {
     Put {
         tenant: &'static str,
-        numbers: Vec<&'static str>,
+        dids: Vec<&'static str>,
     },
     Map {
-        number: &'static str,
+        did: &'static str,
         tenant: &'static str,
     },
     Unmap {
-        number: &'static str,
+        did: &'static str,
     },
     Publish {
         tenant: &'static str,
-        numbers: Vec<&'static str>,
+        dids: Vec<&'static str>,
         take_over: bool,
     },
     Remove {
         tenant: &'static str,
         retain: bool,
     },
-    /// Somebody deletes or changes a mapping from outside.
+    /// Another client deletes or changes a mapping.
     Break {
-        number: &'static str,
+        did: &'static str,
         to: Option<&'static str>,
     },
 }
 
 fn a_call() -> impl Strategy<Value = Call> {
     let tenant = || proptest::sample::select(&TENANTS[..]);
-    let number = || proptest::sample::select(&NUMBERS[..]);
-    let numbers = || proptest::sample::subsequence(&NUMBERS[..], 1..=NUMBERS.len());
+    let did = || proptest::sample::select(&DIDS[..]);
+    let dids = || proptest::sample::subsequence(&DIDS[..], 1..=DIDS.len());
     prop_oneof![
-        3 => (tenant(), numbers()).prop_map(|(tenant, numbers)| Call::Put { tenant, numbers }),
-        4 => (number(), tenant()).prop_map(|(number, tenant)| Call::Map { number, tenant }),
-        3 => number().prop_map(|number| Call::Unmap { number }),
-        3 => (tenant(), numbers(), any::<bool>())
-            .prop_map(|(tenant, numbers, take_over)| Call::Publish { tenant, numbers, take_over }),
+        3 => (tenant(), dids()).prop_map(|(tenant, dids)| Call::Put { tenant, dids }),
+        4 => (did(), tenant()).prop_map(|(did, tenant)| Call::Map { did, tenant }),
+        3 => did().prop_map(|did| Call::Unmap { did }),
+        3 => (tenant(), dids(), any::<bool>())
+            .prop_map(|(tenant, dids, take_over)| Call::Publish { tenant, dids, take_over }),
         2 => (tenant(), any::<bool>()).prop_map(|(tenant, retain)| Call::Remove { tenant, retain }),
-        1 => (number(), proptest::option::of(tenant())).prop_map(|(number, to)| Call::Break { number, to }),
+        1 => (did(), proptest::option::of(tenant())).prop_map(|(did, to)| Call::Break { did, to }),
     ]
 }
 
-/// The old publisher, which wrote what it was told to, and what resources hold.
+/// The old publisher, which wrote without a check, and what resources own.
 #[derive(Clone, Debug, Default, PartialEq)]
 struct Model {
     configs: BTreeMap<String, String>,
     mappings: BTreeMap<String, String>,
-    /// Tenant to its numbers.
+    /// Tenant -> its DIDs.
     held: BTreeMap<String, Vec<String>>,
 }
 
-/// What the store says to a single write: `Ok` with what a caller is told, or who holds it.
-type Said = Result<Option<String>, String>;
+/// The outcome of a direct write: the caller's result, or the owner of the key.
+type Outcome = Result<Option<String>, String>;
 
 impl Model {
-    /// What is there, and what the records say of it.
+    /// Reads the keys and the records.
     async fn read(world: &World) -> Self {
         let mut model = Self::default();
         for tenant in TENANTS {
             model.configs.extend(world.config(tenant).await.map(|config| (tenant.to_owned(), config)));
         }
-        for number in NUMBERS {
-            model.mappings.extend(world.maps(number).await.map(|tenant| (number.to_owned(), tenant)));
+        for did in DIDS {
+            model.mappings.extend(world.tenant_of(did).await.map(|tenant| (did.to_owned(), tenant)));
         }
         for (record, _) in world.store.records(&world.cluster).await.unwrap() {
-            let numbers = record.dids.iter().map(ToString::to_string).collect();
-            model.held.insert(record.tenant.to_string(), numbers);
+            let dids = record.dids.iter().map(ToString::to_string).collect();
+            model.held.insert(record.tenant.to_string(), dids);
         }
         model
     }
 
-    fn tenant_is_free(&self, tenant: &str) -> Result<(), String> {
+    fn check_tenant_is_free(&self, tenant: &str) -> Result<(), String> {
         if self.held.contains_key(tenant) { Err(format!("tenant: voice/{tenant}")) } else { Ok(()) }
     }
 
-    fn number_is_free(&self, number: &str) -> Result<(), String> {
-        let holder = self.held.iter().find(|(_, numbers)| numbers.iter().any(|held| held == number));
-        holder.map_or(Ok(()), |(tenant, _)| Err(format!("number: voice/{tenant}")))
+    fn check_did_is_free(&self, did: &str) -> Result<(), String> {
+        let holder = self.held.iter().find(|(_, dids)| dids.iter().any(|held| held == did));
+        holder.map_or(Ok(()), |(tenant, _)| Err(format!("did: voice/{tenant}")))
     }
 
-    fn put(&mut self, tenant: &str, config: &str) -> Said {
-        self.tenant_is_free(tenant)?;
+    fn put(&mut self, tenant: &str, config: &str) -> Outcome {
+        self.check_tenant_is_free(tenant)?;
         self.configs.insert(tenant.to_owned(), config.to_owned());
         Ok(None)
     }
 
-    fn map(&mut self, number: &str, tenant: &str) -> Said {
-        self.number_is_free(number)?;
-        self.tenant_is_free(tenant)?;
-        self.mappings.insert(number.to_owned(), tenant.to_owned());
+    fn map(&mut self, did: &str, tenant: &str) -> Outcome {
+        self.check_did_is_free(did)?;
+        self.check_tenant_is_free(tenant)?;
+        self.mappings.insert(did.to_owned(), tenant.to_owned());
         Ok(Some(self.configs.contains_key(tenant).to_string()))
     }
 
-    fn unmap(&mut self, number: &str) -> Said {
-        if !self.mappings.contains_key(number) {
+    fn unmap(&mut self, did: &str) -> Outcome {
+        if !self.mappings.contains_key(did) {
             return Ok(None);
         }
-        self.number_is_free(number)?;
-        Ok(self.mappings.remove(number))
+        self.check_did_is_free(did)?;
+        Ok(self.mappings.remove(did))
     }
 }
 
-fn said<T>(outcome: Result<T, WriteError>, tell: impl Fn(T) -> Option<String>) -> Said {
-    match outcome {
-        Ok(done) => Ok(tell(done)),
+fn outcome<T>(written: Result<T, WriteError>, result: impl Fn(T) -> Option<String>) -> Outcome {
+    match written {
+        Ok(done) => Ok(result(done)),
         Err(WriteError::TenantManaged { owner }) => Err(format!("tenant: {owner}")),
-        Err(WriteError::DidManaged { owner }) => Err(format!("number: {owner}")),
+        Err(WriteError::DidManaged { owner }) => Err(format!("did: {owner}")),
         Err(WriteError::Store(error)) => panic!("{error}"),
     }
 }
 
 async fn call(world: &World, model: &mut Model, call: &Call) -> Result<(), TestCaseError> {
-    let (expected, outcome) = match call {
-        Call::Put { tenant, numbers } => {
-            let bytes = config(tenant, numbers);
-            let put = world.store.put_config(&id(tenant), &bytes.clone().into_bytes().into()).await;
-            (model.put(tenant, &bytes), said(put, |()| None))
+    let (expected, actual) = match call {
+        Call::Put { tenant, dids } => {
+            let bytes = config(tenant, dids);
+            let put = world.store.put_config(&tenant_id(tenant), &bytes.clone().into_bytes().into()).await;
+            (model.put(tenant, &bytes), outcome(put, |()| None))
         }
-        Call::Map { number, tenant } => {
-            let mapped = world.store.map(&did(number), &id(tenant)).await;
-            (model.map(number, tenant), said(mapped, |has_config| Some(has_config.to_string())))
+        Call::Map { did, tenant } => {
+            let mapped = world.store.map(&parse_did(did), &tenant_id(tenant)).await;
+            (model.map(did, tenant), outcome(mapped, |has_config| Some(has_config.to_string())))
         }
-        Call::Unmap { number } => {
-            (model.unmap(number), said(world.store.unmap(&did(number)).await, |was| was))
+        Call::Unmap { did } => {
+            (model.unmap(did), outcome(world.store.unmap(&parse_did(did)).await, |was| was))
         }
-        Call::Publish { tenant: name, numbers, take_over } => {
-            let publication = tenant(name, numbers);
+        Call::Publish { tenant: name, dids, take_over } => {
+            let publication = tenant(name, dids);
             let publication = if *take_over { publication.take_over() } else { publication };
-            return by_the_controller(world, model, publication.into()).await;
+            return apply_operation(world, model, publication.into()).await;
         }
         Call::Remove { tenant: name, retain } => {
             let removal = tenant(name, &[]);
             let removal = if *retain { removal.retained() } else { removal.removal() };
-            return by_the_controller(world, model, Operation::Remove(removal)).await;
+            return apply_operation(world, model, Operation::Remove(removal)).await;
         }
-        Call::Break { number, to } => {
-            let key = format!("tenantmap:did:{number}");
+        Call::Break { did, to } => {
+            let key = format!("tenantmap:did:{did}");
             match to {
                 Some(tenant) => world.set(&key, tenant).await,
                 None => world.run::<()>(&format!("DEL {key}")).await,
@@ -160,41 +160,41 @@ async fn call(world: &World, model: &mut Model, call: &Call) -> Result<(), TestC
             return Ok(());
         }
     };
-    prop_assert_eq!(expected, outcome);
+    prop_assert_eq!(expected, actual);
     prop_assert_eq!(&*model, &Model::read(world).await);
     Ok(())
 }
 
-/// The controller's own operations are held to their promises elsewhere; here they are what is between the single writes.
-async fn by_the_controller(
+/// Applies an operation of the controller between the direct writes. Other tests check what it writes.
+async fn apply_operation(
     world: &World,
     model: &mut Model,
     operation: Operation,
 ) -> Result<(), TestCaseError> {
-    let applied = world.one(operation).await;
+    let applied = world.apply_one(operation).await;
     let after = Model::read(world).await;
     if matches!(applied, Applied::Rejected(_) | Applied::Unchanged | Applied::NotOwned) {
-        prop_assert_eq!(&*model, &after, "{:?} and yet something was written", applied);
+        prop_assert_eq!(&*model, &after, "{:?} but something was written", applied);
     }
     *model = after;
     Ok(())
 }
 
-/// A number that a resource holds and that nobody broke maps to a tenant whose config lists it.
-async fn managed_numbers_are_served(world: &World, broken: &[&str]) -> Result<(), TestCaseError> {
+/// Checks that each owned DID, unless another client broke it, maps to a tenant whose config lists it.
+async fn check_owned_dids(world: &World, broken: &[&str]) -> Result<(), TestCaseError> {
     let model = Model::read(world).await;
-    for (tenant, numbers) in &model.held {
-        for number in numbers.iter().filter(|number| !broken.contains(&number.as_str())) {
-            prop_assert_eq!(model.mappings.get(number), Some(tenant));
+    for (tenant, dids) in &model.held {
+        for did in dids.iter().filter(|did| !broken.contains(&did.as_str())) {
+            prop_assert_eq!(model.mappings.get(did), Some(tenant));
             let config = model.configs.get(tenant);
-            prop_assert!(config.is_some_and(|config| config.contains(number)), "{}: {:?}", number, config);
+            prop_assert!(config.is_some_and(|config| config.contains(did)), "{}: {:?}", did, config);
         }
     }
     Ok(())
 }
 
 #[test]
-fn any_sequence_of_calls_is_as_with_the_old_publisher_but_for_what_resources_hold() {
+fn direct_writes_match_the_old_publisher_except_for_owned_keys() {
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let world = runtime.block_on(World::new());
     let config = ProptestConfig { cases: 128, failure_persistence: None, ..ProptestConfig::default() };
@@ -206,11 +206,11 @@ fn any_sequence_of_calls_is_as_with_the_old_publisher_but_for_what_resources_hol
                 let mut model = Model::default();
                 let mut broken = Vec::new();
                 for operation in &calls {
-                    if let Call::Break { number, .. } = operation {
-                        broken.push(*number);
+                    if let Call::Break { did, .. } = operation {
+                        broken.push(*did);
                     }
                     call(&world, &mut model, operation).await?;
-                    managed_numbers_are_served(&world, &broken).await?;
+                    check_owned_dids(&world, &broken).await?;
                 }
                 Ok(())
             })
@@ -219,55 +219,55 @@ fn any_sequence_of_calls_is_as_with_the_old_publisher_but_for_what_resources_hol
 }
 
 #[tokio::test]
-async fn a_number_stays_its_holders_though_its_mapping_or_the_index_was_lost() {
+async fn an_owned_did_is_protected_without_its_mapping_or_index_entry() {
     let world = World::new().await;
-    world.one(tenant("acme", &NUMBERS[..2])).await;
-    let [first, second, free] = NUMBERS.map(did);
+    world.apply_one(tenant("acme", &DIDS[..2])).await;
+    let [first, second, free] = DIDS.map(parse_did);
     let held = Err(WriteError::DidManaged { owner: "voice/acme".to_owned() });
 
     world.run::<()>(&format!("DEL tenantmap:did:{first}")).await;
     world.run::<()>(&format!("HDEL runtime-operator:dids {second}")).await;
 
-    assert_eq!(world.store.map(&first, &id("globex")).await, held);
-    assert_eq!(world.store.map(&second, &id("globex")).await, held);
+    assert_eq!(world.store.map(&first, &tenant_id("globex")).await, held);
+    assert_eq!(world.store.map(&second, &tenant_id("globex")).await, held);
     assert_eq!(world.store.unmap(&second).await.map(drop), held.map(drop));
     assert_eq!(world.store.unmap(&first).await, Ok(None));
-    assert_eq!(world.store.map(&free, &id("globex")).await, Ok(false));
+    assert_eq!(world.store.map(&free, &tenant_id("globex")).await, Ok(false));
 }
 
 #[tokio::test]
-async fn what_another_cluster_or_an_old_record_holds_is_held_and_what_is_no_record_is_not() {
+async fn only_complete_records_of_any_cluster_protect_a_tenant() {
     let world = World::new().await;
-    world.one_as("elsewhere", tenant("acme", &NUMBERS[..1])).await;
+    world.apply_one_as("elsewhere", tenant("acme", &DIDS[..1])).await;
     world.set("tenantmap:did:+15550000009", "").await;
     let () = world.run("HSET runtime-operator:tenant:globex cluster here dids +15550000002").await;
     let () = world.run("HSET runtime-operator:dids +15550000002 globex").await;
 
-    let put = world.store.put_config(&id("acme"), &b"{}".to_vec().into()).await;
+    let put = world.store.put_config(&tenant_id("acme"), &b"{}".to_vec().into()).await;
     assert_eq!(put, Err(WriteError::TenantManaged { owner: "voice/acme".to_owned() }));
-    assert_eq!(world.store.map(&did(NUMBERS[1]), &id("globex")).await, Ok(false));
-    // The runtime takes an empty text for no mapping.
-    assert_eq!(world.store.unmap(&did("+15550000009")).await, Ok(None));
+    assert_eq!(world.store.map(&parse_did(DIDS[1]), &tenant_id("globex")).await, Ok(false));
+    // The runtime reads an empty value as no mapping.
+    assert_eq!(world.store.unmap(&parse_did("+15550000009")).await, Ok(None));
 }
 
 #[tokio::test]
-async fn keys_of_another_type_are_overwritten_and_never_shown() {
+async fn keys_of_another_type_are_overwritten_and_read_as_absent() {
     let world = World::new().await;
     for key in ["tenantcfg:acme", "tenantmap:did:+15550000001"] {
         let () = world.run(&format!("SADD {key} x")).await;
     }
-    assert_eq!(world.store.unmap(&did(NUMBERS[0])).await, Ok(None));
-    assert_eq!(world.store.map(&did(NUMBERS[0]), &id("acme")).await, Ok(false));
-    world.store.put_config(&id("acme"), &b"{}".to_vec().into()).await.unwrap();
+    assert_eq!(world.store.unmap(&parse_did(DIDS[0])).await, Ok(None));
+    assert_eq!(world.store.map(&parse_did(DIDS[0]), &tenant_id("acme")).await, Ok(false));
+    world.store.put_config(&tenant_id("acme"), &b"{}".to_vec().into()).await.unwrap();
     assert_eq!(world.config("acme").await.as_deref(), Some("{}"));
-    assert_eq!(world.maps(NUMBERS[0]).await.as_deref(), Some("acme"));
+    assert_eq!(world.tenant_of(DIDS[0]).await.as_deref(), Some("acme"));
 }
 
 #[tokio::test]
-async fn a_redis_that_takes_no_writes_is_named() {
+async fn a_direct_write_to_a_full_redis_reports_out_of_memory() {
     let world = World::new().await;
     let () = world.run("CONFIG SET maxmemory 1").await;
-    let put = world.store.put_config(&id("acme"), &vec![b'x'; 1000].into()).await;
+    let put = world.store.put_config(&tenant_id("acme"), &vec![b'x'; 1000].into()).await;
     assert_eq!(put, Err(WriteError::Store(StoreError::OutOfMemory)));
     assert_eq!(world.config("acme").await, None);
 }

@@ -1,9 +1,9 @@
-//! Whatever Redis refuses has a name, nothing half-done stays, and no text quotes a secret.
+//! Each failure of Redis has a name, leaves nothing half-done, and quotes no secret.
 
 use local_cluster::{Redis, RedisOptions};
 use runtime_operator::store::{Operation, PERMISSIONS, RedisSettings, Store, StoreError};
 
-use crate::fixture::*;
+use test_support::store_fixture::*;
 
 const A: &str = "+15550000001";
 
@@ -14,7 +14,7 @@ async fn error(world: &World, new: Tenant) -> StoreError {
 }
 
 #[tokio::test]
-async fn nobody_at_the_address_is_unreachable() {
+async fn a_stopped_redis_is_reported_as_unreachable() {
     let redis = Redis::start(RedisOptions::default().in_memory()).await.unwrap();
     let store = Store::new(settings(&redis.url())).unwrap();
     redis.stop().await.unwrap();
@@ -32,10 +32,10 @@ async fn a_frozen_redis_times_out() {
 }
 
 #[tokio::test]
-async fn a_wrong_password_is_told_from_none_and_neither_is_quoted() {
+async fn a_wrong_or_missing_password_is_reported_and_never_quoted() {
     let redis = Redis::start(RedisOptions::default().in_memory().password("s3cret")).await.unwrap();
     let with = |user: &str| format!("redis://{user}{}", redis.address());
-    for url in [with(":wr0ng@"), with("nobody:wr0ng@"), redis.bare_url()] {
+    for url in [with(":wr0ng@"), with("stranger:wr0ng@"), redis.bare_url()] {
         let error = Store::new(settings(&url)).unwrap().ping().await.unwrap_err();
         assert_eq!(error, StoreError::WrongPassword, "{url}");
         assert!(!format!("{error} {error:?}").contains("wr0ng"));
@@ -44,7 +44,7 @@ async fn a_wrong_password_is_told_from_none_and_neither_is_quoted() {
 }
 
 #[tokio::test]
-async fn a_missing_permission_names_what_is_missing_and_leaves_nothing() {
+async fn a_missing_permission_is_named_and_nothing_is_written() {
     for (rules, named) in [
         (">p ~* +@all -evalsha", "evalsha"),
         (">p ~* +@all -set", "can't run this command"),
@@ -79,7 +79,7 @@ async fn the_documented_permissions_suffice() {
         store.apply(epoch, &world.cluster, &[Operation::from(acme.clone())]).await.unwrap(),
         [published()]
     );
-    assert!(store.inspect(&[id("acme")]).await.unwrap()[0].intact);
+    assert!(store.inspect(&[tenant_id("acme")]).await.unwrap()[0].intact);
     assert_eq!(store.records(&world.cluster).await.unwrap().len(), 1);
     let removal = Operation::Remove(acme.removal());
     store.apply(epoch, &world.cluster, &[removal]).await.unwrap();
@@ -87,58 +87,58 @@ async fn the_documented_permissions_suffice() {
 }
 
 #[tokio::test]
-async fn an_aborted_script_leaves_no_number_without_its_config() {
-    // Mappings can't be removed: the operation fails after it has begun to write.
+async fn an_aborted_script_leaves_no_did_without_its_config() {
+    // Without the right to delete mappings, the script fails after it has begun to write.
     let rules = ">p ~* +@all -del";
     let world = World::with(RedisOptions::default().in_memory().user("operator", rules)).await;
-    world.one(tenant("acme", &[A, "+15550000002"])).await;
+    world.apply_one(tenant("acme", &[A, "+15550000002"])).await;
     let store = Store::new(settings(&format!("redis://operator:p@{}", world.redis.address()))).unwrap();
     let operation = Operation::from(tenant("acme", &[A]));
     let failed = store.apply(world.epoch, &world.cluster, &[operation]).await.unwrap_err();
     assert_eq!(failed.reason(), "RedisNoPermission");
-    assert_eq!(world.maps(A).await.as_deref(), Some("acme"));
+    assert_eq!(world.tenant_of(A).await.as_deref(), Some("acme"));
     assert_eq!(world.config("acme").await, Some(tenant("acme", &[A]).json()));
-    let applied = world.one(tenant("acme", &[A])).await;
+    let applied = world.apply_one(tenant("acme", &[A])).await;
     assert_ne!(applied, runtime_operator::store::Applied::Unchanged, "the next attempt finishes it");
-    assert_eq!(world.maps("+15550000002").await, None);
+    assert_eq!(world.tenant_of("+15550000002").await, None);
 }
 
 #[tokio::test]
-async fn out_of_memory_is_named_and_leaves_nothing() {
+async fn out_of_memory_is_reported_and_nothing_is_written() {
     let world = World::new().await;
     let () = world.run("CONFIG SET maxmemory 1").await;
     let before = world.everything().await;
     assert_eq!(error(&world, tenant("acme", &[A])).await, StoreError::OutOfMemory);
     assert_eq!(world.everything().await, before);
     let () = world.run("CONFIG SET maxmemory 0").await;
-    assert_eq!(world.one(tenant("acme", &[A])).await, published());
+    assert_eq!(world.apply_one(tenant("acme", &[A])).await, published());
 }
 
 #[tokio::test]
-async fn a_replica_is_read_only_and_can_be_read() {
+async fn a_replica_serves_reads_and_rejects_writes() {
     let world = World::new().await;
-    world.one(tenant("acme", &[A])).await;
+    world.apply_one(tenant("acme", &[A])).await;
     let replica = Redis::start(RedisOptions::default().in_memory().replica_of(&world.redis)).await.unwrap();
     let store = Store::new(settings(&replica.url())).unwrap();
-    eventually(async || store.lookup(&did(A)).await.ok().flatten().as_deref() == Some("acme")).await;
-    let operation = Operation::from(tenant("acme", &[A]).saying("more"));
+    eventually(async || store.lookup(&parse_did(A)).await.ok().flatten().as_deref() == Some("acme")).await;
+    let operation = Operation::from(tenant("acme", &[A]).with_text("more"));
     assert_eq!(store.apply(world.epoch, &world.cluster, &[operation]).await, Err(StoreError::ReadOnly));
     assert_eq!(store.acquire_epoch().await, Err(StoreError::ReadOnly));
     let same = store.apply(world.epoch, &world.cluster, &[Operation::from(tenant("acme", &[A]))]).await;
-    assert_eq!(same, Ok(vec![runtime_operator::store::Applied::Unchanged]), "to compare is not to write");
+    assert_eq!(same, Ok(vec![runtime_operator::store::Applied::Unchanged]), "a comparison is no write");
 }
 
 #[tokio::test]
-async fn a_redis_that_wants_replicas_refuses_writes() {
+async fn missing_replicas_are_reported_as_refused_writes() {
     let world = World::new().await;
     let () = world.run("CONFIG SET min-replicas-to-write 1").await;
     assert_eq!(error(&world, tenant("acme", &[A])).await.reason(), "RedisRefusesWrites");
 }
 
 #[tokio::test]
-async fn a_redis_that_cannot_persist_refuses_writes() {
+async fn a_failed_save_is_reported_as_refused_writes() {
     let world = World::new().await;
-    // While saving is on, a background save that failed turns writes away.
+    // While saving is enabled, Redis refuses writes after a failed background save.
     let mut save = redis::cmd("CONFIG");
     save.arg("SET").arg("save").arg("3600 1").arg("rdb-key-save-delay").arg(10_000_000);
     let () = save.query_async(&mut world.raw.clone()).await.unwrap();
@@ -152,7 +152,7 @@ async fn a_redis_that_cannot_persist_refuses_writes() {
     assert!(detail.starts_with("MISCONF"), "{detail}");
 }
 
-/// The process that Redis forked to save.
+/// Returns the process that Redis forked for saving.
 fn child_of(parent: u32) -> Option<u32> {
     let children = std::fs::read_to_string(format!("/proc/{parent}/task/{parent}/children")).ok()?;
     children.split_whitespace().next()?.parse().ok()
@@ -164,8 +164,8 @@ fn kill(child: u32) {
 }
 
 #[tokio::test]
-async fn a_redis_that_loads_its_data_says_so() {
-    // Slow, and looking after other clients all the time.
+async fn a_loading_redis_is_reported() {
+    // Load slowly, and serve clients in between.
     let options = RedisOptions::default().in_memory().set("loading-process-events-interval-bytes", "1024");
     let world = World::with(options).await;
     let () = world.run("DEBUG POPULATE 20000 key 100").await;
@@ -176,22 +176,22 @@ async fn a_redis_that_loads_its_data_says_so() {
         tokio::spawn(
             async move { redis::cmd("DEBUG").arg("RELOAD").query_async::<redis::Value>(&mut raw).await },
         );
-    eventually(async || store.lookup(&did(A)).await == Err(StoreError::Loading)).await;
+    eventually(async || store.lookup(&parse_did(A)).await == Err(StoreError::Loading)).await;
     reload.abort();
 }
 
 #[tokio::test]
-async fn cluster_mode_is_refused() {
+async fn cluster_mode_is_rejected() {
     let options = RedisOptions::default().in_memory().set("cluster-enabled", "yes");
     let redis = Redis::start(options).await.unwrap();
     let store = Store::new(settings(&redis.bare_url().replace("/0", ""))).unwrap();
     let failed = store.ping().await.unwrap_err();
     assert_eq!(failed, StoreError::ClusterMode);
-    assert!(failed.to_string().contains("cluster-enabled no"), "says what to do");
+    assert!(failed.to_string().contains("cluster-enabled no"), "the error says what to do");
 }
 
 #[tokio::test]
-async fn what_is_not_redis_is_named() {
+async fn a_server_that_is_not_redis_is_reported() {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("redis://{}", listener.local_addr().unwrap());
     tokio::spawn(async move {
@@ -206,16 +206,16 @@ async fn what_is_not_redis_is_named() {
 }
 
 #[tokio::test]
-async fn a_renamed_command_is_named_without_its_arguments() {
+async fn a_renamed_command_is_reported_without_its_arguments() {
     let options = RedisOptions::default().in_memory().password("s3cret").set("rename-command", "EVALSHA X");
     let redis = Redis::start(options).await.unwrap();
     let store = Store::new(settings(&redis.url())).unwrap();
     let failed = store.acquire_epoch().await.unwrap_err();
-    assert_eq!(failed.to_string(), "Redis answered what was not expected: ERR unknown command 'EVALSHA'");
+    assert_eq!(failed.to_string(), "unexpected reply from Redis: ERR unknown command 'EVALSHA'");
 }
 
 #[tokio::test]
-async fn files_that_cannot_be_used_are_named() {
+async fn unreadable_files_are_named() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("password");
     std::fs::write(&file, "s3cret\n").unwrap();
@@ -225,6 +225,6 @@ async fn files_that_cannot_be_used_are_named() {
     std::fs::remove_file(&file).unwrap();
     let StoreError::File { file: named, .. } = store.ping().await.unwrap_err() else { panic!() };
     assert_eq!(named, file);
-    let faults = Store::new(with).unwrap_err().0;
-    assert!(faults[0].contains("password file"), "{faults:?}");
+    let errors = Store::new(with).unwrap_err().0;
+    assert!(errors[0].contains("password file"), "{errors:?}");
 }

@@ -1,12 +1,11 @@
-//! What the store promises: nobody's number is taken unasked, a operation is done whole or not at all, nothing is written
-//! without need, and whatever Redis refuses has a name.
+//! The store's promises: no DID is taken from its owner unless the owner yields or a take-over is requested, a call is
+//! applied completely or not at all, nothing is written without need, and each failure of Redis has a name.
 // In tests a panic is the report.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
 mod connection;
 mod direct;
 mod failures;
-mod fixture;
 mod inspecting;
 mod ownership;
 mod property;

@@ -1,4 +1,4 @@
-//! Whatever operations come in whatever order: no number without its config, no number of two tenants.
+//! Any operations in any order: no DID without its config, no DID of two tenants.
 
 use std::collections::BTreeSet;
 
@@ -7,17 +7,17 @@ use proptest::test_runner::TestRunner;
 use runtime_operator::domain::ClusterId;
 use runtime_operator::store::{Applied, Operation, Removal};
 
-use crate::fixture::*;
+use test_support::store_fixture::*;
 
 const TENANTS: [&str; 3] = ["acme", "globex", "initech"];
-const NUMBERS: [&str; 4] = ["+15550000001", "+15550000002", "+15550000003", "+15550000004"];
+const DIDS: [&str; 4] = ["+15550000001", "+15550000002", "+15550000003", "+15550000004"];
 
 #[derive(Clone, Debug)]
 struct Move {
     tenant: &'static str,
     owner: &'static str,
     elsewhere: bool,
-    numbers: Vec<&'static str>,
+    dids: Vec<&'static str>,
     listed: Vec<&'static str>,
     after: Vec<&'static str>,
     take_over: bool,
@@ -33,21 +33,22 @@ prop_compose! {
         tenant in proptest::sample::select(&TENANTS[..]),
         owner in proptest::option::weighted(0.2, proptest::sample::select(&TENANTS[..])),
         elsewhere in proptest::bool::weighted(0.1),
-        numbers in some_of(&NUMBERS),
-        listed in some_of(&NUMBERS),
+        dids in some_of(&DIDS),
+        listed in some_of(&DIDS),
         after in some_of(&TENANTS),
         take_over in proptest::bool::weighted(0.2),
         remove in proptest::option::weighted(0.3, any::<bool>()),
     ) -> Move {
-        // A config lists at least one number.
-        let numbers = if numbers.is_empty() { vec![NUMBERS[0]] } else { numbers };
-        Move { tenant, owner: owner.unwrap_or(tenant), elsewhere, numbers, listed, after, take_over, remove }
+        // A config lists at least one DID.
+        let dids = if dids.is_empty() { vec![DIDS[0]] } else { dids };
+        Move { tenant, owner: owner.unwrap_or(tenant), elsewhere, dids, listed, after, take_over, remove }
     }
 }
 
 impl From<Move> for Operation {
     fn from(mv: Move) -> Self {
-        let mut tenant = tenant(mv.tenant, &mv.numbers).named(mv.owner).after(&mv.after).listed(&mv.listed);
+        let mut tenant =
+            tenant(mv.tenant, &mv.dids).named(mv.owner).yielded_by(&mv.after).previously_listed(&mv.listed);
         if mv.take_over {
             tenant = tenant.take_over();
         }
@@ -66,35 +67,35 @@ async fn check(world: &World, calls: &[Vec<Move>]) -> Result<(), TestCaseError> 
         let applied = world.store.apply(world.epoch, &cluster, &operations).await.unwrap();
         let after = world.everything().await;
         if applied.iter().any(|applied| matches!(applied, Applied::Rejected(_) | Applied::Aborted)) {
-            prop_assert_eq!(&after, &before, "a refused call wrote something");
+            prop_assert_eq!(&after, &before, "a rejected call wrote something");
         }
         let writes = |applied: &Applied| {
             matches!(applied, Applied::Published { .. } | Applied::Recorded | Applied::Removed { .. })
         };
         let changed = applied.iter().any(writes);
-        prop_assert!(changed || after == before, "{:?} and yet something was written", applied);
-        readers_are_served(world).await?;
-        records_are_disjoint(world).await?;
+        prop_assert!(changed || after == before, "{:?} but something was written", applied);
+        check_mapped_dids(world).await?;
+        check_records_are_disjoint(world).await?;
     }
     Ok(())
 }
 
-async fn readers_are_served(world: &World) -> Result<(), TestCaseError> {
-    for number in NUMBERS {
-        let Some(tenant) = world.maps(number).await else { continue };
+async fn check_mapped_dids(world: &World) -> Result<(), TestCaseError> {
+    for did in DIDS {
+        let Some(tenant) = world.tenant_of(did).await else { continue };
         let config = world.config(&tenant).await;
-        let lists = config.as_ref().is_some_and(|config| config.contains(number));
-        prop_assert!(lists, "{} maps to {} whose config is {:?}", number, tenant, config);
+        let lists = config.as_ref().is_some_and(|config| config.contains(did));
+        prop_assert!(lists, "{} maps to {} whose config is {:?}", did, tenant, config);
     }
     Ok(())
 }
 
-async fn records_are_disjoint(world: &World) -> Result<(), TestCaseError> {
+async fn check_records_are_disjoint(world: &World) -> Result<(), TestCaseError> {
     let mut held = BTreeSet::new();
     for cluster in ["here", "there"] {
         for (record, _) in world.store.records(&ClusterId::new(cluster)).await.unwrap() {
             for did in record.dids {
-                let mapped = world.maps(did.as_str()).await;
+                let mapped = world.tenant_of(did.as_str()).await;
                 prop_assert_eq!(mapped.as_deref(), Some(record.tenant.as_str()));
                 prop_assert!(held.insert(did.clone()), "{} is held twice", did);
             }
@@ -107,7 +108,7 @@ async fn records_are_disjoint(world: &World) -> Result<(), TestCaseError> {
 }
 
 #[test]
-fn any_sequence_of_calls_leaves_every_number_with_its_config_and_one_owner() {
+fn any_sequence_of_calls_keeps_each_did_with_config_and_one_owner() {
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let world = runtime.block_on(World::new());
     let calls = proptest::collection::vec(proptest::collection::vec(a_move(), 1..4), 1..12);

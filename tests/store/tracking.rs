@@ -1,4 +1,4 @@
-//! Redis tells what others did to the contract's keys, and nothing of what this operator did.
+//! External changes of the contract's keys are signalled, and the operator's own are not.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use local_cluster::RedisOptions;
 use runtime_operator::store::{ChangedKey, DriftSignal, Operation, ResyncCause, Tracking};
 use tokio::time::timeout;
 
-use crate::fixture::*;
+use test_support::store_fixture::*;
 
 const A: &str = "+15550000001";
 const B: &str = "+15550000002";
@@ -21,100 +21,102 @@ async fn tracked(world: &World) -> Tracking {
     tracking
 }
 
-fn number(number: &str) -> DriftSignal {
-    DriftSignal::Changed(ChangedKey::Did(did(number)))
+fn changed_did(did: &str) -> DriftSignal {
+    DriftSignal::Changed(ChangedKey::Did(parse_did(did)))
 }
 
-fn config_of(tenant: &str) -> DriftSignal {
-    DriftSignal::Changed(ChangedKey::Config(id(tenant)))
+fn changed_config(tenant: &str) -> DriftSignal {
+    DriftSignal::Changed(ChangedKey::Config(tenant_id(tenant)))
 }
 
-/// A foreign write that is told: whatever comes before it in the order of writes has been told by then.
-async fn nothing_until_now(world: &World, tracking: &mut Tracking) {
-    world.set("tenantcfg:a-mark", "x").await;
-    assert_eq!(next(tracking).await, config_of("a-mark"));
+/// Asserts that no signal is pending: makes an external write, whose signal must be the next one.
+async fn assert_no_signal(world: &World, tracking: &mut Tracking) {
+    world.set("tenantcfg:marker", "x").await;
+    assert_eq!(next(tracking).await, changed_config("marker"));
 }
 
 #[tokio::test]
-async fn foreign_writes_are_told() {
+async fn external_writes_are_signalled() {
     let world = World::new().await;
-    world.one(tenant("acme", &[A, B])).await;
+    world.apply_one(tenant("acme", &[A, B])).await;
     let mut tracking = tracked(&world).await;
     let () = world.run(&format!("DEL tenantmap:did:{A}")).await;
-    assert_eq!(next(&mut tracking).await, number(A));
+    assert_eq!(next(&mut tracking).await, changed_did(A));
     world.set("tenantcfg:acme", "{}").await;
-    assert_eq!(next(&mut tracking).await, config_of("acme"));
-    world.set(&format!("tenantmap:did:{B}"), "foreign").await;
-    assert_eq!(next(&mut tracking).await, number(B));
+    assert_eq!(next(&mut tracking).await, changed_config("acme"));
+    world.set(&format!("tenantmap:did:{B}"), "external").await;
+    assert_eq!(next(&mut tracking).await, changed_did(B));
     let () = world.run(&format!("RENAME tenantmap:did:{B} elsewhere")).await;
-    assert_eq!(next(&mut tracking).await, number(B));
+    assert_eq!(next(&mut tracking).await, changed_did(B));
     let () = world.run(&format!("SET tenantmap:did:{A} x PX 1")).await;
-    assert_eq!(next(&mut tracking).await, number(A), "written");
-    assert_eq!(next(&mut tracking).await, number(A), "expired");
+    assert_eq!(next(&mut tracking).await, changed_did(A), "written");
+    assert_eq!(next(&mut tracking).await, changed_did(A), "expired");
 }
 
 #[tokio::test]
-async fn own_publications_are_not_told() {
+async fn own_writes_are_not_signalled() {
     let world = World::new().await;
     let mut tracking = tracked(&world).await;
     world.apply([tenant("acme", &[A]), tenant("globex", &[B])]).await;
-    nothing_until_now(&world, &mut tracking).await;
-    world.apply([tenant("acme", &[B]).after(&["globex"]), tenant("globex", &[A]).after(&["acme"])]).await;
-    nothing_until_now(&world, &mut tracking).await;
-    world.one(tenant("acme", &[B]).saying("more")).await;
-    nothing_until_now(&world, &mut tracking).await;
+    assert_no_signal(&world, &mut tracking).await;
+    world
+        .apply([tenant("acme", &[B]).yielded_by(&["globex"]), tenant("globex", &[A]).yielded_by(&["acme"])])
+        .await;
+    assert_no_signal(&world, &mut tracking).await;
+    world.apply_one(tenant("acme", &[B]).with_text("more")).await;
+    assert_no_signal(&world, &mut tracking).await;
 }
 
 #[tokio::test]
-async fn a_foreign_write_right_after_an_own_one_is_told() {
+async fn an_external_write_right_after_an_own_write_is_signalled() {
     let world = World::new().await;
     let mut tracking = tracked(&world).await;
-    // Frozen, Redis finds both writes at once and sends one message for the two.
+    // After a freeze, Redis handles both writes together and sends one message for the two.
     world.redis.freeze().await.unwrap();
     let own = tokio::spawn({
         let (store, epoch, cluster) = (world.store.clone(), world.epoch, world.cluster.clone());
         async move { store.apply(epoch, &cluster, &[Operation::from(tenant("acme", &[A]))]).await }
     });
-    let foreign = tokio::spawn({
+    let external = tokio::spawn({
         let mut raw = world.raw.clone();
         async move { redis::cmd("SET").arg("tenantcfg:acme").arg("{}").query_async::<()>(&mut raw).await }
     });
     tokio::task::yield_now().await;
     world.redis.thaw().unwrap();
     own.await.unwrap().unwrap();
-    foreign.await.unwrap().unwrap();
-    // Whichever came first, what is stored now decides.
+    external.await.unwrap().unwrap();
+    // The order of the writes is open: the stored value decides.
     let ours = world.config("acme").await == Some(tenant("acme", &[A]).json());
     if ours {
-        // The foreign write came first and may have been told before it was overwritten: one look too many.
+        // The external write came first, and may have been signalled before it was overwritten.
         return;
     }
-    assert_eq!(next(&mut tracking).await, config_of("acme"));
-    nothing_until_now(&world, &mut tracking).await;
+    assert_eq!(next(&mut tracking).await, changed_config("acme"));
+    assert_no_signal(&world, &mut tracking).await;
 }
 
 #[tokio::test]
-async fn what_another_cluster_takes_is_told() {
+async fn a_take_over_by_another_cluster_is_signalled() {
     let world = World::new().await;
-    world.one(tenant("acme", &[A])).await;
+    world.apply_one(tenant("acme", &[A])).await;
     let mut tracking = tracked(&world).await;
-    world.one_as("there", tenant("globex", &[A]).take_over()).await;
-    let told = [next(&mut tracking).await, next(&mut tracking).await];
-    assert!(told.contains(&number(A)) && told.contains(&config_of("globex")), "{told:?}");
+    world.apply_one_as("there", tenant("globex", &[A]).take_over()).await;
+    let signals = [next(&mut tracking).await, next(&mut tracking).await];
+    assert!(signals.contains(&changed_did(A)) && signals.contains(&changed_config("globex")), "{signals:?}");
 }
 
 #[tokio::test]
-async fn keys_of_others_are_not_told() {
+async fn keys_outside_the_contract_are_not_signalled() {
     let world = World::new().await;
     let mut tracking = tracked(&world).await;
-    for key in ["tenantmap:tenant:acme:cap:rpm", "cap:x", "tenantmap:did:not-a-number", "anything"] {
+    for key in ["tenantmap:tenant:acme:cap:rpm", "cap:x", "tenantmap:did:not-a-did", "anything"] {
         world.set(key, "1").await;
     }
-    nothing_until_now(&world, &mut tracking).await;
+    assert_no_signal(&world, &mut tracking).await;
 }
 
 #[tokio::test]
-async fn a_flush_asks_to_check_everything() {
+async fn a_flush_causes_a_resync() {
     let world = World::new().await;
     let mut tracking = tracked(&world).await;
     let () = world.run("FLUSHALL").await;
@@ -122,7 +124,7 @@ async fn a_flush_asks_to_check_everything() {
 }
 
 #[tokio::test]
-async fn swapped_databases_are_noticed_by_the_probe() {
+async fn swapped_databases_are_detected_by_the_probe() {
     let world = World::new().await;
     let mut tracking = tracked(&world).await;
     let () = world.run("SWAPDB 0 1").await;
@@ -130,20 +132,20 @@ async fn swapped_databases_are_noticed_by_the_probe() {
 }
 
 #[tokio::test]
-async fn an_own_epoch_is_no_news_but_anothers_is() {
+async fn another_processs_epoch_causes_a_resync_and_an_own_one_does_not() {
     let world = World::new().await;
     let mut tracking = tracked(&world).await;
     let own = world.store.acquire_epoch().await.unwrap();
     let other = runtime_operator::store::Store::new(settings(&world.redis.url())).unwrap();
-    // The probe has seen the own one once it sees another.
+    // Two more probes: the second one began after this process had acquired its epoch.
     let probes = probes(&world).await;
     eventually(async || self::probes(&world).await >= probes + 2).await;
-    nothing_until_now(&world, &mut tracking).await;
+    assert_no_signal(&world, &mut tracking).await;
     assert!(other.acquire_epoch().await.unwrap() > own);
     assert_eq!(next(&mut tracking).await, DriftSignal::Resync(ResyncCause::EpochChanged));
 }
 
-/// How often the probe has asked.
+/// Returns the number of probes so far.
 async fn probes(world: &World) -> u64 {
     let info: String = world.run("INFO commandstats").await;
     let calls = info.lines().find_map(|line| line.strip_prefix("cmdstat_client|trackinginfo:calls="));
@@ -151,7 +153,7 @@ async fn probes(world: &World) -> u64 {
 }
 
 #[tokio::test]
-async fn a_restart_is_told_once_tracking_is_on_again() {
+async fn a_restart_causes_a_resync_once_tracking_is_on_again() {
     let world = World::with(RedisOptions::default()).await;
     let mut tracking = tracked(&world).await;
     let mut health = tracking.health();
@@ -163,11 +165,11 @@ async fn a_restart_is_told_once_tracking_is_on_again() {
     assert_eq!(*tracking.health().borrow(), None);
     let mut raw = world.redis.connection().await.unwrap();
     let () = redis::cmd("SET").arg("tenantcfg:acme").arg("{}").query_async(&mut raw).await.unwrap();
-    assert_eq!(next(&mut tracking).await, config_of("acme"));
+    assert_eq!(next(&mut tracking).await, changed_config("acme"));
 }
 
 #[tokio::test]
-async fn a_connection_that_is_killed_is_made_again() {
+async fn a_killed_connection_is_replaced() {
     let world = World::new().await;
     let mut tracking = tracked(&world).await;
     let clients: String = world.run("CLIENT LIST").await;
@@ -178,7 +180,7 @@ async fn a_connection_that_is_killed_is_made_again() {
 }
 
 #[tokio::test]
-async fn a_frozen_redis_is_noticed_by_the_probe() {
+async fn a_frozen_redis_is_detected_by_the_probe() {
     let world = World::new().await;
     let mut tracking = tracked(&world).await;
     let mut health = tracking.health();
@@ -189,17 +191,17 @@ async fn a_frozen_redis_is_noticed_by_the_probe() {
 }
 
 #[tokio::test]
-async fn another_history_behind_the_same_connection_is_noticed() {
+async fn another_replication_history_behind_the_same_connection_is_detected() {
     let world = World::new().await;
     let mut tracking = tracked(&world).await;
-    // As after a failover that leaves the connection standing.
+    // Like a failover that keeps the connection open.
     let () = world.run("REPLICAOF 127.0.0.1 1").await;
     let () = world.run("REPLICAOF NO ONE").await;
     assert_eq!(next(&mut tracking).await, DriftSignal::Resync(ResyncCause::ServerChanged));
 }
 
 #[tokio::test]
-async fn a_bulk_of_foreign_writes_is_told_whole_or_as_everything() {
+async fn many_external_writes_are_each_signalled() {
     let world = World::new().await;
     let mut tracking = tracked(&world).await;
     let mut pipe = redis::pipe();
@@ -207,14 +209,14 @@ async fn a_bulk_of_foreign_writes_is_told_whole_or_as_everything() {
         pipe.cmd("SET").arg(format!("tenantcfg:tenant-{n:04}")).arg("x").ignore();
     }
     let () = pipe.query_async(&mut world.raw.clone()).await.unwrap();
-    let mut told = std::collections::BTreeSet::new();
-    while told.len() < 3000 {
+    let mut signalled = std::collections::BTreeSet::new();
+    while signalled.len() < 3000 {
         match next(&mut tracking).await {
-            DriftSignal::Changed(ChangedKey::Config(tenant)) => told.insert(tenant),
+            DriftSignal::Changed(ChangedKey::Config(tenant)) => signalled.insert(tenant),
             other => panic!("{other:?}"),
         };
     }
-    assert_eq!(told.last().unwrap().as_str(), "tenant-2999");
+    assert_eq!(signalled.last().unwrap().as_str(), "tenant-2999");
 }
 
 #[tokio::test]

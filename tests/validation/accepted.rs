@@ -1,19 +1,19 @@
-//! What is unusual and right: each line is a change to a valid spec, which is stored and read back as it was written.
+//! Unusual valid specs: each line is a change to a valid spec, which is stored and read back unchanged.
 
 use kube::api::{Patch, PatchParams};
 use runtime_operator::api::RuntimeTenantSpec;
 use runtime_operator::domain::compile;
 use serde_json::{Value, json};
+use test_support::specs::{chatterbox, coqui, forwarding, kokoro, llm, merge, qwen3, reply, transfer, with};
 
 use crate::cluster::{client, create, namespace, object, tenants};
-use crate::specs::{chatterbox, coqui, forwarding, kokoro, llm, merge, qwen3, reply, transfer, with};
 
 type Line = (&'static str, Value);
 
 #[rustfmt::skip] // a case is a line
 fn names_and_numbers() -> Vec<Line> {
     vec![
-        ("nothing but what is required", json!({})),
+        ("only the required members", json!({})),
         ("a tenant id of one character", json!({ "tenantId": "7" })),
         ("a tenant id of 253 characters of four bytes", json!({ "tenantId": "🏠".repeat(253) })),
         ("white space, colons and slashes within a tenant id", json!({ "tenantId": "Zahnärzte am Markt: a/b\u{a0}c" })),
@@ -41,15 +41,15 @@ fn services() -> Vec<Line> {
         ("a host name that ends with a dot", kokoro(json!({ "kokoroUrl": "http://tts.voice.svc.cluster.local.:80/" }))),
         ("a query right after the host", kokoro(json!({ "kokoroUrl": "http://tts_1?voice=ä" }))),
         ("kokoro's lowest rate", kokoro(json!({ "rate": 0.5 }))),
-        ("kokoro's highest rate, and all it may have", kokoro(json!({ "voice": "a", "format": "µ-law", "sampleRate": 1, "rate": 1.5 }))),
+        ("kokoro's highest rate, and all of its members", kokoro(json!({ "voice": "a", "format": "µ-law", "sampleRate": 1, "rate": 1.5 }))),
         ("coqui's bounds, low", coqui(json!({ "rate": 0.8, "coquiTemperature": 0, "coquiTopK": 0, "coquiTopP": 0, "coquiSpeed": 0.001 }))),
         ("coqui's bounds, high", coqui(json!({ "rate": 1.2, "coquiTemperature": 2, "coquiTopK": 2_147_483_647, "coquiTopP": 1, "coquiSpeed": 100 }))),
         ("penalties without bounds", coqui(json!({ "coquiLengthPenalty": -1.5, "coquiRepetitionPenalty": 1_000_000.25 }))),
         ("a recording that is no URL", coqui(json!({ "speakerWavUrl": "voices/a.wav", "clonedVoice": { "speakerWavUrl": "s3://a/b" }, "defaultVoiceMode": "cloned" }))),
         ("the cloned voice as default without one", chatterbox(json!({ "defaultVoiceMode": "cloned" }))),
-        ("all that chatterbox may have", chatterbox(json!({ "chatterboxVariant": "multilingual", "voice": "a", "language": "fi", "format": "wav", "sampleRate": 8000, "clonedVoice": { "speakerWavUrl": "a", "label": "b" }, "defaultVoiceMode": "preset", "speakerWavUrl": "c" }))),
+        ("all members of chatterbox", chatterbox(json!({ "chatterboxVariant": "multilingual", "voice": "a", "language": "fi", "format": "wav", "sampleRate": 8000, "clonedVoice": { "speakerWavUrl": "a", "label": "b" }, "defaultVoiceMode": "preset", "speakerWavUrl": "c" }))),
         ("an empty instruction", qwen3(json!({ "instruct": "" }))),
-        ("all that qwen3 may have", qwen3(json!({ "speaker": "a", "language": "b", "instruct": "c", "format": "d", "sampleRate": 24000, "qwen3DoSample": true, "qwen3Temperature": 2, "qwen3TopP": 1, "qwen3TopK": 0, "qwen3RepetitionPenalty": 0.5, "qwen3MaxNewTokens": 32768, "qwen3NonStreamingMode": false, "qwen3SubtalkerDoSample": false, "qwen3SubtalkerTopK": 1, "qwen3SubtalkerTopP": 0.25, "qwen3SubtalkerTemperature": 0, "qwen3Streaming": true }))),
+        ("all members of qwen3", qwen3(json!({ "speaker": "a", "language": "b", "instruct": "c", "format": "d", "sampleRate": 24000, "qwen3DoSample": true, "qwen3Temperature": 2, "qwen3TopP": 1, "qwen3TopK": 0, "qwen3RepetitionPenalty": 0.5, "qwen3MaxNewTokens": 32768, "qwen3NonStreamingMode": false, "qwen3SubtalkerDoSample": false, "qwen3SubtalkerTopK": 1, "qwen3SubtalkerTopP": 0.25, "qwen3SubtalkerTemperature": 0, "qwen3Streaming": true }))),
     ]
 }
 
@@ -77,7 +77,7 @@ fn table() -> Vec<Line> {
     [names_and_numbers(), services(), conversations()].concat()
 }
 
-/// What the API server fills in.
+/// Adds the defaults that the API server fills in.
 fn with_defaults(spec: &Value) -> Value {
     let mut full = json!({ "webhookSecretRef": { "key": "webhookSecret" }, "deletionPolicy": "Delete", "suspend": false });
     merge(&mut full, spec);
@@ -85,7 +85,7 @@ fn with_defaults(spec: &Value) -> Value {
 }
 
 #[tokio::test]
-async fn what_is_unusual_and_right_is_taken_and_read_back_as_it_was_written() {
+async fn an_unusual_valid_spec_is_stored_unchanged() {
     let client = client().await;
     namespace(&client, "accepted").await;
     let mut wrong = Vec::new();
@@ -103,7 +103,7 @@ async fn what_is_unusual_and_right_is_taken_and_read_back_as_it_was_written() {
 }
 
 #[tokio::test]
-async fn what_the_api_server_takes_the_operator_reads_whole_and_finds_nothing_wrong_with() {
+async fn an_accepted_spec_has_no_violations_for_the_operator() {
     for (name, patch) in table() {
         let spec = with_defaults(&with(&patch));
         let read: RuntimeTenantSpec = serde_json::from_value(spec.clone()).unwrap();
@@ -113,7 +113,7 @@ async fn what_the_api_server_takes_the_operator_reads_whole_and_finds_nothing_wr
 }
 
 #[tokio::test]
-async fn the_tenant_id_stays_as_it_is_and_the_rest_can_be_changed() {
+async fn the_tenant_id_is_immutable_and_the_rest_can_be_changed() {
     let client = client().await;
     namespace(&client, "immutable").await;
     create(&client, "immutable", &object("a", &with(&json!({}))), false).await.unwrap();
@@ -124,7 +124,7 @@ async fn the_tenant_id_stays_as_it_is_and_the_rest_can_be_changed() {
 
     patch(json!({ "dids": ["+15550009999"], "suspend": true })).await.unwrap();
     let said = patch(json!({ "tenantId": "other" })).await.unwrap_err().to_string();
-    assert!(said.contains("tenantId must stay as it is"), "{said}");
+    assert!(said.contains("tenantId must not change"), "{said}");
     let said = patch(json!({ "tenantId": null })).await.unwrap_err().to_string();
     assert!(said.contains("spec.tenantId: Required value"), "{said}");
     let stored = api.get("a").await.unwrap();

@@ -28,7 +28,7 @@ pub async fn client() -> Client {
     cluster().await.client().await.unwrap()
 }
 
-/// A namespace of its own for each test.
+/// Creates a namespace of its own for each test.
 pub async fn namespace(client: &Client, name: &str) {
     let namespaces: Api<Namespace> = Api::all(client.clone());
     let namespace = Namespace {
@@ -51,7 +51,7 @@ pub fn object(name: &str, spec: &Value) -> Value {
     })
 }
 
-/// Creates a resource as kubectl does, which has the API server refuse unknown fields. The error is its message.
+/// Creates a resource as kubectl does: the API server refuses unknown fields. The error is its message.
 pub async fn create(
     client: &Client,
     namespace: &str,
@@ -69,7 +69,7 @@ pub async fn create(
     }
 }
 
-/// Runs kubectl as an administrator: it must succeed and warn of nothing. The output is its stdout.
+/// Runs kubectl as an administrator: it must succeed without a warning. Returns its stdout.
 pub fn kubectl(cluster: &Cluster, arguments: &[&str]) -> String {
     let output = run_kubectl(cluster, arguments);
     let (text, errors) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));

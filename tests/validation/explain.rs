@@ -1,4 +1,4 @@
-//! What people see of the CRD: `kubectl explain` and `kubectl get`.
+//! The CRD as users see it: `kubectl explain` and `kubectl get`.
 
 use std::collections::HashSet;
 use std::time::{Duration, Instant};
@@ -9,11 +9,11 @@ use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
 use kube::api::{Patch, PatchParams};
 use runtime_operator::api::crd;
 use serde_json::json;
+use test_support::specs::with;
 
 use crate::cluster::{CRD_FILE, client, cluster, create, kubectl, namespace, object, run_kubectl, tenants};
-use crate::specs::with;
 
-/// The path and the fields of every object in the schema, as `kubectl explain` counts paths.
+/// Collects the path and the fields of every object in the schema, with the paths of `kubectl explain`.
 fn objects(path: String, schema: &JSONSchemaProps, found: &mut Vec<(String, Vec<String>)>) {
     if let Some(properties) = &schema.properties {
         for (name, property) in properties {
@@ -25,7 +25,7 @@ fn objects(path: String, schema: &JSONSchemaProps, found: &mut Vec<(String, Vec<
     }
 }
 
-/// The fields that an explanation lists with a description: a line of the field, then lines of text.
+/// Returns the fields that an explanation lists with a description: a line of the field, then lines of text.
 fn described(explanation: &str) -> HashSet<&str> {
     let fields = explanation.split_once("FIELDS:").map_or("", |(_, fields)| fields);
     let entries = fields.split("\n\n").filter_map(|entry| {
@@ -45,7 +45,7 @@ async fn kubectl_explains_every_field() {
     objects("rtenant".to_owned(), schema, &mut found);
     assert!(found.iter().any(|(path, fields)| path == "rtenant.spec.tts" && fields.len() > 30));
 
-    // The API server describes a new definition a moment after it serves it.
+    // The API server begins to describe a new definition a moment after it begins to serve it.
     let begin = Instant::now();
     while !run_kubectl(cluster, &["explain", "rtenant.spec"]).status.success() {
         assert!(begin.elapsed() < Duration::from_secs(60), "not explained within a minute");
@@ -61,7 +61,7 @@ async fn kubectl_explains_every_field() {
 }
 
 #[tokio::test]
-async fn kubectl_installs_the_committed_crd_without_a_warning_and_as_it_was_generated() {
+async fn kubectl_installs_the_committed_crd_unchanged_and_without_a_warning() {
     let cluster = cluster().await;
     let said = kubectl(cluster, &["apply", "--server-side", "--field-manager=local-cluster", "-f", CRD_FILE]);
     assert!(said.contains("serverside-applied"), "{said}");
@@ -72,7 +72,7 @@ async fn kubectl_installs_the_committed_crd_without_a_warning_and_as_it_was_gene
 }
 
 #[tokio::test]
-async fn kubectl_lists_tenants_with_what_matters() {
+async fn kubectl_lists_tenants_with_their_state() {
     let (client, cluster) = (client().await, cluster().await);
     namespace(&client, "columns").await;
     create(&client, "columns", &object("a", &with(&json!({}))), false).await.unwrap();

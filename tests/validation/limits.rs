@@ -1,9 +1,9 @@
-//! The largest tenant there can be, and what CEL makes of it.
+//! The largest possible tenant, and the cost of its CEL rules.
 
 use serde_json::{Value, json};
+use test_support::specs::{llm, merge, with};
 
 use crate::cluster::{client, create, namespace, object};
-use crate::specs::{llm, merge, with};
 
 const URL_LENGTH: usize = 2048;
 
@@ -12,14 +12,15 @@ fn long_url() -> String {
     format!("{start}{}", "a".repeat(URL_LENGTH - start.len()))
 }
 
-/// 500 numbers of 15 digits with white space between all of them, which costs CEL the most.
+/// Returns 500 numbers of 15 digits with white space between all of them, the most expensive case for CEL.
 fn numbers() -> Vec<String> {
     let spaced =
         |n: u32| format!("+90000000{n:07}").split("").collect::<Vec<_>>().join(" ").trim().to_owned();
     (0..500).map(spaced).collect()
 }
 
-/// Every list that a rule looks at as long as it may be, every URL too, and 200 replies of 4,000 characters.
+/// Returns a spec in which every list and URL that a rule reads has its greatest length, with 200 replies of 4,000
+/// characters.
 fn largest() -> Value {
     let url = long_url();
     let mut spec = with(&json!({
@@ -50,7 +51,7 @@ async fn the_largest_tenant_is_within_the_budget_of_cel() {
 }
 
 #[tokio::test]
-async fn one_number_twice_among_five_hundred_is_found() {
+async fn a_duplicate_among_five_hundred_numbers_is_refused() {
     let client = client().await;
     let mut dids = numbers();
     dids[499] = dids[0].replace(' ', "\t");

@@ -3,9 +3,9 @@
 use kube::api::{Api, Patch, PatchParams};
 use runtime_operator::api::RuntimeTenant;
 use serde_json::{Value, json};
+use test_support::specs::with;
 
 use crate::cluster::{client, namespace, object, tenants};
-use crate::specs::with;
 
 async fn apply(api: &Api<RuntimeTenant>, manager: &str, spec: &Value) -> Result<RuntimeTenant, String> {
     let params = PatchParams::apply(manager);
@@ -20,7 +20,7 @@ fn sorted(tenant: &RuntimeTenant) -> Vec<&str> {
 }
 
 #[tokio::test]
-async fn two_managers_each_apply_numbers_of_one_tenant() {
+async fn two_managers_apply_numbers_of_one_tenant() {
     let client = client().await;
     namespace(&client, "managers").await;
     let api = tenants(&client, "managers");
@@ -37,7 +37,7 @@ async fn two_managers_each_apply_numbers_of_one_tenant() {
 }
 
 #[tokio::test]
-async fn two_managers_each_apply_sections_and_extensions() {
+async fn two_managers_apply_sections_and_extensions() {
     let client = client().await;
     namespace(&client, "sections").await;
     let api = tenants(&client, "sections");
@@ -53,7 +53,7 @@ async fn two_managers_each_apply_sections_and_extensions() {
 }
 
 #[tokio::test]
-async fn one_manager_does_not_overwrite_the_others_caps_unasked() {
+async fn a_manager_does_not_overwrite_the_caps_of_another() {
     let client = client().await;
     namespace(&client, "conflict").await;
     let api = tenants(&client, "conflict");

@@ -1,4 +1,4 @@
-//! Whatever the API server's rules accept compiles to a config that the contract accepts: specs are made from the
+//! Every spec that the API server accepts compiles to a config that the contract accepts: specs are generated from the
 //! CRD's own schema, around every bound, and sent to a real API server.
 
 use proptest::prelude::*;
@@ -8,11 +8,11 @@ use runtime_operator::contract::{Did, RuntimeTenantConfig};
 use runtime_operator::domain::compile;
 use secrecy::ExposeSecret;
 use serde_json::Value;
+use test_support::generator::spec;
 
 use crate::cluster::{client, create, namespace, object};
-use crate::generator::spec;
 
-/// How many specs are sent.
+/// The number of generated specs.
 const CASES: u32 = 400;
 
 fn compiled(spec: &RuntimeTenantSpec, dids: &[Did]) -> Result<RuntimeTenantConfig, String> {
@@ -38,7 +38,7 @@ fn compiles(spec: &Value) -> Result<(), String> {
 }
 
 #[test]
-fn whatever_the_api_server_accepts_compiles_to_a_config_that_the_contract_accepts() {
+fn an_accepted_spec_compiles_to_a_valid_config() {
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let client = runtime.block_on(async {
         let client = client().await;

@@ -1,9 +1,9 @@
-//! What must be refused: each line is a change to a valid spec, and (part of) what the refusal says.
+//! Invalid specs: each line is a change to a valid spec, and (a part of) the message of the refusal.
 
 use serde_json::{Value, json};
+use test_support::specs::{chatterbox, coqui, forwarding, kokoro, llm, qwen3, reply, transfer, with};
 
 use crate::cluster::{client, create, namespace, object};
-use crate::specs::{chatterbox, coqui, forwarding, kokoro, llm, qwen3, reply, transfer, with};
 
 type Line = (&'static str, Value, &'static str);
 
@@ -205,7 +205,7 @@ fn audio_and_llm() -> Vec<Line> {
 fn calls() -> Vec<Line> {
     vec![
         ("forwarding without a destination", forwarding(json!({ "destination": null })), "spec.callForwarding.destination: Required value"),
-        ("forwarding that does not say whether", forwarding(json!({ "enabled": null })), "spec.callForwarding.enabled: Required value"),
+        ("forwarding without enabled", forwarding(json!({ "enabled": null })), "spec.callForwarding.enabled: Required value"),
         ("forwarding to a number with blanks", forwarding(json!({ "destination": "+1 555 000 2222" })), DESTINATION),
         ("forwarding to a number without its plus", forwarding(json!({ "destination": "15550002222" })), DESTINATION),
         ("forwarding to a name", forwarding(json!({ "destination": "the front desk" })), DESTINATION),
@@ -246,10 +246,10 @@ fn own_fields() -> Vec<Line> {
     vec![
         ("an unknown deletion policy", json!({ "deletionPolicy": "Keep" }), "supported values: \"Delete\", \"Retain\""),
         ("suspend as a text", json!({ "suspend": "true" }), "spec.suspend in body must be of type boolean"),
-        ("a field that nobody knows", json!({ "recording": {} }), "unknown field \"spec.recording\""),
+        ("an unknown field", json!({ "recording": {} }), "unknown field \"spec.recording\""),
         ("extensions that are a list", json!({ "extensions": ["a"] }), "spec.extensions in body must be of type object"),
         ("more than 64 extensions", json!({ "extensions": (0..65).map(|n| (format!("x{n}"), json!(n))).collect::<serde_json::Map<_, _>>() }), "spec.extensions: Too many: 65: must have at most 64 items"),
-        ("the contract's version as an extension", json!({ "extensions": { "contractVersion": "v2" } }), "contractVersion is a field of the contract; the operator writes it by itself"),
+        ("the contract's version as an extension", json!({ "extensions": { "contractVersion": "v2" } }), "contractVersion is a field of the contract; the operator sets it"),
         ("a tenant id as an extension", json!({ "extensions": { "tenantId": "a" } }), "tenantId is a field of the contract; set spec.tenantId instead"),
         ("numbers as an extension", json!({ "extensions": { "dids": ["+12"] } }), "dids is a field of the contract; set spec.dids instead"),
         ("a secret as an extension", json!({ "extensions": { "webhookSecret": "a" } }), "webhookSecret is a field of the contract; put the value in a Secret and set spec.webhookSecretRef instead"),
@@ -286,7 +286,7 @@ fn table() -> Vec<Line> {
 }
 
 #[tokio::test]
-async fn what_is_wrong_is_refused_in_words_that_say_what_must_hold() {
+async fn an_invalid_spec_is_refused_with_a_message_that_says_what_must_hold() {
     let client = client().await;
     namespace(&client, "refused").await;
     let mut wrong = Vec::new();
@@ -311,7 +311,7 @@ async fn a_resource_without_a_spec_is_refused() {
 }
 
 #[tokio::test]
-async fn null_is_the_same_as_left_out() {
+async fn null_counts_as_left_out() {
     let client = client().await;
     let mut spec = with(&json!({}));
     spec["audio"] = Value::Null;

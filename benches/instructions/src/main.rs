@@ -1,12 +1,12 @@
-//! Does what the pure rooms do for one event, many times over and for one part after the other, under callgrind:
-//! `tests/counts.rs` runs it and says what it is for.
+//! Runs the parts of the pure rooms under callgrind, each for many events; `tests/counts.rs` runs it and says why.
 //!
-//! `instructions TENANTS` prints the names of the parts in the order in which they are counted. The rooms are compiled
-//! in here once more, with full optimisation: no Kubernetes client and no runtime is in what is counted, and the tests
-//! need no release build.
+//! `instructions TENANTS` prints the names of the parts in the order in which they are counted.
 
-#![allow(clippy::expect_used, reason = "what it works on is made here, and is valid")]
+#![allow(clippy::expect_used, reason = "the input is made here, and is valid")]
 
+// The rooms are included by path, since a dependency on the operator's library can't give these counts: the counted
+// binary must hold these rooms alone, without tokio and the Kubernetes client, and compiled as in a release (opt-level 3,
+// one codegen unit) while the rest of the tests is compiled without optimisation.
 #[path = "../../../src/api/mod.rs"]
 #[allow(dead_code, unused_imports, reason = "other rooms use the rest")]
 mod api;
@@ -37,7 +37,7 @@ fn main() -> ExitCode {
     ExitCode::SUCCESS
 }
 
-/// What callgrind counts, by this name: from here until it returns, and nothing else.
+/// Callgrind counts the instructions of this function alone, which it finds by its name.
 #[inline(never)]
 fn counted(work: &mut dyn FnMut()) {
     work();

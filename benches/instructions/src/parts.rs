@@ -13,25 +13,25 @@ use crate::domain::claims::{Claim, Claims, Eligibility, Published};
 use crate::domain::plan::{Plan, PlanInput, Rejections, Snapshot};
 use crate::domain::{ResourceName, Uid, compile, status};
 
-/// How many tenants each part is done for: enough that the seeds of hash maps even out.
+/// The number of tenants for which each part is done: enough to even out the seeds of hash maps.
 const EVENTS: usize = 100;
 
-/// What does a part once for each event; what it needs is made beforehand, and is not counted.
+/// Does a part once for each event. Its input is made beforehand and is not counted.
 type Work<'a> = Box<dyn FnMut() + 'a>;
 
 type Prepare = fn(&mut Site) -> Work<'_>;
 
-/// Each part's name, and what prepares it.
+/// The name of each part, and the function that prepares it.
 pub const PARTS: [(&str, Prepare); 9] = [
-    ("claims: ten specs with another number each are seen, and their records", change),
-    ("claims: what a input starts from", snapshot),
-    ("compile: what a spec claims", claimed),
-    ("compile: what a input calls for", plan),
+    ("claims: ten changed specs, and their records", change),
+    ("claims: publish order and snapshot", snapshot),
+    ("compile: the claim of a spec", claimed),
+    ("compile: the plan of a reconcile", plan),
     ("JSON: a config with its secret, written", write),
     ("JSON: a config, read", read),
-    ("E.164: ten numbers with white space", number),
-    ("status: of a tenant that was published", tell),
-    ("claims: a resource goes, and its record", go),
+    ("E.164: ten DIDs with white space", parse_did),
+    ("status: of a published tenant", next_status),
+    ("claims: the removal of a resource and its record", remove),
 ];
 
 /// Tenants of 2 kB with two numbers each, all published.
@@ -64,7 +64,7 @@ fn claim(tenant: usize, dids: Vec<Did>) -> Claim {
     }
 }
 
-fn live(tenant: usize, dids: Vec<Did>) -> Published {
+fn published(tenant: usize, dids: Vec<Did>) -> Published {
     Published { tenant: id(tenant), dids }
 }
 
@@ -93,7 +93,7 @@ fn spec(tenant: usize) -> String {
     .to_string()
 }
 
-fn draft(tenant: usize) -> RuntimeTenantConfig {
+fn config(tenant: usize) -> RuntimeTenantConfig {
     let spec = compile::read(&spec(tenant)).expect("it can be read");
     compile::compile(&spec, &dids(tenant)).expect("it is valid")
 }
@@ -103,41 +103,41 @@ impl Site {
         let mut claims = Claims::default();
         for tenant in 0..tenants {
             claims.upsert(claim(tenant, dids(tenant)));
-            claims.set_published(&uid(tenant), Some(live(tenant, dids(tenant))));
+            claims.set_published(&uid(tenant), Some(published(tenant, dids(tenant))));
         }
         Self { tenants, claims }
     }
 
-    /// The tenants that events are about.
+    /// The tenants of the events.
     fn events(&self) -> impl Iterator<Item = usize> + use<> {
         let (tenants, step) = (self.tenants, (self.tenants / EVENTS).max(1));
         (0..EVENTS).map(move |event| event * step % tenants)
     }
 }
 
-/// Ten for each event: whether a hash map is laid out anew once more or less then makes no difference.
+/// Ten changes for each event, so that one more growth of a hash map makes no difference.
 fn change(site: &mut Site) -> Work<'_> {
     let of = |tenant: usize, which: usize| {
         let mut dids = dids(tenant);
         dids[1] = did(50_000_000 + 10 * tenant + which);
-        (claim(tenant, dids.clone()), live(tenant, dids))
+        (claim(tenant, dids.clone()), published(tenant, dids))
     };
     let mut changes: Vec<_> =
         site.events().flat_map(|tenant| (0..10).map(move |which| of(tenant, which))).collect();
     Box::new(move || {
-        for (claim, live) in changes.drain(..) {
+        for (claim, published) in changes.drain(..) {
             let uid = claim.uid.clone();
             black_box(site.claims.upsert(claim));
-            black_box(site.claims.set_published(&uid, Some(live)));
+            black_box(site.claims.set_published(&uid, Some(published)));
         }
     })
 }
 
-/// The last part: what went does not come back.
-fn go(site: &mut Site) -> Work<'_> {
-    let gone: Vec<_> = site.events().map(uid).collect();
+/// The last part, since the removed tenants don't come back.
+fn remove(site: &mut Site) -> Work<'_> {
+    let removed: Vec<_> = site.events().map(uid).collect();
     Box::new(move || {
-        for uid in &gone {
+        for uid in &removed {
             black_box(site.claims.remove(uid));
             black_box(site.claims.set_published(uid, None));
         }
@@ -145,9 +145,9 @@ fn go(site: &mut Site) -> Work<'_> {
 }
 
 fn snapshot(site: &mut Site) -> Work<'_> {
-    let seen: Vec<_> = site.events().map(uid).collect();
+    let uids: Vec<_> = site.events().map(uid).collect();
     Box::new(move || {
-        for uid in &seen {
+        for uid in &uids {
             black_box(site.claims.publish_order(uid));
             black_box(Snapshot::of(&site.claims, uid, |_| None));
         }
@@ -165,23 +165,23 @@ fn claimed(site: &mut Site) -> Work<'_> {
 
 fn plan(site: &mut Site) -> Work<'_> {
     let of = |tenant| (spec(tenant), Snapshot::of(&site.claims, &uid(tenant), |_| None));
-    let looks: Vec<_> = site.events().map(of).collect();
+    let inputs: Vec<_> = site.events().map(of).collect();
     let rejections = Rejections::default();
     Box::new(move || {
-        for (spec, snapshot) in &looks {
+        for (spec, snapshot) in &inputs {
             let plan = PlanInput { spec, generation: 1, snapshot, rejections: &rejections }.plan();
-            assert!(matches!(plan, Plan::Publish(_)), "it is to be published");
+            assert!(matches!(plan, Plan::Publish(_)), "it must be published");
             black_box(plan);
         }
     })
 }
 
 fn write(site: &mut Site) -> Work<'_> {
-    let drafts: Vec<_> = site.events().map(draft).collect();
+    let configs: Vec<_> = site.events().map(config).collect();
     let secret = SecretString::from("whsec_0123456789abcdef");
     Box::new(move || {
-        for draft in &drafts {
-            black_box(draft.with_secret(&secret).expect("it is a secret").to_json());
+        for config in &configs {
+            black_box(config.with_secret(&secret).expect("it is a secret").to_json());
         }
     })
 }
@@ -189,7 +189,7 @@ fn write(site: &mut Site) -> Work<'_> {
 fn read(site: &mut Site) -> Work<'_> {
     let texts: Vec<_> = site
         .events()
-        .map(|tenant| serde_json::Value::from(draft(tenant).document().clone()).to_string())
+        .map(|tenant| serde_json::Value::from(config(tenant).document().clone()).to_string())
         .collect();
     Box::new(move || {
         for text in &texts {
@@ -198,30 +198,27 @@ fn read(site: &mut Site) -> Work<'_> {
     })
 }
 
-/// Ten for each event: one alone takes too little for the allocator's moods to even out.
-fn number(site: &mut Site) -> Work<'_> {
+/// Ten DIDs for each event: a single one takes too little to even out differences of the allocator.
+fn parse_did(site: &mut Site) -> Work<'_> {
     let of = |tenant| (0..10).map(move |digit| format!(" +1 555\u{a0}{tenant:07}{digit} "));
     let texts: Vec<_> = site.events().flat_map(of).collect();
     Box::new(move || {
         for text in &texts {
-            black_box(Did::parse(text).expect("it is a number"));
+            black_box(Did::parse(text).expect("it is a DID"));
         }
     })
 }
 
-fn tell(site: &mut Site) -> Work<'_> {
+fn next_status(site: &mut Site) -> Work<'_> {
     let at = |second: i64| Timestamp::from_second(1_700_000_000 + second).expect("it is a time");
-    let assessment = |tenant, generation| Assessment {
-        generation,
-        not_published: None,
-        published: Some(PublishedConfig { dids: dids(tenant), hash: "0".repeat(64) }),
-        current: true,
-        unavailable: Vec::new(),
+    let assessment = |tenant, generation| {
+        let config = PublishedConfig { dids: dids(tenant), hash: "0".repeat(64) };
+        Assessment::published(generation, config)
     };
     let of = |tenant| (status::next(None, &assessment(tenant, 1), true, at(0)), assessment(tenant, 2));
-    let told: Vec<(RuntimeTenantStatus, Assessment)> = site.events().map(of).collect();
+    let statuses: Vec<(RuntimeTenantStatus, Assessment)> = site.events().map(of).collect();
     Box::new(move || {
-        for (before, assessment) in &told {
+        for (before, assessment) in &statuses {
             black_box(status::next(Some(before), assessment, true, at(60)));
         }
     })

@@ -1,8 +1,8 @@
-//! The pure rooms take as many instructions as `benches/instructions/counts.md` says, within 3 %, and no more of them for
-//! one event among ten thousand tenants than among a hundred.
+//! The pure rooms take as many instructions as `benches/instructions/counts.md` says, within 3 %, and one event takes no
+//! more among ten thousand tenants than among a hundred.
 //!
-//! Instructions don't depend on the machine's load. They do depend on the compiler and the processor's family: where
-//! these are others than the noted ones, only the growth is checked. `make instructions` notes them anew.
+//! The counts don't depend on the machine's load. They do depend on the compiler and on the processor's family: with
+//! another compiler than the noted one, only the growth is checked. `make instructions` writes new counts.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 #![allow(clippy::cast_precision_loss, reason = "counts are small")]
 
@@ -11,28 +11,28 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-/// Among how many tenants each event is counted.
+/// The numbers of tenants among which each event is counted.
 const TENANTS: [usize; 2] = [100, 10_000];
-/// For how many events each part is done (`EVENTS` in `src/parts.rs`).
+/// The number of events for which each part is done (`EVENTS` in `src/parts.rs`).
 const EVENTS: u64 = 100;
-/// How far a count may be from the noted one.
+/// The largest difference between a count and the noted one.
 const TOLERANCE: f64 = 0.03;
-/// How fast the cost of one event may grow with the tenants: as their number to this power.
+/// The largest growth of the cost of one event: the number of tenants to this power.
 const MOST_GROWTH: f64 = 0.1;
-/// What would have the same work take another way. glibc chooses copies by the processor at hand: this has all take those
-/// that every x86-64 has. And what is freed is kept as it is: glibc would put pieces together now and then, in the part
-/// that happens to be counted, by what the seeds of hash maps made of the heap.
+/// Settings of glibc that make the same work take the same instructions. glibc chooses the functions that copy memory by
+/// the processor: these settings choose those that every x86-64 has. And glibc merges freed memory from time to time, in
+/// whichever part is being counted: these settings keep it in the caches.
 const PLAIN: &str = "glibc.cpu.hwcaps=-AVX2,-AVX512F,-AVX512VL,-AVX,-ERMS,-FSRM,-Fast_Unaligned_Copy:\
                      glibc.malloc.mxfast=0:glibc.malloc.tcache_count=65535";
 
-/// What one part costs, instructions an event, among each of [`TENANTS`].
+/// The instructions that one event of a part takes, among each of [`TENANTS`].
 struct Row {
     part: String,
     counts: [u64; 2],
 }
 
 impl Row {
-    /// The power of the number of tenants with which it grows.
+    /// The power of the number of tenants with which the count grows.
     fn growth(&self) -> f64 {
         let [few, many] = self.counts.map(|count| count as f64);
         (many / few).ln() / (TENANTS[1] as f64 / TENANTS[0] as f64).ln()
@@ -53,7 +53,7 @@ fn output(command: &mut Command) -> Output {
     output
 }
 
-/// The compiler, and what it compiles for: what the counts depend on.
+/// The compiler and its target, on which the counts depend.
 fn compiler() -> String {
     let output = output(Command::new("rustc").arg("-vV"));
     let text = String::from_utf8(output.stdout).unwrap();
@@ -61,11 +61,11 @@ fn compiler() -> String {
     format!("rustc {}, {}", field("release:"), field("host:"))
 }
 
-/// Counts every part among so many tenants: instructions an event.
+/// Counts every part among this many tenants, in instructions for one event.
 fn count(tenants: usize) -> Vec<(String, u64)> {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("counts");
-    // A script, which looks for the rest of it where it is: the link itself won't do.
+    // The script looks for the rest of valgrind beside itself, so the link must be resolved.
     let valgrind = fs::canonicalize(root().join("tools/bin/valgrind")).expect("tools/install.sh links it");
     let output = output(
         Command::new(valgrind)
@@ -77,7 +77,7 @@ fn count(tenants: usize) -> Vec<(String, u64)> {
             .env("GLIBC_TUNABLES", PLAIN),
     );
     let parts = String::from_utf8(output.stdout).unwrap();
-    // Callgrind numbers the files from one, a file for each time that it was left.
+    // Callgrind writes a file each time that the counted function returns, numbered from one.
     let total = |place: usize| {
         let dump = fs::read_to_string(format!("{}.{place}", file.display())).unwrap();
         dump.lines().find_map(|line| line.strip_prefix("totals: ")).unwrap().parse::<u64>().unwrap()
@@ -96,7 +96,7 @@ fn table(rows: &[Row]) -> String {
     let mut text = format!(
         "# Instructions of the pure rooms\n\n\
          <!-- `make instructions` writes it; what each part does is in src/parts.rs. -->\n\n\
-         What one event takes, counted by callgrind ({}); the growth is the power of the number of tenants.\n\n\
+         Instructions that one event takes, counted by callgrind ({}); the growth is the power of the number of tenants.\n\n\
          | part | among {} tenants | among {} | growth |\n| --- | ---: | ---: | ---: |\n",
         compiler(),
         TENANTS[0],
@@ -119,7 +119,7 @@ fn noted(text: &str) -> Vec<Row> {
 }
 
 #[test]
-fn each_part_takes_what_is_noted_and_no_more_among_more_tenants() {
+fn each_part_takes_the_noted_instructions_among_any_number_of_tenants() {
     let rows = counted();
     let text = table(&rows);
     println!("{text}");
@@ -136,7 +136,7 @@ fn each_part_takes_what_is_noted_and_no_more_among_more_tenants() {
     }
     let noted = noted(&before);
     let parts = |rows: &[Row]| rows.iter().map(|row| row.part.clone()).collect::<Vec<_>>();
-    assert_eq!(parts(&noted), parts(&rows), "`make instructions` notes other parts");
+    assert_eq!(parts(&noted), parts(&rows), "the parts have changed: run `make instructions`");
     let mut changed = String::new();
     for (before, now) in noted.iter().zip(&rows) {
         for (place, tenants) in TENANTS.into_iter().enumerate() {
@@ -148,5 +148,8 @@ fn each_part_takes_what_is_noted_and_no_more_among_more_tenants() {
             }
         }
     }
-    assert!(changed.is_empty(), "instructions an event (`make instructions` notes them anew):\n{changed}");
+    assert!(
+        changed.is_empty(),
+        "instructions of an event (`make instructions` writes new counts):\n{changed}"
+    );
 }

@@ -13,7 +13,7 @@ use tokio::sync::{Mutex, Semaphore};
 
 use crate::figure::Spread;
 use crate::load::{self, Tenant};
-use crate::site::{PATIENCE, Site};
+use crate::site::{Site, TIMEOUT};
 
 /// How many requests are under way at once; what is due beyond that waits, and its time runs.
 const AT_ONCE: usize = 256;
@@ -88,7 +88,7 @@ pub async fn run(site: &Site, tenants: usize, pace: Pace) -> Latencies {
                 }
             }
             look(site, &mut open, &mut latencies).await;
-            assert!(began.elapsed() < pace.lasts + PATIENCE, "{} changes are not readable", open.len());
+            assert!(began.elapsed() < pace.lasts + TIMEOUT, "{} changes are not readable", open.len());
             tokio::time::sleep(LOOK).await;
         }
         latencies

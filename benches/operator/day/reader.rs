@@ -12,7 +12,7 @@ use crate::load::Tenant;
 use crate::site::Site;
 
 /// Mapping and config of each number, as they are at one instant.
-const READ: &str = include_str!("../../../tests/support/read_at_once.lua");
+const READ: &str = include_str!("../../../tests/support/src/read_atomically.lua");
 /// How many numbers are read at once, and how often.
 const NUMBERS: usize = 50;
 const EVERY: Duration = Duration::from_millis(20);

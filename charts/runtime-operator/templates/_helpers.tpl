@@ -16,7 +16,7 @@
 {{- end }}
 {{- end }}
 
-{{/* A cluster-wide object's name must not meet that of a release in another namespace. */}}
+{{/* The name of a cluster-wide object, unique among the releases of all namespaces. */}}
 {{- define "runtime-operator.clusterName" -}}
 {{- $name := include "runtime-operator.fullname" . }}
 {{- if eq $name .Release.Namespace }}{{ $name }}{{ else }}{{ printf "%s-%s" .Release.Namespace $name }}{{ end }}
@@ -38,17 +38,17 @@
 {{- end }}
 {{- end }}
 
-{{/* Not empty where the release may have cluster-wide objects. */}}
+{{/* Not empty if the release may have cluster-wide objects. */}}
 {{- define "runtime-operator.clusterWide" -}}
 {{- if not .Values.watchNamespaces }}true{{ end }}
 {{- end }}
 
-{{/* Not empty where callers of the admin routes show tokens for the API server to check. */}}
+{{/* Not empty if the API server reviews the tokens of the admin routes' clients. */}}
 {{- define "runtime-operator.reviewsTokens" -}}
 {{- if and .Values.admin.enabled (eq .Values.admin.auth "kubernetes") }}true{{ end }}
 {{- end }}
 
-{{/* Selectors never change, so they hold nothing that may. Takes (dict "root" $ "component" "operator"). */}}
+{{/* Selectors are immutable, so they contain only labels that never change. Takes (dict "root" $ "component" "operator"). */}}
 {{- define "runtime-operator.selectorLabels" -}}
 app.kubernetes.io/name: {{ include "runtime-operator.name" .root }}
 app.kubernetes.io/instance: {{ .root.Release.Name }}
@@ -97,7 +97,7 @@ imagePullSecrets:
 {{- end }}
 {{- end }}
 
-{{/* What the kubelet would mount by itself, as the only token: short-lived, and of this Pod. */}}
+{{/* The projected token volume that the kubelet would mount by default: short-lived, and bound to this Pod. */}}
 {{- define "runtime-operator.tokenVolume" -}}
 - name: kubernetes
   projected:
@@ -133,7 +133,7 @@ imagePullSecrets:
 {{- end }}
 {{- end }}
 
-{{/* Which Secret says how Redis is reached, and under which keys; the embedded Redis has one of its own. */}}
+{{/* The Secret with the connection data of Redis, and its keys; the embedded Redis has its own. */}}
 {{- define "runtime-operator.redisSecret" -}}
 {{- if .Values.redis.embedded.enabled }}
 {{- dict "name" (printf "%s-redis" (include "runtime-operator.fullname" .)) "urlKey" "" "usernameKey" "" "passwordKey" "password" "caKey" "" "certKey" "" "keyKey" "" | toJson }}
@@ -142,7 +142,7 @@ imagePullSecrets:
 {{- end }}
 {{- end }}
 
-{{/* The rules for tenants, in each watched namespace or in all. */}}
+{{/* The RBAC rules for tenants, in each watched namespace or in the whole cluster. */}}
 {{- define "runtime-operator.tenantRules" -}}
 - apiGroups: [runtime.veralux.io]
   resources: [runtimetenants]
@@ -158,7 +158,7 @@ imagePullSecrets:
   verbs: [create, patch]
 {{- end }}
 
-{{/* What can't work is refused before anything is installed. */}}
+{{/* Rejects values that can't work before anything is installed. */}}
 {{- define "runtime-operator.validate" -}}
 {{- $redis := .Values.redis }}
 {{- $given := 0 }}

@@ -1,27 +1,34 @@
--- Publishes and removes tenants: all operations of a call or none.
+-- Publishes and removes tenants: all operations of a call, or none.
 --
--- First every operation is decided on, against Redis as the earlier operations of the call would leave it; then, if none was
--- refused, what differs is written. Nothing differs: nothing is written.
+-- First it decides about each operation, against Redis as the earlier operations of the call would leave it. If none is
+-- rejected, it then writes what differs. If nothing differs, nothing is written.
 --
--- KEYS  1 the epoch   2 the hash of writers to `<number>/<mark>`, what they took last   3 the hash of numbers to the tenants that own
---       them   4 the set of this cluster's tenants
---       then, so that an ACL that lacks a key is noticed before anything is written: of each operation its record, its
---       config and its numbers' mappings. Records, mappings and sets of other tenants are reached by their names.
--- ARGV  1 the caller's epoch, as `<number>/<mark>`   2 the plan, JSON: {writer, cluster, operations: [operation]}   3… one config a operation, "" for a removal
---       operation  {op="publish", tenant, owner, uid, generation, secret, hash, sha1, dids, previouslyListed, yieldingOwners = {uid: generation, "" for any}, takeOver}
---             {op="remove", tenant, uid, previouslyListed, retain}
--- Answer  JSON, empty lists left out: {fenced: true, current?} or {operations: [answer]}, an answer being
---       {is="unchanged"|"recorded"|"notOwned"|"aborted"}, {is="published", adopted, takenOver: [{did?, from}], removed: [did]},
---       {is="removed", keys}, or {is="rejected", why, cluster?, uid?, owner?, generation?, dids?, numbers: [{did, tenant}]?}
+-- KEYS  1  the epoch: a counter
+--       2  a hash: writer -> `<epoch>/<process id>`, the epoch that it acquired last
+--       3  a hash: DID -> the tenant that owns it
+--       4  the set of this cluster's tenants
+--       5… for each operation: its record, its config and its DIDs' mappings, so that Redis' ACL denies the call
+--          before anything is written. Records, mappings and sets of other tenants are accessed by their names.
+-- ARGV  1  the caller's epoch, as `<epoch>/<process id>`
+--       2  the plan, JSON: {writer, cluster, operations: [operation]}, an operation being
+--            {op="publish", tenant, owner, uid, generation, secret, hash, sha1, dids, previouslyListed,
+--             yieldingOwners = {uid: generation, "" for any}, takeOver} or
+--            {op="remove", tenant, uid, previouslyListed, retain}
+--       3… one config for each operation, "" for a removal
+-- Reply JSON, without empty lists: {fenced: true, current?} or {results: [result]}, a result being
+--            {is="unchanged"|"recorded"|"notOwned"|"aborted"},
+--            {is="published", adopted, takenOver: [{did?, from}], removed: [did]},
+--            {is="removed", keys} or
+--            {is="rejected", why, cluster?, uid?, owner?, generation?, dids?, mapped: [{did, tenant}]?}
 
 local plan = cjson.decode(ARGV[2])
 
--- Current is the number that this writer took last, while no number is missing: a counter that was lost, set back or
--- counted up by somebody else fences every writer until each has taken a new one. Writers of other clusters, which
--- write to keys of their own, don't fence this one.
+-- The current epoch is the one that this writer acquired last, while the counter is the highest acquired epoch: a
+-- counter that was lost, set back or incremented by another client fences every writer until each has acquired a new
+-- epoch. Writers of other clusters, which write to keys of their own, don't fence this one.
 local current, highest = redis.call('GET', KEYS[1]), 0
-for _, number in ipairs(redis.call('HVALS', KEYS[2])) do
-  highest = math.max(highest, tonumber(string.match(number, '^%d+')) or 0)
+for _, acquired in ipairs(redis.call('HVALS', KEYS[2])) do
+  highest = math.max(highest, tonumber(string.match(acquired, '^%d+')) or 0)
 end
 if redis.call('HGET', KEYS[2], plan.writer) ~= ARGV[1] or tonumber(current) ~= highest then
   return cjson.encode({ fenced = true, current = current or nil })
@@ -33,26 +40,26 @@ local FIELDS = { 'cluster', 'owner', 'uid', 'generation', 'secret', 'dids', 'has
 local dids_key, tenants_key = KEYS[3], KEYS[4]
 local cluster = plan.cluster
 
--- Redis as it is, each cell read once and when asked for, and as the operations leave it. `false` is "not there".
+-- Redis before the call, and after the operations so far. Each cell is read once, on first use; `false` means "absent".
 local was = { config = {}, mapping = {}, owner = {}, record = {}, member = {} }
 local now = { config = {}, mapping = {}, owner = {}, record = {}, member = {} }
--- Whether the operation at hand changes anything, and anything that the runtime reads.
+-- Set when the current operation changes anything, and when it changes a key that the runtime reads.
 local changed, visibly
 
-local function words(list)
+local function to_set(list)
   local set = {}
-  for _, word in ipairs(list) do set[word] = true end
+  for _, item in ipairs(list) do set[item] = true end
   return set
 end
 
--- A record: its fields and, as `list` and `set`, its numbers.
+-- Completes a record: its fields and, as `list` and `set`, its DIDs.
 local function new_record(fields, list)
-  fields.list, fields.set, fields.dids = list, words(list), table.concat(list, ' ')
+  fields.list, fields.set, fields.dids = list, to_set(list), table.concat(list, ' ')
   return fields
 end
 
 local read = {
-  -- MGET and not GET: a key of another type is read as not there, and overwritten.
+  -- MGET and not GET: a key of another type is read as absent, and overwritten.
   config = function(tenant) return redis.call('MGET', CONFIG .. tenant)[1] end,
   mapping = function(did)
     local tenant = redis.call('MGET', DID .. did)[1]
@@ -63,7 +70,7 @@ local read = {
   record = function(tenant)
     local values, fields, list = redis.call('HMGET', RECORD .. tenant, unpack(FIELDS)), {}, {}
     for i, name in ipairs(FIELDS) do fields[name] = values[i] or '' end
-    -- Not written by this script: as good as none.
+    -- A record that this script can't have written is ignored.
     if fields.cluster == '' or fields.uid == '' or not tonumber(fields.generation) then return false end
     for did in string.gmatch(fields.dids, '%S+') do list[#list + 1] = did end
     return new_record(fields, list)
@@ -94,8 +101,8 @@ local function put(kind, id, value)
   end
 end
 
--- The tenant whose record lists the number. The hash of numbers says which, even when the mapping was lost or
--- points elsewhere; when the hash lost it, the mapping does.
+-- Returns the tenant whose record lists the DID, and the record. The hash of DIDs names the tenant even when the
+-- mapping was lost or points elsewhere; when the hash has lost the DID, the mapping names it.
 local function holder(did)
   for _, tenant in ipairs({ get('owner', did) or '', get('mapping', did) or '' }) do
     local record = tenant ~= '' and get('record', tenant)
@@ -103,7 +110,7 @@ local function holder(did)
   end
 end
 
--- Takes the number out of the record of the tenant that held it; its config waits for a operation of its own.
+-- Removes the DID from the record of the tenant that held it. That tenant's config is changed by its own operation.
 local function take(did, tenant)
   local record, fields, list = get('record', tenant), {}, {}
   for _, name in ipairs(FIELDS) do fields[name] = record[name] end
@@ -113,7 +120,7 @@ local function take(did, tenant)
   put('record', tenant, new_record(fields, list))
 end
 
--- Lets go of a number that the tenant no longer holds, unless another has it. Says whether a mapping went.
+-- Releases a DID that the tenant no longer holds, unless another one holds it. Returns true if it removed a mapping.
 local function release(did, tenant, keep_mapping)
   local held = holder(did)
   if held and held ~= tenant then return false end
@@ -123,7 +130,7 @@ local function release(did, tenant, keep_mapping)
   return true
 end
 
--- The numbers that a config lists: none where it is broken.
+-- Returns the DIDs that a config lists; none if the config is invalid.
 local function listed(config)
   local parsed, document = pcall(cjson.decode, config)
   local list = {}
@@ -135,47 +142,50 @@ local function listed(config)
   return list
 end
 
-local function refused(why, answer)
-  answer.is, answer.why = 'rejected', why
-  return answer
+local function rejected(why, result)
+  result.is, result.why = 'rejected', why
+  return result
 end
 
--- Whether the owner by this record yields (a resource to itself, where an earlier generation is what counts): not if it was published since that was decided, for it may hold it again.
+-- Returns true if the record's owner yields to the operation's: not if it was published after that was decided, since
+-- it may hold the DIDs again. A resource yields to itself when it was set back to an earlier generation.
 local function yields(record, operation)
   local generation = operation.yieldingOwners[record.uid]
   return generation == '' or generation == record.generation
 end
 
--- Who holds the tenant id: a refusal, or nothing; notes what is taken over.
-local function tenant_refusal(operation, mine, taken)
+-- Returns the conflict about the tenant id, or nothing. Adds to `taken` what is taken over.
+local function tenant_conflict(operation, mine, taken)
   if not mine then return nil end
   if mine.cluster ~= cluster then
-    if not operation.takeOver then return refused('ownedElsewhere', { cluster = mine.cluster, owner = mine.owner }) end
+    if not operation.takeOver then return rejected('ownedElsewhere', { cluster = mine.cluster, owner = mine.owner }) end
     taken[#taken + 1] = { from = mine.owner .. ' of cluster ' .. mine.cluster }
   elseif mine.uid ~= operation.uid then
-    if not yields(mine, operation) then return refused('heldBy', { uid = mine.uid, owner = mine.owner }) end
+    if not yields(mine, operation) then return rejected('heldBy', { uid = mine.uid, owner = mine.owner }) end
   elseif tonumber(mine.generation) > tonumber(operation.generation) and not yields(mine, operation) then
-    return refused('stale', { generation = mine.generation })
+    return rejected('stale', { generation = mine.generation })
   end
 end
 
--- Numbers in the way, by kind. Of several holders the first is named, with all that it has.
-local function note(first, why, by, did, answer)
-  local noted = first[why]
-  if not noted then
-    noted = answer
-    noted.by, noted.dids, noted.owners = by, {}, { [answer.owner] = true }
-    first[why] = noted
+-- Adds a DID that another holder has to the conflicts by kind. Only the DIDs of the first holder (`by`: a cluster or a
+-- uid) are listed, all of them.
+local function add_conflict(first, why, by, did, result)
+  local conflict = first[why]
+  if not conflict then
+    conflict = result
+    conflict.by, conflict.dids, conflict.owners = by, {}, { [result.owner] = true }
+    first[why] = conflict
   end
-  if noted.by ~= by then return end
-  noted.dids[#noted.dids + 1] = did
-  if not noted.owners[answer.owner] then
-    noted.owners[answer.owner], noted.owner = true, noted.owner .. ', ' .. answer.owner
+  if conflict.by ~= by then return end
+  conflict.dids[#conflict.dids + 1] = did
+  if not conflict.owners[result.owner] then
+    conflict.owners[result.owner], conflict.owner = true, conflict.owner .. ', ' .. result.owner
   end
 end
 
--- Who holds each number: a refusal, or nothing; notes from which tenant each is taken, and what is taken over.
-local function number_refusal(operation, known, from, taken)
+-- Returns the conflict about the DIDs, or nothing. Sets in `from` the tenant from which each DID is transferred, and
+-- adds to `taken` what is taken over.
+local function did_conflict(operation, previously, from, taken)
   local first, in_use = {}, {}
   for _, did in ipairs(operation.dids) do
     local tenant, record = holder(did)
@@ -185,15 +195,15 @@ local function number_refusal(operation, known, from, taken)
         if operation.takeOver then
           taken[#taken + 1] = { did = did, from = record.owner .. ' of cluster ' .. record.cluster }
         else
-          note(first, 'ownedElsewhere', record.cluster, did, { cluster = record.cluster, owner = record.owner })
+          add_conflict(first, 'ownedElsewhere', record.cluster, did, { cluster = record.cluster, owner = record.owner })
         end
       elseif record.uid ~= operation.uid and not yields(record, operation) then
-        note(first, 'heldBy', record.uid, did, { uid = record.uid, owner = record.owner })
+        add_conflict(first, 'heldBy', record.uid, did, { uid = record.uid, owner = record.owner })
       end
     elseif not tenant then
-      -- Mapped to a tenant that has a record, but not this number: broken from outside.
+      -- A mapping to a tenant whose record does not list the DID was written by another client.
       local mapped = get('mapping', did)
-      if mapped and mapped ~= operation.tenant and not known[did] and not get('record', mapped) then
+      if mapped and mapped ~= operation.tenant and not previously[did] and not get('record', mapped) then
         if operation.takeOver then
           taken[#taken + 1] = { did = did, from = 'tenant ' .. mapped }
         else
@@ -203,38 +213,40 @@ local function number_refusal(operation, known, from, taken)
     end
   end
   for _, why in ipairs({ 'ownedElsewhere', 'heldBy' }) do
-    local noted = first[why]
-    if noted then
-      return refused(why, { cluster = noted.cluster, uid = noted.uid, owner = noted.owner, dids = noted.dids })
+    local conflict = first[why]
+    if conflict then
+      return rejected(why, {
+        cluster = conflict.cluster, uid = conflict.uid, owner = conflict.owner, dids = conflict.dids,
+      })
     end
   end
-  if #in_use > 0 then return refused('didsInUse', { numbers = in_use }) end
+  if #in_use > 0 then return rejected('didsInUse', { mapped = in_use }) end
 end
 
--- The numbers that the tenant has held until now; a refusal where an older publisher's config lists more.
-local function held_before(operation, mine, wanted, known)
+-- Returns the DIDs that the tenant has held until now, or a conflict if an older publisher's config lists more.
+local function held_before(operation, mine, wanted, previously)
   if mine then return mine.list end
   local held, orphaned = {}, {}
   for _, did in ipairs(operation.previouslyListed) do held[#held + 1] = did end
   for _, did in ipairs(listed(get('config', operation.tenant) or '')) do
-    if not wanted[did] and not known[did] and get('mapping', did) == operation.tenant and not holder(did) then
+    if not wanted[did] and not previously[did] and get('mapping', did) == operation.tenant and not holder(did) then
       orphaned[#orphaned + 1] = did
       held[#held + 1] = did
     end
   end
-  if #orphaned > 0 and not operation.takeOver then return nil, refused('wouldUnmap', { dids = orphaned }) end
+  if #orphaned > 0 and not operation.takeOver then return nil, rejected('wouldUnmap', { dids = orphaned }) end
   return held
 end
 
 local function publish(operation, config)
   local tenant, mine = operation.tenant, get('record', operation.tenant)
-  local wanted, known = words(operation.dids), words(operation.previouslyListed)
+  local wanted, previously = to_set(operation.dids), to_set(operation.previouslyListed)
   local from, taken, removed = {}, {}, {}
-  local refusal = tenant_refusal(operation, mine, taken) or number_refusal(operation, known, from, taken)
-  if refusal then return refusal end
+  local conflict = tenant_conflict(operation, mine, taken) or did_conflict(operation, previously, from, taken)
+  if conflict then return conflict end
   local held
-  held, refusal = held_before(operation, mine, wanted, known)
-  if refusal then return refusal end
+  held, conflict = held_before(operation, mine, wanted, previously)
+  if conflict then return conflict end
 
   local adopted = not mine and #operation.previouslyListed == 0 and get('config', tenant) ~= false
   for _, did in ipairs(held) do
@@ -256,8 +268,8 @@ local function publish(operation, config)
   return { is = 'published', adopted = adopted, takenOver = taken, removed = removed }
 end
 
--- Whether the tenant's config lists a number that still maps to it: somebody else's, then.
-local function still_live(tenant)
+-- Returns true if the tenant's config lists a DID that still maps to it: then another publisher uses the tenant id.
+local function is_in_use(tenant)
   for _, did in ipairs(listed(get('config', tenant) or '')) do
     if get('mapping', did) == tenant then return true end
   end
@@ -272,7 +284,8 @@ local function remove(operation)
   end
   put('record', tenant, false)
   put('member', tenant, false)
-  if not operation.retain and (mine or #operation.previouslyListed > 0) and get('config', tenant) and not still_live(tenant) then
+  local ours = mine or #operation.previouslyListed > 0
+  if not operation.retain and ours and get('config', tenant) and not is_in_use(tenant) then
     put('config', tenant, false)
     keys = true
   end
@@ -280,8 +293,8 @@ local function remove(operation)
   return { is = 'removed', keys = keys }
 end
 
--- Mappings appear after their configs and go before them: even a script that is broken off half-way (an ACL that
--- lacks a command) leaves no number without its config.
+-- Writes configs before mappings, and removes mappings before configs: even a script that is aborted half-way (an ACL
+-- that lacks a command) leaves no DID without its config.
 local function write()
   for tenant, config in pairs(now.config) do
     if config and config ~= was.config[tenant] then redis.call('SET', CONFIG .. tenant, config) end
@@ -298,11 +311,11 @@ local function write()
     if not record and before then
       redis.call('DEL', RECORD .. tenant)
     elseif record and not same(before, record) then
-      local pairs_of = {}
+      local values = {}
       for _, name in ipairs(FIELDS) do
-        pairs_of[#pairs_of + 1], pairs_of[#pairs_of + 2] = name, record[name]
+        values[#values + 1], values[#values + 2] = name, record[name]
       end
-      redis.call('HSET', RECORD .. tenant, unpack(pairs_of))
+      redis.call('HSET', RECORD .. tenant, unpack(values))
     end
     if before and before.cluster ~= cluster and (not record or record.cluster ~= before.cluster) then
       redis.call('SREM', TENANTS .. before.cluster, tenant)
@@ -317,27 +330,28 @@ local function write()
   end
 end
 
-local function left_out_when_empty(list)
+-- cjson encodes an empty table as an object, so leave out empty lists.
+local function unless_empty(list)
   if list and #list > 0 then return list end
 end
 
-local answers, any_refused = {}, false
+local results, any_rejected = {}, false
 for i, operation in ipairs(plan.operations) do
   changed, visibly = false, false
-  answers[i] = operation.op == 'publish' and publish(operation, ARGV[2 + i]) or remove(operation)
-  any_refused = any_refused or answers[i].is == 'rejected'
+  results[i] = operation.op == 'publish' and publish(operation, ARGV[2 + i]) or remove(operation)
+  any_rejected = any_rejected or results[i].is == 'rejected'
 end
-if not any_refused then write() end
-for i, answer in ipairs(answers) do
-  if any_refused and (answer.is == 'published' or answer.is == 'recorded' or answer.is == 'removed') then
-    answers[i] = { is = 'aborted' }
-  elseif answer.is == 'published' then
-    -- A number that another operation of the call picked up is not gone.
-    local gone = {}
-    for _, did in ipairs(answer.removed) do
-      if not now.mapping[did] then gone[#gone + 1] = did end
+if not any_rejected then write() end
+for i, result in ipairs(results) do
+  if any_rejected and (result.is == 'published' or result.is == 'recorded' or result.is == 'removed') then
+    results[i] = { is = 'aborted' }
+  elseif result.is == 'published' then
+    -- A DID that another operation of the call maps is not removed.
+    local unmapped = {}
+    for _, did in ipairs(result.removed) do
+      if not now.mapping[did] then unmapped[#unmapped + 1] = did end
     end
-    answer.removed, answer.takenOver = left_out_when_empty(gone), left_out_when_empty(answer.takenOver)
+    result.removed, result.takenOver = unless_empty(unmapped), unless_empty(result.takenOver)
   end
 end
-return cjson.encode({ operations = answers })
+return cjson.encode({ results = results })

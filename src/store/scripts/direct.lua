@@ -1,27 +1,27 @@
--- Writes as the old publisher did, but for what a resource holds: that is refused, in the same step, with its owner.
--- It needs no epoch: what it may touch no leader owns, and what a leader owns it never touches.
+-- Writes single keys as an older publisher did. A write to a key that a resource owns is rejected with the owner, in
+-- the same call. It needs no epoch: it writes only keys that no leader owns.
 --
--- KEYS  1 the hash of numbers to the tenants that own them, then every key that the call may write or read by its name;
---       records of other tenants are reached by their names
--- ARGV  'put', tenant, config | 'map', number, tenant | 'unmap', number
--- Answer  a list: {'done'} | {'done', 1 or 0: whether the tenant has a config} | {'done', tenant} | {'unmapped'} |
+-- KEYS  1  a hash: DID -> the tenant that owns it
+--       2… each key that the call may write or read. Records of other tenants are accessed by their names.
+-- ARGV  'put', tenant, config | 'map', did, tenant | 'unmap', did
+-- Reply a list: {'done'} | {'done', 1 if the tenant has a config, else 0} | {'done', tenant} | {'unmapped'} |
 --       {'tenantManaged', owner} | {'didManaged', owner}
 
 local DID, CONFIG, RECORD = 'tenantmap:did:', 'tenantcfg:', 'runtime-operator:tenant:'
 
--- MGET and not GET: a key of another type is read as not there.
+-- MGET and not GET: a key of another type is read as absent.
 local function get(key) return redis.call('MGET', key)[1] end
 
--- The owner and the numbers of a tenant that a resource holds, or nothing.
+-- Returns the owner and the DIDs of a tenant that a resource owns, or nothing.
 local function record(tenant)
   local fields = redis.call('HMGET', RECORD .. tenant, 'cluster', 'uid', 'generation', 'owner', 'dids')
-  -- Not written by the publishing script: as good as none (it says the same).
+  -- A record that apply.lua can't have written is ignored, as in apply.lua.
   if (fields[1] or '') == '' or (fields[2] or '') == '' or not tonumber(fields[3] or '') then return nil end
   return { owner = fields[4] or '', dids = ' ' .. (fields[5] or '') .. ' ' }
 end
 
--- The record that lists the number. The hash of numbers says which, even when the mapping was lost or points elsewhere;
--- when the hash lost it, the mapping does.
+-- Returns the record that lists the DID. The hash of DIDs names its tenant even when the mapping was lost or points
+-- elsewhere; when the hash has lost the DID, the mapping names it.
 local function holder(did)
   for _, tenant in ipairs({ redis.call('HGET', KEYS[1], did) or '', get(DID .. did) or '' }) do
     local held = tenant ~= '' and record(tenant)

@@ -1,4 +1,4 @@
-//! What is done to the resources while something fails. What the API server does not take for that is not done.
+//! Edits of the resources during a fault. An edit that the API server does not accept for that reason is skipped.
 
 use std::time::Duration;
 
@@ -7,22 +7,21 @@ use kube::api::{Api, DeleteParams, Patch, PatchParams};
 use rand::Rng;
 use rand::rngs::StdRng;
 use serde_json::json;
+use test_support::{World, tenant};
 use tokio::time::timeout;
 
-use crate::support::{World, tenant};
-
 const TENANTS: u8 = 6;
-/// Fewer than the tenants want, so that several claim one.
+/// Fewer DIDs than the tenants claim, so that several claim one.
 const NUMBERS: u8 = 10;
 
-/// What is done to a tenant.
+/// An edit of a tenant.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Edit {
-    /// It has these numbers from now on; where there is no such resource, it is made.
+    /// Sets these DIDs; creates the resource if it does not exist.
     Numbers(u8, Vec<u8>),
-    /// Its Secret has another value.
+    /// Changes the value of its Secret.
     Rotate(u8, u32),
-    /// It is deleted.
+    /// Deletes it.
     Delete(u8),
 }
 
@@ -42,12 +41,12 @@ impl Edit {
         }
     }
 
-    /// Every tenant, with a number of its own.
+    /// Returns an edit for every tenant that gives it a DID of its own.
     pub fn first() -> Vec<Self> {
         (0..TENANTS).flat_map(|of| [Self::Rotate(of, 0), Self::Numbers(of, vec![of])]).collect()
     }
 
-    /// Does it, unless the API server does not answer.
+    /// Applies the edit, unless the API server does not respond.
     pub async fn make(&self, world: &World) {
         if timeout(Duration::from_secs(3), self.ask(world)).await.is_err() {
             println!("soak: {self:?} was not answered");

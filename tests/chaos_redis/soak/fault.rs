@@ -1,48 +1,48 @@
-//! What can fail.
+//! The faults.
 
 use std::fmt;
 use std::time::Duration;
 
-/// A fault that begins and ends. Those of a way, and of an operator, befall one of the two operators.
+/// A fault that begins and ends. Those of a connection, and of an operator, concern one of the two operators.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Fault {
     /// FLUSHALL.
     Flush,
     /// SWAPDB, and back.
     SwapDb,
-    /// The primary is killed and starts again with nothing.
+    /// The primary is killed and restarts empty.
     RestartEmpty,
-    /// The replica is cut off, then the primary killed: what was acknowledged in between is lost.
+    /// The replica is disconnected, then the primary killed: writes that were acknowledged in between are lost.
     Failover,
-    /// The primary answers nobody, for long enough that Sentinels look for another.
+    /// The primary hangs, for long enough that the Sentinels start a failover.
     FrozenRedis,
-    /// Every write is refused: OOM.
+    /// Every write is rejected: OOM.
     OutOfMemory,
-    /// Every write is refused: NOREPLICAS.
+    /// Every write is rejected: NOREPLICAS.
     LacksReplicas,
-    /// Somebody deletes the epoch.
+    /// Another client deletes the epoch.
     LostCounter,
-    /// Somebody deletes and overwrites keys of the contract.
+    /// Another client deletes and overwrites keys of the contract.
     ForeignWrites,
-    /// SIGSTOP, for less than a Lease lasts.
+    /// SIGSTOP to an operator, for less than a Lease lasts.
     FrozenOperator,
-    /// SIGSTOP, for longer.
+    /// SIGSTOP to an operator, for longer.
     FrozenPastLease,
-    /// SIGKILL.
+    /// SIGKILL to an operator.
     KilledOperator,
-    /// SIGTERM.
+    /// SIGTERM to an operator.
     StoppedOperator,
-    /// Something between an operator and what it talks to.
+    /// A network fault between an operator and one of its servers.
     Way(Between, Harm),
     /// SIGKILL to the first operator's API server.
     KilledApiServer,
-    /// SIGSTOP to it.
+    /// SIGSTOP to the first operator's API server.
     FrozenApiServer,
-    /// SIGSTOP to what is behind both API servers.
+    /// SIGSTOP to etcd, behind both API servers.
     FrozenEtcd,
 }
 
-/// Which way.
+/// The connection of a network fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Between {
     /// An operator and Redis, primary and replica alike.
@@ -55,22 +55,22 @@ pub enum Between {
     Etcd,
 }
 
-/// What is wrong with it.
+/// The harm of a network fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Harm {
-    /// Connections end, and new ones are refused.
+    /// Connections are closed, and new ones are refused.
     Cut,
     /// Requests are lost; the connection stays.
     SilentThere,
-    /// Answers are lost; the connection stays.
+    /// Responses are lost; the connection stays.
     SilentBack,
     /// Both are lost.
     Silent,
-    /// Answers take this many hundred milliseconds longer.
+    /// Responses are delayed by this many hundred milliseconds.
     Slow(u8),
     /// Everything arrives in small pieces.
     Torn,
-    /// Connections end in the middle of an answer.
+    /// Connections close in the middle of a response.
     BrokenOff,
 }
 
@@ -86,7 +86,7 @@ const HARMS: [Harm; 8] = [
 ];
 
 impl Fault {
-    /// Those that are over and repaired within seconds, on a cluster that other tests use meanwhile.
+    /// Returns the faults that are repaired within seconds, on a cluster that other tests use meanwhile.
     pub fn quick() -> Vec<Self> {
         let ways = [
             (Between::Redis, Harm::Cut),
@@ -104,7 +104,7 @@ impl Fault {
         faults
     }
 
-    /// All there are.
+    /// Returns all faults.
     pub fn all() -> Vec<Self> {
         let mut faults = Self::quick();
         let ways = [Between::Redis, Between::Sentinels, Between::Kubernetes, Between::Etcd];
@@ -117,7 +117,7 @@ impl Fault {
         faults
     }
 
-    /// How long it lasts at least, beyond what the seed draws.
+    /// Returns the minimum duration, in addition to the drawn one.
     pub const fn least(self) -> Duration {
         match self {
             // A Lease lasts for 15 s.
@@ -126,18 +126,18 @@ impl Fault {
         }
     }
 
-    /// Whether it brings back what was deleted meanwhile: the orphan sweep lets a minute pass before it acts.
+    /// Returns true if it restores keys that were deleted meanwhile: the orphan sweep has a grace period of a minute.
     pub const fn brings_back(self) -> bool {
         matches!(self, Self::SwapDb | Self::Failover | Self::FrozenRedis)
     }
 
-    /// Whether it needs Redis for itself: two of these at once make no sense.
+    /// Returns true if it needs Redis exclusively.
     pub const fn is_of_redis(self) -> bool {
         matches!(self, Self::RestartEmpty | Self::Failover | Self::FrozenRedis | Self::SwapDb)
             || matches!(self, Self::LacksReplicas | Self::OutOfMemory)
     }
 
-    /// Whether it needs an operator or a Kubernetes process for itself.
+    /// Returns true if it needs an operator or a Kubernetes process exclusively.
     pub const fn is_of_a_process(self) -> bool {
         matches!(
             self,

@@ -1,13 +1,12 @@
-//! T10: random faults, one after the other and side by side, while resources are edited. A seed says which: the same seed
-//! draws the same faults, edits and times in the same order. `SOAK_FAULTS` leaves only some kinds, named as the table at
-//! the end does.
+//! T10: random faults, consecutive and concurrent, while resources are edited. A seed determines faults, edits and times and
+//! their order. `SOAK_FAULTS` selects some kinds, by the names of the table at the end.
 //!
-//! | file | what |
+//! | file | subject |
 //! | --- | --- |
-//! | `fault` | what can fail: a new kind of fault is added here, and in `stage` |
-//! | `plan` | what a seed draws |
-//! | `stage` | all that runs, and how each fault begins and ends |
-//! | `edit` | what is done to the resources meanwhile |
+//! | `fault` | the kinds of faults: a new one is added here, and in `stage` |
+//! | `plan` | the steps that a seed draws |
+//! | `stage` | all processes, and the begin and end of each fault |
+//! | `edit` | the edits of resources |
 
 mod edit;
 mod fault;
@@ -22,7 +21,7 @@ use fault::Fault;
 use plan::{Plan, Step};
 use stage::Stage;
 
-/// How long, and with which seed, where nobody says.
+/// The default duration and seed.
 const SHORT: (u64, u64) = (15, 4);
 
 fn number(variable: &str) -> Option<u64> {
@@ -30,7 +29,7 @@ fn number(variable: &str) -> Option<u64> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn whatever_fails_in_random_order_redis_equals_the_resources_after_each_fault() {
+async fn redis_equals_the_resources_after_each_random_fault() {
     let long = number("SOAK_SECONDS");
     let seconds = long.unwrap_or(SHORT.0);
     let seed = number("SOAK_SEED").unwrap_or(SHORT.1);
@@ -54,11 +53,11 @@ async fn whatever_fails_in_random_order_redis_equals_the_resources_after_each_fa
             break;
         }
     }
-    println!("{}", told(&table, begin.elapsed()));
+    println!("{}", report(&table, begin.elapsed()));
     stage.finish().await;
 }
 
-/// Has it all happen, and waits until all is right again: how long that took after the last fault had ended.
+/// Runs a step, and waits until everything agrees again; returns the time since the end of the last fault.
 async fn play(stage: &Stage, step: &Step) -> Duration {
     for (fault, operator) in &step.faults {
         stage.begin(*fault, *operator).await;
@@ -72,11 +71,11 @@ async fn play(stage: &Stage, step: &Step) -> Duration {
     }
     let ended = Instant::now();
     stage.wait_true().await;
-    stage.world.heed_all();
+    stage.world.resume_checks();
     ended.elapsed()
 }
 
-/// What became of the faults of one kind. One that was not survived ends the test.
+/// The result of the faults of one kind. A fault that is not survived ends the test.
 #[derive(Default)]
 struct Tally {
     survived: u32,
@@ -90,7 +89,7 @@ impl Tally {
     }
 }
 
-fn told(table: &BTreeMap<Fault, Tally>, took: Duration) -> String {
+fn report(table: &BTreeMap<Fault, Tally>, took: Duration) -> String {
     let mut text = format!("{:<24} {:>8} {:>8} {:>14}\n", "fault", "injected", "survived", "longest repair");
     for (fault, tally) in table {
         let (name, count) = (fault.to_string(), tally.survived);

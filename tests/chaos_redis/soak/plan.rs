@@ -1,4 +1,4 @@
-//! What a seed draws: nothing else goes into it, so that the same seed draws the same.
+//! The steps that a seed draws. They depend on nothing else, so that the same seed draws the same steps.
 
 use std::fmt;
 use std::time::Duration;
@@ -10,12 +10,12 @@ use rand::{Rng, SeedableRng};
 use super::edit::Edit;
 use super::fault::Fault;
 
-/// One or two faults at once, each with the operator that it befalls, and what is edited meanwhile.
+/// One or two concurrent faults, each with the operator that it concerns, and the edits meanwhile.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Step {
     pub faults: Vec<(Fault, usize)>,
     pub edits: Vec<Edit>,
-    /// From the last edit to the end of the first fault.
+    /// The time from the last edit to the end of the first fault.
     pub lasts: Duration,
 }
 
@@ -27,7 +27,7 @@ impl fmt::Display for Step {
     }
 }
 
-/// Steps without end. Faults are drawn like cards: each kind comes once before any comes again.
+/// An endless sequence of steps. Faults are drawn like cards: each kind occurs once before any occurs again.
 pub struct Plan {
     random: StdRng,
     faults: Vec<Fault>,
@@ -62,7 +62,7 @@ impl Iterator for Plan {
                 || both(Fault::is_of_a_process)
                 || matches!((first, second), (Fault::Way(a, _), Fault::Way(b, _)) if a == b)
             {
-                // For another time.
+                // The second fault returns to the deck.
                 self.deck.insert(0, second);
             } else {
                 faults.push((second, 1 - operator));
@@ -78,7 +78,7 @@ impl Iterator for Plan {
 }
 
 #[test]
-fn a_seed_draws_the_same_again_another_draws_another_and_every_kind_comes() {
+fn a_seed_determines_the_faults_and_every_kind_occurs() {
     let draw = |seed| Plan::new(seed, &Fault::all()).take(100).collect::<Vec<_>>();
     assert_eq!(draw(1), draw(1));
     assert_ne!(draw(1), draw(2));

@@ -1,5 +1,5 @@
-//! All that runs: two operators that share a Lease, each with ways of its own to a Redis primary with a replica, to
-//! Sentinels, and to an API server; and how each fault begins and ends.
+//! All processes: two operators that share a Lease, each with its own connections to a Redis primary with a replica, to Sentinels,
+//! and to an API server; and the begin and end of each fault.
 
 use std::cell::Cell;
 use std::time::{Duration, Instant};
@@ -8,27 +8,27 @@ use local_cluster::{
     ApiServer, Edge, Redis, RedisOptions, SentinelOptions, Sentinels, Toxic, Toxiproxy, Way,
 };
 use serde_json::Value;
+use test_support::{Operator, World};
 
 use super::edit::Edit;
 use super::fault::{Between, Fault, Harm};
 use crate::nat::Nat;
-use crate::support::{Operator, World};
-use crate::truth::{PATIENCE, differences};
+use crate::truth::{TIMEOUT, differences};
 
-/// How often it is told what is not yet right.
-const TELL_EVERY: Duration = Duration::from_secs(5);
+/// The interval at which remaining differences are printed.
+const PRINT_INTERVAL: Duration = Duration::from_secs(5);
 
 pub struct Stage {
     pub world: World,
     operators: Vec<Placed>,
     replica: Redis,
     sentinels: Sentinels,
-    /// On a cluster of its own: the second operator's API server, and its way to etcd.
+    /// Present on a cluster of its own: the second operator's API server, and its connection to etcd.
     second: Option<(ApiServer, Edge)>,
     toxiproxy: Toxiproxy,
 }
 
-/// An operator with its ways.
+/// An operator with its connections.
 struct Placed {
     operator: Operator,
     redis: Vec<Edge>,
@@ -38,9 +38,9 @@ struct Placed {
 }
 
 impl Stage {
-    /// Sets it up, with tenants that are live. On a cluster of its own its processes can fail too.
+    /// Starts everything, with published tenants. On a cluster of its own, the cluster's processes can fail too.
     pub async fn set(own_cluster: bool) -> Self {
-        // What a replica is sent it keeps on disk otherwise, and has again when it starts "with nothing".
+        // Otherwise a replica stores the received data on disk, and would not restart empty.
         let options = RedisOptions::default().in_memory().set("rdb-del-sync-files", "yes");
         let like_primary = options.clone();
         let world =
@@ -95,7 +95,7 @@ impl Stage {
         Placed { operator, redis, sentinels, kubernetes: vec![kubernetes], _nats: nats }
     }
 
-    /// The world's own, by this way.
+    /// Returns the world's kubeconfig with this connection's address.
     fn kubeconfig(&self, number: usize, way: &Edge) -> std::path::PathBuf {
         let text = std::fs::read_to_string(self.world.kubeconfig()).unwrap();
         let mut config: Value = serde_json::from_str(&text).unwrap();
@@ -103,7 +103,7 @@ impl Stage {
         self.world.write_file(&format!("kubeconfig-{number}"), &config.to_string())
     }
 
-    /// The primary, as the Sentinels have it, and the other.
+    /// Returns the primary, according to the Sentinels, and the replica.
     async fn redis(&self) -> (&Redis, &Redis) {
         let primary = self.sentinels.primary().await.ok().flatten();
         if primary.is_some_and(|address| address == self.replica.address()) {
@@ -131,7 +131,7 @@ impl Stage {
             Fault::ForeignWrites => {
                 self.world.exempt_all();
                 ask(primary, &["DEL", "tenantmap:did:+15550000001", "tenantcfg:t2"]).await;
-                // Only what is there: what is nobody's stays.
+                // Only keys that exist: keys without an owner would stay.
                 ask(primary, &["SET", "tenantcfg:t5", "{}", "XX"]).await;
             }
             Fault::FrozenOperator | Fault::FrozenPastLease if operator.is_running() => {
@@ -223,7 +223,7 @@ impl Stage {
     /// Waits until one Redis is the primary and the other follows it.
     async fn wait_replicated(&self) {
         self.world
-            .wait_within(PATIENCE, "one Redis follows the other", || async {
+            .wait_within(TIMEOUT, "one Redis follows the other", || async {
                 let (primary, replica) = self.redis().await;
                 let (primary, replica) = (role(primary).await, role(replica).await);
                 let good = primary.as_deref() == Ok("master") && replica.as_deref() == Ok("slave up");
@@ -232,15 +232,15 @@ impl Stage {
             .await;
     }
 
-    /// Waits until all is right. Operators that ended, as one that was superseded does, start again meanwhile. What takes
-    /// its time is told.
+    /// Waits until there is no difference. Operators that exited, as a superseded one does, are restarted meanwhile. Differences
+    /// that remain for long are printed.
     pub async fn wait_true(&self) {
-        let told = Cell::new(Instant::now());
+        let printed = Cell::new(Instant::now());
         self.world
-            .wait_within(PATIENCE, "Redis equals the resources", || async {
+            .wait_within(TIMEOUT, "Redis equals the resources", || async {
                 for placed in &self.operators {
                     if !placed.operator.is_running() {
-                        println!("soak: an operator that ended starts again");
+                        println!("soak: restarting an operator that has exited");
                         placed.operator.run_again().await.map_err(|error| error.to_string())?;
                     }
                 }
@@ -248,9 +248,9 @@ impl Stage {
                 if wrong.is_empty() {
                     return Ok(());
                 }
-                if told.get().elapsed() > TELL_EVERY {
+                if printed.get().elapsed() > PRINT_INTERVAL {
                     println!("soak: not yet: {}", wrong.join("; "));
-                    told.set(Instant::now());
+                    printed.set(Instant::now());
                 }
                 Err(wrong.join("\n"))
             })
@@ -262,7 +262,7 @@ impl Stage {
     }
 }
 
-/// `master`, or `slave` with the state of its link.
+/// Returns `master`, or `slave` with the state of its link.
 async fn role(redis: &Redis) -> Result<String, String> {
     let mut connection = redis.connection().await.map_err(|error| error.to_string())?;
     let info: Result<redis::InfoDict, _> =

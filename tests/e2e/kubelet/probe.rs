@@ -32,8 +32,8 @@ impl Probing {
         }
         let seconds =
             |of: Option<i32>, default: u64| of.and_then(|of| u64::try_from(of).ok()).unwrap_or(default);
-        let patience = Duration::from_secs(seconds(self.probe.timeout_seconds, 1));
-        let answer = timeout(patience, self.once(container, address)).await.unwrap_or(false);
+        let limit = Duration::from_secs(seconds(self.probe.timeout_seconds, 1));
+        let answer = timeout(limit, self.once(container, address)).await.unwrap_or(false);
         self.due = Instant::now() + Duration::from_secs(seconds(self.probe.period_seconds, 10));
         if answer {
             (self.failed, self.good) = (0, true);

@@ -12,7 +12,7 @@ use serde_json::Value;
 use crate::{Error, Result};
 
 /// How long a definition may take until it is served, and a kind until it is known.
-const PATIENCE: Duration = Duration::from_secs(90);
+const TIMEOUT: Duration = Duration::from_secs(90);
 
 pub(crate) async fn yaml(client: &Client, text: &str) -> Result<()> {
     let documents: Vec<Value> = serde_saphyr::from_multiple(text)
@@ -68,7 +68,7 @@ async fn served(client: &Client, name: &str) -> Result<()> {
         if is_established(&definition) && all_list(client, &definition).await {
             return Ok(());
         }
-        if begin.elapsed() > PATIENCE {
+        if begin.elapsed() > TIMEOUT {
             return Err(Error::Waited { what: format!("{name} is not served"), waited: begin.elapsed() });
         }
         tokio::time::sleep(Duration::from_millis(20)).await;

@@ -234,8 +234,8 @@ impl Process {
     }
 
     /// Waits until it ends by itself.
-    pub async fn wait_exit(&self, patience: Duration) -> Result<ExitStatus> {
-        self.wait_for("end", patience, || self.exited()).await
+    pub async fn wait_exit(&self, timeout: Duration) -> Result<ExitStatus> {
+        self.wait_for("end", timeout, || self.exited()).await
     }
 
     /// How it ended, if it did.
@@ -307,7 +307,7 @@ impl Process {
     async fn wait_for<T>(
         &self,
         what: &'static str,
-        patience: Duration,
+        timeout: Duration,
         mut look: impl FnMut() -> Result<Option<T>>,
     ) -> Result<T> {
         let begin = Instant::now();
@@ -315,7 +315,7 @@ impl Process {
             if let Some(found) = look()? {
                 return Ok(found);
             }
-            if begin.elapsed() > patience {
+            if begin.elapsed() > timeout {
                 let (name, log) = (self.launch.name.clone(), self.log_tail());
                 return Err(Error::Disobeyed { name, what, waited: begin.elapsed(), log });
             }

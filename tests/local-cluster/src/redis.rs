@@ -303,10 +303,10 @@ fn client(url: &str, tls: Option<&ServerTls>) -> Result<Client> {
     Ok(Client::build_with_tls(url, certificates)?)
 }
 
-async fn connect(client: &Client, patience: Duration) -> Result<MultiplexedConnection> {
+async fn connect(client: &Client, timeout: Duration) -> Result<MultiplexedConnection> {
     let config = AsyncConnectionConfig::new()
-        .set_connection_timeout(Some(patience))
-        .set_response_timeout(Some(patience));
+        .set_connection_timeout(Some(timeout))
+        .set_response_timeout(Some(timeout));
     Ok(client.get_multiplexed_async_connection_with_config(&config).await?)
 }
 

@@ -85,7 +85,7 @@ impl Sentinels {
             if let Some(primary) = self.primary().await?.filter(|primary| primary != old) {
                 return Ok(primary);
             }
-            patience(begin, "the Sentinels have found no other primary").await?;
+            timeout(begin, "the Sentinels have found no other primary").await?;
         }
     }
 
@@ -94,7 +94,7 @@ impl Sentinels {
         let replicas = connected_replicas(primary).await?;
         for node in &self.nodes {
             while !knows(node, &self.service, self.nodes.len() - 1, replicas).await? {
-                patience(begin, "the Sentinels do not know each other").await?;
+                timeout(begin, "the Sentinels do not know each other").await?;
             }
         }
         Ok(())
@@ -140,7 +140,7 @@ async fn knows(node: &Redis, service: &str, sentinels: usize, replicas: usize) -
 }
 
 /// Longer than a Sentinel rests (`TILT`, 30 s) after it was not scheduled for two seconds, and a failover after it.
-async fn patience(begin: Instant, what: &str) -> Result<()> {
+async fn timeout(begin: Instant, what: &str) -> Result<()> {
     if begin.elapsed() > Duration::from_secs(90) {
         return Err(Error::Waited { what: what.into(), waited: begin.elapsed() });
     }

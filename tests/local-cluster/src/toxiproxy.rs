@@ -11,7 +11,7 @@ use tokio::time::timeout;
 use crate::{Error, Folder, Launch, Port, Process, Result, tools};
 
 /// How long the proxy may take to do what it is told: it waits up to 5 s for data that it still has to pass on.
-const PATIENCE: Duration = Duration::from_secs(90);
+const TIMEOUT: Duration = Duration::from_secs(90);
 
 /// A Toxiproxy server with any number of edges.
 pub struct Toxiproxy {
@@ -150,12 +150,12 @@ impl Edge {
     }
 
     async fn ask(&self, method: &str, path: &str, body: Option<&Value>) -> Result<Value> {
-        let asked = timeout(PATIENCE, http(&self.api, method, path, body)).await;
+        let asked = timeout(TIMEOUT, http(&self.api, method, path, body)).await;
         let failed = |why: String| Error::Toxiproxy { what: format!("{method} {path}"), why };
         let (status, text) = match asked {
             Ok(Ok(answer)) => answer,
             Ok(Err(error)) => return Err(failed(error.to_string())),
-            Err(_) => return Err(failed(format!("no answer within {PATIENCE:?}"))),
+            Err(_) => return Err(failed(format!("no answer within {TIMEOUT:?}"))),
         };
         if !(200..300).contains(&status) {
             return Err(failed(format!("{status} {text}")));

@@ -60,7 +60,7 @@ fn kubectl(kubeconfig: &std::path::Path, args: &[&str]) -> (bool, String) {
 }
 
 #[tokio::test]
-async fn kubectl_reads_what_was_applied_and_a_service_account_only_what_rbac_grants() {
+async fn rbac_limits_a_service_account_and_not_the_administrator() {
     let cluster = Cluster::start().await.unwrap();
     cluster.apply_yaml(WIDGETS).await.unwrap();
 
@@ -77,7 +77,7 @@ async fn kubectl_reads_what_was_applied_and_a_service_account_only_what_rbac_gra
 }
 
 #[tokio::test]
-async fn the_controllers_give_a_namespace_its_service_account_and_empty_a_deleted_one() {
+async fn the_controllers_create_service_accounts_and_empty_deleted_namespaces() {
     let cluster = Cluster::start().await.unwrap();
     cluster.apply_yaml("{ apiVersion: v1, kind: Namespace, metadata: { name: passing } }").await.unwrap();
     cluster
@@ -99,7 +99,7 @@ async fn the_controllers_give_a_namespace_its_service_account_and_empty_a_delete
 }
 
 #[tokio::test]
-async fn two_clusters_side_by_side_know_nothing_of_each_other() {
+async fn two_clusters_are_independent() {
     let (one, other) = tokio::try_join!(Cluster::start(), Cluster::start()).unwrap();
     write(&one.client().await.unwrap(), "only-here").await;
 
@@ -108,7 +108,7 @@ async fn two_clusters_side_by_side_know_nothing_of_each_other() {
 }
 
 #[tokio::test]
-async fn what_was_written_survives_a_kill_and_a_stop_of_every_process() {
+async fn data_survives_a_kill_and_a_stop_of_every_process() {
     let cluster = Cluster::start().await.unwrap();
     write(&cluster.client().await.unwrap(), "kept").await;
 
@@ -123,7 +123,7 @@ async fn what_was_written_survives_a_kill_and_a_stop_of_every_process() {
 }
 
 #[tokio::test]
-async fn a_frozen_api_server_answers_nothing_until_it_is_thawed() {
+async fn a_frozen_api_server_responds_only_after_a_thaw() {
     let cluster = Cluster::start().await.unwrap();
     let client = cluster.client().await.unwrap();
     write(&client, "before").await;
@@ -137,7 +137,7 @@ async fn a_frozen_api_server_answers_nothing_until_it_is_thawed() {
 }
 
 #[tokio::test]
-async fn a_second_api_server_shows_the_same_objects_while_the_first_is_dead() {
+async fn a_second_api_server_replaces_a_dead_one() {
     let cluster = Cluster::start().await.unwrap();
     write(&cluster.client().await.unwrap(), "shared").await;
     let second = cluster.add_api_server("second").await.unwrap();

@@ -87,7 +87,7 @@ fn an_interrupted_parent_ends_with_status_0_and_leaves_nothing() {
 }
 
 #[test]
-fn ports_are_below_those_of_outgoing_connections_and_no_two_are_the_same() {
+fn ports_are_unique_and_below_the_ephemeral_range() {
     let ports: Vec<_> = (0..200).map(|_| Port::reserve().unwrap()).collect();
 
     let numbers: HashSet<_> = ports.iter().map(Port::number).collect();
@@ -100,7 +100,7 @@ fn shell(folder: &Folder, script: &str) -> Launch {
 }
 
 #[tokio::test]
-async fn a_start_that_fails_shows_the_end_of_the_log() {
+async fn a_failed_start_shows_the_end_of_the_log() {
     let folder = Folder::new("test").unwrap();
     let launch = shell(&folder, "echo no such flag >&2; exit 3").ready(|| async { Err("not yet".into()) });
 
@@ -111,7 +111,7 @@ async fn a_start_that_fails_shows_the_end_of_the_log() {
 }
 
 #[tokio::test]
-async fn a_stop_tells_the_status_and_a_second_one_that_nothing_runs() {
+async fn a_stop_returns_the_status_and_a_second_one_nothing() {
     let folder = Folder::new("test").unwrap();
     let script = "trap 'exit 7' TERM; echo ready; while :; do sleep 0.01; done";
     let log = folder.file("log");
@@ -127,7 +127,7 @@ async fn a_stop_tells_the_status_and_a_second_one_that_nothing_runs() {
 }
 
 #[test]
-fn a_dropped_folder_is_gone() {
+fn a_dropped_folder_is_removed() {
     let folder = Folder::new("test").unwrap();
     let path = folder.write("secret", "text").unwrap();
     assert_eq!(fs::read_to_string(&path).unwrap(), "text");

@@ -24,7 +24,7 @@ async fn wait_for(redis: &Redis, key: &str, value: &str) {
 }
 
 #[tokio::test]
-async fn what_was_written_survives_a_kill_on_the_same_port() {
+async fn data_survives_a_kill_on_the_same_port() {
     let redis = Redis::start(RedisOptions::default()).await.unwrap();
     let address = redis.address();
     set(&redis, "a", "1").await;
@@ -35,7 +35,7 @@ async fn what_was_written_survives_a_kill_on_the_same_port() {
 }
 
 #[tokio::test]
-async fn a_server_in_memory_is_empty_after_a_restart() {
+async fn an_in_memory_server_is_empty_after_a_restart() {
     let redis = Redis::start(RedisOptions::default().in_memory()).await.unwrap();
     set(&redis, "a", "1").await;
 
@@ -45,7 +45,7 @@ async fn a_server_in_memory_is_empty_after_a_restart() {
 }
 
 #[tokio::test]
-async fn a_frozen_server_answers_nothing_until_it_is_thawed() {
+async fn a_frozen_server_replies_only_after_a_thaw() {
     let redis = Redis::start(RedisOptions::default()).await.unwrap();
     set(&redis, "a", "1").await;
     let mut connection = redis.connection().await.unwrap();
@@ -59,7 +59,7 @@ async fn a_frozen_server_answers_nothing_until_it_is_thawed() {
 }
 
 #[tokio::test]
-async fn a_password_is_needed_and_an_acl_user_may_do_only_what_its_rules_say() {
+async fn a_password_is_required_and_acl_rules_limit_a_user() {
     let options = RedisOptions::default().password("p@ss/word").user("limited", ">own ~mine:* +get +set");
     let redis = Redis::start(options).await.unwrap();
     set(&redis, "a", "1").await;
@@ -77,7 +77,7 @@ async fn a_password_is_needed_and_an_acl_user_may_do_only_what_its_rules_say() {
 }
 
 #[tokio::test]
-async fn tls_is_the_only_way_in_and_a_client_certificate_where_one_is_asked_for() {
+async fn tls_is_required_and_a_client_certificate_where_configured() {
     let redis = Redis::start(RedisOptions::default().tls().client_certificates()).await.unwrap();
     set(&redis, "a", "1").await;
     assert!(redis.url().starts_with("rediss://"));
@@ -96,7 +96,7 @@ async fn tls_is_the_only_way_in_and_a_client_certificate_where_one_is_asked_for(
 }
 
 #[tokio::test]
-async fn memory_runs_out_where_it_is_bounded() {
+async fn bounded_memory_runs_out() {
     let redis = Redis::start(RedisOptions::default().max_memory("2mb")).await.unwrap();
     let mut connection = redis.connection().await.unwrap();
 
@@ -119,7 +119,7 @@ async fn a_replica_follows_its_primary_through_password_and_tls_and_refuses_writ
 }
 
 #[tokio::test]
-async fn sentinels_make_the_replica_primary_when_the_primary_dies_and_the_old_one_follows() {
+async fn sentinels_promote_the_replica_when_the_primary_dies() {
     let primary = Redis::start(RedisOptions::default().password("secret")).await.unwrap();
     let replica = Redis::start(RedisOptions::default().replica_of(&primary)).await.unwrap();
     set(&primary, "a", "1").await;

@@ -1,0 +1,28 @@
+//! The settings of the admin routes.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+/// The settings of the admin routes.
+#[derive(Clone, Debug)]
+pub struct AdminSettings {
+    /// The address to serve them on.
+    pub addr: SocketAddr,
+    /// False: every route responds 503 `runtime_admin_disabled`.
+    pub enabled: bool,
+    /// Whether `includeSecrets` may show webhook secrets.
+    pub allow_secret_read: bool,
+    /// The authentication of callers.
+    pub auth: AdminAuth,
+    /// The files with the certificate chain and the key; none: plain HTTP.
+    pub tls: Option<(PathBuf, PathBuf)>,
+}
+
+/// The authentication of callers of the admin routes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AdminAuth {
+    /// Bearer tokens, which the API server reviews.
+    Kubernetes,
+    /// None: every client that reaches the address is served.
+    None,
+}

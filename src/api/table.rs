@@ -1,0 +1,419 @@
+//! Writes the contract's table into the CRD's schema: the bounds of each field, and CEL rules for what depends on a mode.
+//!
+//! A field declares only what the contract leaves open and Kubernetes needs bounded: the greatest length of a long text, a
+//! list or a map.
+
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
+    JSON, JSONSchemaProps, JSONSchemaPropsOrArray, JSONSchemaPropsOrBool, ValidationRule,
+};
+use schemars::{Schema, SchemaGenerator, json_schema};
+use serde_json::{Map, Value, json};
+
+use super::rules::{self, RuleWithMessage};
+use crate::contract::{CONFIG, Member, Modes, Presence, Rule, WEBHOOK_SECRET, mode_names};
+
+/// The greatest length of a text whose field declares none.
+const MAX_TEXT: i64 = 253;
+/// The greatest length of a URL.
+const MAX_URL: i64 = 2048;
+
+/// Writes the table's rules into the schema of the spec.
+pub fn write_rules(spec: &mut JSONSchemaProps) {
+    object(spec, CONFIG);
+}
+
+fn object(schema: &mut JSONSchemaProps, members: &[Member]) {
+    for member in members {
+        let property = schema.properties.as_mut().and_then(|properties| properties.get_mut(member.name));
+        if let Some(property) = property {
+            value(property, &member.rule);
+            if let Some((min, max)) = widest_range(members, member.name) {
+                (property.minimum, property.maximum) = (Some(min), Some(max));
+            }
+        }
+    }
+    let rules = mode_rules(members);
+    if !rules.is_empty() {
+        schema.x_kubernetes_validations.get_or_insert_default().extend(rules);
+    }
+}
+
+fn value(schema: &mut JSONSchemaProps, rule: &Rule) {
+    let kind = schema.type_.as_deref().unwrap_or_default();
+    match rule {
+        // The resource has an object in this place, as with `webhookSecretRef`.
+        _ if kind != json_type(rule) => {}
+        Rule::OneOf(names) => {
+            let names = names.iter().map(|name| JSON(json!(name)));
+            schema.enum_.get_or_insert_with(|| names.collect());
+        }
+        Rule::Text { min, max } => {
+            schema.min_length = size(*min).filter(|min| *min > 0);
+            let declared = schema.max_length.unwrap_or(MAX_TEXT);
+            schema.max_length = Some(size(*max).map_or(declared, |max| max.min(declared)));
+        }
+        Rule::HttpUrl => {
+            (schema.min_length, schema.max_length) = (Some(1), Some(MAX_URL));
+            check(schema, rules::HTTP_URL);
+        }
+        Rule::Destination => {
+            schema.min_length = Some(1);
+            check(schema, rules::DESTINATION);
+        }
+        Rule::Integer { min, max } => {
+            // Integers of Kubernetes are int32 here; a table's bound in this range is exact as a double.
+            #[allow(clippy::cast_precision_loss)]
+            let bound = |bound: i64| Some(bound.clamp(i32::MIN.into(), i32::MAX.into()) as f64);
+            (schema.minimum, schema.maximum) = (bound(*min), bound(*max));
+        }
+        Rule::NumberAbove(limit) => {
+            (schema.minimum, schema.exclusive_minimum) = (Some(*limit), Some(true));
+        }
+        Rule::List { item, min, max } => {
+            schema.min_items = size(*min).filter(|min| *min > 0);
+            let bounds = schema.max_items.into_iter().chain(size(*max));
+            schema.max_items = bounds.min();
+            schema.x_kubernetes_list_type.get_or_insert_with(|| "atomic".to_owned());
+            if let Some(JSONSchemaPropsOrArray::Schema(items)) = &mut schema.items {
+                value(items, item);
+            }
+        }
+        Rule::Map(rule) => {
+            if let Some(JSONSchemaPropsOrBool::Schema(values)) = &mut schema.additional_properties {
+                value(values, rule);
+            }
+        }
+        Rule::Object(members) | Rule::ByMode(members) => object(schema, members),
+        // The spec's own rules allow white space in a phone number; the range of a number is written with its row.
+        Rule::Did | Rule::Boolean | Rule::Number | Rule::NumberIn(..) => {}
+    }
+}
+
+fn check(schema: &mut JSONSchemaProps, (rule, message): RuleWithMessage) {
+    let rule = ValidationRule {
+        rule: rule.to_owned(),
+        message: Some(message.to_owned()),
+        ..ValidationRule::default()
+    };
+    schema.x_kubernetes_validations.get_or_insert_default().push(rule);
+}
+
+/// Returns a length or a number of items; none where the contract sets no limit.
+fn size(bound: usize) -> Option<i64> {
+    i64::try_from(bound).ok()
+}
+
+/// Returns the range of a number over all modes.
+fn widest_range(members: &[Member], name: &str) -> Option<(f64, f64)> {
+    let rows = members.iter().filter(|member| member.name == name);
+    let ranges = rows.filter_map(|member| match member.rule {
+        Rule::NumberIn(min, max) => Some((min, max)),
+        _ => None,
+    });
+    ranges.reduce(|(min, max), (lower, upper)| (min.min(lower), max.max(upper)))
+}
+
+/// Returns the CEL rules of an object with modes: the members that a mode needs, the modes that a member needs, and the
+/// ranges that are narrower in some modes.
+fn mode_rules(members: &[Member]) -> Vec<ValidationRule> {
+    let modes = mode_names(members);
+    let mut rules = Vec::new();
+    for member in members.iter().filter(|member| is_limited(member.modes, modes)) {
+        if member.presence != Presence::Optional {
+            rules.push(needed(&path_to_needed(member), &names_of(member.modes, modes)));
+        }
+    }
+    for (position, member) in members.iter().enumerate() {
+        let is_first = members[..position].iter().all(|earlier| earlier.name != member.name);
+        let rows = members.iter().filter(|row| row.name == member.name);
+        let union = rows.fold(Modes::NONE, |union, row| union.or(row.modes));
+        if is_first && is_limited(union, modes) {
+            rules.push(only_with(member.name, &names_of(union, modes)));
+        }
+    }
+    for member in members {
+        let widest = widest_range(members, member.name);
+        match member.rule {
+            Rule::NumberIn(min, max) if widest != Some((min, max)) => {
+                rules.push(within(member.name, &names_of(member.modes, modes), min, max));
+            }
+            _ => {}
+        }
+    }
+    rules
+}
+
+fn is_limited(set: Modes, modes: &[&str]) -> bool {
+    (0..modes.len()).any(|position| !set.contains(position))
+}
+
+fn names_of(set: Modes, modes: &[&'static str]) -> Vec<&'static str> {
+    let modes = modes.iter().enumerate();
+    modes.filter(|(position, _)| set.contains(*position)).map(|(_, name)| *name).collect()
+}
+
+/// Returns the names on the way to the member that must be set: of an object, the member that the object must have.
+fn path_to_needed(member: &Member) -> Vec<&'static str> {
+    let mut path = vec![member.name];
+    if let Rule::Object(members) = member.rule {
+        let inner = members.iter().find(|inner| inner.presence == Presence::Expected);
+        path.extend(inner.into_iter().flat_map(path_to_needed));
+    }
+    path
+}
+
+fn needed(path: &[&str], modes: &[&str]) -> ValidationRule {
+    let set: Vec<_> = (1..=path.len()).map(|end| format!("has(self.{})", path[..end].join("."))).collect();
+    let set = if let [set] = set.as_slice() { set.clone() } else { format!("({})", set.join(" && ")) };
+    let path = path.join(".");
+    ValidationRule {
+        rule: format!("{} || {set}", other_mode(modes)),
+        message: Some(format!("{path} must be set with mode {}", modes.join(" or "))),
+        field_path: Some(format!(".{path}")),
+        reason: Some("FieldValueRequired".to_owned()),
+        ..ValidationRule::default()
+    }
+}
+
+fn only_with(member: &str, modes: &[&str]) -> ValidationRule {
+    ValidationRule {
+        rule: format!("!has(self.{member}) || self.mode in [{}]", quoted(modes)),
+        message: Some(format!("{member} must be left out unless mode is {}", modes.join(" or "))),
+        field_path: Some(format!(".{member}")),
+        reason: Some("FieldValueForbidden".to_owned()),
+        ..ValidationRule::default()
+    }
+}
+
+fn within(member: &str, modes: &[&str], min: f64, max: f64) -> ValidationRule {
+    let other_mode = other_mode(modes);
+    ValidationRule {
+        // With a fraction: CEL compares doubles with doubles.
+        rule: format!(
+            "{other_mode} || !has(self.{member}) || (self.{member} >= {min:?} && self.{member} <= {max:?})"
+        ),
+        message: Some(format!("{member} must be from {min} to {max} with mode {}", modes.join(" or "))),
+        field_path: Some(format!(".{member}")),
+        ..ValidationRule::default()
+    }
+}
+
+fn other_mode(modes: &[&str]) -> String {
+    match modes {
+        [mode] => format!("self.mode != '{mode}'"),
+        _ => format!("!(self.mode in [{}])", quoted(modes)),
+    }
+}
+
+fn quoted(modes: &[&str]) -> String {
+    modes.iter().map(|mode| format!("'{mode}'")).collect::<Vec<_>>().join(", ")
+}
+
+/// The type of the JSON values that can meet a rule.
+fn json_type(rule: &Rule) -> &'static str {
+    match rule {
+        Rule::OneOf(_) | Rule::Text { .. } | Rule::HttpUrl | Rule::Did | Rule::Destination => "string",
+        Rule::Boolean => "boolean",
+        Rule::Integer { .. } => "integer",
+        Rule::Number | Rule::NumberAbove(_) | Rule::NumberIn(..) => "number",
+        Rule::List { .. } => "array",
+        Rule::Map(_) | Rule::Object(_) | Rule::ByMode(_) => "object",
+    }
+}
+
+/// Returns the schema of `spec.extensions`: a free object without the members that the contract knows.
+pub fn extensions(_: &mut SchemaGenerator) -> Schema {
+    let known: Map<_, _> = CONFIG.iter().map(|member| (member.name.to_owned(), forbidden(member))).collect();
+    json_schema!({
+        "type": "object",
+        "properties": known,
+        "maxProperties": 64,
+        "x-kubernetes-preserve-unknown-fields": true,
+    })
+}
+
+/// Declares the member with its type, since CEL can refuse, with a message, only a field of a declared type.
+fn forbidden(member: &Member) -> Value {
+    let name = member.name;
+    let instead = match name {
+        "contractVersion" => "the operator sets it".to_owned(),
+        WEBHOOK_SECRET => "put the value in a Secret and set spec.webhookSecretRef instead".to_owned(),
+        _ => format!("set spec.{name} instead"),
+    };
+    let kind = json_type(&member.rule);
+    let mut schema = json!({
+        "type": kind,
+        "description": format!("Must be left out: {name} is a field of the contract; {instead}."),
+        "x-kubernetes-validations": [{
+            "rule": "false",
+            "message": format!("must be left out: {name} is a field of the contract; {instead}"),
+            "reason": "FieldValueForbidden",
+        }],
+    });
+    let rest = match &member.rule {
+        Rule::List { item, .. } => json!({
+            "items": if json_type(item) == "string" { json!({ "type": "string", "maxLength": 64 }) } else { json!({ "type": "object" }) },
+            "maxItems": 500,
+            "x-kubernetes-list-type": "atomic",
+        }),
+        _ if kind == "string" => json!({ "maxLength": 65536 }),
+        _ if kind == "object" => json!({ "x-kubernetes-preserve-unknown-fields": true }),
+        _ => json!({}),
+    };
+    if let (Some(schema), Value::Object(rest)) = (schema.as_object_mut(), rest) {
+        schema.extend(rest);
+    }
+    schema
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::api::crd;
+
+    /// Members of the contract that the operator sets itself.
+    const NOT_IN_THE_SPEC: [&str; 2] = ["contractVersion", WEBHOOK_SECRET];
+    /// Fields of the spec beside the contract.
+    const BESIDE_THE_CONTRACT: [&str; 3] = ["extensions", "deletionPolicy", "suspend"];
+    /// Fields whose presence or type differs from the contract's: the operator publishes `{}` for an `audio` that is left
+    /// out, and refers to a Secret by an object.
+    const DIFFERENT: [&str; 2] = ["spec.audio", "spec.webhookSecretRef"];
+
+    fn spec() -> JSONSchemaProps {
+        let crd = crd();
+        let schema = crd.spec.versions[0].schema.as_ref().unwrap().open_api_v3_schema.as_ref().unwrap();
+        schema.properties.as_ref().unwrap()["spec"].clone()
+    }
+
+    /// Collects the differences between the Rust fields, as the schema shows them, and the table.
+    fn compare(path: &str, schema: &JSONSchemaProps, members: &[Member], found: &mut Vec<String>) {
+        let properties = schema.properties.as_ref().unwrap();
+        for name in properties.keys() {
+            let is_known = members.iter().any(|member| member.name == name);
+            if !is_known && !(path == "spec" && BESIDE_THE_CONTRACT.contains(&name.as_str())) {
+                found.push(format!("{path}.{name} has no row in the table"));
+            }
+        }
+        let modes = mode_names(members);
+        for member in members {
+            let path = format!("{path}.{}", member.name);
+            let Some(property) = properties.get(member.name) else {
+                if !NOT_IN_THE_SPEC.contains(&member.name) {
+                    found.push(format!("{path} has no Rust field"));
+                }
+                continue;
+            };
+            let required = schema.required.iter().flatten().any(|name| name == member.name);
+            let must_be = member.presence == Presence::Required && !is_limited(member.modes, modes);
+            if required != must_be && !DIFFERENT.contains(&path.as_str()) {
+                found.push(format!("{path}: the field is required: {required}, the row: {must_be}"));
+            }
+            compare_value(&path, property, &member.rule, found);
+        }
+    }
+
+    fn compare_value(path: &str, schema: &JSONSchemaProps, rule: &Rule, found: &mut Vec<String>) {
+        if schema.type_.as_deref() != Some(json_type(rule)) {
+            if !DIFFERENT.contains(&path) {
+                found.push(format!("{path}: the field is of type {:?}, the row has {rule:?}", schema.type_));
+            }
+            return;
+        }
+        match rule {
+            Rule::OneOf(names) => {
+                let listed = schema.enum_.iter().flatten().map(|value| value.0.as_str().unwrap_or_default());
+                if !listed.eq(names.iter().copied()) {
+                    found.push(format!("{path}: the field's values are not {names:?}"));
+                }
+            }
+            Rule::List { item, .. } => {
+                let Some(JSONSchemaPropsOrArray::Schema(items)) = &schema.items else { panic!("{path}") };
+                compare_value(&format!("{path}[]"), items, item, found);
+            }
+            Rule::Map(rule) => {
+                let Some(JSONSchemaPropsOrBool::Schema(values)) = &schema.additional_properties else {
+                    panic!("{path}")
+                };
+                compare_value(&format!("{path}[]"), values, rule, found);
+            }
+            Rule::Object(members) | Rule::ByMode(members) => compare(path, schema, members, found),
+            _ => {}
+        }
+        if !is_within(schema, rule) {
+            found.push(format!("{path}: the field's bounds are wider than {rule:?}"));
+        }
+    }
+
+    /// Tells whether the bounds of the schema are those of the rule, or narrower.
+    fn is_within(schema: &JSONSchemaProps, rule: &Rule) -> bool {
+        let sizes = |least: Option<i64>, most: Option<i64>, min: usize, max: usize| {
+            least.unwrap_or(0) >= i64::try_from(min).unwrap()
+                && most.is_some_and(|most| usize::try_from(most).unwrap() <= max)
+        };
+        let has_rule = |(rule, _): RuleWithMessage| {
+            schema.x_kubernetes_validations.iter().flatten().any(|there| there.rule == rule)
+        };
+        match rule {
+            Rule::Text { min, max } => sizes(schema.min_length, schema.max_length, *min, *max),
+            Rule::HttpUrl => {
+                sizes(schema.min_length, schema.max_length, 1, usize::MAX) && has_rule(rules::HTTP_URL)
+            }
+            Rule::Destination => {
+                sizes(schema.min_length, schema.max_length, 1, usize::MAX) && has_rule(rules::DESTINATION)
+            }
+            Rule::Did => has_rule(rules::DID),
+            Rule::List { min, max, .. } => sizes(schema.min_items, schema.max_items, *min, *max),
+            #[allow(clippy::cast_precision_loss)]
+            Rule::Integer { min, max } => {
+                schema.minimum.is_some_and(|minimum| minimum >= *min as f64)
+                    && schema.maximum.is_some_and(|maximum| maximum <= *max as f64)
+            }
+            Rule::NumberAbove(limit) => {
+                schema.minimum == Some(*limit) && schema.exclusive_minimum == Some(true)
+            }
+            Rule::NumberIn(min, max) => {
+                // A rule of the mode narrows the range further.
+                schema.minimum.is_some_and(|minimum| minimum <= *min)
+                    && schema.maximum.is_some_and(|maximum| maximum >= *max)
+            }
+            _ => true,
+        }
+    }
+
+    #[test]
+    fn the_table_and_the_rust_fields_agree() {
+        let mut found = Vec::new();
+        compare("spec", &spec(), CONFIG, &mut found);
+        assert_eq!(found, Vec::<String>::new());
+    }
+
+    #[test]
+    fn the_committed_crd_has_the_cel_rules_of_the_table() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/crds/runtimetenants.yaml");
+        let committed: Value = serde_saphyr::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
+        let spec = &committed["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"];
+        for (section, least) in [("stt", 4), ("tts", 36)] {
+            let (Rule::Object(members) | Rule::ByMode(members)) =
+                crate::contract::config_member(section).unwrap().rule
+            else {
+                panic!("{section} has no members")
+            };
+            let generated = serde_json::to_value(mode_rules(members)).unwrap();
+            assert!(generated.as_array().unwrap().len() >= least, "{section}: {generated}");
+            assert_eq!(spec["properties"][section]["x-kubernetes-validations"], generated, "{section}");
+        }
+    }
+
+    #[test]
+    fn a_rule_for_a_mode_names_the_mode_and_the_member() {
+        assert_eq!(needed(&["x"], &["a"]).rule, "self.mode != 'a' || has(self.x)");
+        assert_eq!(needed(&["x", "y"], &["a"]).rule, "self.mode != 'a' || (has(self.x) && has(self.x.y))");
+        assert_eq!(only_with("x", &["a", "b"]).rule, "!has(self.x) || self.mode in ['a', 'b']");
+        let within = within("x", &["a", "b"], 0.8, 2.0);
+        assert_eq!(
+            within.rule,
+            "!(self.mode in ['a', 'b']) || !has(self.x) || (self.x >= 0.8 && self.x <= 2.0)"
+        );
+        assert_eq!(within.message.as_deref(), Some("x must be from 0.8 to 2 with mode a or b"));
+    }
+}

@@ -1,0 +1,101 @@
+//! The orphan sweep: removes what resources that are gone left in Redis.
+
+use std::collections::HashMap;
+use std::time::{Duration, Instant};
+
+use k8s_openapi::Resource;
+use k8s_openapi::api::coordination::v1::Lease;
+use kube::Api;
+use tokio::time::interval;
+use tracing::{error, info};
+
+use super::super::context::Context;
+use super::super::intervals::Intervals;
+use super::super::queue::change_span;
+use super::super::status::{PendingEvent, Regarding};
+use crate::domain::event::{EventDraft, EventReason};
+use crate::domain::index::Index;
+use crate::domain::{ResourceName, Uid};
+use crate::leader::LEASE;
+
+/// The number of orphans that a sweep may always remove ...
+const ALWAYS_ALLOWED: usize = 10;
+/// ... and the part of all records that it may remove: one in so many.
+const MAX_SHARE: usize = 5;
+/// The interval of reports that sweeps are refused: events expire after an hour.
+const REPORT_INTERVAL: Duration = Duration::from_secs(1800);
+
+/// Looks for ownership records of this cluster whose resource is gone, and removes them after a grace period; never too
+/// many in one sweep, since then something else is wrong.
+pub async fn sweep(ctx: &Context, intervals: &Intervals) {
+    let mut since: HashMap<Uid, Instant> = HashMap::new();
+    let mut ticks = interval(intervals.sweep);
+    let mut reported: Option<Instant> = None;
+    loop {
+        ticks.tick().await;
+        if ctx.epoch().is_err() {
+            since.clear();
+            continue;
+        }
+        let (orphans, records) = ctx.read(Index::orphans);
+        ctx.metrics.orphaned_records.set(i64::try_from(orphans.len()).unwrap_or(i64::MAX));
+        since.retain(|uid, _| orphans.contains(uid));
+        let now = Instant::now();
+        let due: Vec<&Uid> = orphans
+            .iter()
+            .filter(|uid| now.duration_since(*since.entry((*uid).clone()).or_insert(now)) >= intervals.grace)
+            .collect();
+        if are_too_many(due.len(), records) {
+            if reported.is_none_or(|reported| now.duration_since(reported) >= REPORT_INTERVAL) {
+                reported = Some(now);
+                ctx.metrics.orphan_sweeps_refused.inc();
+                refuse_sweep(ctx, due.len(), records).await;
+            }
+            continue;
+        }
+        reported = None;
+        for uid in due {
+            info!(%uid, "removing orphaned keys");
+            ctx.reconciles.enqueue(uid.clone(), change_span());
+        }
+    }
+}
+
+fn are_too_many(orphans: usize, records: usize) -> bool {
+    orphans > ALWAYS_ALLOWED && orphans * MAX_SHARE > records
+}
+
+/// Reports on the Lease, which stands for the operator as a whole, that nothing is removed.
+async fn refuse_sweep(ctx: &Context, orphans: usize, records: usize) {
+    error!(orphans, records, "orphan sweep refused: too many orphaned records");
+    let namespace = ctx.client.default_namespace();
+    let leases: Api<Lease> = Api::namespaced(ctx.client.clone(), namespace);
+    // Without an election there may be none; an event may regard an object that does not exist.
+    let lease = leases.get_opt(LEASE).await.ok().flatten();
+    let regarding = Regarding {
+        api_version: Lease::API_VERSION.into(),
+        kind: Lease::KIND.into(),
+        name: ResourceName::new(namespace, LEASE),
+        uid: lease.and_then(|lease| lease.metadata.uid).map(Uid::from),
+        resource_version: None,
+    };
+    let message = format!(
+        "{orphans} of {records} ownership records in Redis have lost their resource, which is too many for one sweep: none \
+         is removed, and their numbers stay live. Restore the resources, or remove the keys by hand"
+    );
+    let draft = EventDraft::new(EventReason::OrphanSweepRefused, message);
+    ctx.events.enqueue(PendingEvent::now(regarding, "Sweep", draft));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sweep_removes_at_most_ten_orphans_or_a_fifth_of_all_records() {
+        assert!(!are_too_many(10, 10), "a small site may be given up as a whole");
+        assert!(are_too_many(11, 11) && are_too_many(11, 54));
+        assert!(!are_too_many(11, 55));
+        assert!(!are_too_many(2000, 10_000) && are_too_many(2001, 10_000));
+    }
+}

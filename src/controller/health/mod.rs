@@ -1,0 +1,120 @@
+//! What the probes answer: readiness and liveness of this replica.
+
+mod liveness;
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
+
+use super::queue::WorkQueue;
+use crate::domain::Uid;
+use crate::leader::{Writer, WriterState};
+pub use liveness::HEARTBEAT_INTERVAL;
+use liveness::Liveness;
+
+/// Readiness and liveness of this replica.
+#[derive(Debug)]
+pub struct Health {
+    writer: Writer,
+    reconciles: Arc<WorkQueue<Uid>>,
+    /// True once the caches have synced and the records of Redis were loaded, or another replica leads.
+    started: AtomicBool,
+    /// Why Redis rejects writes that tenants wait for, though it answers.
+    store_error: Mutex<Option<String>>,
+    liveness: Liveness,
+}
+
+impl Health {
+    /// The health of a replica with this writer state and this queue of reconciles.
+    #[must_use]
+    pub fn new(writer: Writer) -> Self {
+        Self::with_liveness(writer, Liveness::default())
+    }
+
+    fn with_liveness(writer: Writer, liveness: Liveness) -> Self {
+        let (reconciles, started, store_error) = Default::default();
+        Self { writer, reconciles, started, store_error, liveness }
+    }
+
+    /// Health whose liveness fails after this time without a heartbeat.
+    #[cfg(test)]
+    pub(super) fn with_heartbeat_timeout(writer: Writer, timeout: std::time::Duration) -> Self {
+        Self::with_liveness(writer, Liveness::new(timeout))
+    }
+
+    /// What readiness reports: `ok`, and how; or why this replica is of no use.
+    pub fn ready(&self) -> Result<&'static str, String> {
+        if !self.started.load(Ordering::Relaxed) {
+            return Err("starting".to_owned());
+        }
+        match self.writer.state() {
+            WriterState::Writing(_) | WriterState::Resyncing(_) => match self.store_error() {
+                None => Ok("ok"),
+                Some(why) => Err(why),
+            },
+            // A follower serves reads as well as the leader does.
+            WriterState::Follower { redis: None } => Ok("ok: following"),
+            WriterState::NotPermitted(why) => Err(why),
+            WriterState::Follower { redis: Some(error) } | WriterState::RedisUnavailable { error, .. } => {
+                Err(error.to_string())
+            }
+        }
+    }
+
+    /// What liveness reports: an error only where a restart can help. Trouble of Redis or the API server does not count,
+    /// since a restart would change nothing about it.
+    pub fn alive(&self) -> Result<(), String> {
+        self.liveness.check(&self.reconciles, Instant::now())
+    }
+
+    /// The queue of reconciles, which liveness watches.
+    pub(super) fn reconciles(&self) -> Arc<WorkQueue<Uid>> {
+        Arc::clone(&self.reconciles)
+    }
+
+    /// The controller's loop runs.
+    pub(super) fn heartbeat(&self) {
+        self.liveness.heartbeat(Instant::now());
+    }
+
+    /// The controller has begun to work.
+    pub(super) fn set_started(&self) {
+        self.started.store(true, Ordering::Relaxed);
+    }
+
+    /// Why Redis rejects writes that tenants wait for; none: it does not.
+    pub(super) fn set_store_error(&self, why: Option<String>) {
+        *self.store_error.lock().unwrap_or_else(PoisonError::into_inner) = why;
+    }
+
+    fn store_error(&self) -> Option<String> {
+        self.store_error.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::Epoch;
+    use crate::store::StoreError;
+
+    #[tokio::test]
+    async fn readiness_names_the_cause() {
+        let writer = Writer::default();
+        let health = Health::new(writer.clone());
+        assert_eq!(health.ready(), Err("starting".to_owned()));
+        health.set_started();
+        assert_eq!(health.ready(), Ok("ok: following"));
+        assert!(writer.not_permitted("forbidden".to_owned()));
+        assert_eq!(health.ready(), Err("forbidden".to_owned()));
+        writer.no_epoch(StoreError::Loading);
+        assert_eq!(health.ready(), Err(StoreError::Loading.to_string()));
+        writer.elected(Epoch(1));
+        writer.resynced(Epoch(1));
+        assert_eq!(health.ready(), Ok("ok"));
+        health.set_store_error(Some("out of memory".to_owned()));
+        assert_eq!(health.ready(), Err("out of memory".to_owned()));
+        health.set_store_error(None);
+        assert_eq!(health.ready(), Ok("ok"));
+    }
+}

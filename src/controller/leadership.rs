@@ -1,0 +1,223 @@
+//! The leader's loop: resyncs with Redis on gaining leadership and after outages, and enqueues tenants whose keys other
+//! clients changed.
+
+use std::time::{Duration, Instant};
+
+use tokio::sync::{oneshot, watch};
+use tokio::time::sleep_until;
+use tracing::{debug, info, warn};
+
+use super::context::Context;
+use crate::domain::index::{Index, Recorded};
+use crate::domain::{Epoch, OwnershipRecord, Uid};
+use crate::leader::WriterState;
+use crate::store::{ChangedKey, DriftSignal, ResyncCause, StoreError, Tracking};
+use crate::telemetry::Drift;
+
+/// The pause before a failed resync is retried.
+const RETRY: Duration = Duration::from_secs(1);
+
+/// Loads what Redis holds whenever this replica gets an epoch, begins to write then, and repairs what other clients change.
+pub struct LeaderLoop<'a> {
+    ctx: &'a Context,
+    tracking: Tracking,
+    /// Why Redis can't be tracked; none while it can. Before the first attempt has ended, that is not known.
+    redis: watch::Receiver<Option<StoreError>>,
+    redis_known: bool,
+    /// The last state that was handled.
+    handled: Option<WriterState>,
+    /// The time at which a failed resync is retried. A deadline, not a delay: signals must not postpone it.
+    resync_at: Option<Instant>,
+}
+
+impl<'a> LeaderLoop<'a> {
+    /// Begins to track Redis.
+    pub fn new(ctx: &'a Context) -> Self {
+        let tracking = ctx.store.track(&ctx.cluster);
+        let redis = tracking.health();
+        Self { ctx, tracking, redis, redis_known: false, handled: None, resync_at: None }
+    }
+
+    /// Waits until the caches have `synced`, and meanwhile loads the records where this replica leads. They count if Redis
+    /// has signalled nothing since. False: the caches will never sync.
+    pub async fn load_ahead(&mut self, mut synced: oneshot::Receiver<()>) -> bool {
+        let epoch = tokio::select! {
+            synced = &mut synced => return synced.is_ok(),
+            epoch = self.is_leader_and_tracks() => epoch,
+        };
+        let records = load(self.ctx).await;
+        if synced.await.is_err() {
+            return false;
+        }
+        if let (Some(epoch), Ok(records)) = (epoch, records)
+            && self.tracking.is_empty()
+            && self.redis.borrow().is_none()
+            && self.ctx.writer.state() == WriterState::Resyncing(epoch)
+        {
+            self.begin_writing(epoch, records);
+        }
+        true
+    }
+
+    /// Waits until this replica leads and Redis signals changes.
+    async fn is_leader_and_tracks(&mut self) -> Option<Epoch> {
+        let leads = |state: &WriterState| matches!(state, WriterState::Resyncing(_));
+        let epoch = self.ctx.writer.subscribe().wait_for(leads).await.ok()?.epoch();
+        if let DriftSignal::Resync(cause) = self.tracking.next().await? {
+            self.ctx.metrics.count_resync(cause.as_str());
+        }
+        epoch
+    }
+
+    /// Runs until the process ends.
+    pub async fn run(mut self) {
+        let mut state = self.ctx.writer.subscribe();
+        state.mark_changed();
+        loop {
+            let repair = self.ctx.read(Index::next_repair);
+            tokio::select! {
+                changed = state.changed() => match changed {
+                    Ok(()) => {
+                        let now = state.borrow_and_update().clone();
+                        self.on_state(now).await;
+                    }
+                    Err(_) => return,
+                },
+                signal = self.tracking.next() => match signal {
+                    Some(signal) => self.on_signal(signal).await,
+                    None => return,
+                },
+                // The end of an outage arrives as a signal, too.
+                Ok(()) = self.redis.changed() => self.on_redis_health(),
+                () = until(repair), if repair.is_some() => self.repair(),
+                () = until(self.resync_at), if self.resync_at.is_some() => self.resync().await,
+            }
+        }
+    }
+
+    /// The writer state has changed, by the election or by this loop.
+    async fn on_state(&mut self, state: WriterState) {
+        let epoch = if let WriterState::Writing(epoch) = state { epoch.0 } else { 0 };
+        self.ctx.metrics.leading.set(i64::from(epoch > 0));
+        self.ctx.metrics.epoch.set(i64::try_from(epoch).unwrap_or(i64::MAX));
+        let news = self.handled.replace(state.clone()) != Some(state.clone());
+        match state {
+            WriterState::Resyncing(_) => self.resync().await,
+            WriterState::RedisUnavailable { error, .. } if news => {
+                warn!(%error, "Redis unavailable; writes paused");
+                self.ctx.health.set_started();
+                // Tenants that wait for a change report that they do.
+                self.ctx.update(Index::enqueue_all);
+            }
+            // Followers report no tenant as waiting for Redis; only the leader does.
+            WriterState::Follower { .. } => {
+                self.ctx.writer.redis_health(self.redis.borrow().clone());
+                self.ctx.health.set_started();
+            }
+            _ => self.ctx.health.set_started(),
+        }
+    }
+
+    fn on_redis_health(&mut self) {
+        let error = self.redis.borrow_and_update().clone();
+        self.redis_known = true;
+        self.ctx.metrics.redis_up.set(i64::from(error.is_none()));
+        self.ctx.writer.redis_health(error);
+    }
+
+    async fn on_signal(&mut self, signal: DriftSignal) {
+        match signal {
+            DriftSignal::Changed(key) => self.on_drift(&key),
+            DriftSignal::Resync(cause) => {
+                info!(cause = cause.as_str(), "checking all ownership records in Redis");
+                self.ctx.metrics.count_resync(cause.as_str());
+                match self.ctx.writer.state() {
+                    // After a flush the epoch is lost as well. Report the epoch that writes use (a fenced write may already
+                    // have replaced it); acquiring the next one leads to the resync.
+                    WriterState::Writing(epoch) if cause == ResyncCause::Flushed => {
+                        self.ctx.writer.epoch_lost(epoch);
+                    }
+                    _ => self.resync().await,
+                }
+            }
+        }
+    }
+
+    /// Another client wrote a key that differs from its record, or belongs to none.
+    fn on_drift(&self, key: &ChangedKey) {
+        debug!(?key, "key changed by another client");
+        let (kind, owner) = self.ctx.read(|index| match key {
+            ChangedKey::Did(did) => (Drift::Did, index.owner_of_did(did)),
+            ChangedKey::Config(tenant) => (Drift::Config, index.owner_of_tenant(tenant)),
+        });
+        let Some(uid) = owner else { return };
+        self.ctx.metrics.count_drift(kind, 1);
+        if !self.ctx.update_with(|index| index.drifted(&uid, Instant::now())) {
+            self.ctx.metrics.drift_repairs_deferred.inc();
+        }
+    }
+
+    /// Repairs tenants whose deferred repair is due.
+    fn repair(&self) {
+        for (name, event) in self.ctx.update_with(|index| index.due_repairs(Instant::now())) {
+            warn!(
+                resource = %name,
+                why = event.message,
+                "repairs throttled: keys keep being changed by another client"
+            );
+        }
+    }
+
+    /// Loads what Redis holds, and reconciles every tenant.
+    async fn resync(&mut self) {
+        self.resync_at = None;
+        let Some(epoch) = self.ctx.writer.state().epoch() else { return };
+        // While Redis can't be tracked, it changes unseen. A signal arrives when it can.
+        let unavailable = self.redis.borrow().clone();
+        if unavailable.is_some() {
+            if self.redis_known {
+                self.ctx.writer.redis_health(unavailable);
+            }
+            return;
+        }
+        match load(self.ctx).await {
+            Ok(records) => self.begin_writing(epoch, records),
+            Err(error) => {
+                self.resync_at = Some(Instant::now() + RETRY);
+                self.ctx.writer.redis_health(Some(error));
+            }
+        }
+    }
+
+    fn begin_writing(&mut self, epoch: Epoch, records: Vec<(Uid, Recorded, bool)>) {
+        self.ctx.update_with(|index| {
+            let effects = index.resync(records);
+            // Before the effects: what is reconciled may be written.
+            self.ctx.writer.resynced(epoch);
+            (effects, ())
+        });
+        self.ctx.health.set_started();
+    }
+}
+
+/// Waits until a deadline; not at all without one.
+async fn until(deadline: Option<Instant>) {
+    if let Some(deadline) = deadline {
+        sleep_until(deadline.into()).await;
+    }
+}
+
+/// Every ownership record of this cluster, with its owner and with whether Redis holds exactly what it says. A resync must
+/// follow.
+async fn load(ctx: &Context) -> Result<Vec<(Uid, Recorded, bool)>, StoreError> {
+    // Another operator of this cluster, which watches other namespaces, has records of its own.
+    let keep = |record: OwnershipRecord, intact| {
+        let watched = ctx.is_watched_namespace(&record.owner.namespace);
+        watched.then(|| (record.owner.uid.clone(), Recorded::from(record), intact))
+    };
+    let records = ctx.store.filter_records(&ctx.cluster, keep).await?;
+    let broken = records.iter().filter(|(.., intact)| !intact).count();
+    ctx.metrics.count_drift(Drift::Record, broken);
+    info!(records = records.len(), broken, "loaded ownership records");
+    Ok(records)
+}

@@ -1,0 +1,66 @@
+//! Uncached reads of the API server, where acting on a watch that is behind would do harm: another API server may be ahead
+//! of the one that serves the watch, or a restored etcd behind what was published. Every API server answers a read without
+//! a version from etcd.
+
+use kube::Api;
+use kube::core::PartialObjectMeta;
+
+use super::super::context::Context;
+use super::super::error::Error;
+use super::super::watch::WatchedTenant;
+use crate::contract::TenantId;
+use crate::domain::{ResourceName, Uid};
+
+/// True when the watches show a resource with this uid, even one that is being deleted.
+fn is_watched(ctx: &Context, uid: &Uid) -> bool {
+    ctx.read(|index| index.object(uid).is_some())
+}
+
+/// Returns an error when the owner of a record exists though the watches do not show it: they are behind, and what it owns
+/// must be neither removed nor taken over.
+pub async fn owner_is_gone(ctx: &Context, uid: &Uid, name: &ResourceName) -> Result<(), Error> {
+    if is_watched(ctx, uid) {
+        return Ok(());
+    }
+    match read(ctx, name).await? {
+        Some(found) if found.metadata.uid.as_deref() == Some(uid.as_str()) => {
+            Err(Error::WatchBehind(name.to_string()))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// The same for the owner that the tenant's record names.
+pub async fn recorded_owner_is_gone(ctx: &Context, uid: &Uid, tenant: &TenantId) -> Result<(), Error> {
+    if is_watched(ctx, uid) {
+        return Ok(());
+    }
+    let found = ctx.store.inspect(std::slice::from_ref(tenant)).await?.into_iter().next();
+    // Where the record names another owner by now, the script will report it.
+    match found.and_then(|found| found.record).filter(|record| record.owner.uid == *uid) {
+        Some(record) => {
+            let owner = record.owner;
+            owner_is_gone(ctx, uid, &ResourceName::new(&owner.namespace, &owner.name)).await
+        }
+        None => Ok(()),
+    }
+}
+
+/// Returns true when this generation of a resource is the stored one.
+pub async fn is_current(
+    ctx: &Context,
+    uid: &Uid,
+    name: &ResourceName,
+    generation: i64,
+) -> Result<bool, Error> {
+    let found = read(ctx, name).await?.map(|found| found.metadata);
+    Ok(found.is_some_and(|found| {
+        found.uid.as_deref() == Some(uid.as_str()) && found.generation == Some(generation)
+    }))
+}
+
+async fn read(ctx: &Context, name: &ResourceName) -> Result<Option<PartialObjectMeta<WatchedTenant>>, Error> {
+    let api: Api<WatchedTenant> = Api::namespaced(ctx.client.clone(), &name.namespace);
+    let read = api.get_metadata_opt(&name.name).await;
+    read.map_err(|error| Error::ReadResource(name.to_string(), error))
+}

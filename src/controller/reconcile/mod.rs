@@ -1,0 +1,88 @@
+//! The reconcile of one tenant, in the shape of kube-runtime's: `reconcile`, and `error_policy` for its failures.
+//!
+//! 1. [`publish`]: begin from one snapshot of the index, and publish first whatever takes DIDs from the tenant;
+//! 2. [`prepare`]: plan, read the Secret, and build the operation, as a value;
+//! 3. send it to Redis: one script call;
+//! 4. [`conflicts`]: correct the index where Redis knows better, and plan again;
+//! 5. [`results`]: record the result, and enqueue the status and the tenants that it affects.
+
+mod conflicts;
+mod live_read;
+mod prepare;
+mod publish;
+mod results;
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tracing::{Instrument, debug, field, trace_span, warn};
+
+use super::context::Context;
+use super::error::Error;
+use super::intervals::jittered;
+use super::queue::{self, Action, Dequeued};
+use crate::domain::Uid;
+use crate::domain::backoff;
+use crate::domain::index::CachedTenant;
+use crate::telemetry::TRACES;
+
+/// The interval at which a tenant polls for what no watch event announces: that another cluster or an older publisher
+/// released a DID.
+const POLL_INTERVAL: Duration = Duration::from_secs(30);
+
+/// Reconciles one tenant: publishes it, and first whatever takes DIDs from it; or removes what is left of it.
+pub async fn reconcile(dequeued: &Dequeued<Uid>, ctx: &Arc<Context>) -> Result<Action, Error> {
+    let Dequeued { key: uid, queued_at, span: change } = dequeued;
+    let began = Instant::now();
+    ctx.metrics.observe_queue_wait(queue::RECONCILE, began.duration_since(*queued_at));
+    ctx.metrics.reconciles.inc();
+    let span = trace_span!(target: TRACES, parent: change, "reconcile", resource = field::Empty);
+    if !change.is_disabled()
+        && let Some(object) = ctx.read(|index| index.object(uid))
+    {
+        change.record("resource", field::display(object.name()));
+        span.record("resource", field::display(object.name()));
+    }
+    let published = publish::publish(ctx, uid).instrument(span).await;
+    ctx.secrets.reconciled(uid);
+    ctx.metrics.observe_reconcile(began.elapsed());
+    if let Err(error) = published {
+        force_release(ctx, uid, error)?;
+    }
+    let must_poll = ctx.update_in(change, |index| index.reconciled(uid));
+    Ok(if must_poll { Action::requeue(jittered(POLL_INTERVAL)) } else { Action::await_change() })
+}
+
+/// Records a failure and requeues the tenant with backoff. A failing tenant never blocks the others: the more of them are
+/// retried, the less often each is, since one that succeeds has all others retried immediately.
+pub fn error_policy(dequeued: &Dequeued<Uid>, error: &Error, ctx: &Arc<Context>) -> Action {
+    let uid = &dequeued.key;
+    if error.is_not_leading() {
+        return Action::await_change();
+    }
+    ctx.metrics.count_reconcile_error(error.reason());
+    let retry = ctx.update_in(&dequeued.span, |index| index.failed(uid, error.failure()));
+    let resource = retry.name.map(field::display);
+    if error.waits_for_redis() {
+        debug!(resource, %uid, %error, "waiting for Redis");
+        return Action::await_change();
+    }
+    debug!(resource, %uid, %error, retry.failures, "reconcile failed, requeued");
+    Action::requeue(jittered(backoff::delay(retry.failures, retry.retrying)))
+}
+
+/// Lets a deleted resource with the annotation `force-delete` go where Redis fails. Returns any other error.
+fn force_release(ctx: &Context, uid: &Uid, error: Error) -> Result<(), Error> {
+    let is_forced = |object: Arc<CachedTenant>| object.is_deleting() && object.force_delete();
+    let fails_in_redis = matches!(error, Error::Store(_)) || error.waits_for_redis();
+    let Some(object) = ctx.read(|index| index.object(uid)).filter(|_| fails_in_redis) else {
+        return Err(error);
+    };
+    let resource = object.name();
+    if !is_forced(object) {
+        return Err(error);
+    }
+    warn!(%resource, %error, "force-delete: finalizer removed, keys left for the orphan sweep");
+    ctx.note(|index| index.force_release(uid, &error.to_string()));
+    Ok(())
+}

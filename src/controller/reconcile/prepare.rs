@@ -1,0 +1,224 @@
+//! From a snapshot to the operation that a tenant needs. Reads at most its Secret and its ownership record, and checks that
+//! an owner that no watch shows is gone; writes nothing.
+
+use std::sync::Arc;
+
+use super::super::context::Context;
+use super::super::error::Error;
+use super::live_read;
+use crate::domain::assessment::{NotPublished, SecretFaultKind};
+use crate::domain::index::{CachedStatus, CachedTenant, Recorded, TenantSnapshot};
+use crate::domain::plan::{
+    self, Desired, Outcome, Plan, PlanInput, PublicationDraft, PublishedVersion, Rejections, RemovalPlan,
+};
+use crate::domain::secret::SecretKey;
+use crate::domain::{Owner, claims::Published};
+use crate::store::{Operation, Publication, Removal};
+
+use super::super::secrets::ResolvedSecret;
+
+/// What a tenant needs.
+pub enum Prepared {
+    /// Nothing must be written.
+    Done(Outcome),
+    /// This must be written.
+    Write(Box<PendingWrite>),
+}
+
+/// An operation that must be sent to Redis.
+pub struct PendingWrite {
+    /// The operation.
+    pub operation: Operation,
+    /// What the status must say once it is done; none for a resource that is gone.
+    pub outcome: Option<Outcome>,
+    /// The invalidations that the operation starts from.
+    pub invalidations: u64,
+    /// Why it is written.
+    pub cause: Cause,
+}
+
+/// Why a tenant is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cause {
+    /// The resource or what it holds has changed.
+    Edit,
+    /// The Secret has a new version, and nothing else has changed.
+    Rotation,
+    /// Nothing has changed: Redis has lost what it held.
+    Repair,
+}
+
+impl Prepared {
+    /// What must be written.
+    #[must_use]
+    pub fn write(&self) -> Option<&PendingWrite> {
+        match self {
+            Self::Done(_) => None,
+            Self::Write(write) => Some(write),
+        }
+    }
+}
+
+impl PendingWrite {
+    /// What the ownership record says once it is done; none: there is none.
+    #[must_use]
+    pub fn recorded(&self) -> Option<Recorded> {
+        let Operation::Publish(publication) = &self.operation else { return None };
+        let Publication { tenant, dids, generation, secret, hash, .. } = publication;
+        Some(Recorded {
+            published: Published { tenant: tenant.clone(), dids: dids.clone() },
+            version: PublishedVersion { generation: *generation, secret: secret.clone(), hash: hash.clone() },
+        })
+    }
+}
+
+/// Determines what the tenant of this snapshot needs.
+pub async fn prepare(
+    ctx: &Context,
+    snapshot: TenantSnapshot,
+    rejections: &Rejections,
+) -> Result<Prepared, Error> {
+    let Some(object) = snapshot.object.clone() else {
+        let removal = plan::plan_orphan(&snapshot.claims, snapshot.deletion_policy);
+        if let Some(removal) = &removal {
+            live_read::recorded_owner_is_gone(ctx, &snapshot.uid, &removal.tenant).await?;
+        }
+        return Ok(removal_or_done(removal, &snapshot));
+    };
+    if object.is_deleting() {
+        let (policy, status_dids) = (snapshot.deletion_policy, object.status_dids());
+        let removal = plan::plan_deletion(object.spec(), status_dids, &snapshot.claims, policy);
+        return Ok(removal_or_done(removal, &snapshot));
+    }
+    // After a start, nearly every tenant is published as its spec says.
+    if let Some(outcome) = unchanged(ctx, &snapshot, &object) {
+        return Ok(Prepared::Done(outcome));
+    }
+    let none = Rejections::default();
+    let rejections = if rejections.generation == object.generation() { rejections } else { &none };
+    let input = PlanInput {
+        spec: object.spec(),
+        generation: object.generation(),
+        snapshot: &snapshot.claims,
+        rejections,
+    };
+    match input.plan() {
+        Plan::Done(outcome) => Ok(Prepared::Done(outcome)),
+        Plan::Remove(removal) => Ok(remove(removal, &snapshot)),
+        Plan::Publish(desired) => {
+            let publish = Publish { ctx, object: &object, snapshot: &snapshot, input, desired: &desired };
+            publish.prepare().await
+        }
+    }
+}
+
+fn unchanged(ctx: &Context, snapshot: &TenantSnapshot, object: &CachedTenant) -> Option<Outcome> {
+    let (hash, secret) = (snapshot.hash.clone()?, snapshot.secret.as_ref()?);
+    plan::unchanged(&snapshot.claims, object.generation(), hash, secret.recorded(ctx.publish_secret))
+}
+
+fn removal_or_done(removal: Option<RemovalPlan>, snapshot: &TenantSnapshot) -> Prepared {
+    removal.map_or(Prepared::Done(Outcome::FinalizerRemovable), |removal| remove(removal, snapshot))
+}
+
+fn remove(removal: RemovalPlan, snapshot: &TenantSnapshot) -> Prepared {
+    let RemovalPlan { tenant, previously_listed, retain, outcome } = removal;
+    let operation =
+        Operation::Remove(Removal { tenant, uid: snapshot.uid.clone(), previously_listed, retain });
+    let invalidations = snapshot.invalidations;
+    Prepared::Write(Box::new(PendingWrite { operation, outcome, invalidations, cause: Cause::Edit }))
+}
+
+/// A tenant that must be published, unless it is.
+struct Publish<'a> {
+    ctx: &'a Context,
+    object: &'a Arc<CachedTenant>,
+    snapshot: &'a TenantSnapshot,
+    input: PlanInput<'a>,
+    desired: &'a Desired,
+}
+
+impl Publish<'_> {
+    async fn prepare(self) -> Result<Prepared, Error> {
+        let key = SecretKey::of(&self.object.name(), &self.desired.spec);
+        let Some(version) = &self.snapshot.secret else {
+            return Ok(self.blocked(NotPublished::Secret(key.fault(SecretFaultKind::NotFound))));
+        };
+        let desired_version =
+            self.input.published_version(self.desired, version.recorded(self.ctx.publish_secret));
+        if self.snapshot.claims.verified && self.input.is_recorded(self.desired, &desired_version) {
+            return Ok(Prepared::Done(Outcome::Assessed(self.input.assess_published(self.desired))));
+        }
+        self.yielding_owners_are_gone().await?;
+        let read = self.ctx.secrets.read(&self.snapshot.uid, &key, version).await;
+        match read.map_err(|error| Error::ReadSecret(self.object.name().to_string(), error))? {
+            Ok(secret) => Ok(self.publish(&secret)),
+            Err(fault) => Ok(self.blocked(NotPublished::Secret(fault))),
+        }
+    }
+
+    /// Owners by record that no watch shows yield to this tenant, if the reason is that they are gone.
+    async fn yielding_owners_are_gone(&self) -> Result<(), Error> {
+        for uid in self.snapshot.claims.yielding_owners.keys() {
+            let published = self
+                .ctx
+                .read(|index| index.claims().published(uid).map(|published| published.tenant.clone()));
+            if let Some(tenant) = published {
+                live_read::recorded_owner_is_gone(self.ctx, uid, &tenant).await?;
+            }
+        }
+        Ok(())
+    }
+
+    fn blocked(&self, reason: NotPublished) -> Prepared {
+        Prepared::Done(self.input.blocked(self.desired, reason))
+    }
+
+    fn publish(&self, secret: &ResolvedSecret) -> Prepared {
+        let value = self.ctx.publish_secret.then_some(&secret.value);
+        let recorded = secret.version.recorded(self.ctx.publish_secret);
+        let draft = self.input.draft_publication(self.desired, recorded, value, self.object.status_dids());
+        let PublicationDraft { config, version, previously_listed, yielding_owners, rotation } = match draft {
+            Ok(draft) => draft,
+            Err(reason) => return self.blocked(reason),
+        };
+        let cause = if self.is_published(&version) {
+            Cause::Repair
+        } else if rotation {
+            Cause::Rotation
+        } else {
+            Cause::Edit
+        };
+        let name = self.object.name();
+        let publication = Publication {
+            tenant: config.tenant_id().clone(),
+            owner: Owner {
+                namespace: name.namespace.to_string(),
+                name: name.name.to_string(),
+                uid: self.snapshot.uid.clone(),
+            },
+            generation: version.generation,
+            secret: version.secret,
+            hash: version.hash,
+            dids: config.dids().to_vec(),
+            previously_listed,
+            yielding_owners,
+            take_over: self.object.take_over(),
+            config: config.to_json(),
+        };
+        Prepared::Write(Box::new(PendingWrite {
+            operation: Operation::Publish(publication),
+            outcome: Some(Outcome::Assessed(self.input.assess_published(self.desired))),
+            invalidations: self.snapshot.invalidations,
+            cause,
+        }))
+    }
+
+    /// True when this version was published already, as far as the record or, where that is lost too, the status says.
+    fn is_published(&self, version: &PublishedVersion) -> bool {
+        match &self.snapshot.claims.record {
+            Some(record) => record == version,
+            None => self.object.status().and_then(CachedStatus::published_hash) == Some(&*version.hash),
+        }
+    }
+}

@@ -1,0 +1,111 @@
+//! The results of a script call, for the index, the log, metrics and events.
+
+use std::time::Instant;
+
+use tracing::{debug, info};
+
+use super::super::context::Context;
+use super::prepare::{Cause, PendingWrite, Prepared};
+use crate::contract::Did;
+use crate::domain::Uid;
+use crate::domain::assessment::plural_dids;
+use crate::domain::event::{EventDraft, EventReason};
+use crate::domain::index::{Change, OperationResult};
+use crate::store::{Applied, Operation};
+
+/// Records the results, and enqueues the statuses and the tenants that they affect. `applied` has one entry for each
+/// prepared write, in their order.
+pub fn record_results(ctx: &Context, members: &[Uid], prepared: Vec<Prepared>, applied: Vec<Applied>) {
+    let mut applied = applied.into_iter();
+    let mut published = 0;
+    let results: Vec<OperationResult> = members
+        .iter()
+        .zip(prepared)
+        .map(|(uid, prepared)| match prepared {
+            Prepared::Done(outcome) => {
+                OperationResult { uid: uid.clone(), outcome: Some(outcome), change: None }
+            }
+            Prepared::Write(write) => {
+                let applied = applied.next().unwrap_or(Applied::Aborted);
+                ctx.metrics.count_operation(applied.as_str());
+                log(uid, &write, &applied);
+                let is_published = matches!(applied, Applied::Published { .. });
+                published += u32::from(is_published);
+                if is_published && write.cause == Cause::Repair {
+                    ctx.metrics.drift_repaired.inc();
+                }
+                let change = Change {
+                    recorded: write.recorded(),
+                    invalidations: write.invalidations,
+                    written: matches!(
+                        applied,
+                        Applied::Published { .. } | Applied::Removed { .. } | Applied::Recorded
+                    ),
+                    published: is_published,
+                    events: events(&write, &applied),
+                };
+                OperationResult { uid: uid.clone(), outcome: write.outcome, change: Some(change) }
+            }
+        })
+        .collect();
+    if published > 0 {
+        ctx.priority.published(published, Instant::now());
+    }
+    ctx.update(|index| index.record_results(results));
+}
+
+fn log(uid: &Uid, write: &PendingWrite, applied: &Applied) {
+    let tenant = write.operation.tenant();
+    match applied {
+        Applied::Published { .. } => info!(%uid, tenant_id = %tenant, "published"),
+        Applied::Removed { .. } => info!(%uid, tenant_id = %tenant, "removed"),
+        other => debug!(%uid, tenant_id = %tenant, ?other, "already up to date"),
+    }
+}
+
+/// The events of what an operation did.
+fn events(write: &PendingWrite, applied: &Applied) -> Vec<EventDraft> {
+    let mut events = Vec::new();
+    match (&write.operation, applied) {
+        (Operation::Publish(publication), Applied::Published { adopted, taken_over, removed }) => {
+            if *adopted {
+                let message = "took over the config of an older publisher";
+                events.push(EventDraft::new(EventReason::Adopted, message));
+            }
+            if !taken_over.is_empty() {
+                let what: Vec<String> = taken_over.iter().map(ToString::to_string).collect();
+                events.push(EventDraft::new(EventReason::TakenOver, format!("took {}", what.join(", "))));
+            }
+            if write.cause == Cause::Repair && !adopted && taken_over.is_empty() {
+                let message = "restored keys that another client had changed or removed";
+                events.push(EventDraft::new(EventReason::Repaired, message));
+                return events;
+            }
+            let live = format!("{} live", plural_dids(publication.dids.len()));
+            let message = match (write.cause, removed.is_empty()) {
+                (Cause::Rotation, _) => "published the new webhook secret".to_owned(),
+                (_, true) => live,
+                (_, false) => {
+                    let unmapped: Vec<&str> = removed.iter().map(Did::as_str).collect();
+                    format!("{live}; unmapped {}", unmapped.join(", "))
+                }
+            };
+            let rotation = write.cause == Cause::Rotation;
+            let reason = if rotation { EventReason::SecretRotated } else { EventReason::Published };
+            events.push(EventDraft::new(reason, message));
+        }
+        (Operation::Remove(removal), Applied::Removed { keys }) => {
+            let (reason, message) = match (removal.retain, *keys) {
+                (true, _) => (
+                    EventReason::Retained,
+                    "keys kept in Redis (spec.deletionPolicy: Retain) and no longer owned by a resource",
+                ),
+                (false, true) => (EventReason::Unpublished, "keys removed from Redis"),
+                (false, false) => (EventReason::Unpublished, "no keys to remove"),
+            };
+            events.push(EventDraft::new(reason, message));
+        }
+        _ => {}
+    }
+    events
+}

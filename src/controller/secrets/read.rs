@@ -1,0 +1,110 @@
+//! Reading one Secret.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use k8s_openapi::ByteString;
+use k8s_openapi::api::core::v1::Secret;
+use kube::api::GetParams;
+use kube::{Api, Client};
+use secrecy::SecretString;
+use serde::Deserialize;
+use tokio::time::timeout;
+
+use crate::domain::assessment::{SecretFault, SecretFaultKind};
+use crate::domain::secret::{self, SecretKey, SecretVersion};
+
+/// The timeout of a read from the API server's watch cache, which itself waits 3 s until it is new enough.
+const CACHED_READ_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// A Secret with its values. Never printed.
+#[derive(Deserialize)]
+pub struct SecretValue {
+    metadata: SecretMetadata,
+    data: Option<BTreeMap<String, ByteString>>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct SecretMetadata {
+    name: Option<String>,
+    uid: Option<String>,
+    resource_version: Option<String>,
+}
+
+impl SecretValue {
+    /// `metadata.name`; empty only for an object that no API server sent.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        self.metadata.name.as_deref().unwrap_or_default()
+    }
+
+    /// True for this version of a Secret of this name.
+    #[must_use]
+    pub fn is(&self, name: &str, version: &SecretVersion) -> bool {
+        self.name() == name && self.version() == *version
+    }
+
+    fn version(&self) -> SecretVersion {
+        SecretVersion::new(self.metadata.uid.as_deref(), self.metadata.resource_version.as_deref())
+    }
+
+    /// The value under this key, or what is wrong with it.
+    pub fn resolve(&self, key: &SecretKey) -> Result<ResolvedSecret, SecretFault> {
+        let bytes = self.data.as_ref().and_then(|data| data.get(&key.key));
+        let value = secret::extract(bytes.map(|bytes| &*bytes.0)).map_err(|what| key.fault(what))?;
+        Ok(ResolvedSecret { value, version: self.version() })
+    }
+}
+
+impl From<Secret> for SecretValue {
+    fn from(secret: Secret) -> Self {
+        let meta = secret.metadata;
+        let metadata =
+            SecretMetadata { name: meta.name, uid: meta.uid, resource_version: meta.resource_version };
+        Self { metadata, data: secret.data }
+    }
+}
+
+/// A webhook secret that was read.
+#[derive(Debug)]
+pub struct ResolvedSecret {
+    /// The value.
+    pub value: SecretString,
+    /// The version of the Secret.
+    pub version: SecretVersion,
+}
+
+/// Reads the value that `key` names from the API server's watch cache, at `resourceVersion >= version`. A timeout means
+/// another API server that lags, or a restored etcd: then it is read from etcd.
+pub async fn read(
+    client: &Client,
+    key: &SecretKey,
+    version: &SecretVersion,
+) -> Result<Result<ResolvedSecret, SecretFault>, kube::Error> {
+    let secrets: Api<Secret> = Api::namespaced(client.clone(), &key.secret.namespace);
+    let name = &key.secret.name;
+    let cached = timeout(CACHED_READ_TIMEOUT, secrets.get_with(name, &not_older_than(version))).await.ok();
+    let read = match cached.filter(|read| !lags(read)) {
+        Some(read) => read,
+        None => secrets.get(name).await,
+    };
+    match read {
+        Ok(secret) => Ok(SecretValue::from(secret).resolve(key)),
+        Err(kube::Error::Api(status)) if status.code == 404 => Ok(Err(key.fault(SecretFaultKind::NotFound))),
+        // A denied read stays denied until a Role changes.
+        Err(kube::Error::Api(status)) if matches!(status.code, 401 | 403) => {
+            Ok(Err(key.fault(SecretFaultKind::Unreadable(status.reason.clone()))))
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// True when the API server has not seen the requested version.
+fn lags(read: &kube::Result<Secret>) -> bool {
+    matches!(read, Err(kube::Error::Api(status)) if matches!(status.code, 400 | 410 | 504))
+}
+
+fn not_older_than(version: &SecretVersion) -> GetParams {
+    version.resource_version().map_or_else(GetParams::default, GetParams::at)
+}

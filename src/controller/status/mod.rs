@@ -1,0 +1,45 @@
+//! What a reconcile came to, written where people look: status, then finalizer, then events. All of it follows a publish in
+//! a queue of its own, so that no publish waits for a status; one write of a resource at a time, so that no status waits for
+//! another's finalizer.
+
+mod events;
+mod patch;
+mod transitions;
+mod writer;
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tracing::{Instrument, debug, trace_span};
+
+use super::context::Context;
+use super::error::Error;
+use super::intervals::jittered;
+use super::queue::{self, Action, Dequeued};
+use crate::domain::Uid;
+use crate::telemetry::TRACES;
+pub use events::{EventQueue, EventWriter, PendingEvent, Regarding};
+use writer::StatusWriter;
+
+/// The delay before a failed write is retried.
+const RETRY: Duration = Duration::from_secs(2);
+
+/// Writes the status, the finalizer and the events of one tenant, where they are not written yet.
+pub async fn update_status(dequeued: &Dequeued<Uid>, ctx: &Arc<Context>) -> Result<Action, Error> {
+    let Dequeued { key: uid, queued_at, span: change } = dequeued;
+    let _permit = ctx.priority.status_permit(*queued_at).await;
+    ctx.metrics.observe_queue_wait(queue::STATUS, Instant::now().duration_since(*queued_at));
+    let span = trace_span!(target: TRACES, parent: change, "status");
+    // Read only now: the status may have had to wait, and is compared with the newest version.
+    if let Some(pending) = ctx.note(|index| index.take_pending_status(uid)) {
+        StatusWriter::new(ctx, Arc::clone(&pending.object)).write(pending).instrument(span).await?;
+    }
+    Ok(Action::await_change())
+}
+
+/// Records a failed write and requeues it.
+pub fn error_policy(dequeued: &Dequeued<Uid>, error: &Error, ctx: &Arc<Context>) -> Action {
+    ctx.metrics.count_reconcile_error(error.reason());
+    debug!(uid = %dequeued.key, %error, "status update failed, requeued");
+    Action::requeue(jittered(RETRY))
+}

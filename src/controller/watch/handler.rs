@@ -1,0 +1,123 @@
+//! Applies the events of the watches to the index.
+
+use kube::runtime::watcher::Event;
+use kube::{Resource, ResourceExt};
+use tracing::info;
+
+use super::super::context::Context;
+use super::decode::{SecretMeta, WatchedTenant};
+use super::streams::WatchEvent;
+use crate::domain::compile;
+use crate::domain::index::Interners;
+use crate::domain::secret::SecretVersion;
+use crate::domain::{ResourceName, Uid};
+
+/// Applies the events of the watches to the index.
+pub struct EventHandler<'a> {
+    ctx: &'a Context,
+    interners: Interners,
+    tenants: Vec<ListProgress>,
+    secrets: Vec<ListProgress>,
+    synced: bool,
+}
+
+/// The progress of one watch. Objects that were last seen before the present list began are gone when it is complete.
+#[derive(Clone, Copy, Default)]
+struct ListProgress {
+    /// The number of lists that began.
+    list: u32,
+    /// True once a list was complete.
+    complete: bool,
+}
+
+impl<'a> EventHandler<'a> {
+    /// A handler for the watches of [`streams`](super::streams).
+    pub fn new(ctx: &'a Context) -> Self {
+        let scopes = ctx.namespaces.len().max(1);
+        Self {
+            ctx,
+            interners: Interners::default(),
+            tenants: vec![ListProgress::default(); scopes],
+            secrets: vec![ListProgress::default(); scopes],
+            synced: false,
+        }
+    }
+
+    /// Applies one event. Returns true when it completes the first list of the last watch: the caches have synced.
+    pub fn apply(&mut self, event: WatchEvent) -> bool {
+        match event {
+            WatchEvent::Tenant(scope, event) => self.apply_tenant(scope, *event),
+            WatchEvent::Secret(scope, event) => self.apply_secret(scope, *event),
+        }
+        let complete = self.tenants.iter().chain(&self.secrets).all(|progress| progress.complete);
+        if !complete || self.synced {
+            return false;
+        }
+        self.synced = true;
+        let resources = self.ctx.note(|index| {
+            index.mark_synced();
+            index.len()
+        });
+        info!(resources, "caches synced");
+        true
+    }
+
+    fn apply_tenant(&mut self, scope: usize, event: Event<WatchedTenant>) {
+        match event {
+            Event::Init => self.tenants[scope].list += 1,
+            Event::InitApply(tenant) => self.apply_object(tenant, self.tenants[scope].list, true),
+            Event::Apply(tenant) => self.apply_object(tenant, self.tenants[scope].list, false),
+            Event::Delete(tenant) => {
+                let uid: Uid = tenant.uid();
+                self.ctx.update(|index| index.delete(&uid));
+            }
+            Event::InitDone => {
+                let list = self.tenants[scope].list;
+                self.tenants[scope].complete = true;
+                self.ctx.update(|index| index.remove_unlisted(list, |name| self.is_in_scope(scope, name)));
+            }
+        }
+    }
+
+    fn apply_object(&mut self, tenant: WatchedTenant, list: u32, listed: bool) {
+        let (before, claims_known) = self.ctx.read(|index| index.known(&tenant.name(), &tenant.uid()));
+        let object = tenant.cache(list, before.as_deref(), &mut self.interners);
+        let same =
+            before.is_some_and(|before| before.uid() == object.uid() && before.spec() == object.spec());
+        // A spec is decoded and hashed outside of the lock.
+        let needs_claims = !same || !claims_known || object.is_deleting();
+        let claimed = needs_claims.then(|| compile::claimed(object.spec()));
+        self.ctx.update(|index| index.apply(object, claimed, listed));
+    }
+
+    fn apply_secret(&mut self, scope: usize, event: Event<SecretMeta>) {
+        match event {
+            Event::Init => self.secrets[scope].list += 1,
+            Event::InitApply(secret) | Event::Apply(secret) => {
+                let meta = secret.meta();
+                let version = SecretVersion::new(meta.uid.as_deref(), meta.resource_version.as_deref());
+                let mut name = name_of(&secret);
+                name.namespace = self.interners.namespaces.intern(name.namespace);
+                let list = self.secrets[scope].list;
+                self.ctx.update(|index| index.apply_secret(&name, Some((version, list))));
+            }
+            Event::Delete(secret) => self.ctx.update(|index| index.apply_secret(&name_of(&secret), None)),
+            Event::InitDone => {
+                let list = self.secrets[scope].list;
+                self.secrets[scope].complete = true;
+                self.ctx.update(|index| {
+                    index.remove_unlisted_secrets(list, |name| self.is_in_scope(scope, name))
+                });
+            }
+        }
+    }
+
+    /// True for the objects that the watches of this scope show.
+    fn is_in_scope(&self, scope: usize, name: &ResourceName) -> bool {
+        self.ctx.namespaces.get(scope).is_none_or(|namespace| **namespace == *name.namespace)
+    }
+}
+
+fn name_of(secret: &SecretMeta) -> ResourceName {
+    ResourceName::new(&secret.namespace().unwrap_or_default(), &secret.name_any())
+}

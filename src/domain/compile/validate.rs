@@ -1,0 +1,54 @@
+//! The rules of a spec that the contract does not check.
+
+use serde_json::{Map, Value};
+
+use crate::api::RuntimeTenantSpec;
+use crate::contract::{Did, config_member, resource_violations, trim};
+
+/// Returns the violations of rules that the contract does not have, since they are about the spec and not the config.
+pub fn rules_beside_the_contract(spec: &RuntimeTenantSpec, document: &Map<String, Value>) -> Vec<String> {
+    let mut violations = Vec::new();
+    tenant_id(spec, &mut violations);
+    dids(spec, &mut violations);
+    violations.extend(resource_violations(document).iter().map(|violation| format!("spec.{violation}")));
+    for name in spec.extensions.keys().filter(|name| is_known(name)) {
+        violations.push(format!("spec.extensions.{name} must not be a field that the contract knows"));
+    }
+    violations
+}
+
+/// Whether the contract has a member of this name, so that it is no extension.
+pub fn is_known(extension: &str) -> bool {
+    config_member(extension).is_some()
+}
+
+fn tenant_id(spec: &RuntimeTenantSpec, violations: &mut Vec<String>) {
+    let id = &spec.tenant_id;
+    if !(1..=253).contains(&id.chars().count()) {
+        violations.push("spec.tenantId must have 1 to 253 characters".to_owned());
+    }
+    if id.chars().any(char::is_control) {
+        violations.push("spec.tenantId must not contain control characters".to_owned());
+    }
+    if trim(id) != id {
+        violations.push("spec.tenantId must not begin or end with white space".to_owned());
+    }
+}
+
+fn dids(spec: &RuntimeTenantSpec, violations: &mut Vec<String>) {
+    let mut seen = Vec::new();
+    for (place, text) in spec.dids.iter().enumerate() {
+        match Did::parse(text) {
+            Err(error) => violations.push(format!("spec.dids[{place}] {error}")),
+            Ok(did) if seen.contains(&did) => {
+                violations.push(format!(
+                    "spec.dids[{place}] must not be listed twice (as {did}, without white space)"
+                ));
+            }
+            Ok(did) => seen.push(did),
+        }
+    }
+    if spec.dids.is_empty() {
+        violations.push("spec.dids must list at least one number".to_owned());
+    }
+}

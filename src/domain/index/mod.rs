@@ -1,0 +1,266 @@
+//! The index: all that is known between two events, and never the only copy of anything.
+//!
+//! It is fed with what the watches, Redis and the reconciles report. Every method that changes it returns [`Effects`]: the
+//! tenants that must be reconciled and the statuses that must be written because of the change. It never waits, reads no
+//! clock and knows no queue, so that tests and the model checker drive it as a value.
+
+mod audit;
+mod compact;
+mod effects;
+mod intern;
+mod object;
+mod prefetch;
+mod records;
+mod repairs;
+mod results;
+mod secrets;
+mod snapshot;
+mod tenant;
+
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::sync::Arc;
+
+pub use audit::{AuditResult, Expected};
+pub use compact::{CachedStatus, ConditionText};
+pub use effects::Effects;
+pub use intern::{Interner, Interners};
+pub use object::CachedTenant;
+pub use prefetch::SecretUsers;
+pub use records::Recorded;
+pub use repairs::RepairLimiter;
+pub use results::{Change, Failure, OperationResult, Retry};
+pub use secrets::SecretIndex;
+pub use snapshot::{AlreadyPublished, Start, TenantSnapshot};
+pub use tenant::{PendingStatus, TenantState};
+
+use super::claims::{Affected, Claim, Claims, Eligibility};
+use super::compile::Claimed;
+use super::secret::SecretVersion;
+use super::{ResourceName, Uid};
+use object::ByName;
+use tenant::Lifecycle;
+
+/// All that is known of resources, Secrets and ownership records.
+#[derive(Debug, Default)]
+pub struct Index {
+    /// Whether configs carry the webhook secret's value; else they carry its reference alone.
+    publishes_secrets: bool,
+    /// Whether every watch has listed: nothing is enqueued before, since claims can't be decided earlier.
+    synced: bool,
+    tenants: HashMap<Uid, Box<TenantState>>,
+    names: HashSet<ByName>,
+    claims: Claims,
+    secrets: SecretIndex,
+    repairs: RepairLimiter,
+    /// Tenants whose last reconcile failed: when one of them succeeds, the others are retried.
+    retrying: BTreeSet<Uid>,
+    /// The last error of a write to Redis, until a write succeeds.
+    store_error: Option<String>,
+    /// The store error that readiness was last told.
+    reported_store_error: Option<String>,
+}
+
+impl Index {
+    /// An empty index.
+    #[must_use]
+    pub fn new(publishes_secrets: bool) -> Self {
+        Self { publishes_secrets, ..Self::default() }
+    }
+
+    /// The resource of this name, as the watch last showed it.
+    #[must_use]
+    pub fn object_named(&self, name: &ResourceName) -> Option<Arc<CachedTenant>> {
+        self.names.get(name).map(|known| Arc::clone(&known.0))
+    }
+
+    /// The resource with this uid, unless it is gone.
+    #[must_use]
+    pub fn object(&self, uid: &Uid) -> Option<Arc<CachedTenant>> {
+        self.tenants
+            .get(uid)
+            .filter(|tenant| tenant.lifecycle != Lifecycle::Gone)
+            .map(|tenant| tenant.object())
+    }
+
+    /// Every resource that the watches show.
+    #[must_use]
+    pub fn objects(&self) -> Vec<Arc<CachedTenant>> {
+        self.names.iter().map(|known| Arc::clone(&known.0)).collect()
+    }
+
+    /// The number of resources that the watches show.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.names.len()
+    }
+
+    /// True while no watch shows a resource.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.names.is_empty()
+    }
+
+    /// The state of one tenant.
+    #[must_use]
+    pub fn tenant(&self, uid: &Uid) -> Option<&TenantState> {
+        self.tenants.get(uid).map(|tenant| &**tenant)
+    }
+
+    /// The claims and what is published.
+    #[must_use]
+    pub fn claims(&self) -> &Claims {
+        &self.claims
+    }
+
+    /// Every watch has listed: from now on changes have effects.
+    pub fn mark_synced(&mut self) {
+        self.synced = true;
+    }
+
+    /// Takes in a resource as a watch shows it. `claimed` is what its spec claims; it may be left out where
+    /// [`Self::known`] says so. `listed`: a list shows it, not a change.
+    pub fn apply(&mut self, object: CachedTenant, claimed: Option<Claimed>, listed: bool) -> Effects {
+        let (uid, name) = (object.uid(), object.name());
+        let before = self.object_named(&name);
+        let mut affected = Affected::new();
+        // A resource that was deleted and created again between two lists.
+        if let Some(other) = before.as_ref().map(|before| before.uid()).filter(|other| *other != uid) {
+            affected.extend(self.forget(&other));
+        }
+        // Most events of a resource are its own finalizer and status coming back.
+        let same = before.filter(|before| before.uid() == uid);
+        let same = !listed && same.is_some_and(|before| before.same_desired_state(&object));
+        let object = Arc::new(object);
+        let reclaimed = claimed.is_some();
+        affected.extend(match claimed {
+            Some(claimed) => self.claim(&object, claimed),
+            None => self.refresh_claim(&object),
+        });
+        self.names.replace(ByName(Arc::clone(&object)));
+        if let Some(tenant) = self.tenants.get_mut(&uid) {
+            tenant.set_object(object);
+            if listed {
+                // A list shows the present state. The operator's own last write may be undone by an etcd restore.
+                tenant.status.last_written_version = 0;
+            }
+        }
+        let only_status = same && !reclaimed && self.tenant(&uid).is_some_and(TenantState::has_outcome);
+        let mut effects = Effects::reconcile(affected);
+        if only_status && self.synced {
+            effects.status.push(uid);
+        } else {
+            effects.reconcile.insert(uid);
+        }
+        self.finish(effects)
+    }
+
+    /// The resource of this name as it is known, and whether the claims of the resource with this uid are: then
+    /// [`Self::apply`] needs none as long as the spec is the same.
+    #[must_use]
+    pub fn known(&self, name: &ResourceName, uid: &Uid) -> (Option<Arc<CachedTenant>>, bool) {
+        let claim = self.claims.get(uid);
+        (self.object_named(name), claim.is_some_and(|claim| claim.eligibility != Eligibility::Unreadable))
+    }
+
+    /// Sets what a resource claims.
+    fn claim(&mut self, object: &Arc<CachedTenant>, claimed: Claimed) -> Affected {
+        let (uid, name) = (object.uid(), object.name());
+        let secret = claimed.secret.map(|secret| ResourceName { name: secret.into(), ..name.clone() });
+        self.secrets.set_reference(&uid, secret);
+        let new = || Box::new(TenantState::new(Arc::clone(object)));
+        let tenant = self.tenants.entry(uid.clone()).or_insert_with(new);
+        tenant.desire(claimed.hash, claimed.deletion_policy);
+        tenant.lifecycle = if object.is_deleting() { Lifecycle::Deleting } else { Lifecycle::Live };
+        // A spec that can't be read claims the tenant id under which it is published, if any.
+        let published = self.claims.published(&uid).map(|published| published.tenant.clone());
+        match claimed.tenant.or(published).filter(|_| !object.is_deleting()) {
+            Some(tenant_id) => self.claims.upsert(Claim {
+                uid,
+                name,
+                created: object.created(),
+                tenant: tenant_id,
+                dids: claimed.dids,
+                eligibility: claimed.eligibility,
+                status_dids: object.status_dids(),
+            }),
+            None => self.claims.remove(&uid),
+        }
+    }
+
+    /// Takes over the DIDs of the status, where the spec is the known one.
+    fn refresh_claim(&mut self, object: &CachedTenant) -> Affected {
+        let Some(claim) = self.claims.get(&object.uid()) else { return Affected::new() };
+        let status_dids = object.status_dids();
+        if claim.status_dids == status_dids {
+            return Affected::new();
+        }
+        let claim = Claim { status_dids, ..Claim::clone(claim) };
+        self.claims.upsert(claim)
+    }
+
+    /// A watch saw the resource go: what is left of it in Redis must be removed now, and not when the sweep finds it.
+    pub fn delete(&mut self, uid: &Uid) -> Effects {
+        let mut affected = self.forget(uid);
+        affected.insert(uid.clone());
+        self.finish(Effects::reconcile(affected))
+    }
+
+    /// A list is complete: the resources in `scope` that it did not show are gone.
+    pub fn remove_unlisted(&mut self, list: u32, scope: impl Fn(&ResourceName) -> bool) -> Effects {
+        let unlisted = |known: &&ByName| known.0.list() != list && scope(&known.0.name());
+        let unlisted: Vec<Uid> = self.names.iter().filter(unlisted).map(|known| known.0.uid()).collect();
+        let affected = unlisted.iter().flat_map(|uid| self.forget(uid)).collect();
+        self.finish(Effects::reconcile(affected))
+    }
+
+    /// Forgets a resource, but keeps its state until its keys are gone too. Returns whose holdings have changed.
+    fn forget(&mut self, uid: &Uid) -> Affected {
+        self.secrets.set_reference(uid, None);
+        self.retrying.remove(uid);
+        if let Some(tenant) = self.tenants.get_mut(uid) {
+            let name = tenant.object.name();
+            if self.names.get(&name).is_some_and(|known| known.0.uid() == *uid) {
+                self.names.remove(&name);
+            }
+            tenant.lifecycle = Lifecycle::Gone;
+        }
+        if self.claims.published(uid).is_none() {
+            self.tenants.remove(uid);
+        }
+        self.claims.remove(uid)
+    }
+
+    /// Takes in a Secret's version and the list in or after which it was seen; `None`: it is gone. Tenants that refer to
+    /// it are reconciled when the version is new.
+    pub fn apply_secret(&mut self, secret: &ResourceName, seen: Option<(SecretVersion, u32)>) -> Effects {
+        let users = self.secrets.apply(secret, seen);
+        self.finish(Effects::reconcile(users.into_iter().collect()))
+    }
+
+    /// A list of Secrets is complete: those in `scope` that it did not show are gone.
+    pub fn remove_unlisted_secrets(&mut self, list: u32, scope: impl Fn(&ResourceName) -> bool) -> Effects {
+        let unlisted = self.secrets.not_in_list(list).into_iter().filter(|name| scope(name));
+        let users =
+            unlisted.collect::<Vec<_>>().iter().flat_map(|name| self.secrets.apply(name, None)).collect();
+        self.finish(Effects::reconcile(users))
+    }
+
+    /// Reconciles every tenant.
+    pub fn enqueue_all(&mut self) -> Effects {
+        let all = self.tenants.keys().cloned().collect();
+        self.finish(Effects::reconcile(all))
+    }
+
+    /// Drops effects from before the caches have synced, and adds a change of readiness.
+    fn finish(&mut self, mut effects: Effects) -> Effects {
+        if !self.synced {
+            effects = Effects::default();
+        }
+        let store_error = self.store_error.clone().filter(|_| !self.retrying.is_empty());
+        if store_error != self.reported_store_error {
+            self.reported_store_error.clone_from(&store_error);
+            effects.store_error = Some(store_error);
+        }
+        effects
+    }
+}

@@ -1,0 +1,142 @@
+//! Ownership records in the index: what each says is held as claims (tenant id, DIDs) and as a version.
+
+use std::collections::HashSet;
+
+use super::tenant::{Confidence, Derived, Lifecycle};
+use super::{Effects, Index};
+use crate::contract::{Did, TenantId};
+use crate::domain::assessment::{Assessment, PublishedConfig};
+use crate::domain::claims::{Affected, Published};
+use crate::domain::plan::{Outcome, PublishedVersion};
+use crate::domain::{OwnershipRecord, Uid};
+
+/// What an ownership record says is published, and in which version.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Recorded {
+    /// The tenant id and its DIDs.
+    pub published: Published,
+    /// The generation, the Secret's version and the config's hash.
+    pub version: PublishedVersion,
+}
+
+impl From<OwnershipRecord> for Recorded {
+    fn from(record: OwnershipRecord) -> Self {
+        let OwnershipRecord { tenant, generation, secret, dids, hash, .. } = record;
+        Self { published: Published { tenant, dids }, version: PublishedVersion { generation, secret, hash } }
+    }
+}
+
+impl Index {
+    /// Takes in all ownership records of this cluster, each with its owner and with whether Redis holds exactly what it
+    /// says. Every tenant is reconciled, some of them once their Secrets were listed.
+    pub fn resync(&mut self, records: Vec<(Uid, Recorded, bool)>) -> Effects {
+        // A check that was sent to Redis before may be answered after: it proves nothing any more.
+        for tenant in self.tenants.values_mut() {
+            tenant.observed.invalidations += 1;
+        }
+        let present: HashSet<&Uid> = records.iter().map(|(owner, ..)| owner).collect();
+        let known = self.tenants.keys().chain(self.claims.orphans().map(|(uid, _)| uid));
+        let lost: Vec<Uid> = known.filter(|uid| !present.contains(*uid)).cloned().collect();
+        for uid in lost {
+            let _ = self.record(&uid, None, false);
+        }
+        for (owner, recorded, intact) in records {
+            let _ = self.record(&owner, Some(recorded), intact);
+        }
+        let effects = self.partition();
+        self.finish(effects)
+    }
+
+    /// Sets what the ownership record of `uid` says; `intact`: Redis holds exactly that. Returns whose holdings changed.
+    pub(super) fn record(&mut self, uid: &Uid, recorded: Option<Recorded>, intact: bool) -> Affected {
+        let same_version = self.tenants.get(uid).is_some_and(|tenant| tenant.is_recorded(recorded.as_ref()));
+        let published = recorded.as_ref().map(|recorded| &recorded.published);
+        if !same_version || self.claims.published(uid) != published {
+            self.materialise(uid);
+        }
+        let (published, version) =
+            recorded.map_or((None, None), |recorded| (Some(recorded.published), Some(recorded.version)));
+        if let Some(tenant) = self.tenants.get_mut(uid) {
+            tenant.observed.version = version;
+            tenant.observed.confidence = if intact { Confidence::Verified } else { Confidence::Suspect };
+            tenant.compact_hash();
+            if tenant.lifecycle == Lifecycle::Gone && published.is_none() {
+                self.tenants.remove(uid);
+            }
+        }
+        self.claims.set_published(uid, published)
+    }
+
+    /// A reconcile read the record of another tenant: the index was behind.
+    pub fn correct_record(&mut self, uid: &Uid, recorded: Option<Recorded>, except: Option<&Uid>) -> Effects {
+        let mut affected = self.record(uid, recorded, false);
+        if let Some(except) = except {
+            affected.remove(except);
+        }
+        self.finish(Effects::reconcile(affected))
+    }
+
+    /// What the status of a tenant must say.
+    pub(super) fn outcome(&self, uid: &Uid) -> Option<Outcome> {
+        match &self.tenants.get(uid)?.status.outcome {
+            Derived::None => None,
+            Derived::FromRecord => self.recorded_outcome(uid),
+            Derived::Explicit(outcome) => Some(Outcome::clone(outcome)),
+        }
+    }
+
+    /// Sets what the status of a tenant must say.
+    pub(super) fn set_outcome(&mut self, uid: &Uid, outcome: Option<Outcome>) {
+        let from_record = outcome.is_some() && self.recorded_outcome(uid) == outcome;
+        if let Some(tenant) = self.tenants.get_mut(uid) {
+            tenant.status.outcome = match outcome {
+                None => Derived::None,
+                Some(_) if from_record => Derived::FromRecord,
+                Some(outcome) => Derived::Explicit(Box::new(outcome)),
+            };
+        }
+    }
+
+    /// The outcome of a tenant that is published as its record says, while nothing is wrong.
+    fn recorded_outcome(&self, uid: &Uid) -> Option<Outcome> {
+        let version = self.tenants.get(uid)?.observed.version.as_ref()?;
+        let dids = self.claims.published(uid)?.dids.clone();
+        Some(Outcome::Assessed(Assessment {
+            generation: version.generation,
+            not_published: None,
+            published: Some(PublishedConfig { dids, hash: version.hash.clone() }),
+            current: true,
+            unavailable: Vec::new(),
+        }))
+    }
+
+    /// Makes values explicit that were derived from the record, before the record changes.
+    fn materialise(&mut self, uid: &Uid) {
+        let outcome = self.outcome(uid);
+        if let Some(tenant) = self.tenants.get_mut(uid) {
+            tenant.desired.hash = tenant.hash().map(String::into_boxed_str).into();
+            tenant.status.outcome = outcome.map(Box::new).into();
+        }
+    }
+
+    /// Ownership records of which no resource is left, and the number of all records. A resource that is being deleted
+    /// claims nothing any more, but is no orphan.
+    #[must_use]
+    pub fn orphans(&self) -> (HashSet<Uid>, usize) {
+        let gone = |uid: &Uid| self.tenants.get(uid).is_none_or(|tenant| tenant.is_gone());
+        let orphans = self.claims.orphans().map(|(uid, _)| uid).filter(|uid| gone(uid)).cloned().collect();
+        (orphans, self.claims.record_count())
+    }
+
+    /// The owner of a DID by the claims: the tenant that a change of its mapping concerns.
+    #[must_use]
+    pub fn owner_of_did(&self, did: &Did) -> Option<Uid> {
+        self.claims.holder(did).cloned()
+    }
+
+    /// The owner of a tenant id by the claims: the tenant that a change of its config concerns.
+    #[must_use]
+    pub fn owner_of_tenant(&self, tenant: &TenantId) -> Option<Uid> {
+        self.claims.tenant_holder(tenant).cloned()
+    }
+}

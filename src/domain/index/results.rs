@@ -1,0 +1,229 @@
+//! What reconciles and status writes report back.
+
+use std::collections::BTreeSet;
+
+use super::records::Recorded;
+use super::tenant::{Confidence, PendingStatus};
+use super::{Effects, Index, TenantState};
+use crate::domain::assessment::{Holder, NotPublished};
+use crate::domain::event::{EventDraft, EventReason};
+use crate::domain::plan::Outcome;
+use crate::domain::reason::Reason;
+use crate::domain::{ResourceName, Uid};
+
+/// The result of one publish or removal, or of finding that none is needed.
+#[derive(Debug)]
+pub struct OperationResult {
+    /// The tenant.
+    pub uid: Uid,
+    /// What the status must say; none for a resource that is gone.
+    pub outcome: Option<Outcome>,
+    /// What was sent to Redis; none where nothing had to be.
+    pub change: Option<Change>,
+}
+
+/// What one operation did in Redis.
+#[derive(Debug)]
+pub struct Change {
+    /// What the ownership record says from now on; none: there is none.
+    pub recorded: Option<Recorded>,
+    /// The invalidations that the operation started from.
+    pub invalidations: u64,
+    /// True when something was written, so that Redis takes writes.
+    pub written: bool,
+    /// True when the config or the mappings were written.
+    pub published: bool,
+    /// Events of it.
+    pub events: Vec<EventDraft>,
+}
+
+/// Why a reconcile failed, for the status of a tenant that has none yet.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failure {
+    /// The condition's reason.
+    pub reason: Reason,
+    /// The cause, for a person to read.
+    pub message: String,
+    /// True when Redis rejected or did not answer a write: readiness reports it.
+    pub is_store: bool,
+    /// True for a lost epoch: another one is acquired immediately, so that nothing is worth reporting.
+    pub is_epoch_lost: bool,
+}
+
+/// How a failed reconcile is retried.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Retry {
+    /// The resource, for the log.
+    pub name: Option<ResourceName>,
+    /// The failures in a row before this one.
+    pub failures: u32,
+    /// The tenants that are retried, this one included.
+    pub retrying: usize,
+}
+
+impl Index {
+    /// Records the results of one script call for the tenants of a group, and reconciles the others that they affect.
+    pub fn record_results(&mut self, results: Vec<OperationResult>) -> Effects {
+        let members: Vec<Uid> = results.iter().map(|result| result.uid.clone()).collect();
+        let mut effects = Effects::default();
+        for OperationResult { uid, outcome, change } in results {
+            let Some(change) = change else {
+                self.set_outcome(&uid, outcome);
+                continue;
+            };
+            if change.written {
+                self.store_error = None;
+            }
+            let mut intact = false;
+            if let Some(tenant) = self.tenants.get_mut(&uid) {
+                intact = tenant.observed.invalidations == change.invalidations;
+                tenant.status.pending_events.extend(change.events);
+                tenant.status.published_since_status |= change.published;
+                effects.status.push(uid.clone());
+            }
+            effects.reconcile.extend(self.record(&uid, change.recorded, intact));
+            self.set_outcome(&uid, outcome);
+        }
+        effects.reconcile.retain(|uid| !members.contains(uid));
+        self.finish(effects)
+    }
+
+    /// A reconcile succeeded. Tenants whose reconciles failed are retried, since the cause may be over for them too.
+    /// Returns true when the tenant waits for something that no watch of Kubernetes will announce.
+    pub fn reconciled(&mut self, uid: &Uid) -> (Effects, bool) {
+        let mut effects = Effects::default();
+        if self.retrying.remove(uid) {
+            effects.reconcile = std::mem::take(&mut self.retrying);
+        }
+        let waits = self.tenants.get_mut(uid).is_some_and(|tenant| {
+            tenant.retry = super::tenant::RetryState::default();
+            waits_for_outside(tenant)
+        });
+        if self.tenants.contains_key(uid) {
+            effects.status.push(uid.clone());
+        }
+        (self.finish(effects), waits)
+    }
+
+    /// A reconcile failed. A tenant that waits for a change to be published, or for its deletion, reports that once.
+    pub fn failed(&mut self, uid: &Uid, failure: Failure) -> (Effects, Retry) {
+        self.retrying.insert(uid.clone());
+        let retrying = self.retrying.len();
+        if failure.is_store && !failure.is_epoch_lost {
+            self.store_error = Some(failure.message.clone());
+        }
+        let mut effects = Effects::default();
+        let (mut failures, mut name) = (0, None);
+        let secret = self.secrets.version_for(uid).map(|version| self.recorded_secret(version));
+        if let Some(tenant) = self.tenants.get_mut(uid) {
+            failures = tenant.retry.failures;
+            name = Some(tenant.name());
+            tenant.retry.failures = failures.saturating_add(1);
+            let reason = waiting_reason(tenant, secret.as_deref());
+            if let Some(reason) =
+                reason.filter(|reason| !failure.is_epoch_lost && tenant.retry.waiting_reason != Some(*reason))
+            {
+                tenant.retry.waiting_reason = Some(reason);
+                let what = match reason {
+                    EventReason::DeletionDelayed => "keys not removed yet",
+                    _ => "not published yet",
+                };
+                let message = format!("{what}, retrying: {}", failure.message);
+                tenant.status.pending_events.push(EventDraft::new(reason, message));
+            }
+            tenant.retry.failure = Some(Box::new(failure));
+            effects.status.push(uid.clone());
+        }
+        (self.finish(effects), Retry { name, failures, retrying })
+    }
+
+    /// The finalizer is removed without cleaning up Redis: `why`.
+    pub fn force_release(&mut self, uid: &Uid, why: &str) {
+        self.set_outcome(uid, Some(Outcome::FinalizerRemovable));
+        if let Some(tenant) = self.tenants.get_mut(uid) {
+            let message = format!("finalizer removed without cleaning up Redis: {why}");
+            tenant.status.pending_events.push(EventDraft::new(EventReason::ForceDeleted, message));
+        }
+    }
+
+    /// Takes what must be written of a tenant's status; none where nothing is known, or where the watch has not shown the
+    /// operator's own last write yet: that event will lead here again.
+    pub fn take_pending_status(&mut self, uid: &Uid) -> Option<PendingStatus> {
+        let outcome = self.outcome(uid);
+        let tenant = self.tenants.get_mut(uid).filter(|tenant| !tenant.is_gone())?;
+        if tenant.is_awaiting_own_write() {
+            return None;
+        }
+        Some(PendingStatus {
+            object: tenant.object(),
+            outcome,
+            events: std::mem::take(&mut tenant.status.pending_events),
+            published: tenant.status.published_since_status,
+            failure: tenant.retry.failure.as_deref().cloned(),
+        })
+    }
+
+    /// The status says what was published: the next one keeps its time of publishing.
+    pub fn status_written(&mut self, uid: &Uid) {
+        if let Some(tenant) = self.tenants.get_mut(uid) {
+            tenant.status.published_since_status = false;
+        }
+    }
+
+    /// The operator wrote to the resource: this is its new version. The watch may show it before the response does.
+    pub fn own_write(&mut self, uid: &Uid, version: Option<u64>) {
+        if let Some(tenant) = self.tenants.get_mut(uid) {
+            tenant.status.last_written_version = version.unwrap_or_default();
+        }
+    }
+
+    /// Notes why a spec can't be decoded. Returns true when that is news.
+    pub fn report_unreadable(&mut self, uid: &Uid, why: &str) -> bool {
+        self.tenants.get_mut(uid).is_some_and(|tenant| {
+            tenant.status.unreadable.replace(why.into()).is_none_or(|before| *before != *why)
+        })
+    }
+
+    /// The tenants that are retried after a failure.
+    #[must_use]
+    pub fn retrying(&self) -> &BTreeSet<Uid> {
+        &self.retrying
+    }
+}
+
+/// The delay to report while reconciles of this tenant fail; none for a tenant without changes.
+fn waiting_reason(tenant: &TenantState, secret: Option<&str>) -> Option<EventReason> {
+    let object = &tenant.object;
+    if object.is_deleting() {
+        return Some(EventReason::DeletionDelayed);
+    }
+    let has_pending_change = match &tenant.observed.version {
+        Some(version) => {
+            version.generation != object.generation() || secret.is_some_and(|secret| secret != version.secret)
+        }
+        // Before the records were read, the status is all that is known.
+        None => object.observed_generation() != object.generation(),
+    };
+    (has_pending_change && !tenant.is_gone()).then_some(EventReason::PublishDelayed)
+}
+
+/// True where the tenant waits for a change outside of the watched resources: it must be polled for.
+fn waits_for_outside(tenant: &TenantState) -> bool {
+    let outside = |holder: &Holder| !matches!(holder, Holder::Resource(_));
+    let Some(assessment) = tenant.assessment() else { return false };
+    assessment.unavailable.iter().any(|did| outside(&did.holder))
+        || match &assessment.not_published {
+            Some(NotPublished::Tenant(holder)) => outside(holder),
+            Some(NotPublished::WouldUnmap(_)) => true,
+            Some(NotPublished::Secret(fault)) => !fault.is_absence(),
+            _ => false,
+        }
+}
+
+impl TenantState {
+    /// True when Redis was seen to hold exactly what the record says.
+    #[must_use]
+    pub fn is_verified(&self) -> bool {
+        self.observed.confidence == Confidence::Verified
+    }
+}

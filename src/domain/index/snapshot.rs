@@ -1,0 +1,106 @@
+//! What a reconcile starts from: one consistent reading of everything that is known.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use super::Index;
+use super::object::CachedTenant;
+use super::tenant::Confidence;
+use crate::api::DeletionPolicy;
+use crate::domain::Uid;
+use crate::domain::claims::Claim;
+use crate::domain::plan::Snapshot;
+use crate::domain::secret::SecretVersion;
+
+/// A consistent reading of what is known of one tenant.
+#[derive(Clone, Debug)]
+pub struct TenantSnapshot {
+    /// The tenant.
+    pub uid: Uid,
+    /// The resource; none when it is gone.
+    pub object: Option<Arc<CachedTenant>>,
+    /// Claims and what is published.
+    pub claims: Snapshot,
+    /// The hash of the config with all claimed DIDs; none while nothing may be published.
+    pub hash: Option<String>,
+    /// The version of the Secret that the spec refers to, if it exists.
+    pub secret: Option<SecretVersion>,
+    /// What happens to the keys when the resource is deleted.
+    pub deletion_policy: DeletionPolicy,
+    /// The number of invalidations so far: a result counts as verified only where it is the same afterwards.
+    pub invalidations: u64,
+}
+
+/// The tenants that were published already in this pass, with the claims that were published. What they could not take
+/// then is not available to them.
+#[derive(Debug, Default)]
+pub struct AlreadyPublished(HashMap<Uid, Option<Arc<Claim>>>);
+
+/// How the reconcile of a tenant begins.
+#[derive(Debug)]
+pub enum Start {
+    /// No other tenant takes anything from it.
+    Alone(Box<TenantSnapshot>),
+    /// Others take DIDs or the tenant id from it: see [`Index::publish_order`].
+    Group,
+}
+
+impl Index {
+    /// Begins the reconcile of a tenant.
+    #[must_use]
+    pub fn start(&self, uid: &Uid) -> Start {
+        if self.claims.taking_owners(uid).is_empty() {
+            Start::Alone(Box::new(self.snapshot_of(uid)))
+        } else {
+            Start::Group
+        }
+    }
+
+    /// The order in which `uid`, and all that take something from it, must be published so that no DID is unmapped in
+    /// between: new holders first. Tenants in one group are published in one script call.
+    #[must_use]
+    pub fn publish_order(&self, uid: &Uid) -> Vec<Vec<Uid>> {
+        self.claims.publish_order(uid)
+    }
+
+    /// One consistent snapshot for `members`. `None` if a tenant that takes something from them is neither a member nor
+    /// already published: it must be published first, or a DID would be unmapped in between.
+    #[must_use]
+    pub fn snapshot(&self, members: &[Uid], done: &mut AlreadyPublished) -> Option<Vec<TenantSnapshot>> {
+        let in_order = |taker: &Uid| {
+            members.contains(taker)
+                || done.0.get(taker).is_some_and(|claim| claim.as_ref() == self.claims.get(taker))
+        };
+        if !members.iter().flat_map(|uid| self.claims.taking_owners(uid)).all(|taker| in_order(&taker)) {
+            return None;
+        }
+        done.0.extend(members.iter().map(|uid| (uid.clone(), self.claims.get(uid).cloned())));
+        Some(members.iter().map(|uid| self.snapshot_of(uid)).collect())
+    }
+
+    fn snapshot_of(&self, uid: &Uid) -> TenantSnapshot {
+        let tenant = self.tenant(uid);
+        let recorded_generation =
+            |owner: &Uid| Some(self.tenant(owner)?.observed.version.as_ref()?.generation);
+        TenantSnapshot {
+            uid: uid.clone(),
+            object: self.object(uid),
+            claims: Snapshot {
+                record: tenant.and_then(|tenant| tenant.observed.version.clone()),
+                verified: tenant.is_some_and(|tenant| tenant.observed.confidence == Confidence::Verified),
+                ..Snapshot::of(&self.claims, uid, recorded_generation)
+            },
+            hash: tenant.and_then(super::TenantState::hash),
+            secret: self.secrets.version_for(uid).cloned(),
+            deletion_policy: tenant
+                .map_or_else(DeletionPolicy::default, |tenant| tenant.desired.deletion_policy),
+            invalidations: tenant.map_or(0, |tenant| tenant.observed.invalidations),
+        }
+    }
+
+    /// The version of a tenant's Secret as records carry it: a config without the value is another one.
+    #[must_use]
+    pub fn recorded_secret(&self, version: &SecretVersion) -> String {
+        version.recorded(self.publishes_secrets)
+    }
+}

@@ -1,0 +1,219 @@
+//! The state of one tenant, in six parts: the resource as it is, what it asks for, what Redis holds of it, what its status
+//! says, how its retries stand, and where it is in its life.
+
+use std::sync::Arc;
+
+use super::object::CachedTenant;
+use super::records::Recorded;
+use super::results::Failure;
+use crate::api::DeletionPolicy;
+use crate::domain::ResourceName;
+use crate::domain::assessment::Assessment;
+use crate::domain::event::{EventDraft, EventReason};
+use crate::domain::plan::{Outcome, PublishedVersion};
+
+/// All that is known of one tenant beside its claims.
+#[derive(Debug)]
+pub struct TenantState {
+    /// The resource as the watch last showed it; as it last was, once it is gone.
+    pub(super) object: Arc<CachedTenant>,
+    pub(super) desired: Desired,
+    pub(super) observed: Observed,
+    pub(super) status: StatusSync,
+    pub(super) retry: RetryState,
+    pub(super) lifecycle: Lifecycle,
+}
+
+/// What the spec asks for.
+#[derive(Debug)]
+pub(super) struct Desired {
+    /// The hash of the config with all claimed DIDs; none while nothing may be published.
+    pub hash: Derived<Box<str>>,
+    pub deletion_policy: DeletionPolicy,
+}
+
+/// What Redis holds.
+#[derive(Debug)]
+pub(super) struct Observed {
+    /// What the ownership record says, as it was last written or read. The DIDs and the tenant id are among the claims.
+    pub version: Option<PublishedVersion>,
+    pub confidence: Confidence,
+    /// The number of signs so far that Redis may hold something else. What was read before the newest one proves nothing.
+    pub invalidations: u64,
+}
+
+/// What is known about Redis holding exactly what the record says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Confidence {
+    /// It was seen to hold it since the last sign of the contrary.
+    Verified,
+    /// It may hold something else.
+    Suspect,
+}
+
+/// What the status must say, and what was written of it.
+#[derive(Debug)]
+pub(super) struct StatusSync {
+    pub outcome: Derived<Box<Outcome>>,
+    /// Events to write with the next status.
+    pub pending_events: Vec<EventDraft>,
+    /// True when something was published since the status was written.
+    pub published_since_status: bool,
+    /// The resourceVersion of the operator's own last write; 0: none.
+    pub last_written_version: u64,
+    /// The text that was last reported of a spec that can't be decoded.
+    pub unreadable: Option<Box<str>>,
+}
+
+/// Failures since the last success.
+#[derive(Debug, Default)]
+pub(super) struct RetryState {
+    pub failures: u32,
+    /// The delay that was reported, so that it is reported once.
+    pub waiting_reason: Option<EventReason>,
+    pub failure: Option<Box<Failure>>,
+}
+
+/// Where a tenant is in its life.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Lifecycle {
+    Live,
+    /// Deleted, and held by finalizers.
+    Deleting,
+    /// The resource is gone; its keys may be left.
+    Gone,
+}
+
+/// A value that nearly always follows from the ownership record, and is held only where it does not.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Derived<T> {
+    None,
+    FromRecord,
+    Explicit(T),
+}
+
+impl<T> From<Option<T>> for Derived<T> {
+    fn from(value: Option<T>) -> Self {
+        value.map_or(Self::None, Self::Explicit)
+    }
+}
+
+/// What a status write starts from.
+#[derive(Debug)]
+pub struct PendingStatus {
+    /// The resource.
+    pub object: Arc<CachedTenant>,
+    /// What the status must say; none before the first successful reconcile.
+    pub outcome: Option<Outcome>,
+    /// Events to write.
+    pub events: Vec<EventDraft>,
+    /// True when something was published since the status was written.
+    pub published: bool,
+    /// Why the last reconcile failed, if it did.
+    pub failure: Option<Failure>,
+}
+
+impl TenantState {
+    pub(super) fn new(object: Arc<CachedTenant>) -> Self {
+        Self {
+            object,
+            desired: Desired { hash: Derived::None, deletion_policy: DeletionPolicy::default() },
+            observed: Observed { version: None, confidence: Confidence::Suspect, invalidations: 0 },
+            status: StatusSync {
+                outcome: Derived::None,
+                pending_events: Vec::new(),
+                published_since_status: false,
+                last_written_version: 0,
+                unreadable: None,
+            },
+            retry: RetryState::default(),
+            lifecycle: Lifecycle::Live,
+        }
+    }
+
+    /// The resource as the watch last showed it.
+    #[must_use]
+    pub fn object(&self) -> Arc<CachedTenant> {
+        Arc::clone(&self.object)
+    }
+
+    pub(super) fn set_object(&mut self, object: Arc<CachedTenant>) {
+        self.object = object;
+    }
+
+    /// `<namespace>/<name>` of the resource.
+    #[must_use]
+    pub fn name(&self) -> ResourceName {
+        self.object.name()
+    }
+
+    /// True once the watch no longer shows the resource.
+    #[must_use]
+    pub fn is_gone(&self) -> bool {
+        self.lifecycle == Lifecycle::Gone
+    }
+
+    /// True when its spec could not be decoded, and that was reported.
+    #[must_use]
+    pub fn is_unreadable(&self) -> bool {
+        self.status.unreadable.is_some()
+    }
+
+    /// True once a reconcile has determined what the status must say.
+    #[must_use]
+    pub fn has_outcome(&self) -> bool {
+        self.status.outcome != Derived::None
+    }
+
+    /// The assessment where not all is well.
+    #[must_use]
+    pub fn assessment(&self) -> Option<&Assessment> {
+        match &self.status.outcome {
+            Derived::Explicit(outcome) => match &**outcome {
+                Outcome::Assessed(assessment) => Some(assessment),
+                Outcome::FinalizerRemovable => None,
+            },
+            Derived::None | Derived::FromRecord => None,
+        }
+    }
+
+    /// True while the watch still shows the resource as it was before the operator's own last write.
+    #[must_use]
+    pub fn is_awaiting_own_write(&self) -> bool {
+        self.status.last_written_version > self.object.version()
+    }
+
+    pub(super) fn desire(&mut self, hash: Option<String>, deletion_policy: DeletionPolicy) {
+        self.desired = Desired { hash: hash.map(String::into_boxed_str).into(), deletion_policy };
+        self.compact_hash();
+    }
+
+    /// The hash of the config with all claimed DIDs; none while nothing may be published.
+    pub(super) fn hash(&self) -> Option<String> {
+        match &self.desired.hash {
+            Derived::None => None,
+            Derived::FromRecord => Some(self.observed.version.as_ref()?.hash.clone()),
+            Derived::Explicit(hash) => Some(hash.to_string()),
+        }
+    }
+
+    /// Holds the hash once where it is the record's.
+    pub(super) fn compact_hash(&mut self) {
+        if let (Derived::Explicit(hash), Some(version)) = (&self.desired.hash, &self.observed.version)
+            && **hash == *version.hash
+        {
+            self.desired.hash = Derived::FromRecord;
+        }
+    }
+
+    /// Redis may hold something else than the record says.
+    pub(super) fn invalidate(&mut self) {
+        self.observed.confidence = Confidence::Suspect;
+        self.observed.invalidations += 1;
+    }
+
+    /// True when this is what the record is known to say.
+    pub(super) fn is_recorded(&self, recorded: Option<&Recorded>) -> bool {
+        self.observed.version.as_ref() == recorded.map(|recorded| &recorded.version)
+    }
+}

@@ -1,0 +1,49 @@
+//! `/livez`, `/readyz` and `/metrics`, on the telemetry port and without authentication. Knows the controller only as
+//! [`Health`].
+
+use std::sync::Arc;
+
+use tokio::net::TcpListener;
+use warp::Filter;
+use warp::http::{StatusCode, header};
+
+use crate::telemetry::{Format, Metrics};
+
+/// The health of a replica, as the probes report it.
+pub trait Health: Send + Sync + 'static {
+    /// Returns the state in which this replica is ready, as in `ok` or `ok: following`; or why it is not ready.
+    fn ready(&self) -> Result<&'static str, String>;
+
+    /// Returns why the replica makes no progress, so that only a restart can help. A failure of Redis or of the API
+    /// server is no reason, since a restart would not change it.
+    fn alive(&self) -> Result<(), String>;
+}
+
+/// Serves probes and metrics until `stop` completes.
+pub async fn serve(
+    listener: TcpListener,
+    metrics: Metrics,
+    health: Arc<impl Health>,
+    stop: impl Future<Output = ()> + Send + 'static,
+) {
+    let liveness = Arc::clone(&health);
+    let live = warp::path!("livez").map(move || match liveness.alive() {
+        Ok(()) => response(StatusCode::OK, "ok"),
+        Err(why) => response(StatusCode::SERVICE_UNAVAILABLE, &format!("not alive: {why}")),
+    });
+    let ready = warp::path!("readyz").map(move || match health.ready() {
+        Ok(state) => response(StatusCode::OK, state),
+        Err(why) => response(StatusCode::SERVICE_UNAVAILABLE, &format!("not ready: {why}")),
+    });
+    let accept = warp::header::optional::<String>(header::ACCEPT.as_str());
+    let metrics = warp::path!("metrics").and(accept).map(move |accept: Option<String>| {
+        let format = Format::accepted(accept.as_deref());
+        warp::reply::with_header(metrics.encode(format), header::CONTENT_TYPE, format.content_type())
+    });
+    let routes = warp::get().and(live.or(ready).or(metrics));
+    warp::serve(routes).incoming(listener).graceful(stop).run().await;
+}
+
+fn response(status: StatusCode, text: &str) -> warp::reply::WithStatus<String> {
+    warp::reply::with_status(format!("{text}\n"), status)
+}

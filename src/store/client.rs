@@ -1,0 +1,115 @@
+//! The client of Redis: its writer identity, the fencing epoch, and lookups.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use redis::Cmd;
+use secrecy::SecretSlice;
+
+use super::connection::{
+    Endpoint, Observer, RedisSettings, RequestError, SettingsError, SharedConnection, StoreError,
+};
+use super::epoch::SeenEpoch;
+use super::keys::{EPOCH_KEY, EPOCHS_KEY};
+use super::script;
+use crate::contract::{Did, TenantId, config_key, did_key};
+use crate::domain::Epoch;
+
+/// A client of Redis, which connects with its first request. Cheap to clone; clones share one connection.
+#[derive(Clone)]
+pub struct Store {
+    pub(super) connection: Arc<SharedConnection>,
+    pub(super) seen: Arc<SeenEpoch>,
+    pub(super) writer: Arc<str>,
+    pub(super) process_id: Arc<str>,
+}
+
+impl fmt::Debug for Store {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Store").finish_non_exhaustive()
+    }
+}
+
+impl Store {
+    /// Checks the settings and the files that they name; does not connect.
+    pub fn new(settings: RedisSettings) -> Result<Self, SettingsError> {
+        // Without a default, rustls panics where the crates of a build enable more than one provider. If another
+        // caller has installed one before, that one serves as well.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let endpoint = Arc::new(Endpoint::check(settings)?);
+        let connection = Arc::new(SharedConnection::new(endpoint));
+        Ok(Self { connection, seen: Arc::default(), writer: "".into(), process_id: "".into() })
+    }
+
+    /// Sets the writer identity. Replicas that must not write concurrently share `writer`. `process_id` is unique: it
+    /// distinguishes two leaders that acquired the same epoch because the counter was lost in between.
+    #[must_use]
+    pub fn with_writer(mut self, writer: &str, process_id: &str) -> Self {
+        self.writer = writer.into();
+        self.process_id = process_id.into();
+        self
+    }
+
+    /// Registers an observer for all clones of this store. Only the first registration counts.
+    #[must_use]
+    pub fn with_observer(self, observer: Arc<dyn Observer>) -> Self {
+        self.connection.set_observer(observer);
+        self
+    }
+
+    /// Acquires the next epoch: from now on, Redis rejects this writer's writes that carry an earlier one.
+    ///
+    /// The new epoch is above every epoch that this process has seen, even when the counter was lost in between.
+    pub async fn acquire_epoch(&self) -> Result<Epoch, StoreError> {
+        let mut call = script::call(&script::ACQUIRE_EPOCH);
+        call.arg(2)
+            .arg(EPOCH_KEY)
+            .arg(EPOCHS_KEY)
+            .arg(self.seen.highest())
+            .arg(&*self.writer)
+            .arg(&*self.process_id);
+        let _acquiring = self.seen.begin_acquire();
+        let replies = self.run(&script::ACQUIRE_EPOCH, &[call]).await?;
+        let acquired =
+            replies.into_iter().next().and_then(|reply| redis::from_redis_value::<u64>(reply).ok());
+        let epoch = Epoch(acquired.ok_or_else(StoreError::unexpected_reply)?);
+        self.seen.note_acquired(epoch);
+        Ok(epoch)
+    }
+
+    /// Sends a `PING` and returns the time until the reply, with the connect if there is no connection.
+    pub async fn ping(&self) -> Result<Duration, StoreError> {
+        let sent = Instant::now();
+        self.query::<String>(&redis::cmd("PING")).await?;
+        Ok(sent.elapsed())
+    }
+
+    /// Returns the bytes stored as a tenant's config, which may hold its webhook secret.
+    pub async fn config(&self, tenant: &TenantId) -> Result<Option<SecretSlice<u8>>, StoreError> {
+        let bytes: Option<Vec<u8>> = self.query(redis::cmd("GET").arg(config_key(tenant))).await?;
+        Ok(bytes.map(SecretSlice::from))
+    }
+
+    /// Returns the tenant id to which a DID maps, as it is stored.
+    pub async fn lookup(&self, did: &Did) -> Result<Option<String>, StoreError> {
+        let bytes: Option<Vec<u8>> = self.query(redis::cmd("GET").arg(did_key(did))).await?;
+        Ok(bytes.map(|bytes| String::from_utf8_lossy(&bytes).into_owned()))
+    }
+
+    pub(super) async fn query<T: redis::FromRedisValue>(&self, cmd: &Cmd) -> Result<T, StoreError> {
+        self.connection.run(|mut connection| async move { Ok(cmd.query_async(&mut connection).await?) }).await
+    }
+
+    pub(super) async fn run(
+        &self,
+        script: &redis::Script,
+        calls: &[Cmd],
+    ) -> Result<Vec<redis::Value>, StoreError> {
+        self.connection
+            .run(|mut connection| async move {
+                script::run(&mut connection, script, calls).await.map_err(RequestError::from)
+            })
+            .await
+    }
+}

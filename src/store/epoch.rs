@@ -1,0 +1,56 @@
+//! The epochs that this process has seen.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use crate::domain::Epoch;
+
+/// The epochs that this process knows; 0 means none.
+#[derive(Default)]
+pub(super) struct SeenEpoch {
+    highest: AtomicU64,
+    acquired: AtomicU64,
+    /// The number of acquisitions in flight.
+    acquiring: AtomicU64,
+}
+
+/// Counts an acquisition as in flight until it is dropped.
+pub(super) struct AcquireInFlight<'a>(&'a AtomicU64);
+
+impl Drop for AcquireInFlight<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Release);
+    }
+}
+
+impl SeenEpoch {
+    pub(super) fn begin_acquire(&self) -> AcquireInFlight<'_> {
+        self.acquiring.fetch_add(1, Ordering::Relaxed);
+        AcquireInFlight(&self.acquiring)
+    }
+
+    /// Returns `true` if Redis may already hold an epoch of this process that the process does not know yet.
+    pub(super) fn is_acquiring(&self) -> bool {
+        self.acquiring.load(Ordering::Acquire) > 0
+    }
+
+    /// Returns the highest epoch seen, of any writer.
+    pub(super) fn highest(&self) -> u64 {
+        self.highest.load(Ordering::Relaxed)
+    }
+
+    /// Returns the epoch that this process acquired last.
+    pub(super) fn acquired(&self) -> u64 {
+        self.acquired.load(Ordering::Relaxed)
+    }
+
+    /// Notes an epoch of any writer.
+    pub(super) fn note(&self, epoch: Epoch) {
+        self.highest.fetch_max(epoch.0, Ordering::Relaxed);
+    }
+
+    /// Notes an epoch that this process acquired.
+    pub(super) fn note_acquired(&self, epoch: Epoch) {
+        self.note(epoch);
+        self.acquired.store(epoch.0, Ordering::Relaxed);
+    }
+}

@@ -1,0 +1,277 @@
+//! The index as a value: what each event makes it ask for.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs, reason = "a test may fail")]
+
+use runtime_operator::domain::claims::Published;
+use runtime_operator::domain::compile;
+use runtime_operator::domain::event::EventReason;
+use runtime_operator::domain::index::{
+    CachedTenant, Change, Effects, Failure, Index, Interners, OperationResult, Recorded, Start,
+    TenantSnapshot,
+};
+use runtime_operator::domain::plan::{Plan, PlanInput, PublishedVersion, Rejections};
+use runtime_operator::domain::reason::Reason;
+use runtime_operator::domain::secret::SecretVersion;
+use runtime_operator::domain::{ResourceName, Uid};
+use serde_json::value::RawValue;
+use serde_json::{Value, json};
+
+const DID: &str = "+15551234567";
+const OTHER_DID: &str = "+15557654321";
+
+/// A resource, and what changes about it.
+struct Fixture {
+    name: &'static str,
+    uid: &'static str,
+    dids: Vec<&'static str>,
+    version: u64,
+    generation: i64,
+    deleted: bool,
+    status: Value,
+}
+
+fn tenant(name: &'static str) -> Fixture {
+    let (dids, status) = (vec![DID], json!(null));
+    Fixture { name, uid: name, dids, version: 1, generation: 1, deleted: false, status }
+}
+
+impl Fixture {
+    fn object(&self) -> CachedTenant {
+        let raw = |value: &Value| RawValue::from_string(value.to_string()).unwrap();
+        let mut meta = json!({
+            "name": self.name, "namespace": "voice", "uid": self.uid, "generation": self.generation,
+            "resourceVersion": self.version.to_string(), "creationTimestamp": "2026-01-01T00:00:00Z",
+        });
+        if self.deleted {
+            meta["deletionTimestamp"] = json!("2026-01-02T00:00:00Z");
+        }
+        let spec = json!({
+            "tenantId": self.name, "dids": self.dids, "webhookSecretRef": { "name": "hook" },
+            "caps": { "maxConcurrentCallsTenant": 1, "maxCallsPerMinuteTenant": 1 },
+            "stt": { "mode": "disabled", "chunkMs": 500 },
+            "tts": { "mode": "kokoro_http", "kokoroUrl": "https://tts.example.com/tts" },
+        });
+        let meta = serde_json::from_value(meta).unwrap();
+        CachedTenant::new(
+            meta,
+            Some(raw(&spec)),
+            Some(&raw(&self.status)),
+            1,
+            None,
+            &mut Interners::default(),
+        )
+    }
+
+    fn apply(&self, index: &mut Index) -> Effects {
+        let object = self.object();
+        let claimed = compile::claimed(object.spec());
+        index.apply(object, Some(claimed), false)
+    }
+
+    /// The same spec again, as after a write of the operator's own.
+    fn apply_again(&self, index: &mut Index) -> Effects {
+        index.apply(self.object(), None, false)
+    }
+}
+
+fn uid(name: &str) -> Uid {
+    Uid::from(name)
+}
+
+/// An index that has synced, with the Secret of all fixtures.
+fn synced() -> Index {
+    let mut index = Index::new(true);
+    index.mark_synced();
+    let hook = ResourceName::new("voice", "hook");
+    let version = SecretVersion::new(Some("secret"), Some("1"));
+    let _ = index.apply_secret(&hook, Some((version, 1)));
+    index
+}
+
+fn start(index: &Index, name: &str) -> TenantSnapshot {
+    match index.start(&uid(name)) {
+        Start::Alone(snapshot) => *snapshot,
+        Start::Group => panic!("{name} is not published alone"),
+    }
+}
+
+/// Plans the tenant and reports it as published, as a reconcile does.
+fn publish(index: &mut Index, snapshot: &TenantSnapshot) -> Effects {
+    let object = snapshot.object.clone().unwrap();
+    let rejections = Rejections::default();
+    let generation = object.generation();
+    let input =
+        PlanInput { spec: object.spec(), generation, snapshot: &snapshot.claims, rejections: &rejections };
+    let Plan::Publish(desired) = input.plan() else { panic!("it must be published") };
+    let secret = snapshot.secret.as_ref().unwrap().recorded(true);
+    let version = PublishedVersion { generation, secret, hash: desired.hash.clone() };
+    let (tenant, dids) = (desired.config.tenant_id().clone(), desired.config.dids().to_vec());
+    let outcome = runtime_operator::domain::plan::Outcome::Assessed(input.assess_published(&desired));
+    index.record_results(vec![OperationResult {
+        uid: snapshot.uid.clone(),
+        outcome: Some(outcome),
+        change: Some(Change {
+            recorded: Some(Recorded { published: Published { tenant, dids }, version }),
+            invalidations: snapshot.invalidations,
+            written: true,
+            published: true,
+            events: Vec::new(),
+        }),
+    }])
+}
+
+fn failure(message: &str) -> Failure {
+    let reason = Reason::RedisUnavailable;
+    Failure { reason, message: message.to_owned(), is_store: true, is_epoch_lost: false }
+}
+
+fn reconciles(effects: &Effects) -> Vec<&str> {
+    effects.reconcile.iter().map(Uid::as_str).collect()
+}
+
+#[test]
+fn nothing_is_enqueued_before_the_caches_have_synced() {
+    let mut index = Index::new(true);
+    assert_eq!(tenant("acme").apply(&mut index), Effects::default());
+    index.mark_synced();
+    assert_eq!(reconciles(&index.enqueue_all()), ["acme"]);
+}
+
+#[test]
+fn own_writes_do_not_enqueue_a_reconcile() {
+    let mut index = synced();
+    let mut acme = tenant("acme");
+    assert_eq!(reconciles(&acme.apply(&mut index)), ["acme"]);
+    let snapshot = start(&index, "acme");
+    assert_eq!(publish(&mut index, &snapshot).status, [uid("acme")]);
+    (acme.version, acme.status) = (2, json!({ "observedGeneration": 1, "publishedDids": [DID] }));
+    let effects = acme.apply_again(&mut index);
+    assert_eq!((reconciles(&effects).len(), effects.status), (0, vec![uid("acme")]));
+}
+
+#[test]
+fn a_status_waits_until_the_watch_shows_the_own_write_before() {
+    let mut index = synced();
+    let mut acme = tenant("acme");
+    let _ = acme.apply(&mut index);
+    index.own_write(&uid("acme"), Some(2));
+    assert!(index.take_pending_status(&uid("acme")).is_none());
+    acme.version = 2;
+    let _ = acme.apply_again(&mut index);
+    assert!(index.take_pending_status(&uid("acme")).is_some());
+}
+
+#[test]
+fn a_released_did_enqueues_the_tenant_that_waits_for_it() {
+    let mut index = synced();
+    let mut acme = tenant("acme");
+    let _ = acme.apply(&mut index);
+    let snapshot = start(&index, "acme");
+    let _ = publish(&mut index, &snapshot);
+    let _ = tenant("beta").apply(&mut index);
+    assert!(start(&index, "beta").claims.holdings.unwrap().dids.is_empty());
+    (acme.dids, acme.generation, acme.version) = (vec![OTHER_DID], 2, 2);
+    assert_eq!(reconciles(&acme.apply(&mut index)), ["acme", "beta"]);
+    assert!(matches!(index.start(&uid("acme")), Start::Group), "beta must be published first");
+}
+
+#[test]
+fn a_deleted_resource_is_reconciled_until_its_record_is_gone() {
+    let mut index = synced();
+    let _ = tenant("acme").apply(&mut index);
+    let snapshot = start(&index, "acme");
+    let _ = publish(&mut index, &snapshot);
+    assert_eq!(reconciles(&index.delete(&uid("acme"))), ["acme"]);
+    assert!(start(&index, "acme").object.is_none());
+    assert_eq!(index.orphans().0, [uid("acme")].into());
+    let _ = index.correct_record(&uid("acme"), None, None);
+    assert!(index.tenant(&uid("acme")).is_none());
+    assert_eq!(index.orphans().1, 0);
+}
+
+#[test]
+fn a_resource_that_was_recreated_between_two_lists_replaces_the_one_before() {
+    let mut index = synced();
+    let _ = tenant("acme").apply(&mut index);
+    let again = Fixture { uid: "second", ..tenant("acme") };
+    let _ = again.apply(&mut index);
+    assert_eq!(index.len(), 1);
+    assert!(index.object(&uid("acme")).is_none() && index.object(&uid("second")).is_some());
+}
+
+#[test]
+fn a_result_from_before_an_invalidation_proves_nothing() {
+    let mut index = synced();
+    let _ = tenant("acme").apply(&mut index);
+    let snapshot = start(&index, "acme");
+    let now = std::time::Instant::now();
+    let (effects, immediately) = index.drifted(&uid("acme"), now);
+    assert_eq!((reconciles(&effects), immediately), (vec!["acme"], true));
+    let _ = publish(&mut index, &snapshot);
+    assert!(!index.tenant(&uid("acme")).unwrap().is_verified());
+    let snapshot = start(&index, "acme");
+    let _ = publish(&mut index, &snapshot);
+    assert!(index.tenant(&uid("acme")).unwrap().is_verified());
+}
+
+#[test]
+fn a_resync_reconciles_every_tenant_and_forgets_lost_records() {
+    let mut index = synced();
+    for name in ["acme", "beta"] {
+        let _ = Fixture { dids: vec![if name == "acme" { DID } else { OTHER_DID }], ..tenant(name) }
+            .apply(&mut index);
+        let snapshot = start(&index, name);
+        let _ = publish(&mut index, &snapshot);
+    }
+    let effects = index.resync(Vec::new());
+    assert_eq!(reconciles(&effects), ["acme", "beta"]);
+    assert_eq!(index.orphans(), (std::collections::HashSet::new(), 0));
+}
+
+#[test]
+fn one_success_retries_all_failed_tenants() {
+    let mut index = synced();
+    for name in ["acme", "beta", "gamma"] {
+        let _ = tenant(name).apply(&mut index);
+        let (effects, retry) = index.failed(&uid(name), failure("out of memory"));
+        assert_eq!((retry.failures, effects.status), (0, vec![uid(name)]));
+    }
+    let (effects, must_poll) = index.reconciled(&uid("beta"));
+    assert_eq!((reconciles(&effects), must_poll), (vec!["acme", "gamma"], false));
+}
+
+#[test]
+fn readiness_reports_a_store_error_while_tenants_wait_for_redis() {
+    let mut index = synced();
+    let _ = tenant("acme").apply(&mut index);
+    let (effects, _) = index.failed(&uid("acme"), failure("out of memory"));
+    assert_eq!(effects.store_error, Some(Some("out of memory".to_owned())));
+    let (effects, _) = index.failed(&uid("acme"), failure("out of memory"));
+    assert_eq!(effects.store_error, None, "it is known");
+    let (effects, _) = index.reconciled(&uid("acme"));
+    assert_eq!(effects.store_error, Some(None));
+}
+
+#[test]
+fn a_delayed_change_is_reported_once() {
+    let mut index = synced();
+    let _ = tenant("acme").apply(&mut index);
+    for _ in 0..3 {
+        let _ = index.failed(&uid("acme"), failure("out of memory"));
+    }
+    let pending = index.take_pending_status(&uid("acme")).unwrap();
+    let reasons: Vec<_> = pending.events.iter().map(|event| event.reason).collect();
+    assert_eq!(reasons, [EventReason::PublishDelayed]);
+    assert_eq!(pending.failure.unwrap().message, "out of memory");
+}
+
+#[test]
+fn a_new_secret_version_enqueues_the_tenants_that_refer_to_it() {
+    let mut index = synced();
+    let _ = tenant("acme").apply(&mut index);
+    let hook = ResourceName::new("voice", "hook");
+    let second = SecretVersion::new(Some("secret"), Some("2"));
+    assert_eq!(reconciles(&index.apply_secret(&hook, Some((second.clone(), 1)))), ["acme"]);
+    assert!(index.apply_secret(&hook, Some((second, 1))).reconcile.is_empty());
+    assert_eq!(reconciles(&index.remove_unlisted_secrets(2, |_| true)), ["acme"]);
+    assert!(start(&index, "acme").secret.is_none());
+}
