@@ -37,7 +37,7 @@ bench-day: tools ## Measure a bad day: concurrent edits, rotations and lookups o
 profile: ## Draw flame graphs of a bulk apply of N tenants (1000) and of a restart, and list the largest costs (perf)
 	@scripts/profile.sh
 
-instructions: tools ## Update the instruction counts of the pure rooms after an intended change (valgrind)
+instructions: tools ## Update the instruction counts of the pure modules after an intended change (valgrind)
 	@UPDATE=1 cargo test --quiet --locked --workspace --test counts -- --nocapture
 
 fmt: ## Format the code
@@ -51,7 +51,7 @@ prose: ## Check the prose of README, docs, chart and examples (vale)
 	@tools/install.sh prose
 	@scripts/prose.sh
 
-fuzz: ## Fuzz configs, numbers and paths for a minute each (FUZZ_SECONDS)
+fuzz: ## Fuzz configs, DIDs and paths for a minute each (FUZZ_SECONDS)
 	@BOLERO_RANDOM_TEST_TIME_MS=$$(($${FUZZ_SECONDS:-60} * 1000)) cargo test --quiet --locked --release --test fuzz -- --test-threads=1
 
 image: ## Build the image with buildah, on base images made from this machine's files

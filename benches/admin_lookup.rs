@@ -1,6 +1,6 @@
-//! Lookups by number against a bare warp route that does the same single GET: both in this process, one after the other,
-//! under the same load of 64 connections. `cargo bench --bench admin_lookup`; `SECONDS=60` sets how long the last part,
-//! in which memory is watched, takes.
+//! Compares lookups by DID with a bare warp route that does the same single GET: both in this process, alternately, under the
+//! same load of 64 connections. `cargo bench --bench admin_lookup`; `SECONDS=60` sets the duration
+//! of the last part, in which memory is watched.
 // A bench fails by panicking, and counts less than 2^52.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::cast_precision_loss, missing_docs)]
 
@@ -18,15 +18,15 @@ use warp::Filter;
 
 const CONNECTIONS: usize = 64;
 const NUMBERS: u64 = 10_000;
-/// Short, and in turn: what else the machine does strikes both alike.
+/// The duration of a round: short and alternating, so that other load of the machine affects both equally.
 const SLICE: Duration = Duration::from_millis(500);
 const SLICES: usize = 30;
-/// The share of the bare route's rate that is to be reached.
+/// The share of the bare route's rate that must be reached.
 const GOAL: f64 = 0.8;
 
 #[tokio::main]
 async fn main() {
-    // As `cargo test --benches` calls it: there is nothing to test.
+    // `cargo test --benches` passes `--test`: there is nothing to test.
     if std::env::args().any(|arg| arg == "--test") {
         return;
     }
@@ -128,7 +128,7 @@ impl Measured {
         self.took.len() as f64 / self.wall.as_secs_f64()
     }
 
-    /// In milliseconds.
+    /// Returns a percentile in milliseconds.
     fn p99(&self) -> f64 {
         let mut sorted = self.took.clone();
         sorted.sort_unstable();
@@ -146,7 +146,7 @@ async fn load(target: (SocketAddr, &'static str), long: Duration) -> Measured {
     Measured { wall: began.elapsed(), took }
 }
 
-/// One connection, one lookup after the other.
+/// Runs one connection, one lookup after another.
 async fn look_up((address, path): (SocketAddr, &'static str), client: u64, until: Instant) -> Vec<u32> {
     let mut stream = TcpStream::connect(address).await.unwrap();
     stream.set_nodelay(true).unwrap();
@@ -166,7 +166,7 @@ async fn look_up((address, path): (SocketAddr, &'static str), client: u64, until
     took
 }
 
-/// This process's resident memory in MB.
+/// Returns this process's resident memory in MB.
 fn rss() -> f64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap();
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();

@@ -186,7 +186,7 @@ step "The holder releases the number"
 run $'kubectl patch rtenant acme-dental --type=merge -p \'{"spec": {"dids": ["+44 20 7946 0958"]}}\''
 await north-clinic "the number is mapped to the waiting tenant" 'redis-cli -u $REDIS_URL get tenantmap:did:+15551234567'
 run 'kubectl wait --for=condition=Ready rtenant/north-clinic --timeout=60s'
-await "holds what another let go of: +15551234567" "an event reports it" 'kubectl get events --field-selector reason=Promoted'
+await "claimed numbers released by another tenant: +15551234567" "an event reports it" 'kubectl get events --field-selector reason=Promoted'
 
 step "A webhook secret is rotated"
 run $'kubectl patch secret acme-dental-webhook -p \'{"stringData": {"webhookSecret": "whsec_rotated_by_the_demo"}}\''

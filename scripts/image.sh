@@ -30,11 +30,11 @@ trap cleanup EXIT
 
 ready() {
   command -v buildah >/dev/null || die "buildah is missing: install it (Debian and Ubuntu: apt-get install buildah)"
-  [ "$(id -u)" = 0 ] || die "mounting a root file system takes root"
+  [ "$(id -u)" = 0 ] || die "mounting a root file system needs root"
   mkdir -p "$cache/target"
 }
 
-# skeleton FOLDER: the folders that every root file system has, as Debian lays them out.
+# skeleton FOLDER: creates the folders that every root file system needs, in Debian's layout.
 skeleton() {
   mkdir -p "$1"/{etc/ssl/certs,tmp,usr/bin,usr/lib64,proc,dev,sys} "$1/usr/lib/$triplet"
   chmod 1777 "$1/tmp"
@@ -47,7 +47,7 @@ skeleton() {
   printf 'hosts: files dns\n' >"$1/etc/nsswitch.conf"
 }
 
-# base NAME FOLDER CONFIG...: makes an image of a folder.
+# base NAME FOLDER CONFIG...: makes an image from a folder.
 base() {
   local name=$1 folder=$2 container
   shift 2
@@ -58,7 +58,7 @@ base() {
   build_ah rm "$container" >/dev/null
 }
 
-# The C library and what else the program is linked to.
+# The C library and the other libraries to which the program is linked.
 runtime_base() {
   local folder=$scratch/runtime library
   skeleton "$folder"
@@ -69,7 +69,7 @@ runtime_base() {
   base localhost/runtime-base "$folder" --os linux
 }
 
-# Compilers come from this machine, mounted while the build runs.
+# The compilers of this machine are mounted during the build.
 build_base() {
   local folder=$scratch/build
   skeleton "$folder"
@@ -82,7 +82,7 @@ build() {
   triplet=$(gcc -dumpmachine)
   say "fetching the dependencies ..."
   cargo fetch --locked --quiet
-  say "making the bases ..."
+  say "making the base images ..."
   runtime_base
   build_base
   say "building $image (some minutes the first time) ..."
@@ -104,19 +104,19 @@ mount_image() {
   root=$(build_ah mount "$mounted")
 }
 
-# within PATIENCE WHAT COMMAND...: waits until a command succeeds.
+# within SECONDS WHAT COMMAND...: waits until a command succeeds.
 within() {
-  local patience=$1 what=$2 began=$SECONDS
+  local limit=$1 what=$2 began=$SECONDS
   shift 2
   until "$@" >"$scratch/said" 2>&1; do
-    [ $((SECONDS - began)) -lt "$patience" ] || { cat "$scratch/said" "$scratch"/*.log >&2; die "not within $patience s: $what"; }
+    [ $((SECONDS - began)) -lt "$limit" ] || { cat "$scratch/said" "$scratch"/*.log >&2; die "not within $limit s: $what"; }
     sleep 0.1
   done
   say "ok: $what"
 }
 
-# serve PORT: runs it as the kubelet does: read-only, an own user, no capability, nothing but the image and one mounted
-# file. Its telemetry is on PORT.
+# serve PORT: runs it as a kubelet does: read-only, as its own user, without capabilities, with the image and one mounted
+# file only. Its telemetry is on PORT.
 serve() {
   exec unshare --mount --pid --fork --kill-child bash -c '
     set -e
@@ -128,7 +128,7 @@ serve() {
     chmod 444 "$root/tmp/kubeconfig"
     mount -o remount,ro,bind "$root/tmp"
     mount -o remount,ro,bind "$root"
-    # Whoever becomes another user than root has no capability left.
+    # A process that changes to another user than root loses its capabilities.
     exec env -i PATH=/usr/sbin:/usr/bin KUBECONFIG=/tmp/kubeconfig "REDIS_URL=$REDIS_URL" \
       "TELEMETRY_ADDR=127.0.0.1:$3" ADMIN_ADDR=127.0.0.1:0 LOG_FORMAT=text \
       setpriv --no-new-privs chroot --userspec=65532:65532 --groups=65532 "$root" /usr/local/bin/runtime-operator run
@@ -156,7 +156,7 @@ check() {
   within 60 "the image's operator is ready" curl -fs --noproxy '*' "http://127.0.0.1:$port/readyz"
   kubectl apply -f examples/minimal.yaml >/dev/null
   kubectl wait --for=condition=Ready --timeout=60s runtimetenant/corner-bakery >/dev/null
-  within 10 "its tenant is live" sh -c 'test "$(redis-cli -u "$REDIS_URL" get tenantmap:did:+15550100001)" = corner-bakery'
+  within 10 "its tenant is published" sh -c 'test "$(redis-cli -u "$REDIS_URL" get tenantmap:did:+15550100001)" = corner-bakery'
   local pid
   pid=$(pgrep -P "${pids[-1]}")
   grep -q '^Uid:[[:space:]]65532' "/proc/$pid/status" || die "it does not run as 65532"
@@ -164,9 +164,9 @@ check() {
   grep -qE '^\S+ / \S+ ro' "/proc/$pid/mounts" || die "its root can be written to: $(head -n 3 "/proc/$pid/mounts")"
   say "ok: it runs as 65532, without capabilities, on a root that can't be written to"
   kill -TERM "$pid"
-  within 20 "it stops when it is told to" sh -c "! kill -0 $pid 2>/dev/null"
-  grep -q ended "$scratch/operator.log" || die "it did not stop cleanly"
-  say "ok: $image serves a tenant as it should"
+  within 20 "it stops after SIGTERM" sh -c "! kill -0 $pid 2>/dev/null"
+  grep -q 'shutdown complete' "$scratch/operator.log" || die "it did not stop cleanly"
+  say "ok: $image publishes a tenant and stops cleanly"
 }
 
 case ${1:-} in

@@ -11,7 +11,7 @@ export PATH=$cache/bin:$PATH
 
 tools/install.sh profile
 perf=$PWD/tools/bin/perf
-# Asked before the long build.
+# Checked before the long build.
 if ! why=$("$perf" record --quiet --event cpu-clock --output /dev/null -- true 2>&1); then
   printf '%s\n\n' "$why" >&2
   echo "profile: perf may not record here. Run it as root or after \`sysctl kernel.perf_event_paranoid=2\`; in a container," >&2
@@ -26,7 +26,7 @@ fi
 rm -rf "$out"
 mkdir -p "$out"
 
-# still TITLE: a picture for a page, which runs no scripts in it: what a task is started by is left out, and who only passes on.
+# still TITLE: draws a picture without scripts, for a page: without the frames that start a task, and those that only pass on.
 still() {
   perl -pe 's/^.*;tokio::runtime::task::(harness::Harness<T,S>|raw)::poll(;tokio::runtime::task::core::Core<T,S>::poll)?;/task;/;
     s/^.*;(tokio::runtime::scheduler::multi_thread::worker::Context::park)/no task;$1/;

@@ -9,7 +9,7 @@ cd "$(dirname "$0")/.."
 cache=${RUNTIME_OPERATOR_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/runtime-operator}/cargo-tools
 export PATH=$cache/bin:$PATH
 
-# tool NAME VERSION: there is one, built if need be.
+# tool NAME VERSION: builds a tool unless it is installed.
 tool() {
   command -v "$1" >/dev/null && return
   echo "supply-chain: building $1 $2 (once, some minutes) ..." >&2
@@ -19,14 +19,14 @@ tool() {
 deny() {
   tool cargo-deny 0.20.2
   cargo deny --locked check --hide-inclusion-graph bans licenses sources
-  # Known holes are told by a database of its own, fetched by git.
+  # The database of known vulnerabilities is fetched with git.
   if timeout 120 cargo deny --locked fetch db >/dev/null 2>&1; then
     cargo deny --locked check --disable-fetch advisories
   elif [ -n "${ADVISORIES:-}" ]; then
     echo "supply-chain: FAILED: the database of advisories can't be reached" >&2
     exit 1
   else
-    echo "supply-chain: the database of advisories can't be reached: advisories were NOT checked (ADVISORIES=1 insists)" >&2
+    echo "supply-chain: the database of advisories can't be reached: advisories were NOT checked (ADVISORIES=1 makes this an error)" >&2
   fi
 }
 

@@ -9,7 +9,7 @@ use secrecy::{ExposeSecret, SecretString};
 use url::Url;
 
 use crate::admin::{AdminAuth, AdminSettings};
-use crate::contract::parse_boolean;
+use crate::contract::routes::parse_boolean;
 use crate::store::RedisSettings;
 use crate::telemetry::LogFormat;
 
@@ -57,12 +57,12 @@ pub struct RunArgs {
     /// the namespace kube-system]
     #[arg(long, env, value_name = "ID", help_heading = "Kubernetes")]
     cluster_id: Option<String>,
-    /// Whether the replicas elect a leader with the Lease runtime-operator in the operator's namespace; only the leader
+    /// Elect a leader among the replicas, with the Lease runtime-operator in the operator's namespace; only the leader
     /// writes [default: true]
     #[arg(long, env, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true", help_heading = "Kubernetes")]
     leader_elect: Option<String>,
-    /// Whether configs in Redis contain the webhook secret; false: they contain a reference, which current runtimes can't
-    /// resolve [default: true]
+    /// Include the webhook secret in the configs in Redis; false: include a reference, which current runtimes can't resolve
+    /// [default: true]
     #[arg(long, env, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true", help_heading = "Kubernetes")]
     publish_webhook_secret: Option<String>,
 
@@ -72,10 +72,10 @@ pub struct RunArgs {
     /// Address to serve /livez, /readyz and /metrics on [default: 0.0.0.0:8081]
     #[arg(long, env, value_name = "ADDR", help_heading = "HTTP")]
     telemetry_addr: Option<String>,
-    /// Whether the admin routes are enabled; otherwise every response is 503 [default: false]
+    /// Enable the admin routes; otherwise every response is 503 [default: false]
     #[arg(long, env, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true", help_heading = "HTTP")]
     enable_runtime_admin: Option<String>,
-    /// Whether admin reads may include the webhook secret, with ?includeSecrets=true [default: false]
+    /// Allow admin reads to include the webhook secret, with ?includeSecrets=true [default: false]
     #[arg(long, env, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true", help_heading = "HTTP")]
     allow_runtime_secret_read: Option<String>,
     /// Authentication of the admin routes: kubernetes (bearer tokens that the API server reviews), or none (on a loopback
@@ -123,9 +123,9 @@ pub struct Settings {
     pub watch_namespaces: Vec<String>,
     /// The name of this cluster in ownership records, if it is not the UID of kube-system.
     pub cluster_id: Option<String>,
-    /// Whether the replicas elect a leader.
+    /// True: the replicas elect a leader. False: this process leads.
     pub leader_elect: bool,
-    /// Whether configs in Redis contain the webhook secret.
+    /// True: configs in Redis contain the webhook secret. False: a reference to it.
     pub publish_webhook_secret: bool,
     /// The admin routes.
     pub admin: AdminSettings,
@@ -284,7 +284,7 @@ impl Parser {
                 if !database.is_empty() && database.parse::<u32>().is_err() {
                     self.reject(
                         FLAG,
-                        "must end with the database's number, for example redis://redis:6379/0",
+                        "must end with the number of the database, for example redis://redis:6379/0",
                     );
                 }
             }

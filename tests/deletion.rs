@@ -63,7 +63,7 @@ async fn deletion_removes_the_keys_and_the_record_before_the_finalizer() {
         })
         .await;
     assert_eq!(keys(&world).await, Vec::<String>::new());
-    assert!(world.wait_event("acme", "Unpublished").await.contains("gone"));
+    assert!(world.wait_event("acme", "Unpublished").await.contains("removed"));
     world.patch("acme", finalizers(&[])).await;
     world.wait_deleted("acme").await;
     world.finish().await;
@@ -251,7 +251,7 @@ async fn deletion_waits_for_redis_and_reports_why() {
     world.delete("acme").await;
 
     let why = world.wait_event("acme", "DeletionDelayed").await;
-    assert!(why.contains(&world.redis().address()) && why.contains("tried again"), "{why}");
+    assert!(why.contains(&world.redis().address()) && why.contains("retrying"), "{why}");
     assert_eq!(world.get("acme").await.unwrap().finalizers(), [FINALIZER]);
     world.redis().restart().await.unwrap();
     world.wait_deleted("acme").await;

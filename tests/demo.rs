@@ -17,7 +17,7 @@ use tempfile::TempDir;
 struct Demo {
     child: Child,
     output: BufReader<Box<dyn Read + Send>>,
-    said: String,
+    printed: String,
     temporary: TempDir,
 }
 
@@ -50,15 +50,15 @@ impl Demo {
             .process_group(0)
             .spawn()
             .unwrap();
-        Self { child, output: BufReader::new(Box::new(reader)), said: String::new(), temporary }
+        Self { child, output: BufReader::new(Box::new(reader)), printed: String::new(), temporary }
     }
 
     /// Reads its output until it contains `words`.
     fn wait_for(&mut self, words: &str) {
-        let begin = self.said.len();
-        while !self.said[begin..].contains(words) {
-            let read = self.output.read_line(&mut self.said).unwrap();
-            assert!(read > 0, "it ended without printing {words:?}:\n{}", self.said);
+        let begin = self.printed.len();
+        while !self.printed[begin..].contains(words) {
+            let read = self.output.read_line(&mut self.printed).unwrap();
+            assert!(read > 0, "it ended without printing {words:?}:\n{}", self.printed);
         }
     }
 
@@ -70,15 +70,15 @@ impl Demo {
 
     /// Reads its output until it ends, and waits until nothing of it is left. Returns the output and the exit status.
     fn end(mut self) -> (String, Option<i32>) {
-        self.output.read_to_string(&mut self.said).unwrap();
+        self.output.read_to_string(&mut self.printed).unwrap();
         let status = self.child.wait().unwrap().code();
         let left = || (files(self.temporary.path()), processes(self.temporary.path()));
         let deadline = Instant::now() + Duration::from_secs(60);
         while left() != (Vec::new(), Vec::new()) {
-            assert!(Instant::now() < deadline, "{:?} are left behind after:\n{}", left(), self.said);
+            assert!(Instant::now() < deadline, "{:?} are left behind after:\n{}", left(), self.printed);
             sleep(Duration::from_millis(20));
         }
-        (self.said, status)
+        (self.printed, status)
     }
 }
 
@@ -100,38 +100,38 @@ fn processes(folder: &Path) -> Vec<String> {
 
 #[test]
 fn the_demo_shows_what_it_promises_and_ends() {
-    let (said, status) = Demo::start(&programs(), "").end();
+    let (output, status) = Demo::start(&programs(), "").end();
 
-    assert_eq!(status, Some(0), "{said}");
+    assert_eq!(status, Some(0), "{output}");
     for outcome in [
         "all six are Ready",
-        "the number leads to its tenant",
+        "the number is mapped to its tenant",
         "the conflict is reported, naming the number and its holder",
-        "the waiting tenant has it",
-        "an event says so",
-        "the new one is live",
-        "both are back",
-        "every number is back",
-        "its keys are gone",
+        "the number is mapped to the waiting tenant",
+        "an event reports it",
+        "the new one is published",
+        "both keys are restored",
+        "every number is restored",
+        "its keys are removed",
         "the operator stopped cleanly",
     ] {
-        assert!(said.contains(&format!("ok: {outcome}")), "{outcome} is missing:\n{said}");
+        assert!(output.contains(&format!("ok: {outcome}")), "{outcome} is missing:\n{output}");
     }
-    assert!(!said.contains("whsec_example"), "a secret's value was shown:\n{said}");
+    assert!(!output.contains("whsec_example"), "a secret's value was shown:\n{output}");
 }
 
 #[test]
 fn the_demo_stays_up_with_keep_until_ctrl_c() {
     let mut demo = Demo::start(&programs(), "1");
-    demo.wait_for("Things to try:");
+    demo.wait_for("Commands to try:");
     demo.wait_for("/metrics");
     assert!(demo.child.try_wait().unwrap().is_none());
 
     demo.interrupt();
 
-    let (said, status) = demo.end();
-    assert_eq!(status, Some(0), "{said}");
-    assert!(said.contains("ok: the operator stopped cleanly"), "{said}");
+    let (output, status) = demo.end();
+    assert_eq!(status, Some(0), "{output}");
+    assert!(output.contains("ok: the operator stopped cleanly"), "{output}");
 }
 
 #[test]
@@ -141,9 +141,9 @@ fn ctrl_c_ends_the_demo_and_leaves_nothing_behind() {
 
     demo.interrupt();
 
-    let (said, status) = demo.end();
-    assert_eq!(status, Some(130), "{said}");
-    assert!(said.contains("interrupted: stopping"), "{said}");
+    let (output, status) = demo.end();
+    assert_eq!(status, Some(130), "{output}");
+    assert!(output.contains("interrupted: stopping"), "{output}");
 }
 
 #[test]
@@ -152,8 +152,11 @@ fn a_wrong_outcome_ends_the_demo_with_a_line_that_names_it() {
     symlink(programs().join("local-cluster"), bin.path().join("local-cluster")).unwrap();
     symlink("/bin/false", bin.path().join("runtime-operator")).unwrap();
 
-    let (said, status) = Demo::start(bin.path(), "").end();
+    let (output, status) = Demo::start(bin.path(), "").end();
 
-    assert_eq!(status, Some(1), "{said}");
-    assert!(said.contains(r#"demo: FAILED at "The operator": the operator exited unexpectedly"#), "{said}");
+    assert_eq!(status, Some(1), "{output}");
+    assert!(
+        output.contains(r#"demo: FAILED at "The operator": the operator exited unexpectedly"#),
+        "{output}"
+    );
 }

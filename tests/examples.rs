@@ -27,8 +27,9 @@ async fn every_example_applies_unchanged_and_becomes_ready() {
     let mut names = Vec::new();
     for file in fs::read_dir(repository().join("examples")).unwrap() {
         let path = file.unwrap().path();
-        let said = world.kubectl_text(&["apply", "-f", path.to_str().unwrap()]);
-        let tenants = said.lines().filter_map(|line| line.strip_prefix("runtimetenant.runtime.veralux.io/"));
+        let output = world.kubectl_text(&["apply", "-f", path.to_str().unwrap()]);
+        let tenants =
+            output.lines().filter_map(|line| line.strip_prefix("runtimetenant.runtime.veralux.io/"));
         names.extend(tenants.filter_map(|line| line.strip_suffix(" created")).map(str::to_owned));
     }
     assert!(names.len() >= 6, "{names:?}");

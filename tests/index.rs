@@ -5,7 +5,7 @@ use runtime_operator::domain::claims::Published;
 use runtime_operator::domain::compile;
 use runtime_operator::domain::event::EventReason;
 use runtime_operator::domain::index::{
-    CachedTenant, Change, Effects, Failure, Index, Interners, OperationResult, Recorded, Start,
+    CachedTenant, Change, Effects, Failure, Index, Interners, OperationResult, Readiness, Recorded, Start,
     TenantSnapshot,
 };
 use runtime_operator::domain::plan::{Plan, PlanInput, PublishedVersion, Rejections};
@@ -244,11 +244,11 @@ fn readiness_reports_a_store_error_while_tenants_wait_for_redis() {
     let mut index = synced();
     let _ = tenant("acme").apply(&mut index);
     let (effects, _) = index.failed(&uid("acme"), failure("out of memory"));
-    assert_eq!(effects.store_error, Some(Some("out of memory".to_owned())));
+    assert_eq!(effects.readiness, Some(Readiness::StoreError("out of memory".to_owned())));
     let (effects, _) = index.failed(&uid("acme"), failure("out of memory"));
-    assert_eq!(effects.store_error, None, "it is known");
+    assert_eq!(effects.readiness, None, "it is known");
     let (effects, _) = index.reconciled(&uid("acme"));
-    assert_eq!(effects.store_error, Some(None));
+    assert_eq!(effects.readiness, Some(Readiness::Ready));
 }
 
 #[test]
@@ -274,4 +274,21 @@ fn a_new_secret_version_enqueues_the_tenants_that_refer_to_it() {
     assert!(index.apply_secret(&hook, Some((second, 1))).reconcile.is_empty());
     assert_eq!(reconciles(&index.remove_unlisted_secrets(2, |_| true)), ["acme"]);
     assert!(start(&index, "acme").secret.is_none());
+}
+
+#[test]
+fn an_orphan_is_left_to_the_sweep() {
+    let mut index = synced();
+    let version = PublishedVersion { generation: 1, secret: "s/1".to_owned(), hash: "h".to_owned() };
+    let tenant = runtime_operator::contract::TenantId::parse("gone").unwrap();
+    let recorded = Recorded { published: Published { tenant, dids: Vec::new() }, version };
+    let effects = index.resync(vec![(uid("gone"), recorded, true)]);
+    assert!(effects.reconcile.is_empty());
+    let owners = index.published_owners();
+    let tenants: Vec<_> = owners.keys().cloned().collect();
+    let expected = index.expect(&tenants, &owners);
+    let cluster = runtime_operator::domain::ClusterId::new("here");
+    let (effects, result) = index.audit(&cluster, &expected, &[(None, false)]);
+    assert_eq!((effects.reconcile.len(), result.drifted), (0, 1));
+    assert_eq!(index.orphans().0, [uid("gone")].into());
 }

@@ -355,7 +355,7 @@ async fn nothing_is_decided_before_every_cache_has_synced() {
     world.wait_not_ready(&operator, "starting").await;
     world
         .wait("it has tried to list everything", || async {
-            let tried = operator.logs().matches("the watch is interrupted").count();
+            let tried = operator.logs().matches("watch failed, retrying").count();
             if tried >= 2 { Ok(()) } else { Err(operator.log_tail()) }
         })
         .await;

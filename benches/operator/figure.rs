@@ -1,10 +1,10 @@
-//! A figure, the limit beside it, and the goal it is held to.
+//! A figure, its limit, and its goal.
 
 use std::time::Duration;
 
 use serde_json::{Value, json};
 
-/// Durations of one kind.
+/// Samples of a duration.
 #[derive(Clone, Default)]
 pub struct Spread(Vec<Duration>);
 
@@ -37,33 +37,33 @@ impl FromIterator<Duration> for Spread {
 pub enum Figure {
     Spread(Spread),
     Time(Duration),
-    /// So many writes, reads, ... in a time.
+    /// A count of writes, reads, ... in a time.
     Rate(usize, Duration),
     Count(u64),
-    /// Of one core.
+    /// A share of one core.
     Share(f64),
-    /// Bytes resident afterwards, and at the peak.
+    /// Resident bytes afterwards, and at the peak.
     Memory(u64, u64),
 }
 
-/// What is called for, or what another operator has: at ten thousand tenants on two cores where it is an absolute time or size.
+/// A goal, or the figure of another operator. An absolute time or size is for ten thousand tenants on two cores.
 pub enum Goal {
     /// p50 and p99 in milliseconds.
     Millis(f64, f64),
     Seconds(f64),
-    /// Of the limit.
+    /// A multiple of the limit.
     Ratio(f64),
     AtMost(u64),
     Share(f64),
-    /// Afterwards and at the peak.
+    /// Memory afterwards and at the peak.
     Megabytes(u64, u64),
 }
 
-/// How many tenants the goals are set for.
+/// The number of tenants for which the goals are set.
 pub const GOAL_TENANTS: usize = 10_000;
 
 impl Figure {
-    /// What a limit is compared with.
+    /// Returns the duration that is compared with a limit.
     pub fn typical(&self) -> Option<Duration> {
         match self {
             Self::Spread(spread) => Some(spread.median()),
@@ -72,7 +72,7 @@ impl Figure {
         }
     }
 
-    /// p50, p95, p99, and the maximum or whatever the one figure is.
+    /// Returns p50, p95, p99 and the maximum, or the single figure.
     pub fn cells(&self) -> [String; 4] {
         let one = |text: String| [String::new(), String::new(), String::new(), text];
         match self {
@@ -116,7 +116,7 @@ impl Goal {
         }
     }
 
-    /// Whether it is met; nothing where it is set for another number of tenants.
+    /// Returns true if it is met; `None` if it is set for another number of tenants.
     pub fn met(&self, figure: &Figure, ratio: Option<f64>, tenants: usize) -> Option<bool> {
         let here = tenants == GOAL_TENANTS;
         match (self, figure) {
@@ -138,12 +138,12 @@ impl Goal {
     }
 }
 
-/// Rounded up.
+/// Divides and rounds up.
 pub fn megabytes(bytes: u64) -> u64 {
     bytes.div_ceil(1_000_000)
 }
 
-/// Three digits are all that a measurement is good for.
+/// Formats a duration with three digits, the precision of a measurement.
 pub fn short(time: Duration) -> String {
     let (value, unit) = match time.as_secs_f64() {
         seconds if seconds >= 1.0 => (seconds, "s"),

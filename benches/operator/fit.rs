@@ -1,7 +1,6 @@
-//! How something grows: the exponent b of a·N^b.
+//! The exponent b of growth by a·N^b.
 
-/// The slope of the straight line through the points' logarithms that has the least squares of errors. Points without a
-/// logarithm say nothing about growth.
+/// Returns the slope of the least-squares line through the points' logarithms. Points without a logarithm are ignored.
 pub fn exponent(points: &[(f64, f64)]) -> f64 {
     let logs: Vec<(f64, f64)> =
         points.iter().filter(|(x, y)| *x > 0.0 && *y > 0.0).map(|(x, y)| (x.ln(), y.ln())).collect();
@@ -12,9 +11,9 @@ pub fn exponent(points: &[(f64, f64)]) -> f64 {
     across / along
 }
 
-/// The exponent b of a + c·N^b where the constant part a is not small: it is fitted together with the rest, by the least
-/// squares of relative errors, with what there is at N = 0 as one more point. (What is left when a measured constant is
-/// taken away from the small ones is mostly noise, which logarithms make the most of.)
+/// Returns the exponent b of a + c·N^b for a large constant part a: both are fitted together, by least squares of relative
+/// errors, with the value at N = 0 as another point. (Subtracting a measured constant from the small values would leave
+/// mostly noise, which logarithms amplify.)
 pub fn exponent_above(nothing: f64, points: &[(f64, f64)]) -> f64 {
     let error = |exponent: f64| {
         let powers = points.iter().map(|(x, y)| (x.powf(exponent), *y));

@@ -1,4 +1,4 @@
-//! One tenant as large as they get, and a namespace full of large Secrets that nobody refers to: what the others feel.
+//! The effect of one tenant of the largest size, and of a namespace full of large, unreferenced Secrets, on the other tenants.
 
 use std::time::Duration;
 
@@ -17,17 +17,17 @@ use crate::site::Site;
 
 const GIANT: &str = "giant";
 const HOARD: &str = "hoard";
-/// Bytes of each Secret there.
+/// The size of each of these Secrets in bytes.
 const HOARDED: usize = 100_000;
-/// How many of them are created at once.
-const AT_ONCE: usize = 8;
-/// How often the giant is edited.
+/// The number of concurrent creates.
+const CONCURRENCY: usize = 8;
+/// The interval of edits of the giant.
 const EDITED_EVERY: Duration = Duration::from_secs(1);
 
-/// What the others feel: applies, rotations, deletions.
-struct Felt([Spread; 3]);
+/// Latencies of the other tenants: applies, rotations, deletions.
+struct Effect([Spread; 3]);
 
-impl Felt {
+impl Effect {
     async fn by(site: &Site, series: &str) -> Self {
         let applies = idle::applies(site, series).await;
         let rotations = idle::rotations(site, series).await;
@@ -43,13 +43,13 @@ impl Felt {
     }
 }
 
-/// As many Secrets as there are half tenants; the giant comes and stays.
+/// Measures before and after creating the giant, and half as many Secrets as there are tenants.
 pub async fn measure(site: &Site, operator: &Operator, tenants: usize, report: &mut Report) {
     let alone = restarted(site, operator, tenants).await;
     report.row(Row::new("memory after a restart without them", Figure::Memory(alone.0, alone.1)));
-    let felt = Felt::by(site, "without").await;
-    let medians = felt.0.each_ref().map(Spread::median);
-    felt.rows("without them", None, report);
+    let effect = Effect::by(site, "without").await;
+    let medians = effect.0.each_ref().map(Spread::median);
+    effect.rows("without them", None, report);
 
     let secrets = tenants / 2;
     report.say(&format!("a giant, and {secrets} Secrets of {HOARDED} bytes in another namespace"));
@@ -58,11 +58,11 @@ pub async fn measure(site: &Site, operator: &Operator, tenants: usize, report: &
     site.keys.wait_key("tenantcfg:giant", true).await;
     site.wait_settled(operator).await;
     let beside = operator.memory();
-    report.row(Row::new("memory once they have come", Figure::Memory(beside.0, beside.1)));
-    Felt::by(site, "beside").await.rows("beside them", Some(&medians), report);
+    report.row(Row::new("memory after they were created", Figure::Memory(beside.0, beside.1)));
+    Effect::by(site, "beside").await.rows("beside them", Some(&medians), report);
 
     let editing = edit_on(site);
-    Felt::by(site, "edited").await.rows("while the giant is edited once a second", Some(&medians), report);
+    Effect::by(site, "edited").await.rows("while the giant is edited once a second", Some(&medians), report);
     editing.abort();
     site.wait_settled(operator).await;
     let edited = operator.memory();
@@ -75,7 +75,7 @@ pub async fn measure(site: &Site, operator: &Operator, tenants: usize, report: &
     report.row(Row::new(name, Figure::Memory(with.0, with.1)));
 }
 
-/// Memory of an operator that has just started and come to rest.
+/// Returns the memory of an operator after a restart, once it is idle.
 async fn restarted(site: &Site, operator: &Operator, tenants: usize) -> (u64, u64) {
     operator.process.stop().await.unwrap();
     operator.process.restart().await.unwrap();
@@ -90,7 +90,7 @@ async fn hoard(site: &Site, secrets: usize) {
     namespaces.create(&PostParams::default(), &namespace).await.unwrap();
     // Three bytes are four characters of Base64.
     let value = "QUFB".repeat(HOARDED / 3);
-    load::all(0..secrets, AT_ONCE, |number| {
+    load::all(0..secrets, CONCURRENCY, |number| {
         let hoard: Api<Secret> = Api::namespaced(site.client.clone(), HOARD);
         let secret =
             json!({ "metadata": { "name": format!("hoarded-{number}") }, "data": { "value": value } });
@@ -102,7 +102,7 @@ async fn hoard(site: &Site, secrets: usize) {
     .await;
 }
 
-/// As many of everything as the schema allows, and texts so long that it still fits into etcd (1.5 MiB).
+/// Returns a tenant with as many members as the schema allows, and the longest texts that fit into etcd (1.5 MiB).
 fn giant() -> DynamicObject {
     let mut giant = Tenant::numbered(GIANT, 0).resource();
     let spec = &mut giant.data["spec"];

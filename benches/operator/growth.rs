@@ -1,4 +1,4 @@
-//! What grows with the number of tenants, and how: the same site, step by step.
+//! Measures growth with the number of tenants, on one site, step by step.
 
 use std::fmt::Write;
 use std::time::{Duration, Instant};
@@ -13,22 +13,22 @@ use crate::plot::{self, Line};
 use crate::site::Site;
 use crate::{fit, limits, page, report};
 
-/// How many requests are under way while tenants are created.
-const AT_ONCE: usize = 64;
-/// How many edits the cost of one is made of.
+/// The number of concurrent requests while tenants are created.
+const CONCURRENCY: usize = 64;
+/// The number of edits from which the cost of one is computed.
 const EVENTS: usize = 500;
-/// How often it is restarted at each size.
+/// The number of restarts at each size.
 const RESTARTS: usize = 3;
-/// How often everything is lost: once where a round takes long.
+/// The number of flushes: one where a round takes long.
 const FLUSHES: usize = 3;
 const MANY: usize = 3000;
-/// The steepest that anything may grow, and that the cost of one event may.
+/// The largest allowed exponents: of anything, and of the cost of one event.
 const STEEPEST: f64 = 1.1;
 const STEEPEST_EVENT: f64 = 0.1;
 
 struct Point {
     tenants: usize,
-    /// Bytes, some time after a restart.
+    /// Resident bytes, some time after a restart.
     rss: u64,
     peak: u64,
     list: Duration,
@@ -39,7 +39,7 @@ struct Point {
     event: Duration,
 }
 
-/// Something that grows: its name, its values, what there is without tenants if that counts, and how steep it may get.
+/// A growing value: its name, its values, the value without tenants if it is large, and the largest allowed exponent.
 struct Curve {
     name: &'static str,
     value: fn(&Point) -> f64,
@@ -58,7 +58,7 @@ impl Curve {
     }
 }
 
-/// Prints and writes the table, the exponents and the drawings. Says whether nothing grows too steeply.
+/// Prints and writes the table, the exponents and the drawings. Returns true if no exponent is too large.
 pub async fn measure(sizes: &[usize]) -> bool {
     assert!(sizes.len() > 1 && sizes.is_sorted(), "SIZES must be two or more, from small to large");
     let (machine, began) = (Machine::watched(), Instant::now());
@@ -91,7 +91,7 @@ pub async fn measure(sizes: &[usize]) -> bool {
     curves.iter().all(|curve| curve.exponent(&points) <= curve.steepest)
 }
 
-/// What a restart shows.
+/// The figures of a restart.
 struct Restarted {
     list: Duration,
     took: Duration,
@@ -113,7 +113,7 @@ fn curves(none: &Restarted) -> Vec<Curve> {
 async fn grow(site: &Site, operator: &Operator, from: usize, to: usize) {
     let began = Instant::now();
     let new = (from..to).map(|number| Tenant::numbered("t", number));
-    load::all(new, AT_ONCE, |tenant| async move { load::create(site, &tenant).await }).await;
+    load::all(new, CONCURRENCY, |tenant| async move { load::create(site, &tenant).await }).await;
     site.keys.wait_keys(to).await;
     operator.wait_ready(to, began).await;
     site.wait_settled(operator).await;
@@ -133,7 +133,7 @@ async fn measure_at(site: &Site, operator: &Operator, tenants: usize, none: &Res
         site.wait_settled(operator).await;
     }
     let restarted = restart(site, operator, tenants).await;
-    assert!(restarted.rss >= none.rss / 2, "memory is that of a running operator");
+    assert!(restarted.rss >= none.rss / 2, "the memory is not that of a running operator");
     Point {
         tenants,
         rss: restarted.rss,
@@ -146,13 +146,13 @@ async fn measure_at(site: &Site, operator: &Operator, tenants: usize, none: &Res
     }
 }
 
-/// Edits one tenant after the other.
+/// Edits one tenant after another.
 async fn edits(site: &Site, tenants: usize) -> Spread {
     let (mut spread, api) = (Spread::default(), site.tenants());
     for event in 0..EVENTS {
-        // A prime, so that they are all over the place.
+        // A prime, so that the edited tenants are spread.
         let tenant = Tenant::numbered("t", event * 7919 % tenants);
-        // Another at each size, so that each edit is one.
+        // A different value at each size, so that each edit is a change.
         let calls = tenants * 1000 + event;
         load::edit(&api, &tenant.name, json!({ "caps": { "maxCallsPerMinuteTenant": calls } })).await;
         let acknowledged = Instant::now();

@@ -1,4 +1,4 @@
-//! How long nobody writes when the leader goes.
+//! Measures how long no replica writes after the leader has ended.
 
 use std::time::Instant;
 
@@ -6,12 +6,12 @@ use crate::figure::Spread;
 use crate::operator::Operator;
 use crate::site::Site;
 
-/// How often a leader is stopped.
+/// The number of stopped leaders.
 const STOPS: usize = 5;
-/// How often one is killed: each takes as long as its Lease lasts.
+/// The number of killed leaders: each takes as long as its Lease lasts.
 const CRASHES: usize = 3;
 
-/// Has one follower after the other take over from a leader that is stopped clean; gives back who leads then.
+/// Stops leaders cleanly, one after another, and lets the follower take over; returns the last leader.
 pub async fn stops(site: &Site, mut leader: Operator) -> (Spread, Operator) {
     let mut spread = Spread::default();
     for _ in 0..STOPS {
@@ -25,7 +25,7 @@ pub async fn stops(site: &Site, mut leader: Operator) -> (Spread, Operator) {
     (spread, leader)
 }
 
-/// The same with leaders that are killed.
+/// Kills leaders, one after another.
 pub async fn crashes(site: &Site, mut leader: Operator) -> (Spread, Operator) {
     let mut spread = Spread::default();
     for _ in 0..CRASHES {
@@ -39,7 +39,7 @@ pub async fn crashes(site: &Site, mut leader: Operator) -> (Spread, Operator) {
     (spread, leader)
 }
 
-/// Waits until the next one has its number, which Redis tells, and then until it has read what Redis holds.
+/// Waits until the next leader has acquired its epoch in Redis, and then until it has loaded the records.
 async fn taken_over(site: &Site, next: &Operator, epoch: u64) {
     site.keys.wait_epoch_after(epoch).await;
     next.wait_leading().await;

@@ -1,4 +1,4 @@
-//! One thing after the other, each from rest.
+//! Measures single events, each on an idle operator.
 
 use std::time::{Duration, Instant};
 
@@ -10,12 +10,12 @@ use crate::report::{Report, Row};
 use crate::site::Site;
 use crate::usage::Usage;
 
-/// How often each latency is measured.
+/// The number of samples of each latency.
 pub const SAMPLES: usize = 200;
-/// Between two samples: status, finalizer and event of the one before are written by then.
+/// The pause between two samples, in which status, finalizer and event of the previous one are written.
 const REST: Duration = Duration::from_millis(60);
 
-/// All that one tenant can meet.
+/// Measures every kind of event of one tenant.
 pub async fn measure(site: &Site, operator: &Operator, limits: &Limits, report: &mut Report) {
     let single = limits.single.as_ref();
     let row = |name, spread, (p50, p99), goal, limit, cost| {
@@ -60,7 +60,7 @@ pub async fn measure(site: &Site, operator: &Operator, limits: &Limits, report: 
     report.row(row("deleted -> keys gone", spread, (1.0, 4.1), Goal::Millis(1.0, 4.0), limit, cost));
 }
 
-/// Creates so many tenants of a series.
+/// Creates tenants of a series.
 pub async fn applies(site: &Site, series: &str) -> Spread {
     let mut spread = Spread::default();
     for sample in 0..SAMPLES {
@@ -69,7 +69,7 @@ pub async fn applies(site: &Site, series: &str) -> Spread {
         let acknowledged = Instant::now();
         site.keys.wait_key(&tenant.did_key(), true).await;
         spread.add(acknowledged.elapsed());
-        load::wait_told(site, &tenant).await;
+        load::wait_status(site, &tenant).await;
         tokio::time::sleep(REST).await;
     }
     spread
@@ -89,7 +89,7 @@ pub async fn rotations(site: &Site, series: &str) -> Spread {
     spread
 }
 
-/// Another tenant each time: what is broken again and again is repaired at a bounded rate.
+/// Breaks another tenant each time, since repeated repairs of one tenant are rate-limited.
 async fn lost_keys(site: &Site) -> Spread {
     let mut spread = Spread::default();
     for sample in 0..SAMPLES {

@@ -1,4 +1,4 @@
-//! What the API server and Redis allow, with no operator: the same work done as plainly as it can be.
+//! Measures the limits of the API server and Redis: the same work as plainly as possible, without an operator.
 
 use std::time::{Duration, Instant};
 
@@ -15,33 +15,33 @@ use crate::load::{self, Tenant};
 use crate::report::{Report, Row};
 use crate::site::{NAMESPACE, Site};
 
-/// How many statuses the operator writes at once.
+/// The number of statuses that the operator writes concurrently.
 const STATUS_WRITES: usize = 16;
-/// How many Secrets it would read at once, one by one.
+/// The number of Secrets that it would read concurrently, one by one.
 const SECRET_READS: usize = 64;
-/// Enough to know a rate.
+/// Enough requests to measure a rate.
 const ENOUGH: usize = 2000;
 const SAMPLES: usize = 200;
 const SERIES: &str = "raw";
 
-/// What was measured of it.
+/// The measured limits.
 #[derive(Default)]
 pub struct Limits {
-    /// Of all resources.
+    /// Creates of all resources.
     pub creates: Option<Duration>,
-    /// The same where a watch sees each, and its Secret is read.
+    /// The same with a watch that sees each, and a read of its Secret.
     pub creates_and_reads: Option<Duration>,
-    /// All creates, and a status for each.
+    /// Creates of all resources, and a status for each.
     pub creates_and_statuses: Option<Duration>,
-    /// Three keys for each tenant.
+    /// Pipelined writes of three keys for each tenant.
     pub pipelined: Option<Duration>,
     pub single: Option<Single>,
 }
 
-/// Medians of one request after the other.
+/// Medians of single requests.
 #[derive(Clone, Copy)]
 pub struct Single {
-    /// From the acknowledged write until a bare watch has it.
+    /// From the acknowledged write until a bare watch receives it.
     pub seen: Duration,
     /// A Secret read from the API server's memory.
     pub secret: Duration,
@@ -50,7 +50,7 @@ pub struct Single {
 }
 
 impl Single {
-    /// What has to happen between an edit, or a rotation, and its being readable.
+    /// Returns the time of the steps between an edit, or a rotation, and its being readable.
     pub fn edit(&self) -> Duration {
         self.seen + self.secret + self.written
     }
@@ -59,18 +59,18 @@ impl Single {
         self.seen + self.written
     }
 
-    /// Redis tells, while it is asked what it holds the Secret is read, and it is written to.
+    /// Returns the time of a repair: the notification, then reads of Redis and of the Secret at the same time, then the write.
     pub fn repair(&self) -> Duration {
         self.written + self.secret + self.written
     }
 }
 
 impl Limits {
-    /// Creates all resources, gives some of them a status, lists them, and deletes them again. Their Secrets are there.
+    /// Creates all resources, gives some of them a status, lists them, and deletes them again. Their Secrets exist.
     pub async fn bulk(&mut self, site: &Site, tenants: usize, report: &mut Report) {
         let all = || (0..tenants).map(|number| Tenant::numbered(SERIES, number));
         let some = tenants.min(ENOUGH);
-        // An API server that has just started, with next to nothing in its memory, is another than it will be.
+        // An API server that has just started, with almost empty caches, is faster than it will be.
         let warm = (0..some).map(|number| Tenant::numbered("warm", number));
         load::all(warm, load::CONCURRENCY, |tenant| async move {
             load::create_tenant(site, &tenant).await;
@@ -101,7 +101,7 @@ impl Limits {
         self.creates_and_reads = Some(read.mul_f64(tenants as f64 / some as f64));
     }
 
-    /// Writes what so many tenants have in Redis, a thousand tenants in a pipeline.
+    /// Writes the keys of the tenants to Redis, a thousand tenants in a pipeline.
     pub async fn pipelined(&mut self, site: &Site, tenants: usize, report: &mut Report) {
         let mut connection = site.keys.uncounted();
         let config = "x".repeat(2000);
@@ -119,7 +119,7 @@ impl Limits {
         self.pipelined = Some(took);
     }
 
-    /// One after the other: a bare watch, a Secret's read, a write to Redis.
+    /// Measures single requests: a bare watch, a read of a Secret, a write to Redis.
     pub async fn single(&mut self, site: &Site, report: &mut Report) {
         let seen = seen(site).await;
         let [mut secrets, mut shown, mut written] = std::array::from_fn(|_| Spread::default());
@@ -144,7 +144,7 @@ impl Limits {
         }
         redis::cmd("FLUSHALL").query_async::<()>(&mut connection).await.unwrap();
         self.single = Some(Single { seen: seen.median(), secret: shown.median(), written: written.median() });
-        report.row(Row::new("created -> a bare watch has it", Figure::Spread(seen)));
+        report.row(Row::new("created -> received by a bare watch", Figure::Spread(seen)));
         report.row(Row::new("one Secret read", Figure::Spread(secrets)));
         report.row(Row::new("one Secret read from memory", Figure::Spread(shown)));
         report.row(Row::new("one tenant's 3 keys written to Redis", Figure::Spread(written)));
@@ -158,7 +158,7 @@ fn keys_of(pipeline: &mut redis::Pipeline, tenant: &Tenant, config: &str) {
     }
 }
 
-/// A status as large as the operator's.
+/// Returns a status as large as the operator's.
 async fn set_status(site: &Site, tenant: Tenant) {
     let condition = |type_: &str| {
         json!({
@@ -179,7 +179,7 @@ async fn set_status(site: &Site, tenant: Tenant) {
     site.tenants().patch_status(&tenant.name, &PatchParams::default(), &patch).await.unwrap();
 }
 
-/// Tells what is created from now on, and when it was seen, until dropped.
+/// Watches tenants that are created from now on, and sends each with the time of its event, until dropped.
 async fn watch(site: &Site) -> (mpsc::UnboundedReceiver<(String, Instant)>, JoinSet<()>) {
     let version = site.tenants().list(&kube::api::ListParams::default().limit(1)).await.unwrap().metadata;
     let (seen, sightings) = mpsc::unbounded();
@@ -196,7 +196,7 @@ async fn watch(site: &Site) -> (mpsc::UnboundedReceiver<(String, Instant)>, Join
     (sightings, watching)
 }
 
-/// What nobody can do without who publishes at once and holds no Secrets in memory.
+/// Measures the requests that any operator needs which publishes immediately and holds no Secrets in memory.
 async fn creates_and_reads(site: &Site, tenants: usize) -> Duration {
     let (sightings, _watching) = watch(site).await;
     let began = Instant::now();
@@ -228,7 +228,7 @@ async fn seen(site: &Site) -> Spread {
     spread
 }
 
-/// Reads Secrets one by one, and all of them in pages.
+/// Measures reads of single Secrets, and lists of all of them in pages.
 pub async fn secret_reads(site: &Site, series: &str, tenants: usize, report: &mut Report) {
     let some = tenants.min(ENOUGH);
     let names = (0..some).map(|number| Tenant::numbered(series, number).name);
@@ -246,7 +246,7 @@ fn collection() -> String {
     format!("/apis/{group}/{version}/{plural}")
 }
 
-/// Both ways to get all resources; nothing is decoded.
+/// Measures both ways to read all resources; nothing is decoded.
 async fn lists(site: &Site, report: &mut Report) {
     let (took, bytes) = pages(site, &collection()).await;
     report.row(Row::new(format!("list of {} MB in pages of 500", bytes / 1_000_000), Figure::Time(took)));
@@ -254,7 +254,7 @@ async fn lists(site: &Site, report: &mut Report) {
     report.row(Row::new(format!("the same by watch-list ({} MB)", bytes / 1_000_000), Figure::Time(took)));
 }
 
-/// How long it takes to list all resources in pages.
+/// Returns the time to list all resources in pages.
 pub async fn list(site: &Site) -> Duration {
     pages(site, &collection()).await.0
 }
@@ -265,7 +265,7 @@ async fn pages(site: &Site, path: &str) -> (Duration, usize) {
         let uri = format!("{path}?limit=500&continue={token}");
         let text = site.client.request_text(Request::get(uri).body(Vec::new()).unwrap()).await.unwrap();
         bytes += text.len();
-        // The list's metadata is before the items or after them, by the kind of its encoder; items have no such member.
+        // The list's metadata comes before the items or after them, depending on its encoder; items have no such member.
         let found = text.split_once(r#""continue":""#).and_then(|(_, rest)| rest.split_once('"'));
         match found.map(|(token, _)| token).filter(|token| !token.is_empty()) {
             Some(next) => next.clone_into(&mut token),
@@ -281,7 +281,7 @@ async fn streamed(site: &Site) -> (Duration, usize) {
     let (began, mut bytes, mut line) = (Instant::now(), 0, Vec::new());
     let mut body = site.client.send(request).await.unwrap().into_body();
     loop {
-        let frame = body.frame().await.expect("the watch goes on").unwrap();
+        let frame = body.frame().await.expect("the watch is open").unwrap();
         for piece in frame.data_ref().into_iter().flat_map(|data| data.split_inclusive(|byte| *byte == b'\n'))
         {
             bytes += piece.len();

@@ -1,4 +1,4 @@
-//! What the operator is given to do.
+//! The load on the operator.
 
 use std::future::Future;
 use std::time::{Duration, Instant};
@@ -11,10 +11,10 @@ use serde_json::{Value, json};
 
 use crate::site::{Site, TIMEOUT};
 
-/// How many requests are under way at once.
+/// The number of concurrent requests.
 pub const CONCURRENCY: usize = 32;
 
-/// A tenant of 2 kB with two numbers and a Secret.
+/// A tenant of 2 kB with two DIDs and a Secret.
 #[derive(Clone)]
 pub struct Tenant {
     pub name: String,
@@ -62,14 +62,14 @@ impl Tenant {
     }
 }
 
-/// Does this for many, as many at once as are said.
+/// Runs `act` for all items with bounded concurrency; returns the time that it took.
 pub async fn all<T, F: Future<Output = ()>>(
     items: impl IntoIterator<Item = T>,
-    at_once: usize,
+    concurrency: usize,
     act: impl FnMut(T) -> F,
 ) -> Duration {
     let began = Instant::now();
-    stream::iter(items).for_each_concurrent(at_once, act).await;
+    stream::iter(items).for_each_concurrent(concurrency, act).await;
     began.elapsed()
 }
 
@@ -93,25 +93,25 @@ pub async fn delete(site: &Site, tenant: &Tenant) {
     site.tenants().delete(&tenant.name, &DeleteParams::default()).await.unwrap();
 }
 
-/// Sets the webhook secret's value.
+/// Sets the value of the webhook secret.
 pub async fn rotate(site: &Site, tenant: &Tenant, value: &str) {
     let patch = json!({ "stringData": { "webhookSecret": value } });
     site.secrets().patch(&tenant.name, &PatchParams::default(), &Patch::Merge(patch)).await.unwrap();
 }
 
-/// Merges this into the spec.
+/// Applies a merge patch to the spec.
 pub async fn edit(tenants: &Api<DynamicObject>, name: &str, spec: Value) {
     let patch = Patch::Merge(json!({ "spec": spec }));
     tenants.patch(name, &PatchParams::default(), &patch).await.unwrap();
 }
 
-/// Waits until the resource has its status: the next sample begins at rest.
-pub async fn wait_told(site: &Site, tenant: &Tenant) {
+/// Waits until the resource has its status, so that the next sample begins idle.
+pub async fn wait_status(site: &Site, tenant: &Tenant) {
     let began = Instant::now();
     loop {
         let object = site.tenants().get(&tenant.name).await.unwrap();
-        let told = object.data["status"]["observedGeneration"].as_i64();
-        if told.is_some() && told == object.metadata.generation {
+        let observed = object.data["status"]["observedGeneration"].as_i64();
+        if observed.is_some() && observed == object.metadata.generation {
             return;
         }
         assert!(began.elapsed() < TIMEOUT, "{} gets no status", tenant.name);

@@ -1,10 +1,10 @@
-//! What the machine did beside what is measured.
+//! The machine's other load during the run.
 
 use std::collections::BTreeMap;
 use std::fs;
 use std::time::Duration;
 
-/// From this share of all cores on, figures say more about the others than about the operator.
+/// From this share of all cores on, figures depend more on other processes than on the operator.
 const BUSY: f64 = 0.05;
 
 /// Processor time since the machine started, in ticks of 10 ms.
@@ -15,18 +15,18 @@ struct Ticks {
     ours: u64,
 }
 
-/// The machine from a start on.
+/// The machine's state at the start of the run.
 pub struct Machine {
     start: Ticks,
     load: String,
 }
 
-/// What it was like, from the start until now.
+/// The machine's load from the start until now.
 pub struct Otherwise {
     pub cores: usize,
-    /// Of all cores' time, what was used by others than this program and what it started.
+    /// The share of all cores' time that other processes used.
     pub others: f64,
-    /// The same for what it started and itself.
+    /// The share of this program and its children.
     pub ours: f64,
     /// Load averages before, as the kernel writes them.
     pub load: String,
@@ -54,7 +54,7 @@ impl Otherwise {
         self.others > BUSY
     }
 
-    /// A sentence for whoever reads the figures.
+    /// Returns a sentence for the readers of the figures.
     pub fn say(&self) -> String {
         let text = format!(
             "{} cores; of their time the run and all that it started took {:.0} %, others {:.1} %; load averages before the run {}.",
@@ -81,7 +81,7 @@ impl Ticks {
     }
 }
 
-/// Ticks of this process, of those that descend from it, and of those of them that have ended.
+/// Returns the ticks of this process and its descendants, including those that have ended.
 fn ours() -> u64 {
     let processes = fs::read_dir("/proc").unwrap().filter_map(|entry| {
         let id: u32 = entry.ok()?.file_name().to_str()?.parse().ok()?;
@@ -107,14 +107,14 @@ fn ours() -> u64 {
     living + ended
 }
 
-/// The fields of `/proc/<id>/stat` (proc(5)) from the third, the state, on: names may have spaces and brackets in them.
+/// Returns the fields of `/proc/<id>/stat` (proc(5)) from the third, the state, on: names may contain spaces and brackets.
 fn fields(stat: &str) -> Vec<&str> {
     stat.rsplit_once(')').unwrap().1.split_whitespace().collect()
 }
 
-/// User and system time in the text of a `/proc/<id>/stat`.
+/// Returns user and system time in the text of a `/proc/<id>/stat`.
 pub fn ticks(stat: &str) -> Duration {
     let ticks: u64 = fields(stat)[11..13].iter().map(|text| text.parse::<u64>().unwrap()).sum();
-    // Linux counts these in hundredths of a second everywhere (USER_HZ).
+    // Linux counts these in hundredths of a second (USER_HZ).
     Duration::from_millis(ticks * 10)
 }

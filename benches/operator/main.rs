@@ -1,9 +1,9 @@
-//! How fast the operator is, against what the API server and Redis themselves allow, measured in one run on a real
-//! local cluster: `make bench`, with `N` tenants (1,000 by default), or only some groups of rows (`ROWS=flush,restart`).
-//! `make bench-growth` measures what grows with the number of tenants (`SIZES`), `make bench-day` a bad day's load.
+//! Measures how fast the operator is, compared with the limits of the API server and Redis, in one run on a real local
+//! cluster: `make bench`, with `N` tenants (1,000 by default), or only some groups of rows (`ROWS=flush,restart`).
+//! `make bench-growth` measures growth with the number of tenants (`SIZES`), `make bench-day` the load of a bad day.
 //!
-//! Prints Markdown tables, and writes them with a JSON file of the same figures to `target/bench/`; with `UPDATE=1` into
-//! `docs/performance.md` too.
+//! Prints Markdown tables, and writes them and a JSON file of the same figures to `target/bench/`; with `UPDATE=1` it also
+//! updates `docs/performance.md`.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a run that fails has no figures")]
 #![allow(
     missing_docs,
@@ -37,7 +37,7 @@ mod usage;
 use std::time::Duration;
 
 fn main() {
-    // `cargo test --benches` only asks whether it builds and starts.
+    // `cargo test --benches` only checks that it builds and starts.
     if std::env::args().any(|arg| arg == "--test") {
         return;
     }

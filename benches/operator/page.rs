@@ -1,4 +1,4 @@
-//! The figures in `docs/performance.md`: with `UPDATE` a run puts its own in place of those that are there.
+//! The figures in `docs/performance.md`, which a run with `UPDATE` replaces.
 
 use std::path::{Path, PathBuf};
 
@@ -10,7 +10,7 @@ fn is_wanted() -> bool {
     crate::variable("UPDATE").is_some()
 }
 
-/// Puts a text between the page's marks of this name.
+/// Replaces the text between the page's marks of this name.
 pub fn update(name: &str, text: &str) {
     if !is_wanted() {
         return;
@@ -23,7 +23,7 @@ pub fn update(name: &str, text: &str) {
     std::fs::write(file, format!("{before}{begin}\n{}\n\n{end}{after}", text.trim())).unwrap();
 }
 
-/// Writes a drawing to `target/bench`, and where it is wanted beside the page.
+/// Writes a drawing to `target/bench`, and with `UPDATE` beside the page.
 pub fn drawing(name: &str, svg: &str) {
     crate::report::write(name, svg);
     if is_wanted() {

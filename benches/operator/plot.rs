@@ -1,21 +1,21 @@
-//! Drawings of figures, as SVG.
+//! Draws figures as SVG.
 
 use std::fmt::Write;
 
 const WIDTH: f64 = 640.0;
-/// Of the part with the axes.
+/// The area of the axes.
 const HEIGHT: f64 = 320.0;
 const LEFT: f64 = 60.0;
-/// Half of the last number on the axis is in it.
+/// The right margin, which contains half of the last label of the axis.
 const RIGHT: f64 = 40.0;
 const TITLE: f64 = 40.0;
 const STEP: f64 = 18.0;
-/// What a character takes at most in what a browser has for sans-serif.
+/// The largest width of a character in a browser's sans-serif font.
 const CHARACTER: f64 = 7.0;
-/// How many lines have a colour.
+/// The number of colours.
 const COLOURS: usize = 4;
 
-/// Light or dark as whoever looks has the rest of the page.
+/// Light or dark, as the reader's browser prefers.
 const STYLE: &str = "\
 <style>
   .paper { fill: #fff } .grid { stroke: #ddd; fill: none } text { fill: #222 }
@@ -34,7 +34,7 @@ pub struct Line {
     pub points: Vec<(f64, f64)>,
 }
 
-/// The values that an axis spans, as powers of ten.
+/// The range of an axis, in powers of ten.
 struct Axis {
     from: f64,
     to: f64,
@@ -42,7 +42,7 @@ struct Axis {
 }
 
 impl Axis {
-    /// From one power of ten to another, so that all values are between them.
+    /// Returns the powers of ten around all values.
     fn over(values: impl Iterator<Item = f64> + Clone, at: (f64, f64)) -> Self {
         let from = values.clone().fold(f64::INFINITY, f64::min).log10().floor();
         let to = values.fold(f64::NEG_INFINITY, f64::max).log10().ceil();
@@ -67,7 +67,7 @@ fn open(width: f64, height: f64, title: &str) -> String {
     )
 }
 
-/// Lines over two logarithmic axes, their names above.
+/// Draws lines over two logarithmic axes, with their names above.
 pub fn lines(title: &str, (x_name, y_name): (&str, &str), lines: &[Line]) -> String {
     let top = TITLE + STEP * lines.len() as f64 + 10.0;
     let bottom = top + HEIGHT;
@@ -108,7 +108,7 @@ pub fn lines(title: &str, (x_name, y_name): (&str, &str), lines: &[Line]) -> Str
     svg
 }
 
-/// A bar for each value, with the value beside it.
+/// Draws a bar for each value, with the value beside it.
 pub fn bars(title: &str, unit: &str, bars: &[(String, f64)]) -> String {
     const LONG: f64 = 360.0;
     const STEP: f64 = 26.0;

@@ -1,4 +1,4 @@
-//! What the operator's processor time goes to: `perf` records a piece of its work, `scripts/profile.sh` draws it.
+//! Records a profile of the operator's processor time with `perf`; `scripts/profile.sh` draws it.
 
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -8,8 +8,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::unix::pipe;
 use tokio::process::{Child, Command};
 
-/// Each sample has all of the stack that perf can copy: libraries in C and the kernel keep no frame pointers, and a future's
-/// stack is deep.
+/// Each sample contains as much of the stack as perf can copy: libraries in C have no frame pointers, and a future's stack is
+/// deep.
 const STACKS: &str = "dwarf,65528";
 
 pub struct Recording {
@@ -18,12 +18,12 @@ pub struct Recording {
 }
 
 impl Recording {
-    /// Records an operator, so many times in a second of its processor time, into a file of the folder that `PROFILE` names, if
-    /// it does. One that has just been started does nothing before it is recorded.
+    /// Records an operator, `frequency` times in a second of its processor time, into a file of the folder `PROFILE`, if that is
+    /// set. An operator that has just started is frozen until the recording begins.
     pub async fn of(operator: &Process, name: &str, frequency: u32) -> Option<Self> {
         let file = PathBuf::from(crate::variable("PROFILE")?).join(name);
         let id = operator.id().unwrap();
-        // Before that it is the shell that becomes the operator, whose stacks perf would mistake for the operator's.
+        // Before that the process is the shell that becomes the operator, and perf would resolve its stacks wrongly.
         while !std::fs::read_to_string(format!("/proc/{id}/comm")).unwrap().starts_with("runtime-op") {
             tokio::task::yield_now().await;
         }
@@ -36,8 +36,8 @@ impl Recording {
     async fn start(file: &Path, process: u32, frequency: u32) -> Self {
         let [control, answers, data] = ["control", "answers", "data"].map(|end| file.with_extension(end));
         let pipes = Command::new("mkfifo").args([&control, &answers]).status().await.unwrap();
-        assert!(pipes.success(), "the folder of PROFILE is there, and empty");
-        // This program opens both ends of both, so that it waits for nobody who never comes.
+        assert!(pipes.success(), "the folder of PROFILE must exist and be empty");
+        // This program opens both ends of both pipes, so that opening one does not block.
         let open = || {
             let mut options = pipe::OpenOptions::new();
             options.read_write(true);
@@ -47,7 +47,7 @@ impl Recording {
         let mut receiver = open().open_receiver(&answers).unwrap();
         let mut perf = Command::new(concat!(env!("CARGO_MANIFEST_DIR"), "/tools/bin/perf"))
             .args(["record", "--quiet", "--event", "cpu-clock", "--call-graph", STACKS])
-            // Nothing is recorded before it is told to.
+            // The recording begins with a command on the pipe.
             .args(["--delay", "-1", "--control"])
             .arg(format!("fifo:{},{}", control.display(), answers.display()))
             .args(["--freq", &frequency.to_string(), "--pid", &process.to_string(), "--output"])
@@ -67,6 +67,6 @@ impl Recording {
 
     pub async fn finish(mut self) {
         self.control.write_all(b"stop\n").await.unwrap();
-        assert!(self.perf.wait().await.unwrap().success(), "perf ends what it began");
+        assert!(self.perf.wait().await.unwrap().success(), "perf failed");
     }
 }

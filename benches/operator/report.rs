@@ -1,4 +1,4 @@
-//! Figures, as people and programs read them.
+//! Reports figures as Markdown and JSON.
 
 use std::fmt::Write;
 use std::path::Path;
@@ -12,7 +12,7 @@ use crate::requests::Counts;
 use crate::usage::Cost;
 use crate::{page, plot};
 
-/// A line of the table.
+/// A row of the table.
 pub struct Row {
     name: String,
     figure: Figure,
@@ -27,13 +27,13 @@ impl Row {
         Self { name: name.into(), figure, limit: None, baseline: None, goal: None, cost: None }
     }
 
-    /// What the API server and Redis take for the same alone, where that was measured.
+    /// The time of the API server and Redis alone for the same work, if it was measured.
     pub fn limit(mut self, name: &'static str, limit: Option<Duration>) -> Self {
         self.limit = limit.map(|limit| (name, limit));
         self
     }
 
-    /// What a tuned operator built on controller-runtime has, measured once.
+    /// The figure of a tuned operator built on controller-runtime, measured once.
     pub fn baseline(mut self, baseline: Goal) -> Self {
         self.baseline = Some(baseline);
         self
@@ -113,7 +113,7 @@ impl Row {
     }
 }
 
-/// Each kind per tenant or sample, the most frequent first; what happened a few times in all is left out.
+/// Returns the count of each kind per tenant or sample, the most frequent first, without rare ones.
 fn per(counts: &Counts, each: f64) -> String {
     let mut kinds: Vec<(&String, f64)> = counts
         .iter()
@@ -122,13 +122,13 @@ fn per(counts: &Counts, each: f64) -> String {
         .collect();
     kinds.sort_by(|(_, one), (_, other)| other.total_cmp(one));
     let sum: f64 = kinds.iter().map(|(_, count)| count).sum();
-    // A bar between a command and its part would be one between columns.
+    // A bar between a command and its subcommand would separate columns.
     let kinds: Vec<String> =
         kinds.iter().map(|(kind, count)| format!("{} {count:.2}", kind.replace('|', " "))).collect();
     if kinds.is_empty() { "0".to_owned() } else { format!("{sum:.2}: {}", kinds.join(", ")) }
 }
 
-/// All that one run gives.
+/// All figures of a run.
 pub struct Report {
     name: &'static str,
     tenants: usize,
@@ -146,7 +146,7 @@ impl Report {
         eprintln!("bench: {:>6.1} s  {what}", self.began.elapsed().as_secs_f64());
     }
 
-    /// What comes now goes into a table of its own.
+    /// Begins another table.
     pub fn section(&mut self, title: &str) {
         self.say(title);
         self.sections.push((title.to_owned(), Vec::new()));
@@ -164,7 +164,7 @@ impl Report {
         self.sections.iter().flat_map(|(_, rows)| rows)
     }
 
-    /// Whether no goal is missed.
+    /// Returns true if no goal is missed.
     pub fn is_good(&self) -> bool {
         self.rows().all(|row| row.met(self.tenants) != Some(false))
     }
@@ -236,7 +236,7 @@ fn capital(text: &str) -> String {
     chars.next().map(|first| first.to_uppercase().chain(chars).collect()).unwrap_or_default()
 }
 
-/// A file in `target/bench`.
+/// Writes a file in `target/bench`.
 pub fn write(name: &str, text: &str) {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/bench");
     std::fs::create_dir_all(&folder).unwrap();

@@ -1,4 +1,4 @@
-//! What the API server was asked for, by whom it was not this program.
+//! Counts the requests to the API server, without those of this program.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -10,10 +10,10 @@ use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Client, Config};
 use tower::util::MapRequestLayer;
 
-/// How often each kind of thing was done.
+/// The count of each kind of request or command.
 pub type Counts = BTreeMap<String, u64>;
 
-/// The resources that an operator asks for. Leases are left out: the API server renews some of its own.
+/// The resources of an operator's requests. Leases are left out: the API server renews some of its own.
 const RESOURCES: [&str; 3] = ["runtimetenants", "secrets", "events"];
 
 /// The requests of this program, by verb and resource.
@@ -21,7 +21,7 @@ const RESOURCES: [&str; 3] = ["runtimetenants", "secrets", "events"];
 pub struct Requests(Arc<Mutex<Counts>>);
 
 impl Requests {
-    /// An administrator's client whose requests are counted.
+    /// Returns an administrator's client whose requests are counted.
     pub async fn client(&self, kubeconfig: &Path) -> Client {
         let kubeconfig = Kubeconfig::read_from(kubeconfig).unwrap();
         let options = KubeConfigOptions::default();
@@ -45,7 +45,7 @@ impl Requests {
         }
     }
 
-    /// What all others have asked for since the API server started. A watch counts when it ends, so none counts here.
+    /// Returns the requests of all other clients since the API server started. A watch is counted when it ends, so none is here.
     pub async fn of_others(&self, client: &Client) -> Counts {
         let request = Request::get("/metrics").body(Vec::new()).unwrap();
         let all = client.request_text(request).await.unwrap();
@@ -72,7 +72,7 @@ fn named(verb: &str, resource: &str, part: &str) -> String {
     format!("{verb} {resource}{slash}{part}")
 }
 
-/// A request as the API server's metrics name it.
+/// Returns a request's name in the API server's metrics.
 fn kind(method: &str, path: &str, query: &str) -> Option<String> {
     let mut parts = path.trim_start_matches('/').split('/');
     let versioned = match parts.next()? {
@@ -93,7 +93,7 @@ fn kind(method: &str, path: &str, query: &str) -> Option<String> {
     Some(named(verb, resource, part))
 }
 
-/// What has come on top of `before`.
+/// Returns the increase since `before`.
 pub fn less(after: &Counts, before: &Counts) -> Counts {
     let counts = after.iter().map(|(kind, count)| {
         (kind.clone(), count.saturating_sub(before.get(kind).copied().unwrap_or_default()))

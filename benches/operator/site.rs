@@ -1,4 +1,4 @@
-//! The cluster and the Redis in which operators are measured.
+//! The cluster and the Redis for the measured operators.
 
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -13,9 +13,9 @@ use crate::operator::{Backlog, Operator};
 use crate::requests::Requests;
 
 pub const NAMESPACE: &str = "default";
-/// How long anything may take before the run is given up.
+/// The timeout of every wait.
 pub const TIMEOUT: Duration = Duration::from_secs(600);
-/// Who is quiet so long, and has done nothing when that long has passed again, is at rest.
+/// An operator is settled when it was idle for this time, and did nothing in the same time after that.
 const SETTLED: Duration = Duration::from_millis(500);
 
 pub struct Site {
@@ -61,7 +61,7 @@ impl Site {
         self.operator_with(&[]).await
     }
 
-    /// One with these variables beside, or instead of, those that each has.
+    /// Starts an operator with these variables in addition to, or instead of, the common ones.
     pub async fn operator_with(&self, more: &[(&str, &str)]) -> Operator {
         let free = || std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
         let (admin, telemetry) = (free().to_string(), free());
@@ -73,7 +73,7 @@ impl Site {
             .env("ADMIN_ADDR", &admin)
             .env("TELEMETRY_ADDR", telemetry.to_string())
             .env("RUST_LOG", "warn")
-            // As the image has it.
+            // The image sets it, too.
             .env("GLIBC_TUNABLES", "glibc.malloc.mmap_threshold=131072")
             .ready(move || async move {
                 let answer = reqwest::get(format!("http://{telemetry}/readyz")).await;
@@ -86,7 +86,7 @@ impl Site {
         Operator::new(Process::start(launch).await.unwrap(), format!("http://{telemetry}"), admin)
     }
 
-    /// How many resources are Ready, as the API server has them.
+    /// Returns the number of Ready resources in the API server.
     pub async fn ready(&self) -> usize {
         let list = self.tenants().list(&ListParams::default()).await.unwrap();
         let ready = |item: &&DynamicObject| {
@@ -96,8 +96,8 @@ impl Site {
         list.items.iter().filter(ready).count()
     }
 
-    /// Waits until an operator has nothing left to do, and no event to write. Says what processor time it had used by then,
-    /// without what it takes to ask.
+    /// Waits until an operator has no pending work and no event to write. Returns the processor time that it had used by then,
+    /// without the time for its metrics.
     pub async fn wait_settled(&self, operator: &Operator) -> Duration {
         let (began, mut before) = (Instant::now(), None);
         loop {
@@ -105,8 +105,8 @@ impl Site {
             let work = operator.work().await;
             let now = (work, self.requests.of_others(&self.client).await);
             match before {
-                Some((same, cpu)) if same == now && work.waits == Backlog::default() => return cpu,
-                _ => assert!(began.elapsed() < TIMEOUT, "the operator has something left to do: {work:?}"),
+                Some((same, cpu)) if same == now && work.backlog == Backlog::default() => return cpu,
+                _ => assert!(began.elapsed() < TIMEOUT, "the operator still has pending work: {work:?}"),
             }
             before = Some((now, quiet.cpu));
         }

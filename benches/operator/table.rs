@@ -1,4 +1,4 @@
-//! The table: each row's figures, what they cost, and the limit beside them.
+//! The table: each row's figures, their cost, and their limits.
 
 use std::time::{Duration, Instant};
 
@@ -14,15 +14,15 @@ use crate::{giant, handover, idle};
 
 /// The groups of rows, in their order.
 const GROUPS: [&str; 7] = ["bulk", "idle", "flush", "restart", "rest", "handover", "giant"];
-/// How often everything is lost, unless it takes longer: the statuses of ten thousand tenants are minutes of work.
+/// The number of flushes, unless they take too long: the statuses of ten thousand tenants are minutes of work.
 const FLUSHES: usize = 5;
 const FLUSHING: Duration = Duration::from_secs(90);
-/// How often it is restarted.
+/// The number of restarts.
 const RESTARTS: usize = 3;
-/// How long it is watched at rest.
+/// The time for which the idle operator is observed.
 const REST: Duration = Duration::from_secs(20);
 
-/// Which groups are wanted: all, or those that `ROWS` names.
+/// The groups to measure: all, or those that `ROWS` names.
 pub struct Groups(Option<Vec<String>>);
 
 impl Groups {
@@ -76,13 +76,13 @@ pub async fn measure(tenants: usize, groups: &Groups) {
         operator = next;
     }
     if groups.want("giant") {
-        report.section("one giant and many dwarfs");
+        report.section("one giant among small tenants");
         giant::measure(&site, &operator, tenants, &mut report).await;
     }
     report.finish();
 }
 
-/// What is measured before there is an operator.
+/// Measures the limits, before an operator is started.
 async fn limits(site: &Site, tenants: usize, groups: &Groups, report: &mut Report) -> Limits {
     let mut limits = Limits::default();
     report.section("the limit: no operator");
@@ -112,7 +112,7 @@ fn numbered(tenants: usize) -> impl Iterator<Item = Tenant> {
     (0..tenants).map(|number| Tenant::numbered("t", number))
 }
 
-/// Applies all at once; with limits it is measured.
+/// Applies all tenants together; with limits it is measured.
 async fn fill(
     site: &Site,
     operator: &Operator,
@@ -132,7 +132,7 @@ async fn fill(
     let (_, ()) = tokio::join!(creates, site.keys.wait_keys(tenants));
     let (readable, published) = (began.elapsed(), operator.cpu());
     operator.wait_ready(tenants, began).await;
-    let (ready, told) = (began.elapsed(), operator.cpu());
+    let (ready, reported) = (began.elapsed(), operator.cpu());
     let Some(limits) = limits else {
         site.wait_settled(operator).await;
         return;
@@ -142,7 +142,7 @@ async fn fill(
     if let Some(recording) = recording {
         recording.finish().await;
     }
-    assert_eq!(site.ready().await, tenants, "all are Ready for others too");
+    assert_eq!(site.ready().await, tenants, "all are Ready in the API server, too");
     let memory = Figure::Memory(cost.memory.0, cost.memory.1);
     let row = Row::new("bulk apply -> all readable", Figure::Time(readable));
     report.row(row.limit("creates alone", limits.creates).baseline(Goal::Ratio(2.3)).goal(Goal::Ratio(1.1)));
@@ -157,7 +157,7 @@ async fn fill(
     );
     report.row(Row::new(
         "the operator's CPU from all readable to all Ready",
-        Figure::Time(told.saturating_sub(published)),
+        Figure::Time(reported.saturating_sub(published)),
     ));
     report.row(sized("memory after all were applied", memory));
 }
@@ -171,7 +171,7 @@ async fn flushes(site: &Site, operator: &Operator, tenants: usize, limits: &Limi
         site.keys.wait_keys(tenants).await;
         spread.add(began.elapsed());
         report.say(&format!("  all {tenants} back after {:?}", began.elapsed()));
-        // Status writes of this round would take the processor from the next.
+        // The status writes of this round would disturb the next one.
         site.wait_settled(operator).await;
     }
     let cost = before.cost(site, operator, tenants * spread.len()).await;
@@ -191,7 +191,7 @@ async fn restarts(site: &Site, operator: &Operator, tenants: usize, report: &mut
         let before = Usage::without(site).await;
         let began = Instant::now();
         operator.process.run_again().await.unwrap();
-        // Each is soon over, so it is sampled often.
+        // Each is short, so it is sampled often.
         let recording = Recording::of(&operator.process, &format!("restart-{round}"), 4999).await;
         operator.process.wait_ready().await.unwrap();
         let took = operator.wait_checked(tenants).await - began;

@@ -1,4 +1,4 @@
-//! What a piece of work costs the operator, Redis and the API server.
+//! The cost of a piece of work for the operator, Redis and the API server.
 
 use std::time::Duration;
 
@@ -6,39 +6,39 @@ use crate::operator::Operator;
 use crate::requests::{Counts, less};
 use crate::site::Site;
 
-/// What was used until a moment.
+/// The usage up to a moment.
 pub struct Usage {
     cpu: Duration,
     redis: Counts,
     kube: Counts,
 }
 
-/// What a piece of work took, until nothing was left to do, status writes included.
+/// The cost of a piece of work until the operator is settled, status writes included.
 pub struct Cost {
-    /// Of how many tenants or samples it was.
+    /// The number of tenants or samples.
     pub each: usize,
     pub cpu: Duration,
     pub redis: Counts,
     pub kube: Counts,
-    /// Bytes of resident memory afterwards, and the most in between.
+    /// Resident bytes afterwards, and at the peak in between.
     pub memory: (u64, u64),
 }
 
 impl Usage {
-    /// Of an operator that runs, at rest. Its peak counts anew.
+    /// Reads the usage of an idle operator, and resets its peak.
     pub async fn of(site: &Site, operator: &Operator) -> Self {
         let usage = Self { cpu: operator.cpu(), ..Self::without(site).await };
         operator.forget_peak();
         usage
     }
 
-    /// Before an operator is started.
+    /// Reads the usage before an operator is started.
     pub async fn without(site: &Site) -> Self {
         let (redis, kube) = (site.keys.of_others().await, site.requests.of_others(&site.client).await);
         Self { cpu: Duration::ZERO, redis, kube }
     }
 
-    /// Waits until all is done, and says what it took.
+    /// Waits until the operator is settled, and returns the cost.
     pub async fn cost(self, site: &Site, operator: &Operator, each: usize) -> Cost {
         let cpu = site.wait_settled(operator).await.saturating_sub(self.cpu);
         let memory = operator.memory();
@@ -48,7 +48,7 @@ impl Usage {
 }
 
 impl Cost {
-    /// Calls of Redis commands that write, but for the epoch's: who counts it up notes the number in a hash.
+    /// Returns the calls of Redis commands that write, without the two that acquire an epoch.
     pub fn redis_writes(&self) -> u64 {
         let writes = ["set", "del", "hset", "hdel", "sadd", "srem"];
         let calls = |name: &str| self.redis.get(name).copied().unwrap_or_default();

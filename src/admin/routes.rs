@@ -9,7 +9,6 @@ use warp::filters::path::FullPath;
 use warp::http::{HeaderMap, Method, Response};
 use warp::{Buf, Filter};
 
-use super::access::Access;
 use super::access_log::AccessLog;
 use super::auth::Authorizer;
 use super::body::{self, BodyBudget};
@@ -18,9 +17,8 @@ use super::handlers::{Handlers, parse_tenant_id};
 use super::limits::Limits;
 use super::openapi;
 use super::response::{ApiError, JsonResponse};
-use super::settings::AdminSettings;
-use crate::contract::parse_boolean;
-use crate::contract::routes::ErrorCode;
+use super::settings::{Access, AdminSettings};
+use crate::contract::routes::{ErrorCode, parse_boolean};
 use crate::store::Store;
 use crate::telemetry::Metrics;
 

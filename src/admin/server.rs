@@ -18,10 +18,9 @@ use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 use tracing::{debug, warn};
 
-use super::access::Access;
 use super::limits::{Limits, WriteTimeout};
 use super::routes::{App, routes};
-use super::settings::AdminSettings;
+use super::settings::{Access, AdminSettings};
 use super::tls::{Files, TlsError};
 use crate::store::Store;
 use crate::telemetry::Metrics;

@@ -1,4 +1,4 @@
-//! The settings of the admin routes.
+//! The settings of the admin routes, and the access that follows from them.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -10,7 +10,7 @@ pub struct AdminSettings {
     pub addr: SocketAddr,
     /// False: every route responds 503 `runtime_admin_disabled`.
     pub enabled: bool,
-    /// Whether `includeSecrets` may show webhook secrets.
+    /// True: `includeSecrets` adds the webhook secret to a response.
     pub allow_secret_read: bool,
     /// The authentication of callers.
     pub auth: AdminAuth,
@@ -25,4 +25,13 @@ pub enum AdminAuth {
     Kubernetes,
     /// None: every client that reaches the address is served.
     None,
+}
+
+/// Decides which callers may use the admin routes.
+#[derive(Clone)]
+pub enum Access {
+    /// Callers with a bearer token that the API server's TokenReview and SubjectAccessReview accept.
+    Kubernetes(kube::Client),
+    /// Every caller.
+    Open,
 }

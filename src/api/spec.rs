@@ -200,8 +200,8 @@ pub struct Caps {
     /// The maximal number of calls of this tenant that begin within a minute; at least 1.
     pub max_calls_per_minute_tenant: u32,
 
-    /// The maximal number of concurrent calls of all tenants together at which a call of this tenant is still accepted; at
-    /// least 1.
+    /// The maximal number of concurrent calls of all tenants together; at least 1. A call of this tenant that would exceed it
+    /// is refused.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_concurrent_calls_global: Option<u32>,
 }

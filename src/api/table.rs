@@ -1,4 +1,4 @@
-//! Writes the contract's table into the CRD's schema: the bounds of each field, and CEL rules for what depends on a mode.
+//! Writes the contract's table into the CRD's schema: the bounds of each field, and the CEL rules that depend on a mode.
 //!
 //! A field declares only what the contract leaves open and Kubernetes needs bounded: the greatest length of a long text, a
 //! list or a map.
@@ -19,14 +19,14 @@ const MAX_URL: i64 = 2048;
 
 /// Writes the table's rules into the schema of the spec.
 pub fn write_rules(spec: &mut JSONSchemaProps) {
-    object(spec, CONFIG);
+    write_members(spec, CONFIG);
 }
 
-fn object(schema: &mut JSONSchemaProps, members: &[Member]) {
+fn write_members(schema: &mut JSONSchemaProps, members: &[Member]) {
     for member in members {
         let property = schema.properties.as_mut().and_then(|properties| properties.get_mut(member.name));
         if let Some(property) = property {
-            value(property, &member.rule);
+            write_rule(property, &member.rule);
             if let Some((min, max)) = widest_range(members, member.name) {
                 (property.minimum, property.maximum) = (Some(min), Some(max));
             }
@@ -38,7 +38,7 @@ fn object(schema: &mut JSONSchemaProps, members: &[Member]) {
     }
 }
 
-fn value(schema: &mut JSONSchemaProps, rule: &Rule) {
+fn write_rule(schema: &mut JSONSchemaProps, rule: &Rule) {
     let kind = schema.type_.as_deref().unwrap_or_default();
     match rule {
         // The resource has an object in this place, as with `webhookSecretRef`.
@@ -54,14 +54,14 @@ fn value(schema: &mut JSONSchemaProps, rule: &Rule) {
         }
         Rule::HttpUrl => {
             (schema.min_length, schema.max_length) = (Some(1), Some(MAX_URL));
-            check(schema, rules::HTTP_URL);
+            add_cel(schema, rules::HTTP_URL);
         }
         Rule::Destination => {
             schema.min_length = Some(1);
-            check(schema, rules::DESTINATION);
+            add_cel(schema, rules::DESTINATION);
         }
         Rule::Integer { min, max } => {
-            // Integers of Kubernetes are int32 here; a table's bound in this range is exact as a double.
+            // The CRD's integers are int32, and every int32 is exact as a double.
             #[allow(clippy::cast_precision_loss)]
             let bound = |bound: i64| Some(bound.clamp(i32::MIN.into(), i32::MAX.into()) as f64);
             (schema.minimum, schema.maximum) = (bound(*min), bound(*max));
@@ -75,21 +75,21 @@ fn value(schema: &mut JSONSchemaProps, rule: &Rule) {
             schema.max_items = bounds.min();
             schema.x_kubernetes_list_type.get_or_insert_with(|| "atomic".to_owned());
             if let Some(JSONSchemaPropsOrArray::Schema(items)) = &mut schema.items {
-                value(items, item);
+                write_rule(items, item);
             }
         }
         Rule::Map(rule) => {
             if let Some(JSONSchemaPropsOrBool::Schema(values)) = &mut schema.additional_properties {
-                value(values, rule);
+                write_rule(values, rule);
             }
         }
-        Rule::Object(members) | Rule::ByMode(members) => object(schema, members),
+        Rule::Object(members) | Rule::ByMode(members) => write_members(schema, members),
         // The spec's own rules allow white space in a phone number; the range of a number is written with its row.
         Rule::Did | Rule::Boolean | Rule::Number | Rule::NumberIn(..) => {}
     }
 }
 
-fn check(schema: &mut JSONSchemaProps, (rule, message): RuleWithMessage) {
+fn add_cel(schema: &mut JSONSchemaProps, (rule, message): RuleWithMessage) {
     let rule = ValidationRule {
         rule: rule.to_owned(),
         message: Some(message.to_owned()),
@@ -289,8 +289,9 @@ mod tests {
     fn compare(path: &str, schema: &JSONSchemaProps, members: &[Member], found: &mut Vec<String>) {
         let properties = schema.properties.as_ref().unwrap();
         for name in properties.keys() {
-            let is_known = members.iter().any(|member| member.name == name);
-            if !is_known && !(path == "spec" && BESIDE_THE_CONTRACT.contains(&name.as_str())) {
+            let has_row = members.iter().any(|member| member.name == name);
+            let is_own = path == "spec" && BESIDE_THE_CONTRACT.contains(&name.as_str());
+            if !has_row && !is_own {
                 found.push(format!("{path}.{name} has no row in the table"));
             }
         }

@@ -18,7 +18,7 @@ const RESPONSE_TIMEOUT: Duration = Duration::from_secs(10);
 /// Timeout of a connection that watches a Lease: longer than a Lease is valid, since a Lease that is not renewed causes no
 /// event for that time.
 const LEASE_TIMEOUT: Duration = Duration::from_secs(20);
-/// How long, and how often, an unreachable API server is retried at startup.
+/// Timeout and interval of the retries at startup while the API server is unreachable.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(60);
 const CONNECT_INTERVAL: Duration = Duration::from_secs(1);
 

@@ -45,7 +45,7 @@ enum Command {
     Run(Box<crate::settings::RunArgs>),
     /// Test a running operator: create a tenant, wait until it is published, and delete it
     #[command(
-        long_about = "Test a running operator: create a tenant, wait until it is published, look it up with the admin \
+        long_about = "Test a running operator: create a tenant, wait until it is published, request it from the admin \
                       routes, and delete it. `helm test` runs this. It creates the RuntimeTenant and the Secret \
                       runtime-operator-smoke and needs permissions to create, get and delete them. It fails with the \
                       reason when a step does not succeed in time.",

@@ -20,7 +20,7 @@ use crate::store::{Store, StoreError};
 use crate::telemetry::{self, Certificate, Metrics, Traces};
 use crate::{leader, probes};
 
-/// How long blocking threads may delay the exit: a DNS lookup can hang for minutes.
+/// Timeout of blocking threads at exit: a DNS lookup can hang for minutes.
 const EXIT_TIMEOUT: Duration = Duration::from_millis(100);
 
 pub(super) fn run(args: RunArgs) -> Result<(), Failure> {

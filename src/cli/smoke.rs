@@ -1,4 +1,5 @@
-//! `runtime-operator smoke`: creates a tenant, waits until it is published, looks it up, and deletes it. `helm test` runs it.
+//! `runtime-operator smoke`: creates a tenant, waits until it is published, requests it from the admin routes, and deletes
+//! it. `helm test` runs it.
 
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -124,7 +125,8 @@ impl SmokeTest {
         }
     }
 
-    /// Looks the phone number up until the response is as expected, since another replica may read a write a little later.
+    /// Repeats the lookup of the phone number until the response is as expected, since another replica may read a write a
+    /// little later.
     async fn await_response(
         &self,
         admin: &AdminClient,

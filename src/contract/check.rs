@@ -1,6 +1,5 @@
 //! The walk that checks a document against the contract's tables.
 
-use std::fmt;
 use std::fmt::Write;
 
 use serde_json::{Map, Number, Value};
@@ -11,17 +10,24 @@ use super::violation::{InvalidConfig, MAX_VIOLATIONS, Violation};
 
 /// A walk through one document: the present place, and the violations found so far.
 #[derive(Debug, Default)]
-pub(super) struct Check {
-    path: String,
+pub(super) struct Check<'d> {
+    path: Vec<Segment<'d>>,
     violations: Vec<Violation>,
     omitted: usize,
 }
 
-impl Check {
+/// A step into an object or an array. Only a violation turns the steps into text.
+#[derive(Clone, Copy, Debug)]
+enum Segment<'d> {
+    Member(&'d str),
+    Item(usize),
+}
+
+impl<'d> Check<'d> {
     /// Checks the members that a table describes. Other members are not checked.
     pub(super) fn members(
         &mut self,
-        object: &Map<String, Value>,
+        object: &'d Map<String, Value>,
         members: impl IntoIterator<Item = &'static Member>,
     ) {
         use super::rule::Presence::Required;
@@ -37,7 +43,7 @@ impl Check {
     }
 
     /// Records that this rule is broken at `name`, a member of the present place.
-    pub(super) fn violation_at(&mut self, name: &str, rule: impl Into<String>) {
+    pub(super) fn violation_at(&mut self, name: &'d str, rule: impl Into<String>) {
         self.in_member(name, |check| check.violation(rule));
     }
 
@@ -47,7 +53,7 @@ impl Check {
         InvalidConfig { violations, omitted }
     }
 
-    fn value(&mut self, value: &Value, rule: &'static Rule) {
+    fn value(&mut self, value: &'d Value, rule: &'static Rule) {
         match (rule, value) {
             (Rule::List { item, .. }, Value::Array(items)) => {
                 if !holds(rule, value) {
@@ -89,35 +95,46 @@ impl Check {
     /// Records that this rule is broken at the present place.
     pub(super) fn violation(&mut self, rule: impl Into<String>) {
         if self.violations.len() < MAX_VIOLATIONS {
-            self.violations.push(Violation { path: self.path.clone(), rule: rule.into() });
+            self.violations.push(Violation { path: path(&self.path), rule: rule.into() });
         } else {
             self.omitted += 1;
         }
     }
 
     /// Walks into a member of the present object.
-    pub(super) fn in_member(&mut self, name: &str, walk: impl FnOnce(&mut Self)) {
-        let plain = name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
-            && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '-');
-        match (plain, self.path.is_empty()) {
-            (true, true) => self.inside(format_args!("{name}"), walk),
-            (true, false) => self.inside(format_args!(".{name}"), walk),
-            (false, _) => self.inside(format_args!("[{}]", Value::from(name)), walk),
-        }
+    pub(super) fn in_member(&mut self, name: &'d str, walk: impl FnOnce(&mut Self)) {
+        self.inside(Segment::Member(name), walk);
     }
 
     /// Walks into an item of the present array.
     pub(super) fn in_item(&mut self, index: usize, walk: impl FnOnce(&mut Self)) {
-        self.inside(format_args!("[{index}]"), walk);
+        self.inside(Segment::Item(index), walk);
     }
 
-    fn inside(&mut self, segment: fmt::Arguments<'_>, walk: impl FnOnce(&mut Self)) {
-        let outside = self.path.len();
-        // Writing to a String can't fail.
-        let _ = self.path.write_fmt(segment);
+    fn inside(&mut self, segment: Segment<'d>, walk: impl FnOnce(&mut Self)) {
+        self.path.push(segment);
         walk(self);
-        self.path.truncate(outside);
+        self.path.pop();
     }
+}
+
+/// Writes a path as JavaScript would: `quickReplies[3].match[0]`, `assistantContext["opening hours"]`.
+fn path(segments: &[Segment<'_>]) -> String {
+    let is_plain = |name: &str| {
+        name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
+            && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '-')
+    };
+    let mut path = String::new();
+    for segment in segments {
+        let separator = if path.is_empty() { "" } else { "." };
+        // Writing to a String can't fail.
+        let _ = match segment {
+            Segment::Item(index) => write!(path, "[{index}]"),
+            Segment::Member(name) if is_plain(name) => write!(path, "{separator}{name}"),
+            Segment::Member(name) => write!(path, "[{}]", Value::from(*name)),
+        };
+    }
+    path
 }
 
 /// Returns the position of an object's mode among the modes of its table; none without a valid mode.

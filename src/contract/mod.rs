@@ -1,7 +1,6 @@
 //! The runtime contract (v1): the data that the voice runtime reads from Redis.
 //! Pure: nothing here does I/O or knows Kubernetes.
 
-mod boolean;
 mod check;
 mod config;
 mod e164;
@@ -16,7 +15,6 @@ mod rule;
 mod schema;
 mod violation;
 
-pub use boolean::parse_boolean;
 pub use config::{ParseConfigError, RuntimeTenantConfig};
 pub use e164::{Did, DidError, is_white_space, trim};
 pub use json::{MAX_DEPTH, NotJson, read as read_json};

@@ -21,7 +21,12 @@ pub fn resource_violations(document: &Map<String, Value>) -> Vec<Violation> {
 }
 
 /// Checks an object. `outer` is the mode of the object around it, which counts for an object that has none itself.
-fn members(check: &mut Check, object: &Map<String, Value>, table: &'static [Member], outer: Option<&str>) {
+fn members<'d>(
+    check: &mut Check<'d>,
+    object: &'d Map<String, Value>,
+    table: &'static [Member],
+    outer: Option<&str>,
+) {
     let mode = mode_of(table, object);
     let mode_name = mode.map(|mode| mode_names(table)[mode]).or(outer);
     let counts = |member: &&Member| mode.is_none_or(|mode| member.modes.contains(mode));
@@ -34,13 +39,17 @@ fn members(check: &mut Check, object: &Map<String, Value>, table: &'static [Memb
             check.violation_at(name, format!("must not be set when mode is {mode}"));
         }
     }
-    let expected = table.iter().filter(|member| member.presence == Presence::Expected);
-    for member in expected.filter(counts).filter(|member| !object.contains_key(member.name)) {
+    for member in expected(table).filter(counts).filter(|member| !object.contains_key(member.name)) {
         check.in_member(member.name, |check| missing(check, &member.rule, mode_name));
     }
 }
 
-fn value_of(check: &mut Check, value: &Value, rule: &'static Rule, mode: Option<&str>) {
+/// Returns the members that a resource must have although the runtime takes a config without them.
+fn expected(table: &'static [Member]) -> impl Iterator<Item = &'static Member> {
+    table.iter().filter(|member| member.presence == Presence::Expected)
+}
+
+fn value_of<'d>(check: &mut Check<'d>, value: &'d Value, rule: &'static Rule, mode: Option<&str>) {
     match (rule, value) {
         (Rule::HttpUrl, Value::String(text)) if !is_absolute_http(text) => {
             check.violation("must be an absolute http or https URL");
@@ -63,10 +72,12 @@ fn value_of(check: &mut Check, value: &Value, rule: &'static Rule, mode: Option<
 }
 
 /// Names the missing member itself: of an object that is missing as a whole, the members that it must have.
-fn missing(check: &mut Check, rule: &'static Rule, mode: Option<&str>) {
+fn missing(check: &mut Check<'_>, rule: &'static Rule, mode: Option<&str>) {
     match rule {
-        Rule::Object(table) if table.iter().any(|member| member.presence == Presence::Expected) => {
-            members(check, &Map::new(), table, mode);
+        Rule::Object(table) if expected(table).next().is_some() => {
+            for member in expected(table) {
+                check.in_member(member.name, |check| missing(check, &member.rule, mode));
+            }
         }
         _ => match mode {
             Some(mode) => check.violation(format!("must be set when mode is {mode}")),

@@ -221,6 +221,17 @@ pub const HEALTH: Route = Route {
 /// Every admin route, in the contract's order.
 pub const ROUTES: [Route; 6] = [PUBLISH_CONFIG, READ_CONFIG, MAP_DID, UNMAP_DID, LOOK_UP_DID, HEALTH];
 
+/// Parses a boolean in a query parameter or an environment variable: `1`, `true`, `yes`, `on` are true, `0`, `false`, `no`,
+/// `off` are false, in any case.
+#[must_use]
+pub fn parse_boolean(text: &str) -> Option<bool> {
+    match text.trim().to_ascii_lowercase().as_str() {
+        "1" | "true" | "yes" | "on" => Some(true),
+        "0" | "false" | "no" | "off" => Some(false),
+        _ => None,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -91,7 +91,7 @@ impl Context {
 
     /// Carries out effects: the only place that feeds the queues.
     fn run(&self, effects: Effects, span: &Span) {
-        let Effects { reconcile, status, prefetch, store_error } = effects;
+        let Effects { reconcile, status, prefetch, readiness } = effects;
         if !reconcile.is_empty() {
             self.reconciles.enqueue_all(reconcile, queue::change_span);
         }
@@ -102,8 +102,8 @@ impl Context {
             // The channel is closed only when the process is about to end.
             drop(self.prefetches.unbounded_send(PrefetchPlan(plan)));
         }
-        if let Some(error) = store_error {
-            self.health.set_store_error(error);
+        if let Some(readiness) = readiness {
+            self.health.set_readiness(readiness);
         }
     }
 

@@ -11,15 +11,15 @@ pub struct Assessment {
     pub generation: i64,
     /// The reason for which the spec is not published; `None`: it is published.
     pub not_published: Option<NotPublished>,
-    /// What Redis holds for the resource.
+    /// The config that Redis holds for the resource.
     pub published: Option<PublishedConfig>,
-    /// Whether Redis holds what this generation asks for, as far as this is known.
+    /// True if Redis is known to hold what this generation asks for.
     pub current: bool,
     /// The DIDs of the spec that the resource does not have.
     pub unavailable: Vec<UnavailableDid>,
 }
 
-/// What Redis holds for a resource.
+/// The config that Redis holds for a resource.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PublishedConfig {
     /// The DIDs that are mapped to it, in the order of the spec.
@@ -116,7 +116,7 @@ impl UnavailableDid {
 }
 
 impl SecretFault {
-    /// Whether the watch of Secrets will report when the fault is corrected.
+    /// True if the watch of Secrets will report when the fault is corrected.
     #[must_use]
     pub fn is_absence(&self) -> bool {
         !matches!(self.what, SecretFaultKind::Unreadable(_))

@@ -123,7 +123,7 @@ impl EventReason {
         }
     }
 
-    /// What has happened, in the words of the reference.
+    /// The meaning of the reason, in the words of the reference.
     #[must_use]
     pub const fn meaning(self) -> &'static str {
         match self {

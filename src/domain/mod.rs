@@ -1,4 +1,4 @@
-//! What the product decides: which tenant holds a DID, the config of a tenant, the plan of a reconcile, the status.
+//! The product's decisions: which tenant holds a DID, the config of a tenant, the plan of a reconcile, the status.
 //! Pure: no Kubernetes client, no Redis, no tokio, no tracing. It never reads a clock; the time is an argument.
 
 pub mod assessment;

@@ -32,20 +32,20 @@ pub enum Outcome {
     FinalizerRemovable,
 }
 
-/// What is known of one resource when its reconcile starts, read at one moment.
+/// The facts about one resource when its reconcile starts, all read at one moment.
 #[derive(Clone, Debug)]
 pub struct Snapshot {
-    /// What the resource holds; `None` while it is being deleted or claims nothing.
+    /// The things that the resource holds; `None` while it is being deleted or claims nothing.
     pub holdings: Option<Holdings>,
     /// The names of the resources that hold what it waits for.
     pub names: HashMap<Uid, ResourceName>,
     /// The owners that yield to it, each with the generation that its record is known to have.
     pub yielding_owners: BTreeMap<Uid, Option<i64>>,
-    /// What is published by its ownership record.
+    /// The published state, by its ownership record.
     pub published: Option<Published>,
     /// The version that its ownership record states.
     pub record: Option<PublishedVersion>,
-    /// True when Redis is known to hold exactly what the record says.
+    /// True if Redis is known to hold exactly what the record says.
     pub verified: bool,
 }
 
@@ -110,7 +110,7 @@ impl Rejections {
     }
 }
 
-/// What a reconcile must do.
+/// The task of a reconcile.
 #[derive(Clone, Debug)]
 pub enum Plan {
     /// Nothing must be written to Redis.
@@ -128,7 +128,7 @@ pub struct RemovalPlan {
     pub tenant: TenantId,
     /// The DIDs that the status lists as published: they are removed even if the record is lost.
     pub previously_listed: Vec<Did>,
-    /// Whether only the ownership record must be removed.
+    /// True if only the ownership record must be removed.
     pub retain: bool,
     /// The outcome once they are removed; `None` for a resource that is gone.
     pub outcome: Option<Outcome>,
@@ -158,7 +158,7 @@ pub struct PublicationDraft {
     pub previously_listed: Vec<Did>,
     /// The owners that yield to it while their record has this generation; `None`: any generation.
     pub yielding_owners: BTreeMap<Uid, Option<i64>>,
-    /// Whether only the Secret's version has changed.
+    /// True if only the Secret's version has changed.
     pub rotation: bool,
 }
 
@@ -214,7 +214,7 @@ pub struct PlanInput<'a> {
     pub spec: &'a str,
     /// The resource's generation.
     pub generation: i64,
-    /// What is known of the resource.
+    /// The facts about the resource.
     pub snapshot: &'a Snapshot,
     /// The conflicts that Redis reported.
     pub rejections: &'a Rejections,
@@ -248,8 +248,8 @@ impl PlanInput<'_> {
         Plan::Publish(Box::new(Desired { spec, config, hash, unavailable }))
     }
 
-    /// Whether the ownership record states the desired version. If so, nothing must be written while Redis holds what
-    /// the record says.
+    /// True if the ownership record states the desired version: then nothing must be written while Redis holds what the
+    /// record says.
     #[must_use]
     pub fn is_recorded(&self, desired: &Desired, version: &PublishedVersion) -> bool {
         let published = self.snapshot.published.as_ref();
@@ -329,7 +329,7 @@ impl PlanInput<'_> {
         Some(NotPublished::Tenant(self.resource(holder)))
     }
 
-    /// What stays published while something prevents a publish.
+    /// The config that stays published while something prevents a publish.
     fn published_config(&self) -> Option<PublishedConfig> {
         let published = self.snapshot.published.as_ref()?;
         let hash = self.snapshot.record.as_ref().map(|record| record.hash.clone()).unwrap_or_default();

@@ -56,10 +56,10 @@ impl RateLimiter {
         bucket.paid_off_at = Some(from + self.interval);
     }
 
-    /// Whether everything that was consumed is paid off, so that the bucket is worth no more than a new one.
+    /// True if everything that was consumed is paid off, so that the bucket equals a new one.
     #[must_use]
     pub fn is_idle(&self, bucket: &Bucket, now: Instant) -> bool {
-        bucket.paid_off_at.is_none_or(|at| at <= now)
+        self.outstanding(bucket, now) == 0
     }
 
     /// The number of consumed requests that are not paid off yet.
@@ -122,7 +122,7 @@ mod tests {
         assert_eq!(LIMITER.outstanding(&bucket, begin), BURST);
         assert_eq!(LIMITER.outstanding(&bucket, begin + INTERVAL * (BURST / 2)), BURST / 2);
         let end = begin + INTERVAL * BURST;
-        assert!(!LIMITER.is_idle(&bucket, end - Duration::from_nanos(1)));
+        assert!(!LIMITER.is_idle(&bucket, begin + INTERVAL * (BURST - 1)));
         assert!(LIMITER.is_idle(&bucket, end));
         assert_eq!(allowed(&mut bucket, end, Duration::ZERO, 1000), BURST, "the whole burst is back");
     }

@@ -93,8 +93,8 @@ impl Reason {
         }
     }
 
-    /// Whether the reason clears without a change of the resource (`Reconciling`): on its own, or when something that it
-    /// refers to appears. Any other waits until a person changes something (`Stalled`).
+    /// True if the reason clears without a change of the resource (`Reconciling`): on its own, or when something appears to
+    /// which the resource refers. Any other reason stays until a person changes something (`Stalled`).
     #[must_use]
     pub const fn is_transient(self) -> bool {
         matches!(

@@ -72,7 +72,7 @@ pub struct OwnershipRecord {
     pub owner: Owner,
     /// The resource's `metadata.generation` that was published.
     pub generation: i64,
-    /// The published secret: `<secret uid>/<resourceVersion>`, or `reference` when none was. Never a value.
+    /// The version of the Secret, `<uid>/<resourceVersion>`, after `reference:` if its value was not published. Never a value.
     pub secret: String,
     /// The DIDs that the tenant holds, in the order of its config.
     pub dids: Vec<Did>,

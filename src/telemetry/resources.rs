@@ -90,7 +90,7 @@ impl ResourceCounts {
         self.published_dids += u64::from(published_dids);
     }
 
-    /// Sets the number of keys in a queue, and the age of the oldest.
+    /// Sets the depth of a queue, and the age of its oldest entry.
     pub fn set_queue(&mut self, queue: &'static str, depth: u64, oldest: Duration) {
         self.queues.insert(queue, QueueCounts { depth, oldest });
     }

@@ -40,7 +40,7 @@ use tracing_subscriber::registry::LookupSpan;
 pub const TARGET: &str = "traces";
 /// Timeout of a request to the collector.
 const EXPORT_TIMEOUT: Duration = Duration::from_secs(5);
-/// How long the process waits at its end for the last spans to be exported.
+/// Timeout of the export of the last spans, when the process exits.
 const SHUTDOWN_FLUSH_TIMEOUT: Duration = Duration::from_secs(2);
 /// The specification's variables: <https://opentelemetry.io/docs/specs/otel/protocol/exporter/>.
 const ENDPOINTS: [&str; 2] = ["OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT"];

@@ -108,7 +108,7 @@ async fn a_tenant_id_is_decoded_and_trimmed_only() {
         admin.get(&path).await.rejected(400, "tenant_id_required");
         admin.post(&path, config("acme", &[DID])).await.rejected(400, "tenant_id_required");
     }
-    admin.get("/tenants/nobody/config").await.rejected(404, "runtime_config_not_found");
+    admin.get("/tenants/unknown/config").await.rejected(404, "runtime_config_not_found");
     // The id in a config is not trimmed: the two ids are two tenants.
     admin.post("/tenants/acme/config", config("acme ", &[DID])).await.rejected(400, "tenant_id_mismatch");
     world.finish().await;

@@ -297,7 +297,7 @@ mod tests {
             ("store/b.rs", "pub struct B;"),
             ("leader.rs", "pub struct Lease; fn b() { crate::store::b::B; }"),
         ]);
-        assert_eq!(circles(&sources.files()), [set(&[]); 0]);
+        assert!(circles(&sources.files()).is_empty());
         assert_eq!(circles(&sources.rooms()), [set(&["leader", "store"])]);
     }
 

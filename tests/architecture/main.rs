@@ -22,7 +22,7 @@ const MAX_FILES: usize = 12;
 const NOT_OURS: [&str; 5] = [".git", "target", "tools/bin", "Cargo.lock", "tools/go.sum"];
 
 /// Violations that are known and will be mended, as the tests print them. An entry is removed once its rule holds.
-const NOT_YET: [&str; 8] = [
+const NOT_YET: [&str; 7] = [
     // The leader acquires its epoch from the store.
     "leader imports store",
     // Children use a type of their parent, which belongs into a file below both.
@@ -31,7 +31,6 @@ const NOT_YET: [&str; 8] = [
     "circle: leader/election.rs, leader/mod.rs, leader/permissions.rs",
     "circle: store/connection.rs, store/sentinel.rs",
     // To be divided.
-    "src/admin is too large",
     "src/domain/index is too large",
     "src/store is too large",
 ];
@@ -109,7 +108,7 @@ fn read(file: &str) -> String {
     String::from_utf8_lossy(&fs::read(root().join(file)).unwrap()).into_owned()
 }
 
-/// A Rust file's code: no comments, and no unit tests, which may look over a wall.
+/// A Rust file's code: no comments, and no unit tests, which may import more.
 fn code(file: &str) -> String {
     let text = read(file);
     let lines = text.lines().take_while(|line| *line != "#[cfg(test)]");

@@ -60,10 +60,10 @@ async fn accept(listener: TcpListener, to: String, translations: Arc<[Translatio
 
 /// Replaces a port, which is a bulk string of its own: `$5\r\n26379\r\n`.
 fn translate(answer: &mut [u8], translations: &[Translation]) {
-    for (said, heard) in translations {
-        let (said, heard) = (format!("$5\r\n{said}\r\n"), format!("$5\r\n{heard}\r\n"));
-        while let Some(at) = answer.windows(said.len()).position(|part| part == said.as_bytes()) {
-            answer[at..at + said.len()].copy_from_slice(heard.as_bytes());
+    for (original, translated) in translations {
+        let (original, translated) = (format!("$5\r\n{original}\r\n"), format!("$5\r\n{translated}\r\n"));
+        while let Some(at) = answer.windows(original.len()).position(|part| part == original.as_bytes()) {
+            answer[at..at + original.len()].copy_from_slice(translated.as_bytes());
         }
     }
 }

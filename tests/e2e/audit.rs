@@ -1,16 +1,16 @@
-//! What Pods asked the API server for, and whether their rights are exactly that.
+//! Compares the Pods' requests to the API server with their permissions, which must be exactly those.
 
 use std::collections::BTreeSet;
 use std::path::Path;
 
 use serde_json::Value;
 
-/// A request that was answered.
+/// A request that got a response.
 #[derive(Debug)]
 pub struct Asked {
     pub user: String,
     pub verb: String,
-    /// With the subresource, as in `runtimetenants/status`.
+    /// The resource with its subresource, as in `runtimetenants/status`.
     pub resource: String,
     pub group: String,
     pub namespace: Option<String>,
@@ -18,10 +18,10 @@ pub struct Asked {
     pub denied: bool,
 }
 
-/// All that `ServiceAccounts` asked for so far.
+/// Returns the requests of `ServiceAccounts` so far.
 pub fn asked(log: &Path) -> Vec<Asked> {
     let text = std::fs::read_to_string(log).unwrap();
-    // The last line may still be written.
+    // The last line may be incomplete.
     let whole = text.rfind('\n').map_or("", |end| &text[..end]);
     whole.lines().map(|line| parse(&serde_json::from_str(line).unwrap())).collect()
 }
@@ -42,7 +42,7 @@ fn parse(event: &Value) -> Asked {
     }
 }
 
-/// A right: one verb on one resource, of one name perhaps, somewhere.
+/// A permission: one verb on one resource, perhaps of one name, in one namespace or in all.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Right {
     pub role: String,
@@ -54,7 +54,7 @@ pub struct Right {
 }
 
 impl Right {
-    /// Whether a request stands on it.
+    /// Returns true if a request needs it.
     pub fn covers(&self, asked: &Asked) -> bool {
         self.group == asked.group
             && self.resource == asked.resource
@@ -64,7 +64,7 @@ impl Right {
     }
 }
 
-/// The rights that a release's manifest gives to a `ServiceAccount`, by the Roles that are bound to it.
+/// Returns the permissions that a release's manifest grants to a `ServiceAccount`, by the Roles that are bound to it.
 pub fn rights(manifest: &[Value], account: &str) -> BTreeSet<Right> {
     let mut rights = BTreeSet::new();
     for binding in manifest.iter().filter(|object| object["kind"].as_str().unwrap().ends_with("RoleBinding"))

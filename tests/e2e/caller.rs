@@ -1,4 +1,4 @@
-//! Callers: numbers that must lead to their tenant, with its config, at every moment.
+//! Callers: DIDs that must be mapped to their tenant, with its config, at every moment.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use local_cluster::Redis;
 
-/// Reads as the voice runtime does, all the time.
+/// Reads continuously as the voice runtime does.
 pub struct Callers {
     shared: Arc<Shared>,
     thread: Option<JoinHandle<()>>,
@@ -21,7 +21,7 @@ struct Shared {
 }
 
 impl Callers {
-    /// Each of these `(number, tenant)` is live now, and is to stay so.
+    /// Checks from now on that each `(DID, tenant)` stays mapped.
     pub fn of(redis: &Redis, numbers: &[(&str, &str)]) -> Self {
         let shared = Arc::<Shared>::default();
         let client = redis.client().unwrap();
@@ -44,7 +44,7 @@ impl Callers {
         Self { shared, thread: Some(thread) }
     }
 
-    /// Fails if any call was lost so far; says how many there were.
+    /// Fails if any call was lost so far; returns the number of calls.
     pub fn check(&self) -> u64 {
         let lost = self.shared.lost.lock().unwrap();
         assert!(lost.is_empty(), "{} calls were lost: {:#?}", lost.len(), &lost[..lost.len().min(10)]);
@@ -61,7 +61,7 @@ impl Drop for Callers {
     }
 }
 
-/// What a caller of the number would hear instead of the tenant.
+/// Returns the reason for which a call of the DID would fail.
 fn call(connection: &mut redis::Connection, did: &str, tenant: &str) -> Option<String> {
     use redis::Commands;
     let mapped: Option<String> = connection.get(format!("tenantmap:did:{did}")).unwrap();

@@ -1,15 +1,15 @@
-//! A machine of its own for each story: network, mounts and processes that nobody else sees and that end with it.
+//! Namespaces of Linux for each story: its network, mounts and processes are invisible outside and end with it.
 
 use std::future::Future;
 use std::process::Command;
 
 use local_cluster::Folder;
 
-/// Set inside.
+/// The variable that is set inside the namespaces.
 const INSIDE: &str = "RUNTIME_OPERATOR_E2E_INSIDE";
 
-/// The bridge that Pods are connected to, and this process's address on it. Its hardware address is fixed: else it is the
-/// lowest of those that are connected, and whoever comes or goes takes the others' way to it away for half a minute.
+/// The bridge to which Pods are connected, and this process's address on it. Its hardware address is fixed: otherwise it is the
+/// lowest of the connected ones, and changes with each Pod, so that the others can't reach it for half a minute.
 const NETWORK: &str = "
 set -e
 mount -t tmpfs tmpfs /run
@@ -20,7 +20,7 @@ ip address add 10.88.0.1/16 dev pods
 ip link set pods up
 ";
 
-/// Runs a story in namespaces of its own, by starting the test of that name again inside them.
+/// Runs a story in its own namespaces, by starting the test of that name again inside them.
 pub fn isolated<F: Future<Output = ()>>(test: &str, story: impl FnOnce() -> F) {
     if std::env::var_os(INSIDE).is_some() {
         let made = Command::new("sh").args(["-c", NETWORK]).output().unwrap();
@@ -28,11 +28,11 @@ pub fn isolated<F: Future<Output = ()>>(test: &str, story: impl FnOnce() -> F) {
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
         return runtime.block_on(story());
     }
-    // What is inside can't clean up after itself: it is killed with its first process.
+    // The inner processes can't clean up after themselves: they are killed with the first one.
     let folder = Folder::new("e2e").unwrap();
     let mut command = Command::new("unshare");
     if !is_root() {
-        // Needs subordinate ids (newuidmap): Pods run as users of their own.
+        // Needs subordinate ids (newuidmap), since Pods run as other users.
         command.args(["--user", "--map-root-user", "--map-auto"]);
     }
     let output = command
@@ -46,7 +46,7 @@ pub fn isolated<F: Future<Output = ()>>(test: &str, story: impl FnOnce() -> F) {
     for line in [output.stdout, output.stderr].concat().split(|byte| *byte == b'\n') {
         println!("| {}", String::from_utf8_lossy(line));
     }
-    assert!(output.status.success(), "see the lines that begin with a bar");
+    assert!(output.status.success(), "the story failed: see the lines that begin with a bar");
 }
 
 fn is_root() -> bool {

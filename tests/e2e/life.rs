@@ -1,5 +1,5 @@
-//! One release on the newest Kubernetes, installed by Helm 4: from the first version to the next and back, through
-//! restarts, a killed leader and no replica at all, until it is uninstalled and installed again.
+//! The life of a release on the newest Kubernetes, installed with Helm 4: an upgrade and a rollback, restarts, a killed leader,
+//! no replica at all, an uninstallation and another installation.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -16,10 +16,10 @@ use crate::pages::{Reader, blocks, chart};
 use crate::previous;
 use crate::site::Site;
 
-/// As the pages have it.
+/// The namespace that the pages use.
 const NAMESPACE: &str = "voice-system";
 const ACCOUNT: &str = "runtime-operator";
-/// The example's numbers, live from the first minute to the last.
+/// The example's DIDs, published from the first minute to the last.
 const STEADY: [(&str, &str); 2] = [("+15551234567", "acme-dental"), ("+442079460958", "acme-dental")];
 
 pub async fn story() {
@@ -42,8 +42,8 @@ pub async fn story() {
     clock.lap("leader killed");
     scaled_to_nothing_and_back(&release).await;
     clock.lap("scaled to 0 and back");
-    conflicts_are_told(&release).await;
-    rotations_are_told(&release).await;
+    conflicts_are_reported(&release).await;
+    rotations_are_reported(&release).await;
     clock.lap("conflict and rotations");
     rolled_back(&release).await;
     clock.lap("rolled back");
@@ -59,7 +59,7 @@ struct Release<'a> {
 }
 
 impl Release<'_> {
-    /// Runs a line in the release's namespace.
+    /// Runs a kubectl command in the release's namespace.
     async fn kubectl(&self, line: &str) -> String {
         self.reader.runs(&format!("kubectl --namespace {NAMESPACE} {line}")).await
     }
@@ -75,14 +75,14 @@ async fn installed_in_its_previous_version(release: &Release<'_>) {
     let nodes = release.kubectl(&format!("{running} -o jsonpath='{{.items[*].spec.nodeName}}'")).await;
     let nodes: BTreeSet<_> = nodes.split(' ').collect();
     assert_eq!(nodes, ["node-a", "node-b"].into(), "the replicas are spread over the nodes");
-    assert_eq!(release.site.live("+999000000001").await, None, "what helm test makes is gone");
+    assert_eq!(release.site.live("+999000000001").await, None, "helm test has removed its tenant");
 }
 
 async fn upgraded(release: &Release<'_>) {
-    assert!(!knows_newer_field(release).await, "the older definition has the newer field");
+    assert!(!knows_newer_field(release).await, "the older CRD has the newer field");
     release.reader.checks_out(&chart());
     release.reader.follows("upgrade", "To the next version").await;
-    assert!(knows_newer_field(release).await, "the newer definition is there");
+    assert!(knows_newer_field(release).await, "the newer CRD is missing");
     release.kubectl("get poddisruptionbudget runtime-operator").await;
 }
 
@@ -111,7 +111,7 @@ async fn everyone_may_do_what_their_role_says(release: &Release<'_>) {
     }
 }
 
-/// New tenants arrive all the while, and none is left out.
+/// Restarts the operator while tenants are created, none of which may be missed.
 async fn restarted_under_load(release: &Release<'_>) {
     let [restart, _] = &blocks("upgrade", "Restarting and stopping")[..] else { panic!("two blocks") };
     let rollout = release.reader.runs(restart);
@@ -143,8 +143,8 @@ async fn leader_killed(release: &Release<'_>) {
     site.wait_live("+15550100010", Some("after-the-kill")).await;
     site.wait("the killed container runs again", || async {
         let path = "{.status.containerStatuses[0].restartCount} {.status.containerStatuses[0].ready}";
-        let told = release.kubectl(&format!("get pod {before} -o jsonpath='{path}'")).await;
-        if told == "1 true" { Ok(()) } else { Err(told) }
+        let output = release.kubectl(&format!("get pod {before} -o jsonpath='{path}'")).await;
+        if output == "1 true" { Ok(()) } else { Err(output) }
     })
     .await;
 }
@@ -153,22 +153,26 @@ async fn scaled_to_nothing_and_back(release: &Release<'_>) {
     let site = release.site;
     let [_, stop] = &blocks("upgrade", "Restarting and stopping")[..] else { panic!("two blocks") };
     release.reader.runs(stop).await;
-    site.apply("shop", "while-nobody-ran", "+15550100011").await;
+    site.apply("shop", "while-stopped", "+15550100011").await;
     site.tenants("shop").delete("load-0", &DeleteParams::default()).await.unwrap();
-    assert_eq!(site.live("+15550200000").await.as_deref(), Some("load-0"), "nobody is there to remove it");
-    // Of one without its finalizer nothing is left but its keys, which whoever claims its number next takes over.
+    assert_eq!(
+        site.live("+15550200000").await.as_deref(),
+        Some("load-0"),
+        "no operator runs that could remove it"
+    );
+    // Without its finalizer only the keys of a tenant are left, which the next claimant of its DID takes over.
     let without = Patch::Merge(json!({ "metadata": { "finalizers": null } }));
     site.tenants("shop").patch("load-1", &PatchParams::default(), &without).await.unwrap();
     site.tenants("shop").delete("load-1", &DeleteParams::default()).await.unwrap();
     site.apply("shop", "heir", "+15550200001").await;
     release.kubectl("scale deployment/runtime-operator --replicas=2").await;
-    site.wait_live("+15550100011", Some("while-nobody-ran")).await;
+    site.wait_live("+15550100011", Some("while-stopped")).await;
     site.wait_live("+15550200000", None).await;
     site.wait_live("+15550200001", Some("heir")).await;
 }
 
-/// A Secret that changes faster than its tenant's status is told as one event, which is patched.
-async fn rotations_are_told(release: &Release<'_>) {
+/// Rotates a Secret faster than statuses are written, which results in one event that is patched.
+async fn rotations_are_reported(release: &Release<'_>) {
     let site = release.site;
     site.apply("clinic", "lindenhof", "+15550100002").await;
     for round in 0.. {
@@ -182,8 +186,8 @@ async fn rotations_are_told(release: &Release<'_>) {
     }
 }
 
-/// Two claims of one number.
-async fn conflicts_are_told(release: &Release<'_>) {
+/// Has two tenants claim one DID.
+async fn conflicts_are_reported(release: &Release<'_>) {
     let site = release.site;
     site.apply("clinic", "rival", STEADY[0].0).await;
     site.wait_reason("clinic", "rival", "DidConflict").await;
@@ -192,14 +196,14 @@ async fn conflicts_are_told(release: &Release<'_>) {
 
 async fn rolled_back(release: &Release<'_>) {
     release.reader.follows("upgrade", "Rollback").await;
-    assert!(!knows_newer_field(release).await, "the definition is the older one again");
+    assert!(!knows_newer_field(release).await, "the CRD is the older one again");
     release.site.apply("shop", "after-the-rollback", "+15550100012").await;
     release.site.wait_reason("shop", "after-the-rollback", "Published").await;
     release.reader.follows("upgrade", "To the next version").await;
 }
 
-/// Whatever is not needed is not granted, and whatever is needed is: each right of the release was used in this story,
-/// so that without it a request would have been denied, and none was.
+/// Checks that the permissions are sufficient and necessary: no request was denied, and each permission of the release was used
+/// in this story.
 async fn rights_are_exactly_those_used(release: &Release<'_>) {
     let manifest = release.reader.runs(&format!("helm get manifest runtime-operator -n {NAMESPACE}")).await;
     let manifest: Vec<Value> = serde_saphyr::from_multiple(&manifest).unwrap();
@@ -218,13 +222,13 @@ async fn uninstalled_and_installed_again(release: &Release<'_>) {
     let site = release.site;
     release.reader.follows("uninstall", "The release").await;
     release.kubectl("wait --for=delete pod --all --timeout=120s").await;
-    let kept = release.reader.runs("kubectl get rtenant -n clinic lindenhof -o name").await;
-    assert_eq!(kept.trim(), "runtimetenant.runtime.veralux.io/lindenhof");
+    let remaining = release.reader.runs("kubectl get rtenant -n clinic lindenhof -o name").await;
+    assert_eq!(remaining.trim(), "runtimetenant.runtime.veralux.io/lindenhof");
     for (did, tenant) in STEADY {
-        assert_eq!(site.live(did).await.as_deref(), Some(tenant), "what is live stays");
+        assert_eq!(site.live(did).await.as_deref(), Some(tenant), "published keys stay");
     }
     site.tenants("shop").delete("after-the-kill", &DeleteParams::default()).await.unwrap();
-    assert_eq!(site.live("+15550100010").await.as_deref(), Some("after-the-kill"), "nobody is there");
+    assert_eq!(site.live("+15550100010").await.as_deref(), Some("after-the-kill"), "no operator runs");
     let blocks = blocks("install", "For all namespaces");
     let install = blocks.iter().find(|block| block.contains("helm install")).unwrap();
     release.reader.runs(install).await;
@@ -233,7 +237,7 @@ async fn uninstalled_and_installed_again(release: &Release<'_>) {
     site.wait_reason("shop", "after-it-all", "Published").await;
 }
 
-/// Tells how long each part took.
+/// Prints the duration of each part.
 struct Clock(std::time::Instant);
 
 impl Clock {

@@ -1,5 +1,5 @@
-//! What the chart renders, run end to end: a real API server, controllers and scheduler, nodes by kwok, and every Pod
-//! that the API server holds run as its spec says and with no other rights than its own.
+//! Runs the rendered chart end to end: with a real API server, controllers and scheduler, nodes by kwok, and every Pod run as its
+//! spec says and with its own permissions only.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod audit;

@@ -1,4 +1,4 @@
-//! A trial on the oldest Kubernetes by somebody who has three namespaces and no right beyond them, installed by Helm 3.
+//! An installation with Helm 3 on the oldest Kubernetes, by a user with permissions in three namespaces only.
 
 use local_cluster::ClusterOptions;
 
@@ -6,12 +6,12 @@ use crate::audit;
 use crate::pages::{Reader, blocks};
 use crate::site::Site;
 
-/// As the page has it.
+/// The namespace that the page uses.
 const NAMESPACE: &str = "voice-system";
 
 pub async fn story() {
     let site = Site::start(ClusterOptions::default().oldest()).await;
-    // The definition is cluster-wide: an administrator's.
+    // The CRD is cluster-wide: an administrator installs it.
     let admin = Reader::new(&site, site.cluster.kubeconfig(), "admin", "helm3");
     let [definition, install] = &blocks("install", "For some namespaces only")[..] else {
         panic!("two blocks")
@@ -20,7 +20,7 @@ pub async fn story() {
     for namespace in [NAMESPACE, "voice-a", "voice-b", "voice-c"] {
         site.namespace(namespace).await;
         if namespace != "voice-c" {
-            // In one namespace, a cluster's administrator has all rights there and none beyond.
+            // A RoleBinding to cluster-admin grants all permissions in one namespace and none elsewhere.
             let bind = "create rolebinding installer --clusterrole=cluster-admin --user=installer";
             admin.runs(&format!("kubectl -n {namespace} {bind}")).await;
         }
@@ -47,7 +47,7 @@ pub async fn story() {
         .iter()
         .filter(|asked| {
             let there = [NAMESPACE, "voice-a", "voice-b"];
-            // Everybody may ask what he may do himself; nothing is kept of it (`system:basic-user`).
+            // Every user may review his own permissions; nothing of it is stored (`system:basic-user`).
             let about_itself = asked.resource == "selfsubjectaccessreviews";
             let inside = asked.namespace.as_deref().is_some_and(|namespace| there.contains(&namespace));
             asked.denied || !(inside || about_itself)

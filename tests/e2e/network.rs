@@ -1,4 +1,4 @@
-//! What a node's network does for Pods: the addresses of Services lead to Pods that are ready, and have names.
+//! The network of a node: connects the addresses of Services to ready Pods, and resolves their names.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -21,7 +21,7 @@ use tokio::task::JoinHandle;
 /// The address of the Service `kubernetes`.
 pub const API_SERVER: &str = "10.96.0.1";
 
-/// Runs until it is dropped.
+/// The network, which runs until it is dropped.
 pub struct Network {
     tasks: Vec<JoinHandle<()>>,
 }
@@ -33,7 +33,7 @@ impl Drop for Network {
 }
 
 impl Network {
-    /// `api_server` is an address on loopback; `hosts` a file that Pods see as /etc/hosts.
+    /// Starts it; `api_server` is an address on loopback, `hosts` a file that Pods see as /etc/hosts.
     pub async fn start(client: &Client, api_server: String, hosts: PathBuf) -> Self {
         let (slices, writer) = reflector::store::<EndpointSlice>();
         let stream = watcher(Api::<EndpointSlice>::all(client.clone()), watcher::Config::default());
@@ -43,14 +43,14 @@ impl Network {
         let listener = TcpListener::bind((API_SERVER, 443)).await.unwrap();
         let api_task = tokio::spawn(serve(listener, move || Some(api_server.clone())));
         std::fs::write(&hosts, hosts_file(&[])).unwrap();
-        // Pods run as users of their own.
+        // Pods run as other users.
         std::fs::set_permissions(&hosts, Permissions::from_mode(0o644)).unwrap();
         let services_task = tokio::spawn(services(client.clone(), slices, hosts));
         Self { tasks: vec![slices_task, api_task, services_task] }
     }
 }
 
-/// Keeps a listener for each port of each Service.
+/// Maintains a listener for each port of each Service.
 async fn services(client: Client, slices: Store<EndpointSlice>, hosts: PathBuf) {
     let mut listeners: BTreeMap<String, Vec<JoinHandle<()>>> = BTreeMap::new();
     let mut known: BTreeMap<String, Service> = BTreeMap::new();
@@ -72,7 +72,7 @@ async fn services(client: Client, slices: Store<EndpointSlice>, hosts: PathBuf) 
             }
             Ok(_) | Err(_) => {}
         }
-        // In place: Pods have the file itself.
+        // Written in place, since Pods have mounted the file itself.
         std::fs::write(&hosts, hosts_file(&known.values().collect::<Vec<_>>())).unwrap();
     }
 }
@@ -81,7 +81,7 @@ fn key(service: &Service) -> String {
     format!("{}/{}", service.namespace().unwrap_or_default(), service.name_any())
 }
 
-/// The listeners of one Service; one that had them before lets go of its ports a moment later.
+/// Opens the listeners of a Service; a Service that had its address before releases the ports a moment later.
 fn listen(service: &Service, slices: &Store<EndpointSlice>) -> Vec<JoinHandle<()>> {
     let spec = service.spec.as_ref().unwrap();
     let Some(ip) = spec.cluster_ip.as_ref().filter(|ip| *ip != "None") else { return Vec::new() };
@@ -94,18 +94,18 @@ fn listen(service: &Service, slices: &Store<EndpointSlice>) -> Vec<JoinHandle<()
         let listener = socket.listen(64).unwrap();
         let (slices, name) = (slices.clone(), port.name.clone().unwrap_or_default());
         let (namespace, service) = (service.namespace().unwrap(), service.name_any());
-        let turn = Arc::new(Mutex::new(0_usize));
+        let next = Arc::new(Mutex::new(0_usize));
         tasks.push(tokio::spawn(serve(listener, move || {
             let ready = endpoints(&slices, &namespace, &service, &name);
-            let mut turn = turn.lock().unwrap();
-            *turn += 1;
-            (!ready.is_empty()).then(|| ready[*turn % ready.len()].clone())
+            let mut next = next.lock().unwrap();
+            *next += 1;
+            (!ready.is_empty()).then(|| ready[*next % ready.len()].clone())
         })));
     }
     tasks
 }
 
-/// The addresses behind a port of a Service that are ready.
+/// Returns the ready addresses behind a port of a Service.
 fn endpoints(slices: &Store<EndpointSlice>, namespace: &str, service: &str, port: &str) -> Vec<String> {
     let mut found = Vec::new();
     for slice in slices.state() {
@@ -125,7 +125,7 @@ fn endpoints(slices: &Store<EndpointSlice>, namespace: &str, service: &str, port
     found
 }
 
-/// Passes each connection on to where `backend` says; refuses it where there is none.
+/// Forwards each connection to the address from `backend`; refuses it if there is none.
 async fn serve(listener: TcpListener, backend: impl Fn() -> Option<String>) {
     loop {
         let Ok((mut client, _)) = listener.accept().await else { continue };
@@ -138,19 +138,19 @@ async fn serve(listener: TcpListener, backend: impl Fn() -> Option<String>) {
     }
 }
 
-/// Makes an address one of this machine; it may be one already.
+/// Adds an address to this machine, unless it has it already.
 fn address(ip: &str) {
     let output = Command::new("ip").args(["address", "replace", &format!("{ip}/32"), "dev", "lo"]).output();
     assert!(output.unwrap().status.success(), "{ip}");
 }
 
-/// What the cluster's DNS would say.
+/// Returns the lines of /etc/hosts that stand for the cluster's DNS.
 fn hosts_file(services: &[&Service]) -> String {
     let mut text = format!("127.0.0.1 localhost\n{API_SERVER} kubernetes.default.svc\n");
     for service in services {
         let Some(ip) = service.spec.as_ref().and_then(|spec| spec.cluster_ip.as_ref()) else { continue };
         let (name, namespace) = (service.name_any(), service.namespace().unwrap_or_default());
-        // The short name is good in the Service's own namespace; here it must be nobody else's.
+        // In a cluster the short name works in the Service's own namespace; here it must be unique.
         writeln!(text, "{ip} {name}.{namespace}.svc {name}.{namespace} {name}").unwrap();
     }
     text

@@ -1,4 +1,4 @@
-//! The commands of the documentation, run as they stand there.
+//! Runs the commands of the documentation verbatim.
 
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
@@ -8,27 +8,27 @@ use tokio::process::Command;
 
 use crate::site::Site;
 
-/// A person with a shell in this repository.
+/// A reader of the documentation with a shell in this repository.
 pub struct Reader<'a> {
     site: &'a Site,
     kubeconfig: PathBuf,
     folder: PathBuf,
 }
 
-/// Stands before a block that is not run.
+/// The line before a block that is not run.
 const NOT_HERE: &str = "<!-- needs a real cluster -->";
 
 fn repository() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-/// Where this repository's chart is.
+/// Returns the folder of this repository's chart.
 pub fn chart() -> PathBuf {
     repository().join("charts/runtime-operator")
 }
 
 impl<'a> Reader<'a> {
-    /// `helm` is the program that this one means by that, `helm` (4) or `helm3`.
+    /// Creates a reader for whom `helm` is the program `helm` (4) or `helm3`.
     pub fn new(site: &'a Site, kubeconfig: &Path, name: &str, helm: &str) -> Self {
         let folder = site.folder.file(name);
         std::fs::create_dir_all(folder.join("bin")).unwrap();
@@ -42,21 +42,21 @@ impl<'a> Reader<'a> {
         reader
     }
 
-    /// From now on the chart is this one.
+    /// Uses this chart from now on.
     pub fn checks_out(&self, chart: &Path) {
         let link = self.folder.join("charts/runtime-operator");
         let _ = std::fs::remove_file(&link);
         symlink(chart, link).unwrap();
     }
 
-    /// Runs what a section of a page says, block by block, but for what needs a real cluster.
+    /// Runs the blocks of a section of a page, except those that need a real cluster.
     pub async fn follows(&self, page: &str, heading: &str) {
         for block in blocks(page, heading) {
             self.runs(&block).await;
         }
     }
 
-    /// Runs a shell script; its output.
+    /// Runs a shell script, and returns its output.
     pub async fn runs(&self, script: &str) -> String {
         let tools = repository().join("tools/bin");
         let output = Command::new("bash")
@@ -69,17 +69,17 @@ impl<'a> Reader<'a> {
             .output()
             .await
             .unwrap();
-        let told = String::from_utf8(output.stdout).unwrap();
+        let text = String::from_utf8(output.stdout).unwrap();
         let faults = String::from_utf8_lossy(&output.stderr);
         if !output.status.success() {
             let (logs, there) = (self.site.kubelet.logs(), self.site.there());
-            panic!("{logs}\n{there}\n{script}\n{told}\n{faults}");
+            panic!("{logs}\n{there}\n{script}\n{text}\n{faults}");
         }
-        told
+        text
     }
 }
 
-/// The shell blocks of a section, of `docs/<page>.md`, that are to be run.
+/// Returns the shell blocks to run of a section of `docs/<page>.md`.
 pub fn blocks(page: &str, heading: &str) -> Vec<String> {
     let text = std::fs::read_to_string(repository().join(format!("docs/{page}.md"))).unwrap();
     let mut sections = text.split("\n## ");

@@ -1,5 +1,5 @@
-//! The chart as its previous version would have been: there is no release before the first one, so it is this one with
-//! an older version, an older definition that lacks a field, and without a part that came later.
+//! A previous version of the chart. Since there is none before the first release, it is this one with an older version number, a
+//! CRD that lacks a field, and without one of the templates.
 
 use std::fs;
 use std::path::PathBuf;
@@ -10,10 +10,10 @@ use serde_json::Value;
 use crate::pages::chart;
 use crate::site::Site;
 
-/// The field of the spec that the older definition lacks.
+/// The field of the spec that the older CRD lacks.
 pub const NEWER_FIELD: &str = "quickReplies";
 
-/// Writes it, and says where.
+/// Writes the chart, and returns its folder.
 pub fn write(site: &Site) -> PathBuf {
     let previous = site.folder.file("previous-chart");
     let copied = Command::new("cp").arg("-r").args([&chart(), &previous]).status().unwrap();
@@ -36,7 +36,7 @@ pub fn write(site: &Site) -> PathBuf {
     previous
 }
 
-/// JSON is YAML.
+/// Writes JSON, which is YAML.
 fn older_spec(spec: &str) -> Value {
     let mut spec: Value = serde_saphyr::from_str(spec).unwrap();
     let tenant = spec.pointer_mut("/versions/0/schema/openAPIV3Schema/properties/spec/properties").unwrap();

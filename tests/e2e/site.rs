@@ -1,4 +1,4 @@
-//! A cluster whose Pods are run for real, with a Redis beside it.
+//! A cluster that runs its Pods, and a Redis.
 
 use std::future::Future;
 use std::time::{Duration, Instant};
@@ -16,9 +16,9 @@ use tokio::time::sleep;
 use crate::kubelet::Kubelet;
 use crate::network::Network;
 
-/// How long anything may take.
+/// The timeout of every wait.
 const TIMEOUT: Duration = Duration::from_secs(180);
-/// How a node becomes one that Pods can be given; kwok renews its Lease.
+/// The configuration of kwok that makes nodes schedulable; kwok renews their Leases.
 const NODES: &str = r#"
 apiVersion: kwok.x-k8s.io/v1alpha1
 kind: Stage
@@ -44,9 +44,9 @@ spec:
           lastTransitionTime: {{ Now | Quote }}
 "#;
 
-/// Everything that a story needs; ends with it.
+/// The environment of a story; ends with it.
 pub struct Site {
-    // Dropped in this order: who asks before who answers.
+    // Dropped in this order: clients before servers.
     pub kubelet: Kubelet,
     _network: Network,
     _kwok: Process,
@@ -57,7 +57,7 @@ pub struct Site {
 }
 
 impl Site {
-    /// Starts one with two nodes, and a Service `redis` in the namespace `data` that leads to the Redis.
+    /// Starts a cluster with two nodes, and a Service `redis` in the namespace `data` for the Redis.
     pub async fn start(options: ClusterOptions) -> Self {
         let folder = Folder::new("site").unwrap();
         let redis = RedisOptions::default().password("hunter2").set("bind", "127.0.0.1 10.88.0.1");
@@ -108,7 +108,7 @@ impl Site {
         slices.create(&PostParams::default(), &slice).await.unwrap();
     }
 
-    /// Makes a namespace that takes no Pod but one that meets the standard `restricted`.
+    /// Creates a namespace that enforces the Pod security standard `restricted`.
     pub async fn namespace(&self, name: &str) {
         let labels = json!({ "pod-security.kubernetes.io/enforce": "restricted" });
         let namespace: Namespace =
@@ -116,7 +116,7 @@ impl Site {
         Api::all(self.client.clone()).create(&PostParams::default(), &namespace).await.unwrap();
     }
 
-    /// Makes or changes a Secret.
+    /// Applies a Secret.
     pub async fn secret(&self, namespace: &str, name: &str, members: Value) {
         let secret = json!({ "apiVersion": "v1", "kind": "Secret", "metadata": { "name": name }, "stringData": members });
         let secrets: Api<Secret> = Api::namespaced(self.client.clone(), namespace);
@@ -124,14 +124,14 @@ impl Site {
         secrets.patch(name, &params, &Patch::Apply(secret)).await.unwrap();
     }
 
-    /// The tenants of a namespace.
+    /// Returns the API of the tenants of a namespace.
     pub fn tenants(&self, namespace: &str) -> Api<DynamicObject> {
         let gvk = GroupVersionKind::gvk("runtime.veralux.io", "v1", "RuntimeTenant");
         let resource = ApiResource::from_gvk_with_plural(&gvk, "runtimetenants");
         Api::namespaced_with(self.client.clone(), namespace, &resource)
     }
 
-    /// Applies a tenant with one number, and its Secret.
+    /// Applies a tenant with one DID, and its Secret.
     pub async fn apply(&self, namespace: &str, name: &str, did: &str) {
         self.secret(namespace, name, json!({ "webhookSecret": format!("whsec-of-{name}") })).await;
         let tenant = json!({
@@ -151,7 +151,7 @@ impl Site {
         self.tenants(namespace).patch(name, &params, &Patch::Apply(tenant)).await.unwrap();
     }
 
-    /// Waits until a tenant's Ready has this reason.
+    /// Waits until a tenant's condition Ready has this reason.
     pub async fn wait_reason(&self, namespace: &str, name: &str, reason: &str) {
         let what = format!("{namespace}/{name} is {reason}");
         self.wait(&what, || async {
@@ -164,22 +164,22 @@ impl Site {
         .await;
     }
 
-    /// Waits until a number leads to this tenant, or to none.
+    /// Waits until a DID is mapped to this tenant, or to none.
     pub async fn wait_live(&self, did: &str, tenant: Option<&str>) {
         self.wait(&format!("{did} leads to {tenant:?}"), || async {
             let live = self.live(did).await;
-            if live.as_deref() == tenant { Ok(()) } else { Err(format!("it leads to {live:?}")) }
+            if live.as_deref() == tenant { Ok(()) } else { Err(format!("it is mapped to {live:?}")) }
         })
         .await;
     }
 
-    /// The tenant that a number leads to.
+    /// Returns the tenant to which a DID is mapped.
     pub async fn live(&self, did: &str) -> Option<String> {
         let mut connection = self.redis.connection().await.unwrap();
         connection.get(format!("tenantmap:did:{did}")).await.unwrap()
     }
 
-    /// What a person would look at first when something does not come up.
+    /// Returns the state of Pods and events, for a failure's message.
     pub fn there(&self) -> String {
         let output = std::process::Command::new(tools::find("kubectl").unwrap())
             .args([
@@ -195,18 +195,18 @@ impl Site {
         String::from_utf8_lossy(&output.stdout).into_owned()
     }
 
-    /// Looks until it sees something; a failure shows the Pods' logs.
-    pub async fn wait<T, F>(&self, what: &str, look: impl Fn() -> F) -> T
+    /// Calls `check` until it returns `Ok`; a failure shows the Pods' logs.
+    pub async fn wait<T, F>(&self, what: &str, check: impl Fn() -> F) -> T
     where
         F: Future<Output = Result<T, String>>,
     {
         let begin = Instant::now();
         loop {
-            match look().await {
+            match check().await {
                 Ok(seen) => return seen,
-                Err(instead) if begin.elapsed() > TIMEOUT => {
+                Err(state) if begin.elapsed() > TIMEOUT => {
                     panic!(
-                        "not so after {TIMEOUT:?}: {what}; {instead}\n{}{}",
+                        "timeout after {TIMEOUT:?}: {what}; {state}\n{}{}",
                         self.kubelet.logs(),
                         self.there()
                     )

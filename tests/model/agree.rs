@@ -1,4 +1,4 @@
-//! The model's Redis answers and holds what the real scripts answer and leave, whatever is asked of them.
+//! The model of Redis replies and stores the same as the real scripts, whatever is requested.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -13,29 +13,29 @@ use crate::redis::{Config, Record, Redis};
 use test_support::store_fixture::{World, parse_did, tenant, tenant_id};
 
 const TENANTS: [&str; 3] = ["acme", "globex", "initech"];
-const NUMBERS: [&str; 4] = ["+15550000001", "+15550000002", "+15550000003", "+15550000004"];
+const DIDS: [&str; 4] = ["+15550000001", "+15550000002", "+15550000003", "+15550000004"];
 const CLUSTERS: [&str; 2] = ["here", "there"];
 const WRITER: &str = "";
 
-/// What is asked of both.
+/// A request to the model and to the real Redis.
 #[derive(Clone, Debug)]
-enum Ask {
+enum Request {
     Apply {
         cluster: &'static str,
-        moves: Vec<Move>,
+        operands: Vec<Operand>,
     },
-    TakeNumber,
-    /// Somebody else writes.
-    Foreign(Foreign),
+    AcquireEpoch,
+    /// Another client writes.
+    ExternalWrite(ExternalWrite),
 }
 
 #[derive(Clone, Debug)]
-struct Move {
+struct Operand {
     tenant: &'static str,
     owner: &'static str,
     generation: i64,
-    numbers: Vec<&'static str>,
-    known: Vec<&'static str>,
+    dids: Vec<&'static str>,
+    previously_listed: Vec<&'static str>,
     after: Vec<&'static str>,
     after_generation: Option<i64>,
     take_over: bool,
@@ -43,7 +43,7 @@ struct Move {
 }
 
 #[derive(Clone, Debug)]
-enum Foreign {
+enum ExternalWrite {
     Map(&'static str, &'static str),
     Unmap(&'static str),
     Store(&'static str, Vec<&'static str>),
@@ -58,51 +58,51 @@ fn some_of(of: &'static [&'static str]) -> impl Strategy<Value = Vec<&'static st
 }
 
 prop_compose! {
-    fn a_move()(
+    fn operand()(
         tenant in select(&TENANTS[..]),
         owner in proptest::option::weighted(0.2, select(&TENANTS[..])),
         generation in 1_i64..4,
-        numbers in subsequence(&NUMBERS[..], 1..=4),
-        known in some_of(&NUMBERS),
+        dids in subsequence(&DIDS[..], 1..=4),
+        previously_listed in some_of(&DIDS),
         after in some_of(&TENANTS),
         after_generation in proptest::option::of(1_i64..4),
         take_over in proptest::bool::weighted(0.2),
         remove in proptest::option::weighted(0.3, any::<bool>()),
-    ) -> Move {
+    ) -> Operand {
         let owner = owner.unwrap_or(tenant);
-        Move { tenant, owner, generation, numbers, known, after, after_generation, take_over, remove }
+        Operand { tenant, owner, generation, dids, previously_listed, after, after_generation, take_over, remove }
     }
 }
 
-fn foreign() -> impl Strategy<Value = Foreign> {
-    let mapped = select(&["acme", "globex", "stranger"][..]);
+fn external_write() -> impl Strategy<Value = ExternalWrite> {
+    let mapped = select(&["acme", "globex", "external"][..]);
     prop_oneof![
-        3 => (select(&NUMBERS[..]), mapped).prop_map(|(did, to)| Foreign::Map(did, to)),
-        2 => select(&NUMBERS[..]).prop_map(Foreign::Unmap),
-        2 => (select(&TENANTS[..]), some_of(&NUMBERS)).prop_map(|(tenant, dids)| Foreign::Store(tenant, dids)),
-        2 => select(&TENANTS[..]).prop_map(Foreign::Drop),
-        1 => select(&NUMBERS[..]).prop_map(Foreign::Disown),
-        1 => Just(Foreign::CountUp),
-        1 => Just(Foreign::Flush),
+        3 => (select(&DIDS[..]), mapped).prop_map(|(did, to)| ExternalWrite::Map(did, to)),
+        2 => select(&DIDS[..]).prop_map(ExternalWrite::Unmap),
+        2 => (select(&TENANTS[..]), some_of(&DIDS)).prop_map(|(tenant, dids)| ExternalWrite::Store(tenant, dids)),
+        2 => select(&TENANTS[..]).prop_map(ExternalWrite::Drop),
+        1 => select(&DIDS[..]).prop_map(ExternalWrite::Disown),
+        1 => Just(ExternalWrite::CountUp),
+        1 => Just(ExternalWrite::Flush),
     ]
 }
 
-fn ask() -> impl Strategy<Value = Ask> {
+fn request() -> impl Strategy<Value = Request> {
     let cluster = prop_oneof![9 => Just("here"), 1 => Just("there")];
-    let moves = proptest::collection::vec(a_move(), 1..4);
+    let operands = proptest::collection::vec(operand(), 1..4);
     prop_oneof![
-        8 => (cluster, moves).prop_map(|(cluster, moves)| Ask::Apply { cluster, moves }),
-        2 => Just(Ask::TakeNumber),
-        4 => foreign().prop_map(Ask::Foreign),
+        8 => (cluster, operands).prop_map(|(cluster, operands)| Request::Apply { cluster, operands }),
+        2 => Just(Request::AcquireEpoch),
+        4 => external_write().prop_map(Request::ExternalWrite),
     ]
 }
 
-impl From<Move> for Operation {
-    fn from(it: Move) -> Self {
-        let mut tenant = tenant(it.tenant, &it.numbers)
+impl From<Operand> for Operation {
+    fn from(it: Operand) -> Self {
+        let mut tenant = tenant(it.tenant, &it.dids)
             .named(it.owner)
             .generation(it.generation)
-            .previously_listed(&it.known);
+            .previously_listed(&it.previously_listed);
         tenant = match it.after_generation {
             None => tenant.yielded_by(&it.after),
             Some(generation) => {
@@ -119,8 +119,8 @@ impl From<Move> for Operation {
     }
 }
 
-impl Foreign {
-    async fn really(&self, world: &World) {
+impl ExternalWrite {
+    async fn in_redis(&self, world: &World) {
         match self {
             Self::Map(did, tenant) => world.set(&format!("tenantmap:did:{did}"), tenant).await,
             Self::Unmap(did) => world.run(&format!("DEL tenantmap:did:{did}")).await,
@@ -138,32 +138,32 @@ impl Foreign {
 
     fn in_the_model(&self, redis: &mut Redis) {
         match self {
-            Self::Map(number, tenant) => drop(redis.mappings.insert(parse_did(number), (*tenant).to_owned())),
-            Self::Unmap(number) => drop(redis.mappings.remove(&parse_did(number))),
+            Self::Map(text, tenant) => drop(redis.mappings.insert(parse_did(text), (*tenant).to_owned())),
+            Self::Unmap(text) => drop(redis.mappings.remove(&parse_did(text))),
             Self::Store(tenant, dids) => {
                 let config = Config::of(&test_support::store_fixture::config(tenant, dids));
                 redis.configs.insert((*tenant).to_owned(), config);
             }
             Self::Drop(tenant) => drop(redis.configs.remove(*tenant)),
-            Self::Disown(number) => drop(redis.owners.remove(&parse_did(number))),
+            Self::Disown(text) => drop(redis.owners.remove(&parse_did(text))),
             Self::CountUp => redis.epoch = Some(redis.epoch.unwrap_or(0) + 1),
             Self::Flush => *redis = Redis::default(),
         }
     }
 }
 
-/// What the real one holds, read key by key.
+/// The content of the real Redis, read key by key.
 async fn real(world: &World) -> Redis {
     let mut redis = Redis { epoch: None, ..Redis::default() };
-    redis.epoch = world.get("runtime-operator:epoch").await.map(|number| number.parse().unwrap());
+    redis.epoch = world.get("runtime-operator:epoch").await.map(|epoch| epoch.parse().unwrap());
     let epochs: BTreeMap<String, String> = world.run("HGETALL runtime-operator:epochs").await;
-    let number = |taken: &str| taken.split_once('/').unwrap().0.parse().unwrap();
-    redis.epochs = epochs.into_iter().map(|(writer, taken)| (writer, (number(&taken), 0))).collect();
-    for number in NUMBERS {
-        redis.mappings.extend(world.tenant_of(number).await.map(|tenant| (parse_did(number), tenant)));
+    let epoch = |acquired: &str| acquired.split_once('/').unwrap().0.parse().unwrap();
+    redis.epochs = epochs.into_iter().map(|(writer, acquired)| (writer, (epoch(&acquired), 0))).collect();
+    for text in DIDS {
+        redis.mappings.extend(world.tenant_of(text).await.map(|tenant| (parse_did(text), tenant)));
     }
     let owners: BTreeMap<String, String> = world.run("HGETALL runtime-operator:dids").await;
-    redis.owners = owners.into_iter().map(|(number, tenant)| (parse_did(&number), tenant)).collect();
+    redis.owners = owners.into_iter().map(|(text, tenant)| (parse_did(&text), tenant)).collect();
     for name in TENANTS {
         redis.configs.extend(world.config(name).await.map(|json| (name.to_owned(), Config::of(&json))));
     }
@@ -192,43 +192,43 @@ fn of(record: runtime_operator::domain::OwnershipRecord) -> Record {
     }
 }
 
-/// Both, and the number with which they are asked.
+/// Both, and the epoch of the requests.
 struct Both {
     world: World,
     model: Redis,
     epoch: u64,
-    /// The highest number that the real store has seen.
+    /// The highest epoch that the real store has seen.
     seen: u64,
 }
 
 impl Both {
-    async fn ask(&mut self, ask: &Ask) -> Result<(), TestCaseError> {
-        match ask {
-            Ask::Apply { cluster, moves } => {
+    async fn request(&mut self, request: &Request) -> Result<(), TestCaseError> {
+        match request {
+            Request::Apply { cluster, operands } => {
                 let cluster = ClusterId::new(*cluster);
-                let steps: Vec<Operation> = moves.iter().cloned().map(Operation::from).collect();
-                let real = self.world.store.apply(Epoch(self.epoch), &cluster, &steps).await;
-                prop_assert_eq!(&real, &self.apply(&cluster, &steps));
+                let operations: Vec<Operation> = operands.iter().cloned().map(Operation::from).collect();
+                let real = self.world.store.apply(Epoch(self.epoch), &cluster, &operations).await;
+                prop_assert_eq!(&real, &self.apply(&cluster, &operations));
                 if let Err(StoreError::Fenced { current: Some(Epoch(current)) }) = real {
                     self.seen = self.seen.max(current);
                 }
             }
-            Ask::TakeNumber => {
+            Request::AcquireEpoch => {
                 let Epoch(real) = self.world.store.acquire_epoch().await.unwrap();
                 prop_assert_eq!(real, self.model.acquire_epoch(self.seen, WRITER, 0));
                 (self.epoch, self.seen) = (real, self.seen.max(real));
             }
-            Ask::Foreign(foreign) => {
-                foreign.really(&self.world).await;
-                foreign.in_the_model(&mut self.model);
+            Request::ExternalWrite(external_write) => {
+                external_write.in_redis(&self.world).await;
+                external_write.in_the_model(&mut self.model);
             }
         }
         Ok(())
     }
 
-    fn apply(&mut self, cluster: &ClusterId, steps: &[Operation]) -> Result<Vec<Applied>, StoreError> {
+    fn apply(&mut self, cluster: &ClusterId, operations: &[Operation]) -> Result<Vec<Applied>, StoreError> {
         if self.model.is_current(WRITER, self.epoch, 0) {
-            return Ok(self.model.apply(cluster, steps));
+            return Ok(self.model.apply(cluster, operations));
         }
         Err(StoreError::Fenced { current: self.model.epoch.map(Epoch) })
     }
@@ -244,21 +244,21 @@ impl Both {
 }
 
 #[test]
-fn whatever_is_asked_the_model_answers_and_holds_what_redis_does() {
+fn the_model_replies_and_stores_the_same_as_redis() {
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let world = runtime.block_on(World::new());
     let seen = world.epoch.0;
     let both = std::cell::RefCell::new(Both { world, model: Redis::default(), epoch: 0, seen });
-    let asks = proptest::collection::vec(ask(), 1..16);
+    let requests = proptest::collection::vec(request(), 1..16);
     let config = ProptestConfig { cases: 128, failure_persistence: None, ..ProptestConfig::default() };
     TestRunner::new(config)
-        .run(&asks, |asks| {
+        .run(&requests, |requests| {
             let mut both = both.borrow_mut();
             runtime.block_on(async {
-                both.ask(&Ask::Foreign(Foreign::Flush)).await?;
-                both.ask(&Ask::TakeNumber).await?;
-                for ask in &asks {
-                    both.ask(ask).await?;
+                both.request(&Request::ExternalWrite(ExternalWrite::Flush)).await?;
+                both.request(&Request::AcquireEpoch).await?;
+                for request in &requests {
+                    both.request(request).await?;
                     both.compare().await?;
                 }
                 Ok(())
@@ -267,9 +267,9 @@ fn whatever_is_asked_the_model_answers_and_holds_what_redis_does() {
         .unwrap();
 }
 
-/// The numbers of a config are those that the scripts find in it.
+/// The model parses the DIDs of a config as the scripts do.
 #[test]
-fn a_config_lists_what_it_lists() {
-    let dids: Vec<Did> = Config::of(&test_support::store_fixture::config("acme", &NUMBERS)).dids;
-    assert_eq!(dids, NUMBERS.map(parse_did));
+fn the_dids_of_a_config_are_all_parsed() {
+    let dids: Vec<Did> = Config::of(&test_support::store_fixture::config("acme", &DIDS)).dids;
+    assert_eq!(dids, DIDS.map(parse_did));
 }

@@ -1,11 +1,11 @@
-//! A bug that is planted is found: without these, nothing found would mean nothing.
+//! The model finds planted bugs: otherwise it would prove nothing that it finds none in the product.
 
 use stateright::{Checker, HasDiscoveries, Model};
 
 use crate::scenario::{BOTH, Budget, Bug, Scenario, X, Y};
 use crate::truth;
 
-/// Fails unless the promise is found broken; says by what.
+/// Fails unless the model finds the promise broken; prints by which actions.
 fn find(bug: Bug, promise: &'static str, mut scenario: Scenario) {
     scenario.bug = Some(bug);
     let checker = scenario.checker().finish_when(HasDiscoveries::AnyOf([promise].into())).spawn_bfs().join();
@@ -19,7 +19,7 @@ fn find(bug: Bug, promise: &'static str, mut scenario: Scenario) {
 }
 
 fn one(claims: [&'static [u8]; 2], budget: Budget) -> Scenario {
-    Scenario { replicas: 1, claims, settled: true, budget, shows: &[], bug: None }
+    Scenario { replicas: 1, claims, starts_at_rest: true, budget, must_happen: &[], bug: None }
 }
 
 fn two(claims: [&'static [u8]; 2], budget: Budget) -> Scenario {
@@ -28,48 +28,52 @@ fn two(claims: [&'static [u8]; 2], budget: Budget) -> Scenario {
 
 #[test]
 fn without_the_fence_a_superseded_leader_writes() {
-    let budget = Budget { edits: 1, steals: 1, ..Budget::default() };
+    let budget = Budget { edits: 1, expired_leases: 1, ..Budget::default() };
     find(Bug::NoFence, truth::ONE_WRITER, two([&[X, Y], &[]], budget));
 }
 
 #[test]
-fn with_mappings_before_configs_a_number_has_no_config() {
+fn mappings_before_configs_leave_a_did_without_config() {
     let budget = Budget { edits: 1, ..Budget::default() };
     find(Bug::MappingFirst, truth::SERVED, one([&[X, BOTH], &[]], budget));
 }
 
 #[test]
-fn without_promotion_a_number_stays_nobodys() {
+fn without_promotion_a_released_did_stays_unmapped() {
     let budget = Budget { deletions: 1, ..Budget::default() };
-    find(Bug::PromotionForgotten, truth::IN_THE_END, one([&[X], &[X]], budget));
+    find(Bug::NoPromotion, truth::IN_THE_END, one([&[X], &[X]], budget));
 }
 
 #[test]
-fn with_the_lease_not_read_again_a_superseded_leader_writes() {
-    let budget = Budget { steals: 1, ..Budget::default() };
-    find(Bug::LeaseNotReadAgain, truth::ONE_WRITER, Scenario { settled: false, ..two([&[X], &[]], budget) });
+fn an_unconfirmed_lease_lets_a_superseded_leader_write() {
+    let budget = Budget { expired_leases: 1, ..Budget::default() };
+    find(
+        Bug::LeaseNotConfirmed,
+        truth::ONE_WRITER,
+        Scenario { starts_at_rest: false, ..two([&[X], &[]], budget) },
+    );
 }
 
 #[test]
-fn with_numbers_unmarked_a_flush_lets_a_superseded_leader_write() {
-    let budget = Budget { edits: 1, steals: 1, flushes: 1, ..Budget::default() };
-    find(Bug::NumbersUnmarked, truth::ONE_WRITER, two([&[X, Y], &[]], budget));
+fn without_process_ids_a_flush_lets_a_superseded_leader_write() {
+    let budget = Budget { edits: 1, expired_leases: 1, flushes: 1, ..Budget::default() };
+    find(Bug::NoProcessIds, truth::ONE_WRITER, two([&[X, Y], &[]], budget));
 }
 
 #[test]
-fn with_owners_that_yield_for_good_a_live_number_is_rerouted() {
+fn owners_that_yield_forever_reroute_a_published_did() {
     let budget = Budget { edits: 2, ..Budget::default() };
-    find(Bug::YieldedForGood, truth::LIVE_CALLS_FIRST, one([&[BOTH, X], &[Y]], budget));
+    find(Bug::YieldsForever, truth::LIVE_CALLS_FIRST, one([&[BOTH, X], &[Y]], budget));
 }
 
 #[test]
-fn with_late_answers_trusted_a_flush_stays_unnoticed() {
+fn trusted_late_replies_leave_a_flush_unnoticed() {
     let budget = Budget { losses: 1, flushes: 1, ..Budget::default() };
-    find(Bug::AnswersTrusted, truth::IN_THE_END, one([&[X], &[]], budget));
+    find(Bug::LateRepliesTrusted, truth::IN_THE_END, one([&[X], &[]], budget));
 }
 
 #[test]
-fn with_the_number_kept_a_late_script_undoes_what_came_after() {
+fn a_kept_epoch_lets_a_late_script_undo_newer_writes() {
     let budget = Budget { edits: 1, deletions: 1, timeouts: 1, ..Budget::default() };
-    find(Bug::NumberKept, truth::NOTHING_LATE, one([&[BOTH, X], &[BOTH]], budget));
+    find(Bug::EpochKept, truth::NOTHING_LATE, one([&[BOTH, X], &[BOTH]], budget));
 }

@@ -1,19 +1,19 @@
-//! What each action does.
+//! The effects of each action.
 
-use crate::cast::{self, Move, NUMBERS, STRANGER, WRITER, Who};
-use crate::flight::{Answer, Script, Took, took};
-use crate::kept::{Kept, Memo};
+use crate::flight::{OpResult, Reply, Script, results};
 use crate::redis::Redis;
-use crate::replica::{Replica, Signals, Write};
+use crate::replica::{Replica, ResourceWrite, Signals};
 use crate::role::Role;
 use crate::scenario::{Bug, Scenario};
+use crate::shared::{Memo, Shared};
 use crate::truth;
+use crate::values::{self, Call, DID_COUNT, EXTERNAL_TENANT, Resource, WRITER};
 use crate::world::{Action, World, new_object};
 
-type Applied = (Kept<Redis>, Vec<Took>);
+type Applied = (Shared<Redis>, Vec<OpResult>);
 
 thread_local! {
-    static APPLIED: Memo<(Kept<Redis>, Script), Applied> = Memo::new();
+    static APPLIED: Memo<(Shared<Redis>, Script), Applied> = Memo::new();
 }
 
 impl World {
@@ -23,65 +23,67 @@ impl World {
         match *action {
             Action::Edit(..) | Action::Delete(_) | Action::Create(..) => self.user(action),
             Action::LoseMapping(_) | Action::LoseConfig(_) | Action::Reroute(_) | Action::Flush => {
-                self.stranger(action);
+                self.external_write(action);
             }
             Action::Crash(..)
-            | Action::Steal(_)
+            | Action::TakeExpiredLease(_)
             | Action::TimeOut(..)
-            | Action::StrayNumber
+            | Action::StrayEpoch
             | Action::Relist(..)
-            | Action::Deafen(_) => self.mishap(bug, action),
+            | Action::DropSignals(_) => self.fault(bug, action),
             Action::Watch(at, slot) => {
                 let now = self.api[slot].clone();
-                self.replicas[at].alter(|replica| replica.see(slot, now.as_ref(), false, bug));
+                self.replicas[at].alter(|replica| replica.watch(slot, now.as_ref(), false, bug));
             }
-            Action::Win(at) => self.win(at),
-            Action::TakeNumber(at) => self.take_number(bug, at),
+            Action::AcquireLease(at) => self.acquire_lease(at),
+            Action::AcquireEpoch(at) => self.acquire_epoch(bug, at),
             Action::ReadLease(at) if self.lease == Some(at) => self.confirm(at),
-            // The process ends and starts again; what it has sent may come through.
-            Action::ReadLease(at) | Action::NoticeLoss(at) => self.restart(bug, at, true),
+            // The process ends and starts again; a script that it has sent may still run.
+            Action::ReadLease(at) | Action::NoticeLostLease(at) => self.restart(bug, at, true),
             Action::ReadRedis(at) => self.replicas[at].alter(|replica| replica.reading = Some(redis)),
-            Action::Begin(at) => self.replicas[at].alter(|replica| {
-                if let Role::Leading(number) | Role::Begun(number) = replica.role {
-                    replica.role = Role::Begun(number);
+            Action::StartWriting(at) => self.replicas[at].alter(|replica| {
+                if let Role::Leading(epoch) | Role::Writing(epoch) = replica.role {
+                    replica.role = Role::Writing(epoch);
                 }
-                replica.unheard = false;
+                replica.missed_signals = false;
                 let read = replica.reading.take().unwrap();
                 replica.load(&read, bug);
             }),
-            Action::Look(at, who) => self.replicas[at].alter(|replica| replica.look(who, &redis, bug)),
-            Action::Execute(at, who) => self.execute(scenario, at, who),
-            Action::Answer(at, who) => {
-                self.replicas[at].alter(|replica| replica.hear_answer(who, &redis, bug));
+            Action::Reconcile(at, resource) => {
+                self.replicas[at].alter(|replica| replica.reconcile(resource, &redis, bug));
+            }
+            Action::Execute(at, resource) => self.execute(scenario, at, resource),
+            Action::ReceiveReply(at, resource) => {
+                self.replicas[at].alter(|replica| replica.receive_reply(resource, &redis, bug));
             }
             Action::ExecuteLate(which) => {
                 let script = self.late.remove(which);
                 let before = self.redis.clone();
                 self.run(scenario, &script);
-                // What comes late comes before whoever leads next reads Redis, or not at all.
-                let knows = |replica: &Kept<Replica>| replica.listens() && self.is_current(replica);
-                self.unheard |= self.redis != before && self.replicas.iter().any(knows);
+                // A late script must run before the next leader reads Redis, or have no effect.
+                let knows = |replica: &Shared<Replica>| replica.listens() && self.is_current(replica);
+                self.late_write |= self.redis != before && self.replicas.iter().any(knows);
             }
-            Action::Tell(at, slot) => {
-                let write = self.replicas[at].tells(slot).unwrap();
-                self.replicas[at].alter(|replica| replica.told(slot));
+            Action::WriteStatus(at, slot) => {
+                let write = self.replicas[at].next_write(slot).unwrap();
+                self.replicas[at].alter(|replica| replica.status_written(slot));
                 self.left.overstays -= u8::from(self.lease != Some(at));
                 self.api.alter(|api| {
                     let object = api[slot].as_mut().unwrap();
                     object.version += 1;
                     match write {
-                        Write::Finalizer => object.finalizer = true,
-                        Write::Release => api[slot] = None,
-                        Write::Status(told) => object.status = Some(told),
+                        ResourceWrite::Finalizer => object.finalizer = true,
+                        ResourceWrite::Release => api[slot] = None,
+                        ResourceWrite::Status(status) => object.status = Some(status),
                     }
                 });
             }
-            Action::Hear(at) => self.replicas[at].alter(|replica| replica.hear(&redis)),
-            Action::Sweep(at, who) => self.replicas[at].alter(|replica| replica.queue.insert(who)),
+            Action::HandleSignals(at) => self.replicas[at].alter(|replica| replica.handle_signals(&redis)),
+            Action::Sweep(at, resource) => self.replicas[at].alter(|replica| replica.queue.insert(resource)),
         }
     }
 
-    fn mishap(&mut self, bug: Option<Bug>, action: &Action) {
+    fn fault(&mut self, bug: Option<Bug>, action: &Action) {
         match *action {
             Action::Crash(at, through) => {
                 self.left.crashes -= 1;
@@ -90,58 +92,59 @@ impl World {
                     self.lease = None;
                 }
             }
-            Action::Steal(at) => {
-                self.left.steals -= 1;
-                self.win(at);
+            Action::TakeExpiredLease(at) => {
+                self.left.expired_leases -= 1;
+                self.acquire_lease(at);
             }
-            Action::TimeOut(at, who) => {
+            Action::TimeOut(at, resource) => {
                 self.left.timeouts -= 1;
-                let flight = self.replicas[at].alter(|replica| replica.give_up(who, bug));
-                if flight.answer.is_none() {
+                let flight = self.replicas[at].alter(|replica| replica.time_out(resource, bug));
+                if flight.reply.is_none() {
                     self.be_late(flight.script);
                 }
             }
-            Action::StrayNumber => {
-                self.left.strays -= 1;
+            Action::StrayEpoch => {
+                self.left.stray_epochs -= 1;
                 self.redis.alter(|redis| redis.acquire_epoch(0, WRITER, u8::MAX));
             }
             Action::Relist(at, slot) => {
                 self.left.relists -= 1;
                 let now = self.api[slot].clone();
-                self.replicas[at].alter(|replica| replica.see(slot, now.as_ref(), true, bug));
+                self.replicas[at].alter(|replica| replica.watch(slot, now.as_ref(), true, bug));
             }
-            Action::Deafen(at) => {
-                self.left.deaf -= 1;
+            Action::DropSignals(at) => {
+                self.left.dropped_signals -= 1;
                 self.replicas[at].alter(|replica| {
                     replica.signals = Signals::default();
-                    replica.unheard = true;
+                    replica.missed_signals = true;
                 });
             }
-            _ => unreachable!("no mishap"),
+            _ => unreachable!("no fault"),
         }
     }
 
-    fn take_number(&mut self, bug: Option<Bug>, at: usize) {
-        let (seen, mark) = (self.replicas[at].highest, self.replicas[at].mark);
-        let number = self.redis.alter(|redis| redis.acquire_epoch(seen, WRITER, mark));
-        let unasked = bug == Some(Bug::LeaseNotReadAgain);
+    fn acquire_epoch(&mut self, bug: Option<Bug>, at: usize) {
+        let (seen, process_id) = (self.replicas[at].highest, self.replicas[at].process_id);
+        let epoch = self.redis.alter(|redis| redis.acquire_epoch(seen, WRITER, process_id));
+        let unasked = bug == Some(Bug::LeaseNotConfirmed);
         self.replicas[at].alter(|replica| {
-            replica.highest = number;
-            replica.role = if unasked { Role::Leading(number) } else { Role::Took(number) };
+            replica.highest = epoch;
+            replica.role = if unasked { Role::Leading(epoch) } else { Role::AcquiredEpoch(epoch) };
         });
         if unasked {
             self.confirmed = self.confirmed.max(self.replicas[at].term);
         }
     }
 
-    /// The Lease is still its own.
+    /// The replica finds that it still holds the Lease.
     fn confirm(&mut self, at: usize) {
         let term = self.replicas[at].term;
         let role = self.replicas[at].role;
         self.replicas[at].alter(|replica| {
-            replica.role = if let Role::Took(number) = role { Role::Leading(number) } else { Role::Won };
+            replica.role =
+                if let Role::AcquiredEpoch(epoch) = role { Role::Leading(epoch) } else { Role::HoldsLease };
         });
-        if matches!(role, Role::Took(_)) {
+        if matches!(role, Role::AcquiredEpoch(_)) {
             self.confirmed = self.confirmed.max(term);
         }
     }
@@ -149,15 +152,15 @@ impl World {
     fn user(&mut self, action: &Action) {
         let (made, since, left) = (&mut self.made, &mut self.since, &mut self.left);
         self.api.alter(|api| match *action {
-            Action::Edit(slot, numbers) => {
+            Action::Edit(slot, dids) => {
                 left.edits -= 1;
                 let object = api[slot].as_mut().unwrap();
                 object.version += 1;
                 object.generation += 1;
-                for number in cast::each(numbers & !object.numbers) {
-                    since[slot][number] = object.generation;
+                for nth in values::each(dids & !object.dids) {
+                    since[slot][nth] = object.generation;
                 }
-                object.numbers = numbers;
+                object.dids = dids;
             }
             Action::Delete(slot) => {
                 left.deletions -= 1;
@@ -169,48 +172,47 @@ impl World {
                     object => *object = None,
                 }
             }
-            Action::Create(slot, numbers) => {
+            Action::Create(slot, dids) => {
                 left.creations -= 1;
-                api[slot] = Some(new_object(slot, made, numbers));
-                since[slot] = [1; NUMBERS];
+                api[slot] = Some(new_object(slot, made, dids));
+                since[slot] = [1; DID_COUNT];
             }
-            _ => unreachable!("not a user's"),
+            _ => unreachable!("no action of a user"),
         });
     }
 
-    /// Somebody else writes to Redis, who tells everyone that listens.
-    fn stranger(&mut self, action: &Action) {
+    /// Another client writes to Redis, which signals it to every replica that tracks the keys.
+    fn external_write(&mut self, action: &Action) {
         let left = &mut self.left;
         let mut signals = Signals::default();
         self.redis.alter(|redis| match *action {
-            Action::LoseMapping(number) => {
+            Action::LoseMapping(nth) => {
                 left.losses -= 1;
-                signals.numbers |= 1 << number;
-                redis.mappings.remove(cast::did(number));
+                signals.dids |= 1 << nth;
+                redis.mappings.remove(values::did(nth));
             }
             Action::LoseConfig(slot) => {
                 left.losses -= 1;
                 signals.configs |= 1 << slot;
-                redis.configs.remove(cast::tenant(slot).as_str());
+                redis.configs.remove(values::tenant(slot).as_str());
             }
-            Action::Reroute(number) => {
+            Action::Reroute(nth) => {
                 left.reroutes -= 1;
-                signals.numbers |= 1 << number;
-                redis.mappings.insert(cast::did(number).clone(), STRANGER.to_owned());
+                signals.dids |= 1 << nth;
+                redis.mappings.insert(values::did(nth).clone(), EXTERNAL_TENANT.to_owned());
             }
             Action::Flush => {
                 left.flushes -= 1;
                 signals.flushed = true;
                 *redis = Redis::default();
             }
-            _ => unreachable!("not a stranger's"),
+            _ => unreachable!("no external write"),
         });
-        self.excused =
-            (0..NUMBERS).filter(|number| !self.is_served(*number)).fold(0, |set, number| set | 1 << number);
+        self.excused = (0..DID_COUNT).filter(|nth| !self.is_served(*nth)).fold(0, |set, nth| set | 1 << nth);
         for replica in &mut self.replicas {
             if replica.listens() {
                 replica.alter(|replica| {
-                    replica.signals.numbers |= signals.numbers;
+                    replica.signals.dids |= signals.dids;
                     replica.signals.configs |= signals.configs;
                     replica.signals.flushed |= signals.flushed;
                 });
@@ -218,108 +220,110 @@ impl World {
         }
     }
 
-    fn win(&mut self, at: usize) {
+    fn acquire_lease(&mut self, at: usize) {
         self.lease = Some(at);
         self.terms += 1;
         let term = self.terms;
         self.replicas[at].alter(|replica| {
-            replica.role = Role::Won;
+            replica.role = Role::HoldsLease;
             replica.term = term;
         });
     }
 
-    /// The process ends and another starts; what it had sent comes through late, or never.
+    /// The process ends and another one starts. A script that it had sent runs late (`through`), or never.
     fn restart(&mut self, bug: Option<Bug>, at: usize, through: bool) {
-        let mark = if bug == Some(Bug::NumbersUnmarked) { 0 } else { self.processes };
-        let new = Kept::new(Replica::new(mark, &self.api));
+        let process_id = if bug == Some(Bug::NoProcessIds) { 0 } else { self.processes };
+        let new = Shared::new(Replica::new(process_id, &self.api));
         self.processes += 1;
         let old = std::mem::replace(&mut self.replicas[at], new);
         if through {
-            let sent = old.flights.values().filter(|flight| flight.answer.is_none());
+            let sent = old.flights.values().filter(|flight| flight.reply.is_none());
             sent.for_each(|flight| self.be_late(flight.script.clone()));
         }
     }
 
     fn be_late(&mut self, script: Script) {
-        // One that will be refused whenever it comes, and one that was sent twice, makes no difference.
+        // A script that is sent twice makes no difference.
         if !self.late.contains(&script) {
             self.late.push(script);
             self.late.sort();
         }
     }
 
-    fn execute(&mut self, scenario: &Scenario, at: usize, who: Who) {
-        let mut script = self.replicas[at].flights[&who].script.clone();
+    fn execute(&mut self, scenario: &Scenario, at: usize, resource: Resource) {
+        let mut script = self.replicas[at].flights[&resource].script.clone();
         if scenario.bug == Some(Bug::MappingFirst) && !script.half {
             script.half = true;
             self.run_first_half(&script);
-            self.replicas[at].alter(|replica| replica.flights.get_mut(&who).unwrap().script.half = true);
+            self.replicas[at].alter(|replica| replica.flights.get_mut(&resource).unwrap().script.half = true);
             return;
         }
-        let answer = self.run(scenario, &script);
-        self.replicas[at].alter(|replica| replica.flights.get_mut(&who).unwrap().answer = Some(answer));
+        let reply = self.run(scenario, &script);
+        self.replicas[at].alter(|replica| replica.flights.get_mut(&resource).unwrap().reply = Some(reply));
     }
 
-    /// The planted bug: mappings and records as they will be, configs as they were.
+    /// The planted bug: writes the new mappings and leaves the old configs.
     fn run_first_half(&mut self, script: &Script) {
-        if self.redis.is_current(WRITER, script.epoch, script.mark) {
+        if self.redis.is_current(WRITER, script.epoch, script.process_id) {
             let (after, _) = applied(&self.redis, script);
             self.redis.alter(|redis| redis.mappings.clone_from(&after.mappings));
-            self.look_after_numbers();
+            self.update_excused();
         }
     }
 
     /// Redis runs a script.
-    fn run(&mut self, scenario: &Scenario, script: &Script) -> Answer {
-        if scenario.bug != Some(Bug::NoFence) && !self.redis.is_current(WRITER, script.epoch, script.mark) {
-            self.seen.fenced = true;
-            return Answer::Fenced { current: self.redis.epoch };
+    fn run(&mut self, scenario: &Scenario, script: &Script) -> Reply {
+        if scenario.bug != Some(Bug::NoFence)
+            && !self.redis.is_current(WRITER, script.epoch, script.process_id)
+        {
+            self.observed.fenced = true;
+            return Reply::Fenced { current: self.redis.epoch };
         }
-        let (after, took) = if scenario.bug == Some(Bug::YieldedForGood) {
-            applied(&self.redis, &yielded_for_good(script))
+        let (after, results) = if scenario.bug == Some(Bug::YieldsForever) {
+            applied(&self.redis, &yields_forever(script))
         } else {
             applied(&self.redis, script)
         };
         if after != self.redis {
             self.superseded |= script.term < self.confirmed;
             self.rerouted |= truth::reroutes(&self.redis, &after, &self.api, self.since);
-            self.seen.handed_over |= truth::hands_over(&self.redis, &after);
-            self.seen.together |= script.calls.len() > 1;
+            self.observed.transferred |= truth::transfers(&self.redis, &after);
+            self.observed.together |= script.calls.len() > 1;
         }
         self.redis = after;
-        self.look_after_numbers();
-        Answer::Steps(took)
+        self.update_excused();
+        Reply::Results(results)
     }
 
-    /// Whether whoever dials the number reaches a tenant, or is told that there is none.
-    pub fn is_served(&self, number: usize) -> bool {
-        let did = cast::did(number);
+    /// True if a caller who dials the DID reaches a tenant, or hears that there is none.
+    pub fn is_served(&self, nth: usize) -> bool {
+        let did = values::did(nth);
         self.redis.maps(did).is_none_or(|tenant| {
             self.redis.configs.get(tenant).is_some_and(|config| config.dids.contains(did))
         })
     }
 
-    /// Whether what the replica writes is accepted.
+    /// True if Redis accepts the replica's writes.
     fn is_current(&self, replica: &Replica) -> bool {
-        let (Role::Leading(number) | Role::Begun(number)) = replica.role else { return false };
-        self.redis.is_current(WRITER, number, replica.mark)
+        let (Role::Leading(epoch) | Role::Writing(epoch)) = replica.role else { return false };
+        self.redis.is_current(WRITER, epoch, replica.process_id)
     }
 
-    fn look_after_numbers(&mut self) {
-        for number in 0..NUMBERS {
-            if self.is_served(number) {
-                self.excused &= !(1 << number);
+    fn update_excused(&mut self) {
+        for nth in 0..DID_COUNT {
+            if self.is_served(nth) {
+                self.excused &= !(1 << nth);
             }
         }
     }
 }
 
-/// The planted bug: owners yield whatever has been published of them since.
-fn yielded_for_good(script: &Script) -> Script {
+/// The planted bug: owners yield whatever was published for them since.
+fn yields_forever(script: &Script) -> Script {
     let mut script = script.clone();
     for call in &mut script.calls {
-        if let Move::Publish { predecessors, .. } = call {
-            for (_, generation) in predecessors {
+        if let Call::Publish { yielding_owners, .. } = call {
+            for (_, generation) in yielding_owners {
                 *generation = None;
             }
         }
@@ -327,14 +331,14 @@ fn yielded_for_good(script: &Script) -> Script {
     script
 }
 
-fn applied(redis: &Kept<Redis>, script: &Script) -> Applied {
-    let plan = Script { term: 0, epoch: 0, mark: 0, half: false, calls: script.calls.clone() };
+fn applied(redis: &Shared<Redis>, script: &Script) -> Applied {
+    let plan = Script { term: 0, epoch: 0, process_id: 0, half: false, calls: script.calls.clone() };
     APPLIED.with(|memo| {
         memo.of((redis.clone(), plan), |(redis, script)| {
             let mut after = redis.clone();
-            let steps: Vec<_> = script.calls.iter().map(cast::Move::step).collect();
-            let applied = after.alter(|redis| redis.apply(cast::cluster(), &steps));
-            (after, took(&applied))
+            let steps: Vec<_> = script.calls.iter().map(values::Call::operation).collect();
+            let applied = after.alter(|redis| redis.apply(values::cluster(), &steps));
+            (after, results(&applied))
         })
     })
 }

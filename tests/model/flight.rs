@@ -1,74 +1,74 @@
-//! A look that waits for Redis, and what Redis answers.
+//! A reconcile that waits for Redis, and the replies of Redis.
 
 use std::collections::BTreeMap;
 
 use runtime_operator::store::{Applied, Conflict};
 
-use crate::cast::{self, Crowd, Move, Numbers, Who};
-use crate::plans::{Found, Outcome, Todo};
+use crate::plans::{Outcome, PendingWrite, Rejected};
+use crate::values::{self, Call, DidSet, Resource, ResourceSet};
 
-/// What came of one step, as far as it matters.
+/// The result of one operation, as far as it matters.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub enum Took {
+pub enum OpResult {
     Done,
     Stale,
-    HeldBy(Who),
-    InUse(Numbers),
-    WouldUnmap(Numbers),
+    HeldBy(Resource),
+    InUse(DidSet),
+    WouldUnmap(DidSet),
     Aborted,
 }
 
-/// What a script answered.
+/// The reply to a script.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub enum Answer {
+pub enum Reply {
     Fenced { current: Option<u64> },
-    Steps(Vec<Took>),
+    Results(Vec<OpResult>),
 }
 
-/// A script under way.
+/// A script that was sent.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Script {
-    /// With which holding of the Lease its sender came to lead.
+    /// The term in which its sender leads.
     pub term: u8,
     pub epoch: u64,
-    pub mark: u8,
-    pub calls: Vec<Move>,
-    /// Written in two steps, of which the first is done: a planted bug.
+    pub process_id: u8,
+    pub calls: Vec<Call>,
+    /// Its mappings are written and its configs are not: a planted bug.
     pub half: bool,
 }
 
-/// A look that waits for Redis.
+/// A reconcile that waits for Redis.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Flight {
-    /// Those that are still to be published, each group in one step.
-    pub order: Vec<Vec<Who>>,
+    /// The resources that must still be published, each group by one script.
+    pub order: Vec<Vec<Resource>>,
     pub exclusive: bool,
-    /// Those whose turn has come already.
-    pub passed: Crowd,
-    pub rejections: BTreeMap<Who, Found>,
+    /// The resources that were published already.
+    pub passed: ResourceSet,
+    pub rejections: BTreeMap<Resource, Rejected>,
     pub attempts: u8,
-    pub todos: Vec<Todo>,
-    pub settled: Vec<(Who, Outcome)>,
+    pub writes: Vec<PendingWrite>,
+    pub done: Vec<(Resource, Outcome)>,
     pub script: Script,
-    pub answer: Option<Answer>,
+    pub reply: Option<Reply>,
 }
 
-/// What came of a call, as far as it matters.
-pub fn took(applied: &[Applied]) -> Vec<Took> {
-    let took = |applied: &Applied| match applied {
-        Applied::Rejected(Conflict::Stale { .. }) => Took::Stale,
-        Applied::Rejected(Conflict::HeldBy { uid, .. }) => Took::HeldBy(cast::who(uid)),
-        Applied::Rejected(Conflict::DidsInUse(numbers)) => {
-            Took::InUse(cast::numbers(numbers.iter().map(|(did, _)| did)))
+/// The results of a script call, as far as they matter.
+pub fn results(applied: &[Applied]) -> Vec<OpResult> {
+    let result = |applied: &Applied| match applied {
+        Applied::Rejected(Conflict::Stale { .. }) => OpResult::Stale,
+        Applied::Rejected(Conflict::HeldBy { uid, .. }) => OpResult::HeldBy(values::resource(uid)),
+        Applied::Rejected(Conflict::DidsInUse(dids)) => {
+            OpResult::InUse(values::did_set(dids.iter().map(|(did, _)| did)))
         }
-        Applied::Rejected(Conflict::WouldUnmap(dids)) => Took::WouldUnmap(cast::numbers(dids)),
+        Applied::Rejected(Conflict::WouldUnmap(dids)) => OpResult::WouldUnmap(values::did_set(dids)),
         Applied::Rejected(Conflict::OwnedElsewhere { .. }) => unreachable!("there is one cluster"),
-        Applied::Aborted => Took::Aborted,
+        Applied::Aborted => OpResult::Aborted,
         Applied::Unchanged
         | Applied::Recorded
         | Applied::Published { .. }
         | Applied::Removed { .. }
-        | Applied::NotOwned => Took::Done,
+        | Applied::NotOwned => OpResult::Done,
     };
-    applied.iter().map(took).collect()
+    applied.iter().map(result).collect()
 }

@@ -1,15 +1,15 @@
-//! The promises hold in every state that there is, and every run comes to rest.
+//! The promises hold in every reachable state, and every run comes to rest.
 
 use std::collections::HashMap;
 use std::time::Instant;
 
 use stateright::{Checker, Expectation, Model};
 
-use crate::kept::{Fixed, Kept};
-use crate::scenario::{BOTH, Budget, Scenario, Shows, X, Y};
+use crate::scenario::{BOTH, Budget, MustHappen, Scenario, X, Y};
+use crate::shared::{Fixed, Shared};
 use crate::world::World;
 
-/// Goes through all states, says how many there were, and fails with the way to a state in which a promise is broken.
+/// Explores all states, prints their number, and fails with the path to a state in which a promise is broken.
 fn explore(name: &str, scenario: Scenario) {
     let began = Instant::now();
     let checker = scenario.checker().threads(2).spawn_bfs().join();
@@ -32,12 +32,12 @@ fn explore(name: &str, scenario: Scenario) {
     }
 }
 
-/// Goes through all states once more and fails where a run can go round for ever: since users and mishaps have a
-/// budget, only what happens by itself could.
+/// Explores all states again, and fails if a run can go round for ever. Users and faults have a budget, so only what the
+/// product does could.
 fn comes_to_rest(name: &str, scenario: &Scenario) {
     let start = scenario.start();
-    let mut open: HashMap<Kept<World>, bool, Fixed> = HashMap::default();
-    let mut path = vec![(Kept::new(start.clone()), scenario.next_states(&start))];
+    let mut open: HashMap<Shared<World>, bool, Fixed> = HashMap::default();
+    let mut path = vec![(Shared::new(start.clone()), scenario.next_states(&start))];
     open.insert(path[0].0.clone(), true);
     let mut transitions = 0_usize;
     while let Some((_, ways)) = path.last_mut() {
@@ -47,119 +47,120 @@ fn comes_to_rest(name: &str, scenario: &Scenario) {
             continue;
         };
         transitions += 1;
-        let kept = Kept::new(next);
-        match open.get(&kept) {
-            Some(true) => panic!("{name}: goes round for ever through {:#?}", *kept),
+        let shared = Shared::new(next);
+        match open.get(&shared) {
+            Some(true) => panic!("{name}: goes round for ever through {:#?}", *shared),
             Some(false) => {}
             None => {
-                open.insert(kept.clone(), true);
-                let ways = scenario.next_states(&kept);
-                path.push((kept, ways));
+                open.insert(shared.clone(), true);
+                let ways = scenario.next_states(&shared);
+                path.push((shared, ways));
             }
         }
     }
     println!("{name}: every run comes to rest, {} states ({transitions} transitions)", open.len());
 }
 
-fn one(claims: [&'static [u8]; 2], budget: Budget, shows: &'static [Shows]) -> Scenario {
-    Scenario { replicas: 1, claims, settled: true, budget, shows, bug: None }
+fn one(claims: [&'static [u8]; 2], budget: Budget, must_happen: &'static [MustHappen]) -> Scenario {
+    Scenario { replicas: 1, claims, starts_at_rest: true, budget, must_happen, bug: None }
 }
 
-fn two(claims: [&'static [u8]; 2], budget: Budget, shows: &'static [Shows]) -> Scenario {
-    Scenario { replicas: 2, ..one(claims, budget, shows) }
+fn two(claims: [&'static [u8]; 2], budget: Budget, must_happen: &'static [MustHappen]) -> Scenario {
+    Scenario { replicas: 2, ..one(claims, budget, must_happen) }
 }
 
 #[test]
-fn from_nothing_while_specs_change() {
+fn promises_hold_from_an_empty_redis_while_specs_change() {
     let budget = Budget { edits: 1, ..Budget::default() };
     explore(
         "from nothing",
-        Scenario { settled: false, ..one([&[BOTH, X], &[Y, BOTH]], budget, &[Shows::HandOver]) },
+        Scenario { starts_at_rest: false, ..one([&[BOTH, X], &[Y, BOTH]], budget, &[MustHappen::Transfer]) },
     );
 }
 
 #[test]
-fn a_contested_number_while_specs_change() {
+fn promises_hold_while_a_contested_did_is_edited() {
     let budget = Budget { edits: 3, ..Budget::default() };
-    explore("contested", one([&[BOTH, X], &[Y, BOTH]], budget, &[Shows::HandOver]));
+    explore("contested", one([&[BOTH, X], &[Y, BOTH]], budget, &[MustHappen::Transfer]));
 }
 
 #[test]
-fn numbers_that_are_swapped() {
+fn promises_hold_while_dids_are_exchanged() {
     let budget = Budget { edits: 3, ..Budget::default() };
-    explore("swapped", one([&[X, Y], &[Y, X]], budget, &[Shows::HandOver, Shows::Together]));
+    explore("swapped", one([&[X, Y], &[Y, X]], budget, &[MustHappen::Transfer, MustHappen::Together]));
 }
 
 #[test]
-fn a_deletion_while_specs_change() {
+fn promises_hold_during_a_deletion_while_specs_change() {
     let budget = Budget { edits: 2, deletions: 1, ..Budget::default() };
-    explore("deletion", one([&[BOTH, X], &[Y, BOTH]], budget, &[Shows::HandOver]));
+    explore("deletion", one([&[BOTH, X], &[Y, BOTH]], budget, &[MustHappen::Transfer]));
 }
 
 #[test]
-fn a_crash_while_resources_are_deleted_and_made_again() {
+fn promises_hold_after_a_crash_during_deletion_and_recreation() {
     let budget = Budget { edits: 1, deletions: 1, creations: 1, crashes: 1, ..Budget::default() };
-    explore("crash", one([&[BOTH, X], &[Y]], budget, &[Shows::HandOver]));
+    explore("crash", one([&[BOTH, X], &[Y]], budget, &[MustHappen::Transfer]));
 }
 
 #[test]
-fn an_answer_that_never_comes_and_a_script_that_comes_late() {
+fn promises_hold_with_a_lost_reply_and_a_late_script() {
     let budget = Budget { edits: 1, deletions: 1, timeouts: 1, ..Budget::default() };
-    explore("late", one([&[BOTH, X], &[BOTH]], budget, &[Shows::HandOver, Shows::Fence]));
+    explore("late", one([&[BOTH, X], &[BOTH]], budget, &[MustHappen::Transfer, MustHappen::Fence]));
 }
 
 #[test]
-fn keys_that_somebody_else_deletes_and_reroutes() {
+fn promises_hold_despite_external_deletes_and_reroutes() {
     let budget = Budget { edits: 1, losses: 1, reroutes: 1, ..Budget::default() };
-    explore("drift", one([&[BOTH, X], &[Y, BOTH]], budget, &[Shows::HandOver]));
+    explore("drift", one([&[BOTH, X], &[Y, BOTH]], budget, &[MustHappen::Transfer]));
 }
 
 #[test]
-fn a_flush_while_a_number_is_handed_over() {
+fn promises_hold_after_a_flush_during_a_transfer() {
     let budget = Budget { edits: 1, flushes: 1, ..Budget::default() };
-    explore("flush", one([&[X, Y], &[X]], budget, &[Shows::HandOver, Shows::Fence]));
+    explore("flush", one([&[X, Y], &[X]], budget, &[MustHappen::Transfer, MustHappen::Fence]));
 }
 
 #[test]
-fn a_flush_while_a_key_is_repaired() {
+fn promises_hold_after_a_flush_during_a_repair() {
     let budget = Budget { losses: 1, flushes: 1, timeouts: 1, ..Budget::default() };
-    explore("flush and loss", one([&[X], &[X]], budget, &[Shows::Fence]));
+    explore("flush and loss", one([&[X], &[X]], budget, &[MustHappen::Fence]));
 }
 
 #[test]
-fn a_message_of_redis_that_is_lost() {
-    let budget = Budget { losses: 1, deaf: 1, edits: 1, ..Budget::default() };
-    explore("audit", one([&[X, Y], &[X]], budget, &[Shows::HandOver]));
+fn promises_hold_after_a_lost_signal() {
+    let budget = Budget { losses: 1, dropped_signals: 1, edits: 1, ..Budget::default() };
+    explore("audit", one([&[X, Y], &[X]], budget, &[MustHappen::Transfer]));
 }
 
 #[test]
-fn a_watch_that_loses_a_deletion() {
+fn promises_hold_after_a_watch_loses_a_deletion() {
     let budget = Budget { deletions: 1, creations: 1, relists: 1, ..Budget::default() };
     explore("relist", one([&[X], &[X]], budget, &[]));
 }
 
 #[test]
-fn a_leader_that_is_frozen_and_superseded_while_a_number_is_handed_over() {
-    let budget = Budget { deletions: 1, steals: 1, ..Budget::default() };
-    explore("superseded", two([&[X], &[X]], budget, &[Shows::HandOver, Shows::Fence]));
+fn promises_hold_with_a_frozen_superseded_leader_during_a_transfer() {
+    let budget = Budget { deletions: 1, expired_leases: 1, ..Budget::default() };
+    explore("superseded", two([&[X], &[X]], budget, &[MustHappen::Transfer, MustHappen::Fence]));
 }
 
 #[test]
-fn a_leader_that_is_superseded_while_the_counter_is_lost() {
-    let budget = Budget { edits: 1, steals: 1, flushes: 1, overstays: 1, ..Budget::default() };
-    explore("superseded and flushed", two([&[X, Y], &[]], budget, &[Shows::Fence]));
+fn promises_hold_with_a_superseded_leader_and_a_lost_counter() {
+    let budget = Budget { edits: 1, expired_leases: 1, flushes: 1, overstays: 1, ..Budget::default() };
+    explore("superseded and flushed", two([&[X, Y], &[]], budget, &[MustHappen::Fence]));
 }
 
 #[test]
-fn an_election_in_which_the_winner_is_frozen_and_another_crashes() {
-    let budget = Budget { steals: 1, crashes: 1, ..Budget::default() };
-    explore("election", Scenario { settled: false, ..two([&[X], &[]], budget, &[Shows::Fence]) });
+fn promises_hold_in_an_election_with_a_frozen_winner_and_a_crash() {
+    let budget = Budget { expired_leases: 1, crashes: 1, ..Budget::default() };
+    explore("election", Scenario { starts_at_rest: false, ..two([&[X], &[]], budget, &[MustHappen::Fence]) });
 }
 
 #[test]
-fn a_resource_that_is_deleted_between_two_leaders() {
-    let budget = Budget { steals: 1, deletions: 1, strays: 1, overstays: 1, ..Budget::default() };
-    explore("deleted between two", two([&[X], &[]], budget, &[Shows::Fence]));
+fn promises_hold_for_a_resource_deleted_between_two_leaders() {
+    let budget =
+        Budget { expired_leases: 1, deletions: 1, stray_epochs: 1, overstays: 1, ..Budget::default() };
+    explore("deleted between two", two([&[X], &[]], budget, &[MustHappen::Fence]));
 }
 
 #[test]
@@ -168,6 +169,6 @@ fn every_run_comes_to_rest() {
     comes_to_rest("one", &one([&[X, Y], &[Y, X]], budget, &[]));
     let budget = Budget { edits: 1, deletions: 1, timeouts: 1, ..Budget::default() };
     comes_to_rest("one, late", &one([&[X, Y], &[X]], budget, &[]));
-    let budget = Budget { edits: 1, steals: 1, overstays: 2, ..Budget::default() };
+    let budget = Budget { edits: 1, expired_leases: 1, overstays: 2, ..Budget::default() };
     comes_to_rest("two", &two([&[X, Y], &[]], budget, &[]));
 }

@@ -1,74 +1,74 @@
-//! What a replica knows of who claims what and what is live for whom: the product's own index, kept as what it was told.
+//! The claims and the published state that a replica knows: the product's own index, stored as its input.
 
 use std::collections::BTreeMap;
 
 use runtime_operator::domain::claims::{Claim, Claims, Published};
 
-use crate::cast::{self, CAST, Crowd, Numbers, SLOTS, Slot, Who};
-use crate::kept::{Kept, Memo};
+use crate::shared::{Memo, Shared};
+use crate::values::{self, DidSet, RESOURCES, Resource, ResourceSet, SLOTS, Slot};
 
 /// A resource as the API server has it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Object {
-    pub who: Who,
-    /// How often it was written to.
+    pub resource: Resource,
+    /// The number of writes to it.
     pub version: u8,
     pub generation: u8,
-    pub numbers: Numbers,
+    pub dids: DidSet,
     pub deleting: bool,
     pub finalizer: bool,
-    pub status: Option<Told>,
+    pub status: Option<Status>,
 }
 
-/// What a status says.
+/// The content of a status.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Told {
+pub struct Status {
     pub generation: u8,
-    pub live: Numbers,
+    pub published: DidSet,
     pub ready: bool,
 }
 
-/// What the claims are made of.
+/// The input of the product's index.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Index {
     pub seen: [Option<Object>; SLOTS],
-    /// What is live by record: under which tenant id, and which numbers.
-    pub live: BTreeMap<Who, (Slot, Numbers)>,
+    /// The tenant id and the DIDs of each ownership record.
+    pub published: BTreeMap<Resource, (Slot, DidSet)>,
 }
 
-/// What an ownership record says beside what is live.
+/// The version that an ownership record states.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Print {
+pub struct Version {
     pub generation: u8,
-    pub numbers: Numbers,
+    pub dids: DidSet,
 }
 
 thread_local! {
-    static CHANGES: Memo<(Kept<Index>, Change), (Kept<Index>, Crowd)> = Memo::new();
-    static ORPHANS: Memo<Kept<Index>, Crowd> = Memo::new();
-    static ORDERS: Memo<(Kept<Index>, Who), Vec<Vec<Who>>> = Memo::new();
+    static CHANGES: Memo<(Shared<Index>, Change), (Shared<Index>, ResourceSet)> = Memo::new();
+    static ORPHANS: Memo<Shared<Index>, ResourceSet> = Memo::new();
+    static ORDERS: Memo<(Shared<Index>, Resource), Vec<Vec<Resource>>> = Memo::new();
 }
 
 /// A change of the index.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Change {
-    /// What the watch shows of this one by now.
-    Upsert(Who),
-    Remove(Who),
-    SetLive(Who, Option<(Slot, Numbers)>),
+    /// The watch shows this resource, as it is in `seen`.
+    Upsert(Resource),
+    Remove(Resource),
+    SetPublished(Resource, Option<(Slot, DidSet)>),
 }
 
 impl Index {
     /// The resource as the watch shows it.
-    pub fn object(&self, who: Who) -> Option<&Object> {
-        self.seen[cast::slot(who)].as_ref().filter(|object| object.who == who)
+    pub fn object(&self, resource: Resource) -> Option<&Object> {
+        self.seen[values::slot(resource)].as_ref().filter(|object| object.resource == resource)
     }
 
     /// The product's own index.
     pub fn claims(&self) -> Claims {
         let mut claims = Claims::default();
-        for (who, (slot, numbers)) in &self.live {
-            claims.set_published(cast::uid(*who), Some(live(*slot, *numbers)));
+        for (resource, (slot, dids)) in &self.published {
+            claims.set_published(values::uid(*resource), Some(published(*slot, *dids)));
         }
         for object in self.seen.iter().flatten().filter(|object| !object.deleting) {
             claims.upsert(object.claim());
@@ -76,32 +76,34 @@ impl Index {
         claims
     }
 
-    /// Takes a change in, `seen` being what the watch shows by now. Says who is concerned.
-    pub fn alter(this: &mut Kept<Self>, seen: &Self, change: Change) -> Crowd {
-        let (after, touched) = if matches!(change, Change::SetLive(..)) {
+    /// Applies a change; `seen` is what the watch shows now. Returns the affected resources.
+    pub fn alter(this: &mut Shared<Self>, seen: &Self, change: Change) -> ResourceSet {
+        let (after, affected) = if matches!(change, Change::SetPublished(..)) {
             let question = (this.clone(), change);
             CHANGES.with(|memo| memo.of(question, |(before, change)| Self::changed(before, before, *change)))
         } else {
             Self::changed(this, seen, change)
         };
         *this = after;
-        touched
+        affected
     }
 
-    /// Those of whom there is a record, and who claim nothing.
-    pub fn orphans(this: &Kept<Self>) -> Crowd {
+    /// The resources that have a record and no claim.
+    pub fn orphans(this: &Shared<Self>) -> ResourceSet {
         ORPHANS.with(|memo| {
-            memo.of(this.clone(), |index| index.claims().orphans().map(|(uid, _)| cast::who(uid)).collect())
+            memo.of(this.clone(), |index| {
+                index.claims().orphans().map(|(uid, _)| values::resource(uid)).collect()
+            })
         })
     }
 
-    /// In which order `who` and all who take something from it are published.
-    pub fn order(this: &Kept<Self>, who: Who) -> Vec<Vec<Who>> {
+    /// The order in which to publish `resource` and all resources that take something from it.
+    pub fn order(this: &Shared<Self>, resource: Resource) -> Vec<Vec<Resource>> {
         ORDERS.with(|memo| {
-            memo.of((this.clone(), who), |(index, who)| {
-                let order = index.claims().publish_order(cast::uid(*who));
+            memo.of((this.clone(), resource), |(index, resource)| {
+                let order = index.claims().publish_order(values::uid(*resource));
                 let group = |group: Vec<_>| {
-                    let mut group: Vec<Who> = group.iter().map(cast::who).collect();
+                    let mut group: Vec<Resource> = group.iter().map(values::resource).collect();
                     group.sort_unstable();
                     group
                 };
@@ -110,45 +112,49 @@ impl Index {
         })
     }
 
-    /// Whether everyone who takes something from these is among them, or has passed.
-    pub fn is_in_order(this: &Kept<Self>, members: &[Who], passed: Crowd) -> bool {
-        let mut takers = members.iter().flat_map(|who| Self::order(this, *who)).flatten();
+    /// True if all resources that take something from the members are members, or were published already.
+    pub fn is_in_order(this: &Shared<Self>, members: &[Resource], passed: ResourceSet) -> bool {
+        let mut takers = members.iter().flat_map(|resource| Self::order(this, *resource)).flatten();
         takers.all(|taker| members.contains(&taker) || passed.contains(taker))
     }
 
-    fn changed(before: &Self, seen: &Self, change: Change) -> (Kept<Self>, Crowd) {
+    fn changed(before: &Self, seen: &Self, change: Change) -> (Shared<Self>, ResourceSet) {
         let mut claims = before.claims();
-        let touched = match change {
-            Change::Upsert(who) => match seen.object(who).filter(|object| !object.deleting) {
+        let affected = match change {
+            Change::Upsert(resource) => match seen.object(resource).filter(|object| !object.deleting) {
                 Some(object) => claims.upsert(object.claim()),
-                None => claims.remove(cast::uid(who)),
+                None => claims.remove(values::uid(resource)),
             },
-            Change::Remove(who) => claims.remove(cast::uid(who)),
-            Change::SetLive(who, to) => {
-                claims.set_published(cast::uid(who), to.map(|(slot, numbers)| live(slot, numbers)))
+            Change::Remove(resource) => claims.remove(values::uid(resource)),
+            Change::SetPublished(resource, to) => {
+                claims.set_published(values::uid(resource), to.map(|(slot, dids)| published(slot, dids)))
             }
         };
-        let everyone = 0..u8::try_from(CAST).unwrap();
-        let live = everyone.filter_map(|who| Some((who, claims.published(cast::uid(who))?)));
-        let live = live.map(|(who, live)| {
-            (who, (cast::slot_of(live.tenant.as_str()).unwrap(), cast::numbers(&live.dids)))
+        let everyone = 0..u8::try_from(RESOURCES).unwrap();
+        let published =
+            everyone.filter_map(|resource| Some((resource, claims.published(values::uid(resource))?)));
+        let published = published.map(|(resource, published)| {
+            (
+                resource,
+                (values::slot_of(published.tenant.as_str()).unwrap(), values::did_set(&published.dids)),
+            )
         });
-        let after = Self { seen: seen.seen.clone(), live: live.collect() };
-        (Kept::new(after), touched.iter().map(cast::who).collect())
+        let after = Self { seen: seen.seen.clone(), published: published.collect() };
+        (Shared::new(after), affected.iter().map(values::resource).collect())
     }
 }
 
-fn live(slot: Slot, numbers: Numbers) -> Published {
-    Published { tenant: cast::tenant(slot).clone(), dids: cast::dids(numbers) }
+fn published(slot: Slot, dids: DidSet) -> Published {
+    Published { tenant: values::tenant(slot).clone(), dids: values::did_list(dids) }
 }
 
 impl Object {
     fn claim(&self) -> Claim {
-        cast::claim(self.who, self.numbers, self.told())
+        values::claim(self.resource, self.dids, self.status_dids())
     }
 
-    /// The numbers that its status lists.
-    pub fn told(&self) -> Numbers {
-        self.status.map_or(0, |status| status.live)
+    /// The DIDs that its status lists.
+    pub fn status_dids(&self) -> DidSet {
+        self.status.map_or(0, |status| status.published)
     }
 }

@@ -1,35 +1,35 @@
-//! A model of claims, publish, fence, deletion and audit: every order in which things can happen, up to a budget of
-//! mishaps, is gone through by stateright, and in each state it is asked whether the promises hold.
+//! A model of claims, publishing, fencing, deletion and audit. The model checker stateright explores every order in which
+//! things can happen, up to a budget of faults, and checks the promises in each state.
 //!
-//! What is modelled: the API server with two resources, which users edit, delete and make again under a new uid; the
-//! Lease; Redis, with the scripts' rules in Rust (`redis.rs`; `agree.rs` holds them to the real scripts); one or two
-//! replicas that see resources late, lead, crash, are frozen (any step of theirs may come arbitrarily late) and
-//! superseded at every step; scripts that come late, answers that never come; somebody else who deletes and reroutes
-//! keys, flushes Redis, and of whom nothing is heard. There are two numbers, of which one or both are claimed twice.
+//! Modelled: the API server with two resources, which users edit, delete and create again under a new uid; the Lease;
+//! Redis, with the rules of the scripts in Rust (`redis.rs`; `agree.rs` compares them with the real scripts); one or two
+//! replicas that see resources late, lead, crash, are frozen (any of their actions may come arbitrarily late) and are
+//! superseded at any point; late scripts and lost replies; another client that deletes and reroutes keys or flushes Redis,
+//! with or without a signal. There are two DIDs, one or both of which two resources claim.
 //!
-//! What decides is the product itself: `domain::claims` (who holds what, who is concerned, in which order), the plan of
-//! `domain::plan` with `domain::compile` below it, and the steps and answers of `store`. `replica.rs` does with them what
+//! The decisions are the product's own: `domain::claims` (holders, affected resources, order of publishing), `domain::plan`
+//! with `domain::compile` below it, and the operations and replies of `store`. `replica.rs` does with them what
 //! `controller` and `leader` do around their I/O.
 //!
-//! What is not modelled: time (a grace period is "the watch has caught up"; backoff is "something has changed"), Secrets
-//! and their rotation, `suspend`, `Retain`, `take-over`, other clusters and older publishers, contests for a tenant id
-//! other than by a resource that was made again, a failover of Redis that loses writes without losing all, and writes
-//! of the API server that are lost half-way (a status that is not written is written later).
+//! Not modelled: time (a grace period is "the watch has caught up", backoff is "something has changed"), Secrets and their
+//! rotation, `suspend`, `Retain`, `take-over`, other clusters and older publishers, conflicts about a tenant id other than
+//! with a resource that was created again, a failover of Redis that loses some writes, and lost writes to the API server
+//! (a status that is not written is written later).
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs, reason = "a test may fail")]
 
 mod agree;
 mod bugs;
-mod cast;
 mod events;
 mod flight;
 mod holds;
 mod index;
-mod kept;
 mod plans;
 mod reading;
 mod redis;
 mod replica;
 mod role;
 mod scenario;
+mod shared;
 mod truth;
+mod values;
 mod world;

@@ -1,4 +1,4 @@
-//! What the product plans for one resource, in figures.
+//! The product's plan for one resource, in the model's integers.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -9,161 +9,181 @@ use runtime_operator::domain::plan::{
     self, Plan, PlanInput, PublishedVersion, Rejections, RemovalPlan, Snapshot,
 };
 
-use crate::cast::{self, Move, Numbers, Slot, Who};
-use crate::index::{Index, Print, Told};
-use crate::kept::{Kept, Memo};
+use crate::index::{Index, Status, Version};
+use crate::shared::{Memo, Shared};
+use crate::values::{self, Call, DidSet, Resource, Slot};
 
-/// What is to be told of a resource.
+/// The outcome of a reconcile.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Outcome {
-    Assessed(Told),
+    Assessed(Status),
     FinalizerRemovable,
 }
 
-/// What Redis refused in a input so far.
+/// The conflicts that Redis reported in a reconcile so far.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
-pub struct Found {
+pub struct Rejected {
     pub generation: u8,
-    pub predecessors: BTreeSet<Who>,
-    pub in_use: Numbers,
-    pub would_unmap: Numbers,
+    pub yielding_owners: BTreeSet<Resource>,
+    pub in_use: DidSet,
+    pub would_unmap: DidSet,
 }
 
-/// A step that a input calls for.
+/// An operation that a reconcile must send.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Todo {
-    pub who: Who,
-    pub call: Move,
-    pub after: Option<(Slot, Numbers, Print)>,
+pub struct PendingWrite {
+    pub resource: Resource,
+    pub call: Call,
+    pub after: Option<(Slot, DidSet, Version)>,
     pub outcome: Option<Outcome>,
-    /// Somebody touched its keys since.
-    pub doubted: bool,
+    /// Another client changed its keys since.
+    pub invalidated: bool,
 }
 
-/// What the product plans, before Redis is asked whether it holds what the record says.
+/// The product's plan, before it is checked whether Redis holds what the record says.
 #[derive(Clone, Debug)]
 pub enum Planned {
-    Settled(Outcome),
-    Todo(Todo),
-    /// Recorded already: this outcome if Redis still holds it, else this step.
-    Recorded(Outcome, Todo),
+    Done(Outcome),
+    Write(PendingWrite),
+    /// Recorded already: this outcome if Redis still holds it, else this operation.
+    Recorded(Outcome, PendingWrite),
 }
 
 thread_local! {
     static PLANS: Memo<Question, Planned> = Memo::new();
 }
 
-/// The index, the resource, what records say, and what Redis knew better.
-type Question = (Kept<Index>, Who, BTreeMap<Who, Print>, Found);
+/// The index, the resource, the versions of the records, and the conflicts.
+type Question = (Shared<Index>, Resource, BTreeMap<Resource, Version>, Rejected);
 
-/// What the product plans for one resource.
-pub fn plan(index: &Kept<Index>, who: Who, recorded: &BTreeMap<Who, Print>, found: Found) -> Planned {
-    let question = (index.clone(), who, recorded.clone(), found);
+/// The product's plan for one resource.
+pub fn plan(
+    index: &Shared<Index>,
+    resource: Resource,
+    recorded: &BTreeMap<Resource, Version>,
+    rejected: Rejected,
+) -> Planned {
+    let question = (index.clone(), resource, recorded.clone(), rejected);
     PLANS.with(|memo| {
-        memo.of(question, |(index, who, recorded, found)| work_out(index, *who, recorded, found))
+        memo.of(question, |(index, resource, recorded, rejected)| {
+            make_plan(index, *resource, recorded, rejected)
+        })
     })
 }
 
-fn work_out(index: &Index, who: Who, recorded: &BTreeMap<Who, Print>, found: &Found) -> Planned {
-    let slot = cast::slot(who);
-    let generation = |owner: &Uid| Some(i64::from(recorded.get(&cast::who(owner))?.generation));
+fn make_plan(
+    index: &Index,
+    resource: Resource,
+    recorded: &BTreeMap<Resource, Version>,
+    rejected: &Rejected,
+) -> Planned {
+    let slot = values::slot(resource);
+    let generation = |owner: &Uid| Some(i64::from(recorded.get(&values::resource(owner))?.generation));
     let snapshot = Snapshot {
-        record: recorded.get(&who).map(|print| published_version(slot, *print)),
-        ..Snapshot::of(&index.claims(), cast::uid(who), generation)
+        record: recorded.get(&resource).map(|version| published_version(slot, *version)),
+        ..Snapshot::of(&index.claims(), values::uid(resource), generation)
     };
-    let Some(object) = index.object(who) else { return part(who, plan::plan_orphan(&snapshot, DeletionPolicy::Delete)) };
-    let (spec, told) = (cast::spec(slot, object.numbers), cast::dids(object.told()));
+    let Some(object) = index.object(resource) else {
+        return removal(resource, plan::plan_orphan(&snapshot, DeletionPolicy::Delete));
+    };
+    let (spec, status_dids) = (values::spec(slot, object.dids), values::did_list(object.status_dids()));
     if object.deleting {
-        return part(who, plan::plan_deletion(spec, told, &snapshot, DeletionPolicy::Delete));
+        return removal(resource, plan::plan_deletion(spec, status_dids, &snapshot, DeletionPolicy::Delete));
     }
-    let rejections = rejections(found);
+    let rejections = rejections(rejected);
     let input = PlanInput {
         spec,
         generation: i64::from(object.generation),
         snapshot: &snapshot,
         rejections: &rejections,
     };
-    let wanted = match input.plan() {
+    let desired = match input.plan() {
         Plan::Done(plan::Outcome::Assessed(assessment)) => {
-            return Planned::Settled(Outcome::Assessed(tell(&assessment)));
+            return Planned::Done(Outcome::Assessed(status_of(&assessment)));
         }
         Plan::Done(plan::Outcome::FinalizerRemovable) => {
-            return Planned::Settled(Outcome::FinalizerRemovable);
+            return Planned::Done(Outcome::FinalizerRemovable);
         }
-        Plan::Remove(removal) => return part(who, Some(removal)),
-        Plan::Publish(wanted) => wanted,
+        Plan::Remove(plan) => return removal(resource, Some(plan)),
+        Plan::Publish(desired) => desired,
     };
-    let ready =
-        input.draft_publication(&wanted, cast::SECRET.to_owned(), Some(&"whsec".into()), told).unwrap();
-    let numbers = cast::numbers(ready.config.dids());
-    let is_recorded = input.is_recorded(&wanted, &ready.version);
-    let outcome = Outcome::Assessed(tell(&input.assess_published(&wanted)));
+    let draft = input
+        .draft_publication(&desired, values::SECRET.to_owned(), Some(&"whsec".into()), status_dids)
+        .unwrap();
+    let dids = values::did_set(draft.config.dids());
+    let is_recorded = input.is_recorded(&desired, &draft.version);
+    let outcome = Outcome::Assessed(status_of(&input.assess_published(&desired)));
     let generation = object.generation;
-    let todo = Todo {
-        who,
-        call: Move::Publish {
-            who,
+    let write = PendingWrite {
+        resource,
+        call: Call::Publish {
+            resource,
             generation,
-            numbers,
-            known: cast::numbers(&ready.previously_listed),
-            predecessors: ready
+            dids,
+            previously_listed: values::did_set(&draft.previously_listed),
+            yielding_owners: draft
                 .yielding_owners
                 .iter()
-                .map(|(uid, generation)| (cast::who(uid), figure(*generation)))
+                .map(|(uid, generation)| (values::resource(uid), small(*generation)))
                 .collect(),
         },
-        after: Some((slot, numbers, Print { generation, numbers })),
+        after: Some((slot, dids, Version { generation, dids })),
         outcome: Some(outcome),
-        doubted: false,
+        invalidated: false,
     };
-    if is_recorded { Planned::Recorded(outcome, todo) } else { Planned::Todo(todo) }
+    if is_recorded { Planned::Recorded(outcome, write) } else { Planned::Write(write) }
 }
 
-fn part(who: Who, removal: Option<RemovalPlan>) -> Planned {
-    let Some(RemovalPlan { tenant, previously_listed: known, retain, outcome }) = removal else {
-        return Planned::Settled(Outcome::FinalizerRemovable);
+fn removal(resource: Resource, removal: Option<RemovalPlan>) -> Planned {
+    let Some(RemovalPlan { tenant, previously_listed, retain, outcome }) = removal else {
+        return Planned::Done(Outcome::FinalizerRemovable);
     };
-    let slot = cast::slot_of(tenant.as_str()).unwrap();
+    let slot = values::slot_of(tenant.as_str()).unwrap();
     let outcome = outcome.map(|outcome| match outcome {
-        plan::Outcome::Assessed(assessment) => Outcome::Assessed(tell(&assessment)),
+        plan::Outcome::Assessed(assessment) => Outcome::Assessed(status_of(&assessment)),
         plan::Outcome::FinalizerRemovable => Outcome::FinalizerRemovable,
     });
-    let call = Move::Remove { slot, who, known: cast::numbers(&known), retain };
-    Planned::Todo(Todo { who, call, after: None, outcome, doubted: false })
+    let call =
+        Call::Remove { slot, resource, previously_listed: values::did_set(&previously_listed), retain };
+    Planned::Write(PendingWrite { resource, call, after: None, outcome, invalidated: false })
 }
 
-fn rejections(found: &Found) -> Rejections {
-    let in_use = |did| UnavailableDid { did, holder: Holder::Unmanaged(cast::STRANGER.to_owned()) };
+fn rejections(rejected: &Rejected) -> Rejections {
+    let in_use = |did| UnavailableDid { did, holder: Holder::Unmanaged(values::EXTERNAL_TENANT.to_owned()) };
     Rejections {
-        generation: i64::from(found.generation),
-        not_published: (found.would_unmap != 0)
-            .then(|| NotPublished::WouldUnmap(cast::dids(found.would_unmap))),
-        unavailable: cast::dids(found.in_use).into_iter().map(in_use).collect(),
-        yielding_owners: found.predecessors.iter().map(|who| cast::uid(*who).clone()).collect(),
+        generation: i64::from(rejected.generation),
+        not_published: (rejected.would_unmap != 0)
+            .then(|| NotPublished::WouldUnmap(values::did_list(rejected.would_unmap))),
+        unavailable: values::did_list(rejected.in_use).into_iter().map(in_use).collect(),
+        yielding_owners: rejected
+            .yielding_owners
+            .iter()
+            .map(|resource| values::uid(*resource).clone())
+            .collect(),
     }
 }
 
-fn tell(assessment: &Assessment) -> Told {
-    Told {
+fn status_of(assessment: &Assessment) -> Status {
+    Status {
         generation: u8::try_from(assessment.generation).unwrap(),
-        live: assessment.published.as_ref().map_or(0, |live| cast::numbers(&live.dids)),
+        published: assessment.published.as_ref().map_or(0, |published| values::did_set(&published.dids)),
         ready: assessment.not_published.is_none() && assessment.unavailable.is_empty(),
     }
 }
 
-fn figure(generation: Option<i64>) -> Option<u8> {
+fn small(generation: Option<i64>) -> Option<u8> {
     generation.map(|generation| u8::try_from(generation).unwrap())
 }
 
-fn published_version(slot: Slot, print: Print) -> PublishedVersion {
+fn published_version(slot: Slot, version: Version) -> PublishedVersion {
     PublishedVersion {
-        generation: i64::from(print.generation),
-        secret: cast::SECRET.to_owned(),
-        hash: cast::hash(slot, print.numbers).to_owned(),
+        generation: i64::from(version.generation),
+        secret: values::SECRET.to_owned(),
+        hash: values::hash(slot, version.dids).to_owned(),
     }
 }
 
-/// Whether numbers move between these.
-pub fn is_exclusive(order: &[Vec<Who>]) -> bool {
+/// True if DIDs move between these resources.
+pub fn is_exclusive(order: &[Vec<Resource>]) -> bool {
     order.len() > 1 || order.iter().any(|group| group.len() > 1)
 }

@@ -1,31 +1,32 @@
-//! What an operator reads in Redis.
+//! The operator's reads in Redis.
 
-use crate::cast::{self, Numbers, Slot, Who};
-use crate::index::Print;
-use crate::plans::Todo;
+use crate::index::Version;
+use crate::plans::PendingWrite;
 use crate::redis::Redis;
+use crate::values::{self, DidSet, Resource, Slot};
 
-/// The owner by record, and what its record says.
-pub fn recorded(redis: &Redis, slot: Slot) -> Option<(Who, (Slot, Numbers, Print))> {
-    let tenant = cast::tenant(slot).as_str();
-    // Found by the index of records.
+/// The owner of a slot's tenant id by its record, and what the record says.
+pub fn recorded(redis: &Redis, slot: Slot) -> Option<(Resource, (Slot, DidSet, Version))> {
+    let tenant = values::tenant(slot).as_str();
+    // Only a record that is in the index of records is found.
     let record = redis.records.get(tenant)?;
     redis.members.get(&(record.cluster.clone(), tenant.to_owned()))?;
-    let numbers = (0..1 << cast::NUMBERS).find(|set| cast::hash(slot, *set) == record.hash).unwrap();
-    let print = Print { generation: u8::try_from(record.generation).unwrap(), numbers };
-    Some((cast::who(&record.uid.as_str().into()), (slot, cast::numbers(&record.dids), print)))
+    let dids = (0..1 << values::DID_COUNT).find(|set| values::hash(slot, *set) == record.hash).unwrap();
+    let version = Version { generation: u8::try_from(record.generation).unwrap(), dids };
+    Some((values::resource(&record.uid.as_str().into()), (slot, values::did_set(&record.dids), version)))
 }
 
-/// As `verify` in `controller::prepare`: Redis holds exactly what is wanted.
-pub fn holds(redis: &Redis, wanted: &Todo) -> bool {
-    let slot = wanted.call.slot();
-    recorded(redis, slot).is_some_and(|(who, record)| who == wanted.who && Some(record) == wanted.after)
-        && redis.is_intact(cast::tenant(slot).as_str())
+/// True if Redis holds exactly what is desired, as the controller verifies it.
+pub fn holds(redis: &Redis, desired: &PendingWrite) -> bool {
+    let slot = desired.call.slot();
+    recorded(redis, slot)
+        .is_some_and(|(resource, record)| resource == desired.resource && Some(record) == desired.after)
+        && redis.is_intact(values::tenant(slot).as_str())
 }
 
-/// `drifted.lua`, for a number.
-pub fn number_as_recorded(redis: &Redis, number: usize) -> bool {
-    let did = cast::did(number);
+/// `drifted.lua`, for a DID.
+pub fn did_as_recorded(redis: &Redis, nth: usize) -> bool {
+    let did = values::did(nth);
     redis.owners.get(did).is_some_and(|owner| {
         redis.maps(did) == Some(owner)
             && redis.records.get(owner).is_some_and(|record| record.dids.contains(did))

@@ -1,5 +1,5 @@
-//! Redis as the scripts leave it: `apply.lua`, `acquire_epoch.lua` and `inspect.lua`, rule by rule. `agree.rs` holds it to
-//! the real ones.
+//! Redis with the rules of the scripts `apply.lua`, `acquire_epoch.lua` and `inspect.lua`. `agree.rs` compares it with the
+//! real scripts.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
@@ -10,15 +10,15 @@ use runtime_operator::store::{Applied, Conflict, Operation, Publication, Removal
 use secrecy::ExposeSecret;
 use sha1::{Digest, Sha1};
 
-/// What Redis holds.
+/// The keys in Redis.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Redis {
     pub epoch: Option<u64>,
-    /// Writer to the number that it took last, and the mark of the process.
+    /// The epoch that each writer acquired last, with the id of its process.
     pub epochs: BTreeMap<String, (u64, u8)>,
     pub configs: BTreeMap<String, Config>,
     pub mappings: BTreeMap<Did, String>,
-    /// The index of numbers, `runtime-operator:dids`.
+    /// The index of DIDs, `runtime-operator:dids`.
     pub owners: BTreeMap<Did, String>,
     pub records: BTreeMap<String, Record>,
     /// The index of records, `runtime-operator:tenants:<cluster>`.
@@ -29,7 +29,7 @@ pub struct Redis {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Config {
     pub sha1: String,
-    /// The numbers that it lists.
+    /// The DIDs that it lists.
     pub dids: Vec<Did>,
 }
 
@@ -61,43 +61,43 @@ impl Config {
 
 impl Redis {
     /// `acquire_epoch.lua`.
-    pub fn acquire_epoch(&mut self, seen: u64, writer: &str, mark: u8) -> u64 {
+    pub fn acquire_epoch(&mut self, seen: u64, writer: &str, process_id: u8) -> u64 {
         let least = self.highest().max(seen);
-        let number = (self.epoch.unwrap_or(0) + 1).max(least + 1);
-        self.epoch = Some(number);
-        self.epochs.insert(writer.to_owned(), (number, mark));
-        number
+        let epoch = (self.epoch.unwrap_or(0) + 1).max(least + 1);
+        self.epoch = Some(epoch);
+        self.epochs.insert(writer.to_owned(), (epoch, process_id));
+        epoch
     }
 
     fn highest(&self) -> u64 {
-        self.epochs.values().map(|(number, _)| *number).max().unwrap_or(0)
+        self.epochs.values().map(|(epoch, _)| *epoch).max().unwrap_or(0)
     }
 
-    /// Whether a writer may write with this number.
-    pub fn is_current(&self, writer: &str, epoch: u64, mark: u8) -> bool {
-        self.epochs.get(writer) == Some(&(epoch, mark)) && self.epoch == Some(self.highest())
+    /// True if a writer may write with this epoch.
+    pub fn is_current(&self, writer: &str, epoch: u64, process_id: u8) -> bool {
+        self.epochs.get(writer) == Some(&(epoch, process_id)) && self.epoch == Some(self.highest())
     }
 
-    /// `apply.lua`, past the fence: all steps, or none when one is refused.
-    pub fn apply(&mut self, cluster: &ClusterId, steps: &[Operation]) -> Vec<Applied> {
+    /// `apply.lua` after the fence: all operations, or none if one is rejected.
+    pub fn apply(&mut self, cluster: &ClusterId, operations: &[Operation]) -> Vec<Applied> {
         let mut call = Call { now: self.clone(), cluster: cluster.as_str() };
-        let mut answers: Vec<Applied> = steps.iter().map(|step| call.take_step(step)).collect();
-        if !answers.iter().any(|answer| matches!(answer, Applied::Rejected(_))) {
+        let mut replies: Vec<Applied> = operations.iter().map(|operation| call.run(operation)).collect();
+        if !replies.iter().any(|reply| matches!(reply, Applied::Rejected(_))) {
             *self = call.now;
-            for answer in &mut answers {
-                if let Applied::Published { removed, .. } = answer {
-                    // A number that another step of the call picked up is not gone.
+            for reply in &mut replies {
+                if let Applied::Published { removed, .. } = reply {
+                    // A DID that another operation of the call mapped was not removed.
                     removed.retain(|did| !self.mappings.contains_key(did));
                 }
             }
-            return answers;
+            return replies;
         }
-        for answer in &mut answers {
-            if matches!(answer, Applied::Published { .. } | Applied::Recorded | Applied::Removed { .. }) {
-                *answer = Applied::Aborted;
+        for reply in &mut replies {
+            if matches!(reply, Applied::Published { .. } | Applied::Recorded | Applied::Removed { .. }) {
+                *reply = Applied::Aborted;
             }
         }
-        answers
+        replies
     }
 
     /// `inspect.lua`: whether Redis holds what a tenant's record says.
@@ -116,63 +116,63 @@ impl Redis {
         self.owners.get(did).map(String::as_str)
     }
 
-    /// The tenant whose record lists the number.
+    /// The tenant whose record lists the DID.
     fn holder(&self, did: &Did) -> Option<String> {
         let lists = |tenant: &&str| self.records.get(*tenant).is_some_and(|record| record.dids.contains(did));
         self.owns(did).into_iter().chain(self.maps(did)).find(lists).map(str::to_owned)
     }
 }
 
-/// One call of `apply.lua` under way.
+/// One call of `apply.lua` in progress.
 struct Call<'a> {
     now: Redis,
     cluster: &'a str,
 }
 
 impl Call<'_> {
-    fn take_step(&mut self, step: &Operation) -> Applied {
+    fn run(&mut self, operation: &Operation) -> Applied {
         let before = self.now.clone();
-        let answer = match step {
+        let reply = match operation {
             Operation::Publish(publication) => self.publish(publication),
             Operation::Remove(removal) => self.remove(removal),
         };
         let visibly = (&self.now.configs, &self.now.mappings) != (&before.configs, &before.mappings);
-        match answer {
+        match reply {
             Applied::Published { .. } | Applied::Removed { .. } if self.now == before => Applied::Unchanged,
             Applied::Published { adopted: false, taken_over, .. } if !visibly && taken_over.is_empty() => {
                 Applied::Recorded
             }
-            answer => answer,
+            reply => reply,
         }
     }
 
-    fn publish(&mut self, step: &Publication) -> Applied {
-        let tenant = step.tenant.as_str();
+    fn publish(&mut self, operation: &Publication) -> Applied {
+        let tenant = operation.tenant.as_str();
         let mine = self.now.records.get(tenant).cloned();
         let mut taken = Vec::new();
-        if let Some(refusal) = self.tenant_refusal(step, mine.as_ref(), &mut taken) {
-            return Applied::Rejected(refusal);
+        if let Some(conflict) = self.tenant_conflict(operation, mine.as_ref(), &mut taken) {
+            return Applied::Rejected(conflict);
         }
         let mut from = BTreeMap::new();
-        if let Some(refusal) = self.number_refusal(step, &mut from, &mut taken) {
-            return Applied::Rejected(refusal);
+        if let Some(conflict) = self.did_conflict(operation, &mut from, &mut taken) {
+            return Applied::Rejected(conflict);
         }
-        let held = match self.held_before(step, mine.as_ref()) {
+        let held = match self.held_before(operation, mine.as_ref()) {
             Ok(held) => held,
-            Err(refusal) => return Applied::Rejected(refusal),
+            Err(conflict) => return Applied::Rejected(conflict),
         };
         let adopted =
-            mine.is_none() && step.previously_listed.is_empty() && self.now.configs.contains_key(tenant);
+            mine.is_none() && operation.previously_listed.is_empty() && self.now.configs.contains_key(tenant);
         let mut removed = Vec::new();
         for did in held {
-            if !step.dids.contains(&did) && self.release(&did, tenant, false) {
+            if !operation.dids.contains(&did) && self.release(&did, tenant, false) {
                 removed.push(did);
             }
         }
-        let config = Config::of(step.config.expose_secret());
+        let config = Config::of(operation.config.expose_secret());
         let sha1 = config.sha1.clone();
         self.now.configs.insert(tenant.to_owned(), config);
-        for did in &step.dids {
+        for did in &operation.dids {
             if let Some(other) = from.get(did).and_then(|other| self.now.records.get_mut(other)) {
                 other.dids.retain(|theirs| theirs != did);
             }
@@ -185,64 +185,64 @@ impl Call<'_> {
         self.now.members.insert((self.cluster.to_owned(), tenant.to_owned()));
         let record = Record {
             cluster: self.cluster.to_owned(),
-            owner: step.owner.to_string(),
-            uid: step.owner.uid.as_str().to_owned(),
-            generation: step.generation,
-            secret: step.secret.clone(),
-            hash: step.hash.clone(),
+            owner: operation.owner.to_string(),
+            uid: operation.owner.uid.as_str().to_owned(),
+            generation: operation.generation,
+            secret: operation.secret.clone(),
+            hash: operation.hash.clone(),
             sha1,
-            dids: step.dids.clone(),
+            dids: operation.dids.clone(),
         };
         self.now.records.insert(tenant.to_owned(), record);
         Applied::Published { adopted, taken_over: taken, removed }
     }
 
-    fn tenant_refusal(
+    fn tenant_conflict(
         &self,
-        step: &Publication,
+        operation: &Publication,
         mine: Option<&Record>,
         taken: &mut Vec<TakenOver>,
     ) -> Option<Conflict> {
         let mine = mine?;
         if mine.cluster != self.cluster {
-            if !step.take_over {
+            if !operation.take_over {
                 let (cluster, owner) = (ClusterId::new(&mine.cluster), mine.owner.clone());
                 return Some(Conflict::OwnedElsewhere { cluster, owner, dids: Vec::new() });
             }
             let from = format!("{} of cluster {}", mine.owner, mine.cluster);
             taken.push(TakenOver { did: None, from });
-        } else if mine.uid != step.owner.uid.as_str() {
-            if !yields(step, mine) {
+        } else if mine.uid != operation.owner.uid.as_str() {
+            if !yields(operation, mine) {
                 let (uid, owner) = (Uid::new(&*mine.uid), mine.owner.clone());
                 return Some(Conflict::HeldBy { uid, owner, dids: Vec::new() });
             }
-        } else if mine.generation > step.generation && !yields(step, mine) {
+        } else if mine.generation > operation.generation && !yields(operation, mine) {
             return Some(Conflict::Stale { generation: mine.generation });
         }
         None
     }
 
-    fn number_refusal(
+    fn did_conflict(
         &self,
-        step: &Publication,
+        operation: &Publication,
         from: &mut BTreeMap<Did, String>,
         taken: &mut Vec<TakenOver>,
     ) -> Option<Conflict> {
-        let tenant = step.tenant.as_str();
+        let tenant = operation.tenant.as_str();
         let (mut elsewhere, mut held, mut in_use) = (Vec::new(), Vec::new(), Vec::new());
-        for did in &step.dids {
+        for did in &operation.dids {
             match self.now.holder(did) {
                 Some(other) if other != tenant => {
                     let record = &self.now.records[&other];
                     from.insert(did.clone(), other.clone());
                     if record.cluster != self.cluster {
-                        if step.take_over {
+                        if operation.take_over {
                             let from = format!("{} of cluster {}", record.owner, record.cluster);
                             taken.push(TakenOver { did: Some(did.clone()), from });
                         } else {
                             elsewhere.push((did.clone(), record));
                         }
-                    } else if record.uid != step.owner.uid.as_str() && !yields(step, record) {
+                    } else if record.uid != operation.owner.uid.as_str() && !yields(operation, record) {
                         held.push((did.clone(), record));
                     }
                 }
@@ -250,10 +250,11 @@ impl Call<'_> {
                 None => {
                     let mapped = self.now.maps(did).filter(|mapped| *mapped != tenant);
                     let unmanaged = mapped.filter(|mapped| !self.now.records.contains_key(*mapped));
-                    let Some(mapped) = unmanaged.filter(|_| !step.previously_listed.contains(did)) else {
+                    let Some(mapped) = unmanaged.filter(|_| !operation.previously_listed.contains(did))
+                    else {
                         continue;
                     };
-                    if step.take_over {
+                    if operation.take_over {
                         taken.push(TakenOver { did: Some(did.clone()), from: format!("tenant {mapped}") });
                     } else {
                         in_use.push((did.clone(), mapped.to_owned()));
@@ -272,29 +273,29 @@ impl Call<'_> {
         (!in_use.is_empty()).then_some(Conflict::DidsInUse(in_use))
     }
 
-    /// The numbers that the tenant has held until now.
-    fn held_before(&self, step: &Publication, mine: Option<&Record>) -> Result<Vec<Did>, Conflict> {
+    /// The DIDs that the tenant has held until now.
+    fn held_before(&self, operation: &Publication, mine: Option<&Record>) -> Result<Vec<Did>, Conflict> {
         if let Some(mine) = mine {
             return Ok(mine.dids.clone());
         }
-        let tenant = step.tenant.as_str();
+        let tenant = operation.tenant.as_str();
         let listed = self.now.configs.get(tenant).map(|config| config.dids.clone()).unwrap_or_default();
         let orphaned: Vec<Did> = listed
             .into_iter()
             .filter(|did| {
-                !step.dids.contains(did)
-                    && !step.previously_listed.contains(did)
+                !operation.dids.contains(did)
+                    && !operation.previously_listed.contains(did)
                     && self.now.maps(did) == Some(tenant)
                     && self.now.holder(did).is_none()
             })
             .collect();
-        if !orphaned.is_empty() && !step.take_over {
+        if !orphaned.is_empty() && !operation.take_over {
             return Err(Conflict::WouldUnmap(orphaned));
         }
-        Ok(step.previously_listed.iter().cloned().chain(orphaned).collect())
+        Ok(operation.previously_listed.iter().cloned().chain(orphaned).collect())
     }
 
-    /// Lets go of a number, unless another has it. Says whether a mapping went.
+    /// Releases a DID unless another tenant holds it; returns whether its mapping was removed.
     fn release(&mut self, did: &Did, tenant: &str, keep_mapping: bool) -> bool {
         if self.now.holder(did).is_some_and(|held| held != tenant) {
             return false;
@@ -309,21 +310,24 @@ impl Call<'_> {
         true
     }
 
-    fn remove(&mut self, step: &Removal) -> Applied {
-        let tenant = step.tenant.as_str();
+    fn remove(&mut self, operation: &Removal) -> Applied {
+        let tenant = operation.tenant.as_str();
         let mine = self.now.records.get(tenant).cloned();
-        if mine.as_ref().is_some_and(|mine| mine.cluster != self.cluster || mine.uid != step.uid.as_str()) {
+        if mine
+            .as_ref()
+            .is_some_and(|mine| mine.cluster != self.cluster || mine.uid != operation.uid.as_str())
+        {
             return Applied::NotOwned;
         }
         let mut keys = false;
-        for did in mine.as_ref().map_or(&step.previously_listed, |mine| &mine.dids) {
-            keys |= self.release(did, tenant, step.retain);
+        for did in mine.as_ref().map_or(&operation.previously_listed, |mine| &mine.dids) {
+            keys |= self.release(did, tenant, operation.retain);
         }
         self.now.records.remove(tenant);
         self.now.members.remove(&(self.cluster.to_owned(), tenant.to_owned()));
         let config = self.now.configs.get(tenant);
         let still_live = |config: &Config| config.dids.iter().any(|did| self.now.maps(did) == Some(tenant));
-        let ours = !step.retain && (mine.is_some() || !step.previously_listed.is_empty());
+        let ours = !operation.retain && (mine.is_some() || !operation.previously_listed.is_empty());
         if ours && config.is_some_and(|config| !still_live(config)) {
             self.now.configs.remove(tenant);
             keys = true;
@@ -332,15 +336,15 @@ impl Call<'_> {
     }
 }
 
-fn yields(step: &Publication, record: &Record) -> bool {
-    let generation = step.yielding_owners.get(&Uid::new(&*record.uid));
+fn yields(operation: &Publication, record: &Record) -> bool {
+    let generation = operation.yielding_owners.get(&Uid::new(&*record.uid));
     generation.is_some_and(|generation| generation.is_none_or(|generation| generation == record.generation))
 }
 
-/// Of several holders the first is named, with all that it has.
-fn of_one(noted: &[(Did, &Record)], is_first: impl Fn(&Record) -> bool) -> (String, Vec<Did>) {
+/// The first of several holders, with all the DIDs that it holds.
+fn of_one(holders: &[(Did, &Record)], is_first: impl Fn(&Record) -> bool) -> (String, Vec<Did>) {
     let (mut owners, mut dids): (Vec<&str>, _) = (Vec::new(), Vec::new());
-    for (did, record) in noted.iter().filter(|(_, record)| is_first(record)) {
+    for (did, record) in holders.iter().filter(|(_, record)| is_first(record)) {
         if !owners.contains(&record.owner.as_str()) {
             owners.push(&record.owner);
         }

@@ -1,17 +1,17 @@
-//! Who leads, as a replica takes it.
+//! The role of a replica, as it knows it.
 
-/// How far a replica is in leading, and with which number.
+/// The role of a replica, with its epoch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Role {
     Following,
-    /// Has won the Lease.
-    Won,
-    /// Has taken a number, and reads the Lease again.
-    Took(u64),
-    /// Leads; Redis is to be read before it writes.
+    /// Acquired the Lease.
+    HoldsLease,
+    /// Acquired an epoch, and reads the Lease again.
+    AcquiredEpoch(u64),
+    /// Leads, and reads Redis before it writes.
     Leading(u64),
     /// Writes.
-    Begun(u64),
-    /// A write was refused for its number: reads the Lease.
-    Refused(u64),
+    Writing(u64),
+    /// A write was rejected for its epoch: reads the Lease.
+    EpochLost(u64),
 }

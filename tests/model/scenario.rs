@@ -1,96 +1,97 @@
-//! What is explored: who is there, what may go wrong how often, which bug is planted; and what must hold.
+//! A scenario to explore: its resources, its budget of faults, the planted bug; and the properties that must hold.
 
 use stateright::{Model, Property};
 
-use crate::cast::{NUMBERS, Numbers, SLOTS};
-use crate::kept::Kept;
 use crate::redis::Redis;
 use crate::replica::Replica;
+use crate::shared::Shared;
 use crate::truth;
-use crate::world::{Action, Seen, World, new_object};
+use crate::values::{DID_COUNT, DidSet, SLOTS};
+use crate::world::{Action, Observed, World, new_object};
 
-/// The first number alone.
-pub const X: Numbers = 0b01;
-/// The second number alone.
-pub const Y: Numbers = 0b10;
-/// Both.
-pub const BOTH: Numbers = X | Y;
+/// The first DID alone.
+pub const X: DidSet = 0b01;
+/// The second DID alone.
+pub const Y: DidSet = 0b10;
+/// Both DIDs.
+pub const BOTH: DidSet = X | Y;
 
-/// How often each thing may happen in a run.
+/// The number of times that each thing may happen in a run.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Budget {
     /// A user changes a spec.
     pub edits: u8,
     /// A user deletes a resource.
     pub deletions: u8,
-    /// A user makes one again that is gone.
+    /// A user creates a deleted resource again.
     pub creations: u8,
-    /// A process dies; another starts at once.
+    /// A process dies, and another one starts immediately.
     pub crashes: u8,
-    /// A replica wins a Lease whose holder was frozen for too long.
-    pub steals: u8,
-    /// A replica without the Lease writes to Kubernetes before it notices. Two that never did would write over each
-    /// other for ever.
+    /// A replica acquires the Lease of a holder that was frozen until it expired.
+    pub expired_leases: u8,
+    /// A replica that has lost the Lease writes to Kubernetes before it notices. Without a budget, two replicas would
+    /// overwrite each other for ever.
     pub overstays: u8,
-    /// A script's answer never comes; the script itself comes late if it had not come.
+    /// A script's reply never comes. If the script had not run yet, it runs late.
     pub timeouts: u8,
-    /// A number is taken of which nobody learns.
-    pub strays: u8,
-    /// Somebody else deletes a mapping or a config.
+    /// An epoch is acquired by a process that never uses it.
+    pub stray_epochs: u8,
+    /// Another client deletes a mapping or a config.
     pub losses: u8,
-    /// Somebody else maps a number to a tenant that no resource has.
+    /// Another client maps a DID to a tenant id that no resource has.
     pub reroutes: u8,
-    /// Somebody flushes Redis.
+    /// Another client flushes Redis.
     pub flushes: u8,
-    /// A watch loses an event, and lists anew.
+    /// A watch loses an event, and lists again.
     pub relists: u8,
-    /// What Redis tells of others' writes is lost: the next audit finds out.
-    pub deaf: u8,
+    /// Signals about writes of other clients are lost: the next audit finds the differences.
+    pub dropped_signals: u8,
 }
 
 /// A planted bug.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Bug {
-    /// Scripts don't look at the number.
+    /// Scripts don't check the epoch.
     NoFence,
-    /// Mappings are written before configs, in two steps.
+    /// Mappings are written before configs, by two scripts.
     MappingFirst,
-    /// Who is concerned by another's change is not looked at.
-    PromotionForgotten,
-    /// The Lease is not read again after taking the number.
-    LeaseNotReadAgain,
-    /// Two processes that took the same number can't be told apart.
-    NumbersUnmarked,
-    /// An owner that yields does so even if it was published again since.
-    YieldedForGood,
-    /// A write that is answered after Redis was read counts as if it had come after.
-    AnswersTrusted,
-    /// The number is kept although a write that carries it may come late.
-    NumberKept,
+    /// Resources that are affected by a change of another one are not reconciled.
+    NoPromotion,
+    /// The Lease is not read again after the epoch was acquired.
+    LeaseNotConfirmed,
+    /// Two processes that acquired the same epoch can't be distinguished.
+    NoProcessIds,
+    /// An owner yields even if it was published again since.
+    YieldsForever,
+    /// The reply to a write that ran before Redis was read is taken for the newer state.
+    LateRepliesTrusted,
+    /// The epoch is kept although a write that carries it may run late.
+    EpochKept,
 }
 
-/// What is explored.
+/// A scenario to explore.
 #[derive(Clone, Debug)]
 pub struct Scenario {
     pub replicas: u8,
-    /// What each slot's resource may claim, the first at the start; none: it is not there at the start.
-    pub claims: [&'static [Numbers]; SLOTS],
-    /// Whether everything is published, told and at rest at the start, the first replica leading.
-    pub settled: bool,
+    /// The sets of DIDs that each slot's resource may claim; the first one at the start. Empty: the resource does not
+    /// exist at the start.
+    pub claims: [&'static [DidSet]; SLOTS],
+    /// True if everything is published, reported and at rest at the start, with the first replica as leader.
+    pub starts_at_rest: bool,
     pub budget: Budget,
-    /// What must be seen to happen, so that nothing holds for want of trying.
-    pub shows: &'static [Shows],
+    /// The things that must happen in some run, so that no property holds only because nothing was tried.
+    pub must_happen: &'static [MustHappen],
     pub bug: Option<Bug>,
 }
 
 /// Something that happens in a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Shows {
-    /// A script is refused for its number.
+pub enum MustHappen {
+    /// A script is rejected for its epoch.
     Fence,
-    /// A number goes from one resource to another in one step.
-    HandOver,
-    /// Two resources are published in one step.
+    /// A DID is transferred from one resource to another by one script.
+    Transfer,
+    /// Two resources are published by one script.
     Together,
 }
 
@@ -100,47 +101,48 @@ impl Scenario {
         let mut api = [const { None }; SLOTS];
         for (slot, object) in api.iter_mut().enumerate() {
             let first = self.claims[slot].first();
-            *object = first.map(|numbers| new_object(slot, &mut made, *numbers));
+            *object = first.map(|dids| new_object(slot, &mut made, *dids));
         }
-        let replicas = (0..self.replicas).map(|at| Kept::new(Replica::new(self.mark(at), &api))).collect();
+        let replicas =
+            (0..self.replicas).map(|at| Shared::new(Replica::new(self.process_id(at), &api))).collect();
         let mut world = World {
-            since: [[1; NUMBERS]; SLOTS],
-            api: Kept::new(api),
+            since: [[1; DID_COUNT]; SLOTS],
+            api: Shared::new(api),
             made,
             lease: None,
             processes: self.replicas,
             terms: 0,
             confirmed: 0,
-            redis: Kept::new(Redis::default()),
+            redis: Shared::new(Redis::default()),
             replicas,
             late: Vec::new(),
             excused: 0,
             left: Budget::default(),
             superseded: false,
             rerouted: false,
-            unheard: false,
-            seen: Seen::default(),
+            late_write: false,
+            observed: Observed::default(),
         };
-        if self.settled {
+        if self.starts_at_rest {
             loop {
                 let mut actions = Vec::new();
-                world.steps(&mut actions);
+                world.progress(&mut actions);
                 let Some(action) = actions.into_iter().next() else { break };
-                world = self.step(&world, &action);
+                world = self.apply(&world, &action);
             }
-            // The others come later, with what is there by then.
+            // The other replicas start later, with the state of then.
             for at in 1..self.replicas {
-                world.replicas[usize::from(at)] = Kept::new(Replica::new(self.mark(at), &world.api));
+                world.replicas[usize::from(at)] = Shared::new(Replica::new(self.process_id(at), &world.api));
             }
         }
         World { left: self.budget, ..world }
     }
 
-    fn mark(&self, process: u8) -> u8 {
-        if self.bug == Some(Bug::NumbersUnmarked) { 0 } else { process }
+    fn process_id(&self, process: u8) -> u8 {
+        if self.bug == Some(Bug::NoProcessIds) { 0 } else { process }
     }
 
-    pub fn step(&self, before: &World, action: &Action) -> World {
+    pub fn apply(&self, before: &World, action: &Action) -> World {
         let mut world = before.clone();
         world.act(self, action);
         world
@@ -156,38 +158,40 @@ impl Model for Scenario {
     }
 
     fn actions(&self, world: &World, actions: &mut Vec<Action>) {
-        world.steps(actions);
-        world.mishaps(self, actions);
+        world.progress(actions);
+        world.faults(self, actions);
     }
 
     fn next_state(&self, before: &World, action: Action) -> Option<World> {
-        Some(self.step(before, &action))
+        Some(self.apply(before, &action))
     }
 
     fn properties(&self) -> Vec<Property<Self>> {
         let mut properties = vec![
             Property::always(truth::SERVED, |_, world: &World| {
-                (0..NUMBERS).all(|number| world.is_served(number) || world.excused & 1 << number != 0)
+                (0..DID_COUNT).all(|nth| world.is_served(nth) || world.excused & 1 << nth != 0)
             }),
             Property::always(truth::ONE_WRITER, |_, world: &World| !world.superseded),
             Property::always(truth::LIVE_CALLS_FIRST, |_, world: &World| !world.rerouted),
-            Property::always(truth::NOTHING_LATE, |_, world: &World| !world.unheard),
+            Property::always(truth::NOTHING_LATE, |_, world: &World| !world.late_write),
             Property::always(truth::IN_THE_END, |_, world: &World| {
-                !world.is_at_rest() || truth::is_told(world)
+                !world.is_at_rest() || truth::is_consistent(world)
             }),
         ];
-        properties.extend(self.shows.iter().map(|shows| match shows {
-            Shows::Fence => Property::sometimes("a script is refused for its number", |_, world: &World| {
-                world.seen.fenced
-            }),
-            Shows::HandOver => {
-                Property::sometimes("a number is handed over in one step", |_, world: &World| {
-                    world.seen.handed_over
+        properties.extend(self.must_happen.iter().map(|must_happen| match must_happen {
+            MustHappen::Fence => {
+                Property::sometimes("a script is rejected for its epoch", |_, world: &World| {
+                    world.observed.fenced
                 })
             }
-            Shows::Together => {
-                Property::sometimes("two resources are published in one step", |_, world: &World| {
-                    world.seen.together
+            MustHappen::Transfer => {
+                Property::sometimes("a DID is transferred by one script", |_, world: &World| {
+                    world.observed.transferred
+                })
+            }
+            MustHappen::Together => {
+                Property::sometimes("two resources are published by one script", |_, world: &World| {
+                    world.observed.together
                 })
             }
         }));

@@ -1,158 +1,159 @@
-//! Everything that there is: the API server with its Lease, Redis, the replicas, scripts that are late, and what may
-//! still go wrong. And everything that can happen next.
+//! The state of the model: the API server with its Lease, Redis, the replicas, late scripts, and the faults that may
+//! still happen. And the actions that can happen next.
 
-use crate::cast::{self, CAST, NUMBERS, Numbers, SLOTS, STRANGER, Slot, Who};
 use crate::flight::Script;
 use crate::index::Object;
-use crate::kept::Kept;
 use crate::redis::Redis;
 use crate::replica::{Replica, Signals};
 use crate::role::Role;
 use crate::scenario::{Budget, Scenario};
+use crate::shared::Shared;
+use crate::values::{self, DID_COUNT, DidSet, EXTERNAL_TENANT, RESOURCES, Resource, SLOTS, Slot};
 
-/// Everything that there is.
+/// The state of the model.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct World {
-    pub api: Kept<[Option<Object>; SLOTS]>,
-    /// How often a resource was made in each slot.
+    pub api: Shared<[Option<Object>; SLOTS]>,
+    /// The number of resources that were created in each slot.
     pub made: [u8; SLOTS],
-    /// The generation since which each number is claimed without a break.
-    pub since: [[u8; NUMBERS]; SLOTS],
+    /// The generation since which each DID is claimed without a break.
+    pub since: [[u8; DID_COUNT]; SLOTS],
     pub lease: Option<usize>,
-    /// How many processes there were.
+    /// The number of processes so far.
     pub processes: u8,
-    /// How often the Lease was won.
+    /// The number of times that the Lease was acquired.
     pub terms: u8,
-    /// The latest winning that was confirmed after the number was taken: who won before is superseded.
+    /// The latest term that was confirmed after its epoch was acquired: replicas of earlier terms are superseded.
     pub confirmed: u8,
-    pub redis: Kept<Redis>,
-    pub replicas: Vec<Kept<Replica>>,
-    /// Scripts whose senders don't wait for them any more.
+    pub redis: Shared<Redis>,
+    pub replicas: Vec<Shared<Replica>>,
+    /// Scripts for whose reply no replica waits any more.
     pub late: Vec<Script>,
-    /// Numbers that were broken from outside and have not been mended since.
-    pub excused: Numbers,
+    /// DIDs that another client broke and that have not been repaired since.
+    pub excused: DidSet,
     pub left: Budget,
-    /// A superseded leader's write was accepted.
+    /// Redis accepted a superseded leader's write.
     pub superseded: bool,
-    /// A live number was taken from who claimed it all the time.
+    /// A published DID was taken from a resource that claimed it all the time.
     pub rerouted: bool,
-    /// A script that nobody waited for changed what a leader had read already.
-    pub unheard: bool,
-    pub seen: Seen,
+    /// A late script changed what a leader had already read.
+    pub late_write: bool,
+    pub observed: Observed,
 }
 
-/// What has happened, so that no property holds for want of trying.
+/// The things that have happened in a run, so that no property holds only because nothing was tried.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub struct Seen {
+pub struct Observed {
     pub fenced: bool,
-    pub handed_over: bool,
+    pub transferred: bool,
     pub together: bool,
 }
 
-/// What can happen next.
+/// Something that can happen next.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Action {
-    Edit(Slot, Numbers),
+    Edit(Slot, DidSet),
     Delete(Slot),
-    Create(Slot, Numbers),
-    /// With or without its scripts coming through.
+    Create(Slot, DidSet),
+    /// Its scripts run all the same (true), or never.
     Crash(usize, bool),
-    Steal(usize),
-    TimeOut(usize, Who),
-    StrayNumber,
+    TakeExpiredLease(usize),
+    TimeOut(usize, Resource),
+    StrayEpoch,
     LoseMapping(usize),
     LoseConfig(Slot),
     Reroute(usize),
     Flush,
     Relist(usize, Slot),
-    Deafen(usize),
+    DropSignals(usize),
 
     Watch(usize, Slot),
-    Win(usize),
-    TakeNumber(usize),
+    AcquireLease(usize),
+    AcquireEpoch(usize),
     ReadLease(usize),
-    NoticeLoss(usize),
+    NoticeLostLease(usize),
     ReadRedis(usize),
-    Begin(usize),
-    Look(usize, Who),
-    Execute(usize, Who),
-    Answer(usize, Who),
+    StartWriting(usize),
+    Reconcile(usize, Resource),
+    Execute(usize, Resource),
+    ReceiveReply(usize, Resource),
     ExecuteLate(usize),
-    Tell(usize, Slot),
-    Hear(usize),
-    Sweep(usize, Who),
+    WriteStatus(usize, Slot),
+    HandleSignals(usize),
+    Sweep(usize, Resource),
 }
 
-/// A resource as a user makes it.
-pub fn new_object(slot: Slot, made: &mut [u8; SLOTS], numbers: Numbers) -> Object {
-    let who = u8::try_from(slot + SLOTS * usize::from(made[slot])).unwrap();
+/// Creates a resource as a user does.
+pub fn new_object(slot: Slot, made: &mut [u8; SLOTS], dids: DidSet) -> Object {
+    let resource = u8::try_from(slot + SLOTS * usize::from(made[slot])).unwrap();
     made[slot] += 1;
-    Object { who, version: 1, generation: 1, numbers, deleting: false, finalizer: false, status: None }
+    Object { resource, version: 1, generation: 1, dids, deleting: false, finalizer: false, status: None }
 }
 
 impl World {
-    /// What users and mishaps may do next.
-    pub fn mishaps(&self, scenario: &Scenario, actions: &mut Vec<Action>) {
+    /// Adds what users do, and the faults that may happen.
+    pub fn faults(&self, scenario: &Scenario, actions: &mut Vec<Action>) {
         let left = &self.left;
         for slot in 0..SLOTS {
             let wishes = || scenario.claims[slot].iter().copied();
             match &self.api[slot] {
                 Some(object) if !object.deleting => {
                     if left.edits > 0 {
-                        let others = wishes().filter(|numbers| *numbers != object.numbers);
-                        actions.extend(others.map(|numbers| Action::Edit(slot, numbers)));
+                        let others = wishes().filter(|dids| *dids != object.dids);
+                        actions.extend(others.map(|dids| Action::Edit(slot, dids)));
                     }
                     if left.deletions > 0 {
                         actions.push(Action::Delete(slot));
                     }
                 }
-                None if left.creations > 0 && usize::from(self.made[slot]) * SLOTS + slot < CAST => {
-                    actions.extend(wishes().map(|numbers| Action::Create(slot, numbers)));
+                None if left.creations > 0 && usize::from(self.made[slot]) * SLOTS + slot < RESOURCES => {
+                    actions.extend(wishes().map(|dids| Action::Create(slot, dids)));
                 }
                 _ => {}
             }
-            if left.losses > 0 && self.redis.configs.contains_key(cast::tenant(slot).as_str()) {
+            if left.losses > 0 && self.redis.configs.contains_key(values::tenant(slot).as_str()) {
                 actions.push(Action::LoseConfig(slot));
             }
         }
-        for number in 0..NUMBERS {
-            let mapped = self.redis.maps(cast::did(number));
+        for nth in 0..DID_COUNT {
+            let mapped = self.redis.maps(values::did(nth));
             if left.losses > 0 && mapped.is_some() {
-                actions.push(Action::LoseMapping(number));
+                actions.push(Action::LoseMapping(nth));
             }
-            if left.reroutes > 0 && mapped != Some(STRANGER) {
-                actions.push(Action::Reroute(number));
+            if left.reroutes > 0 && mapped != Some(EXTERNAL_TENANT) {
+                actions.push(Action::Reroute(nth));
             }
         }
         if left.flushes > 0 && *self.redis != Redis::default() {
             actions.push(Action::Flush);
         }
-        if left.strays > 0 && self.redis.epoch.is_some() {
-            actions.push(Action::StrayNumber);
+        if left.stray_epochs > 0 && self.redis.epoch.is_some() {
+            actions.push(Action::StrayEpoch);
         }
         for (at, replica) in self.replicas.iter().enumerate() {
             if left.crashes > 0 && replica.role != Role::Following {
                 actions.push(Action::Crash(at, false));
-                if replica.flights.values().any(|flight| flight.answer.is_none()) {
+                if replica.flights.values().any(|flight| flight.reply.is_none()) {
                     actions.push(Action::Crash(at, true));
                 }
             }
-            if left.steals > 0
+            if left.expired_leases > 0
                 && replica.role == Role::Following
                 && self.lease.is_some_and(|holder| holder != at)
             {
-                actions.push(Action::Steal(at));
+                actions.push(Action::TakeExpiredLease(at));
             }
-            if left.deaf > 0 && replica.signals != Signals::default() {
-                actions.push(Action::Deafen(at));
+            if left.dropped_signals > 0 && replica.signals != Signals::default() {
+                actions.push(Action::DropSignals(at));
             }
             if left.timeouts > 0 {
-                actions.extend(replica.flights.keys().map(|who| Action::TimeOut(at, *who)));
+                actions.extend(replica.flights.keys().map(|resource| Action::TimeOut(at, *resource)));
             }
             for slot in 0..SLOTS {
                 let was = self.replicas[at].index.seen[slot].as_ref();
-                let is_other =
-                    was.is_some_and(|was| self.api[slot].as_ref().is_none_or(|now| now.who != was.who));
+                let is_other = was.is_some_and(|was| {
+                    self.api[slot].as_ref().is_none_or(|now| now.resource != was.resource)
+                });
                 if left.relists > 0 && is_other && replica.role != Role::Following {
                     actions.push(Action::Relist(at, slot));
                 }
@@ -160,44 +161,47 @@ impl World {
         }
     }
 
-    /// What happens by itself.
-    pub fn steps(&self, actions: &mut Vec<Action>) {
+    /// Adds what the product does, without users and faults.
+    pub fn progress(&self, actions: &mut Vec<Action>) {
         for (at, replica) in self.replicas.iter().enumerate() {
             self.elections(at, replica, actions);
             let watched = |slot: Slot| replica.index.seen[slot] == self.api[slot];
-            // What a follower sees makes no difference until it leads.
+            // A follower's watch makes no difference until it leads.
             let behind = (0..SLOTS).filter(|slot| replica.role != Role::Following && !watched(*slot));
             actions.extend(behind.map(|slot| Action::Watch(at, slot)));
             let up_to_date = (0..SLOTS).all(watched);
             match replica.role {
-                Role::Leading(_) | Role::Begun(_) if replica.reading.is_some() => {
-                    actions.push(Action::Begin(at));
+                Role::Leading(_) | Role::Writing(_) if replica.reading.is_some() => {
+                    actions.push(Action::StartWriting(at));
                 }
                 Role::Leading(_) => actions.push(Action::ReadRedis(at)),
-                // The audit, as far as it finds something.
-                Role::Begun(_) if replica.unheard => actions.push(Action::ReadRedis(at)),
+                // The audit, if it finds something.
+                Role::Writing(_) if replica.missed_signals => actions.push(Action::ReadRedis(at)),
                 _ => {}
             }
-            if replica.is_begun() {
+            if replica.is_writing() {
                 let due = replica.queue.iter().chain(replica.backoff.iter().filter(|_| up_to_date));
-                actions.extend(due.filter(|who| replica.may_look(*who)).map(|who| Action::Look(at, who)));
+                actions.extend(
+                    due.filter(|resource| replica.may_reconcile(*resource))
+                        .map(|resource| Action::Reconcile(at, resource)),
+                );
                 if up_to_date {
-                    actions.extend(replica.orphans().map(|who| Action::Sweep(at, who)));
+                    actions.extend(replica.orphans().map(|resource| Action::Sweep(at, resource)));
                 }
             }
-            for (who, flight) in &replica.flights {
-                actions.push(match flight.answer {
-                    None => Action::Execute(at, *who),
-                    Some(_) => Action::Answer(at, *who),
+            for (resource, flight) in &replica.flights {
+                actions.push(match flight.reply {
+                    None => Action::Execute(at, *resource),
+                    Some(_) => Action::ReceiveReply(at, *resource),
                 });
             }
             if replica.signals != Signals::default() && replica.reading.is_none() {
-                actions.push(Action::Hear(at));
+                actions.push(Action::HandleSignals(at));
             }
             if self.lease == Some(at) || self.left.overstays > 0 {
-                // The API server refuses what was made of an older version.
-                let told = (0..SLOTS).filter(|slot| watched(*slot) && replica.tells(*slot).is_some());
-                actions.extend(told.map(|slot| Action::Tell(at, slot)));
+                // The API server rejects a write that is based on an older version.
+                let written = (0..SLOTS).filter(|slot| watched(*slot) && replica.next_write(*slot).is_some());
+                actions.extend(written.map(|slot| Action::WriteStatus(at, slot)));
             }
         }
         actions.extend((0..self.late.len()).map(Action::ExecuteLate));
@@ -206,19 +210,19 @@ impl World {
     fn elections(&self, at: usize, replica: &Replica, actions: &mut Vec<Action>) {
         let holds = self.lease == Some(at);
         match replica.role {
-            Role::Following if self.lease.is_none() => actions.push(Action::Win(at)),
-            Role::Won => actions.push(Action::TakeNumber(at)),
-            Role::Took(_) | Role::Refused(_) => actions.push(Action::ReadLease(at)),
-            Role::Following | Role::Leading(_) | Role::Begun(_) => {}
+            Role::Following if self.lease.is_none() => actions.push(Action::AcquireLease(at)),
+            Role::HoldsLease => actions.push(Action::AcquireEpoch(at)),
+            Role::AcquiredEpoch(_) | Role::EpochLost(_) => actions.push(Action::ReadLease(at)),
+            Role::Following | Role::Leading(_) | Role::Writing(_) => {}
         }
-        if !holds && matches!(replica.role, Role::Won | Role::Leading(_) | Role::Begun(_)) {
-            actions.push(Action::NoticeLoss(at));
+        if !holds && matches!(replica.role, Role::HoldsLease | Role::Leading(_) | Role::Writing(_)) {
+            actions.push(Action::NoticeLostLease(at));
         }
     }
 
     pub fn is_at_rest(&self) -> bool {
         let mut actions = Vec::new();
-        self.steps(&mut actions);
+        self.progress(&mut actions);
         actions.is_empty()
     }
 }

@@ -143,8 +143,8 @@ fn every_metric_is_on_the_dashboard_or_listed_as_left_out() {
     // Unreadable resources are also counted by tenants_not_ready.
     let left_out = ["runtime_operator_unreadable_resources_total"];
     let mut missing = metrics_in(&documented);
-    for shown in metrics_in(&file("dashboard.json")) {
-        assert!(missing.remove(&shown), "{shown} is not documented");
+    for used in metrics_in(&file("dashboard.json")) {
+        assert!(missing.remove(&used), "{used} is not documented");
     }
     assert_eq!(missing, left_out.map(str::to_owned).into());
 }

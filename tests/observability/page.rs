@@ -129,11 +129,11 @@ async fn no_label_grows_with_the_number_of_tenants() {
     let series = |text: &str| text.lines().filter(|line| !line.starts_with('#')).count();
     let before = series(&operator.metrics().await);
 
-    let numbers: Vec<String> = (0..20).map(|n| format!("+155512302{n:02}")).collect();
-    for (n, number) in numbers.iter().enumerate() {
-        world.apply(&tenant(&format!("tenant-{n}")).dids([number.as_str()])).await;
+    let dids: Vec<String> = (0..20).map(|n| format!("+155512302{n:02}")).collect();
+    for (n, did) in dids.iter().enumerate() {
+        world.apply(&tenant(&format!("tenant-{n}")).dids([did.as_str()])).await;
     }
-    for n in 0..numbers.len() {
+    for n in 0..dids.len() {
         world.wait_ready(&format!("tenant-{n}")).await;
     }
 

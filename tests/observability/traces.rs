@@ -152,10 +152,10 @@ async fn an_unavailable_collector_delays_nothing_and_is_logged_once() {
         .env("OTEL_BSP_SCHEDULE_DELAY", "20")
         .start()
         .await;
-    let numbers: Vec<String> = (10..30).map(|n| format!("+155512371{n}")).collect();
+    let dids: Vec<String> = (10..30).map(|n| format!("+155512371{n}")).collect();
 
-    for (n, number) in numbers.iter().enumerate() {
-        world.apply(&tenant(&format!("tenant-{n}")).dids([number.as_str()])).await;
+    for (n, did) in dids.iter().enumerate() {
+        world.apply(&tenant(&format!("tenant-{n}")).dids([did.as_str()])).await;
         world.wait_ready(&format!("tenant-{n}")).await;
     }
     world

@@ -15,7 +15,7 @@ async fn pending_changes_are_published_at_the_new_primary() {
     let sentinels = Sentinels::start(world.redis(), SentinelOptions::default()).await.unwrap();
     let operator = world
         .operator()
-        .env("REDIS_URL", "redis://nobody.invalid/0")
+        .env("REDIS_URL", "redis://unknown.invalid/0")
         .env("REDIS_SENTINEL", sentinels.addresses().join(","))
         .env("REDIS_SENTINEL_SERVICE", sentinels.service())
         .start()

@@ -11,8 +11,8 @@ const HEADER: &str = "\
 
 <!-- Generated from crds/runtimetenants.yaml: `UPDATE=1 cargo test --test pages reference` writes it. -->
 
-`RuntimeTenant`, `runtime.veralux.io/v1`, short name `rtenant`, category `veralux`. `kubectl explain rtenant.spec` says the same. What
-a rule says must hold is checked by the API server; [conditions, reasons and events](reference.md) are in the reference.
+`RuntimeTenant`, `runtime.veralux.io/v1`, short name `rtenant`, category `veralux`. `kubectl explain rtenant.spec` shows the same. The
+API server checks the rules of the column `must`; [conditions, reasons and events](reference.md) are in the reference.
 ";
 
 /// Escapes text for a table's cell.

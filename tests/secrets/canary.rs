@@ -76,7 +76,7 @@ async fn no_secret_appears_in_logs_metrics_events_or_statuses() {
     let canary = |of: &str| format!("canary-{of}-{}-Zq9", world.namespace());
     let secrets = ["found", "first", "second", "third", "fourth", "broken"].map(canary);
     let [found, first, second, third, fourth, broken] = &secrets;
-    // A literal secret in the reference, as older runtimes have it, and another one in the value.
+    // A literal secret in the reference (as in older runtimes), and another one in the value.
     let old = json!({ "contractVersion": "v1", "tenantId": "acme", "dids": [ONE], "webhookSecretRef": found, "webhookSecret": found });
     world.set_key("tenantcfg:acme", old.to_string()).await;
     world.set_key(&format!("tenantmap:did:{ONE}"), "acme").await;

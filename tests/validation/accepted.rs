@@ -95,7 +95,7 @@ async fn an_unusual_valid_spec_is_stored_unchanged() {
         match created {
             Ok(created) if created["spec"] == spec => {}
             Ok(created) => wrong.push(format!("{name}: stored as {}", created["spec"])),
-            Err(said) => wrong.push(format!("{name}: {said}")),
+            Err(refusal) => wrong.push(format!("{name}: {refusal}")),
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
@@ -123,10 +123,10 @@ async fn the_tenant_id_is_immutable_and_the_rest_can_be_changed() {
     };
 
     patch(json!({ "dids": ["+15550009999"], "suspend": true })).await.unwrap();
-    let said = patch(json!({ "tenantId": "other" })).await.unwrap_err().to_string();
-    assert!(said.contains("tenantId must not change"), "{said}");
-    let said = patch(json!({ "tenantId": null })).await.unwrap_err().to_string();
-    assert!(said.contains("spec.tenantId: Required value"), "{said}");
+    let refusal = patch(json!({ "tenantId": "other" })).await.unwrap_err().to_string();
+    assert!(refusal.contains("tenantId must not change"), "{refusal}");
+    let refusal = patch(json!({ "tenantId": null })).await.unwrap_err().to_string();
+    assert!(refusal.contains("spec.tenantId: Required value"), "{refusal}");
     let stored = api.get("a").await.unwrap();
     assert_eq!((stored.spec.tenant_id.as_str(), stored.spec.suspend), ("acme", true));
 }

@@ -42,10 +42,10 @@ fn dids(spec: &RuntimeTenantSpec) -> Vec<Did> {
 async fn every_example_applies_unchanged() {
     let (client, cluster) = (client().await, cluster().await);
     namespace(&client, "examples").await;
-    let said = kubectl(cluster, &["apply", "-n", "examples", "-f", &folder().to_string_lossy()]);
+    let output = kubectl(cluster, &["apply", "-n", "examples", "-f", &folder().to_string_lossy()]);
     let stored = tenants(&client, "examples").list(&ListParams::default()).await.unwrap();
-    assert_eq!(stored.items.len(), examples().len(), "{said}");
-    assert!(said.lines().all(|line| line.ends_with(" created")), "{said}");
+    assert_eq!(stored.items.len(), examples().len(), "{output}");
+    assert!(output.lines().all(|line| line.ends_with(" created")), "{output}");
 }
 
 #[test]

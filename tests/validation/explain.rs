@@ -63,8 +63,9 @@ async fn kubectl_explains_every_field() {
 #[tokio::test]
 async fn kubectl_installs_the_committed_crd_unchanged_and_without_a_warning() {
     let cluster = cluster().await;
-    let said = kubectl(cluster, &["apply", "--server-side", "--field-manager=local-cluster", "-f", CRD_FILE]);
-    assert!(said.contains("serverside-applied"), "{said}");
+    let output =
+        kubectl(cluster, &["apply", "--server-side", "--field-manager=local-cluster", "-f", CRD_FILE]);
+    assert!(output.contains("serverside-applied"), "{output}");
 
     let stored = kubectl(cluster, &["get", "crd", "runtimetenants.runtime.veralux.io", "-o", "json"]);
     let stored: CustomResourceDefinition = serde_json::from_str(&stored).unwrap();

@@ -56,6 +56,6 @@ async fn a_duplicate_among_five_hundred_numbers_is_refused() {
     let mut dids = numbers();
     dids[499] = dids[0].replace(' ', "\t");
     let spec = with(&json!({ "dids": dids }));
-    let said = create(&client, "default", &object("a", &spec), true).await.unwrap_err();
-    assert!(said.contains("numbers must be unique once their white space is removed"), "{said}");
+    let refusal = create(&client, "default", &object("a", &spec), true).await.unwrap_err();
+    assert!(refusal.contains("numbers must be unique once their white space is removed"), "{refusal}");
 }

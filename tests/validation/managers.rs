@@ -32,8 +32,8 @@ async fn two_managers_apply_numbers_of_one_tenant() {
     let fewer = apply(&api, "sales", &json!({ "dids": ["+14"] })).await.unwrap();
     assert_eq!(sorted(&fewer), ["+12", "+14"]);
 
-    let said = apply(&api, "sales", &json!({ "dids": ["+1 2"] })).await.unwrap_err();
-    assert!(said.contains("numbers must be unique once their white space is removed"), "{said}");
+    let refusal = apply(&api, "sales", &json!({ "dids": ["+1 2"] })).await.unwrap_err();
+    assert!(refusal.contains("numbers must be unique once their white space is removed"), "{refusal}");
 }
 
 #[tokio::test]
@@ -59,7 +59,10 @@ async fn a_manager_does_not_overwrite_the_caps_of_another() {
     let api = tenants(&client, "conflict");
 
     apply(&api, "platform", &with(&json!({}))).await.unwrap();
-    let said =
+    let refusal =
         apply(&api, "sales", &json!({ "caps": { "maxConcurrentCallsTenant": 99 } })).await.unwrap_err();
-    assert!(said.contains("conflict") && said.contains(".spec.caps.maxConcurrentCallsTenant"), "{said}");
+    assert!(
+        refusal.contains("conflict") && refusal.contains(".spec.caps.maxConcurrentCallsTenant"),
+        "{refusal}"
+    );
 }

@@ -26,19 +26,21 @@ pub fn row<'a>(members: &'a [Member], name: &str, mode: usize) -> Option<&'a Mem
 fn value(rule: &Rule) -> Value {
     match rule {
         Rule::OneOf(names) => json!(names[0]),
-        Rule::Text { .. } => json!("text"),
+        Rule::Text { min, .. } => json!("x".repeat(*min)),
         Rule::HttpUrl => json!("http://example.com"),
+        Rule::Did | Rule::Destination => json!("+15550002222"),
         Rule::Boolean => json!(true),
         Rule::Integer { min, .. } => json!(min),
         Rule::Number => json!(1),
         Rule::NumberAbove(limit) => json!(limit + 1.0),
         Rule::NumberIn(min, _) => json!(min),
-        Rule::Object(members) => members
-            .iter()
-            .map(|member| (member.name.to_owned(), value(&member.rule)))
-            .collect::<Map<_, _>>()
-            .into(),
-        rule => panic!("no member of a section has the rule {rule:?}"),
+        Rule::List { item, min, .. } => json!(vec![value(item); *min]),
+        Rule::Map(_) => json!({}),
+        Rule::Object(members) => {
+            let members = members.iter().map(|member| (member.name.to_owned(), value(&member.rule)));
+            members.collect::<Map<_, _>>().into()
+        }
+        Rule::ByMode(members) => least(members, 0),
     }
 }
 

@@ -292,8 +292,8 @@ async fn an_invalid_spec_is_refused_with_a_message_that_says_what_must_hold() {
     let mut wrong = Vec::new();
     for (name, patch, message) in table() {
         match create(&client, "refused", &object("a", &with(&patch)), true).await {
-            Err(said) if said.contains(message) => {}
-            Err(said) => wrong.push(format!("{name}: {said:?} instead of {message:?}")),
+            Err(refusal) if refusal.contains(message) => {}
+            Err(refusal) => wrong.push(format!("{name}: {refusal:?} instead of {message:?}")),
             Ok(_) => wrong.push(format!("{name}: accepted")),
         }
     }
@@ -306,8 +306,8 @@ async fn a_resource_without_a_spec_is_refused() {
     let client = client().await;
     let mut object = object("a", &json!({}));
     object.as_object_mut().unwrap().remove("spec");
-    let said = create(&client, "default", &object, true).await.unwrap_err();
-    assert!(said.contains("spec: Required value"), "{said}");
+    let refusal = create(&client, "default", &object, true).await.unwrap_err();
+    assert!(refusal.contains("spec: Required value"), "{refusal}");
 }
 
 #[tokio::test]
@@ -318,6 +318,6 @@ async fn null_counts_as_left_out() {
     let created = create(&client, "default", &object("a", &spec), true).await.unwrap();
     assert_eq!(created["spec"].get("audio"), None);
     spec["caps"] = Value::Null;
-    let said = create(&client, "default", &object("a", &spec), true).await.unwrap_err();
-    assert!(said.contains("spec.caps: Required value"), "{said}");
+    let refusal = create(&client, "default", &object("a", &spec), true).await.unwrap_err();
+    assert!(refusal.contains("spec.caps: Required value"), "{refusal}");
 }

@@ -34,7 +34,7 @@ pub const PARTS: [(&str, Prepare); 9] = [
     ("claims: the removal of a resource and its record", remove),
 ];
 
-/// Tenants of 2 kB with two numbers each, all published.
+/// Tenants of 2 kB with two DIDs each, all published.
 pub struct Site {
     tenants: usize,
     claims: Claims,
@@ -44,8 +44,8 @@ fn uid(tenant: usize) -> Uid {
     Uid::new(format!("7c1f3a52-9d04-4a7e-8b1c-{tenant:012}"))
 }
 
-fn did(number: usize) -> Did {
-    Did::parse(&format!("+1555{number:08}")).expect("it is one")
+fn did(nth: usize) -> Did {
+    Did::parse(&format!("+1555{nth:08}")).expect("it is one")
 }
 
 fn id(tenant: usize) -> TenantId {

@@ -1,4 +1,4 @@
-//! Edits and rotations at a fixed pace, and when each can be read.
+//! Edits and rotations at a fixed rate, and the time until each is readable.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -15,20 +15,20 @@ use crate::figure::Spread;
 use crate::load::{self, Tenant};
 use crate::site::{Site, TIMEOUT};
 
-/// How many requests are under way at once; what is due beyond that waits, and its time runs.
-const AT_ONCE: usize = 256;
-/// How often it is asked what can be read by now.
-const LOOK: Duration = Duration::from_millis(3);
-/// One of so many edits drops the second number, and another takes it again.
+/// The number of concurrent requests; requests that are due beyond that wait, and their time counts.
+const CONCURRENCY: usize = 256;
+/// The interval at which readability is checked.
+const POLL: Duration = Duration::from_millis(3);
+/// One in this many edits drops the second DID, and a later one claims it again.
 const MOVES: u64 = 7;
-/// Edits set this to their own number, which only grows.
+/// Edits set this member to their own sequence number.
 const CALLS: &str = r#""maxCallsPerMinuteTenant":"#;
 const VALUE: &str = r#""webhookSecret":"rotated-"#;
 const FIRST: u64 = 1000;
 
 #[derive(Clone, Copy)]
 pub struct Pace {
-    /// A second.
+    /// Per second.
     pub edits: u64,
     pub rotations: u64,
     pub lasts: Duration,
@@ -42,7 +42,7 @@ pub struct Latencies {
     pub behind: Spread,
 }
 
-/// What was sent, and is not known to be readable yet.
+/// A request that was sent and is not known to be readable yet.
 struct Sent {
     tenant: Tenant,
     what: What,
@@ -57,7 +57,7 @@ enum What {
 }
 
 impl Sent {
-    /// Whether a config is that of this change, or of a later one of its kind.
+    /// Returns true if a config contains this change, or a later one of its kind.
     fn is_in(&self, config: &str) -> bool {
         let (text, number) = match self.what {
             What::Edit(number) => (CALLS, number),
@@ -69,7 +69,7 @@ impl Sent {
     }
 }
 
-/// Sends all that is due, and waits until all of it can be read.
+/// Sends all requests when they are due, and waits until all of them are readable.
 pub async fn run(site: &Site, tenants: usize, pace: Pace) -> Latencies {
     let (sent, mut arrived) = mpsc::unbounded();
     let sending = send_all(site, tenants, pace, sent);
@@ -87,9 +87,9 @@ pub async fn run(site: &Site, tenants: usize, pace: Pace) -> Latencies {
                     Err(mpsc::TryRecvError::Empty) => break,
                 }
             }
-            look(site, &mut open, &mut latencies).await;
+            check(site, &mut open, &mut latencies).await;
             assert!(began.elapsed() < pace.lasts + TIMEOUT, "{} changes are not readable", open.len());
-            tokio::time::sleep(LOOK).await;
+            tokio::time::sleep(POLL).await;
         }
         latencies
     };
@@ -98,24 +98,24 @@ pub async fn run(site: &Site, tenants: usize, pace: Pace) -> Latencies {
 }
 
 async fn send_all(site: &Site, tenants: usize, pace: Pace, sent: UnboundedSender<Sent>) {
-    let (began, gate) = (Instant::now(), Arc::new(Semaphore::new(AT_ONCE)));
-    // Changes of one tenant keep their order, however slow the API server is: a later one stands for those before it.
-    let turns: Vec<Arc<Mutex<()>>> = (0..tenants).map(|_| Arc::default()).collect();
+    let (began, gate) = (Instant::now(), Arc::new(Semaphore::new(CONCURRENCY)));
+    // Changes of one tenant stay in order, however slow the API server is: a later one includes the earlier ones.
+    let locks: Vec<Arc<Mutex<()>>> = (0..tenants).map(|_| Arc::default()).collect();
     let rate = pace.edits + pace.rotations;
     for number in 0..rate * pace.lasts.as_secs() {
         let due = began + Duration::from_secs(1).mul_f64(number as f64 / rate as f64);
         tokio::time::sleep_until(due.into()).await;
-        // Spread evenly among the edits.
+        // Rotations are spread evenly among the edits.
         let rotates = number * pace.rotations / rate != (number + 1) * pace.rotations / rate;
         let what = if rotates { What::Rotation(FIRST + number) } else { What::Edit(FIRST + number) };
-        // A prime, so that they are all over the place.
+        // A prime, so that the edited tenants are spread.
         let which = number as usize * 7919 % tenants;
         let tenant = Tenant::numbered("t", which);
         let (site_tenants, secrets) = (site.tenants(), site.secrets());
         let (sent, permit) = (sent.clone(), Arc::clone(&gate).acquire_owned());
-        let turn = Arc::clone(&turns[which]).lock_owned();
+        let lock = Arc::clone(&locks[which]).lock_owned();
         tokio::spawn(async move {
-            let _turn = turn.await;
+            let _lock = lock.await;
             let _permit = permit.await.unwrap();
             match what {
                 What::Edit(number) => edit(&site_tenants, &tenant, number).await,
@@ -139,8 +139,8 @@ async fn edit(tenants: &Api<DynamicObject>, tenant: &Tenant, number: u64) {
     load::edit(tenants, &tenant.name, spec).await;
 }
 
-/// Asks for all that is open in one round trip.
-async fn look(site: &Site, open: &mut VecDeque<Sent>, latencies: &mut Latencies) {
+/// Checks all open requests in one round trip.
+async fn check(site: &Site, open: &mut VecDeque<Sent>, latencies: &mut Latencies) {
     if open.is_empty() {
         return;
     }
@@ -148,7 +148,7 @@ async fn look(site: &Site, open: &mut VecDeque<Sent>, latencies: &mut Latencies)
     for sent in open.iter() {
         command.arg(sent.tenant.config_key());
     }
-    let configs: Vec<Option<String>> = site.keys.ask(&command).await;
+    let configs: Vec<Option<String>> = site.keys.run(&command).await;
     let now = Instant::now();
     let mut configs = configs.into_iter();
     open.retain(|sent| {

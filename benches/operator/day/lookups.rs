@@ -1,4 +1,4 @@
-//! Lookups by number at the admin routes, on many connections.
+//! Lookups by DID at the admin routes, on many connections.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -12,7 +12,7 @@ use crate::figure::Spread;
 use crate::load::Tenant;
 
 const CONNECTIONS: usize = 64;
-/// When each connection asks again: 640 lookups a second in all.
+/// The interval of each connection's lookups: 640 lookups a second in all.
 const EVERY: Duration = Duration::from_millis(100);
 
 pub struct Lookups {
@@ -42,7 +42,7 @@ impl Lookups {
     }
 }
 
-/// One connection, each lookup at its time; one that is late counts from when it was due.
+/// Runs one connection, each lookup at its time; a late one counts from when it was due.
 async fn look_up(
     admin: String,
     client: usize,
@@ -65,7 +65,7 @@ async fn look_up(
         let mut read = 0;
         while !buffer[..read].ends_with(b"}") {
             let more = stream.read(&mut buffer[read..]).await.unwrap();
-            assert!(more > 0, "the admin server ends a connection");
+            assert!(more > 0, "the admin server closed a connection");
             read += more;
         }
         took.push(due.elapsed());

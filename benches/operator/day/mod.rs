@@ -1,5 +1,5 @@
-//! The load of a bad day: edits, rotations and lookups at once, while Redis is slow. An open loop: what is due is sent, and
-//! what comes late counts from when it was due.
+//! The load of a bad day: concurrent edits, rotations and lookups, while Redis is slow. It is an open loop: requests are sent when
+//! they are due, and late responses count from then.
 
 mod edits;
 mod lookups;
@@ -19,17 +19,17 @@ use crate::usage::Usage;
 use edits::Pace;
 use samples::Samples;
 
-/// What Redis takes longer to answer.
+/// The additional latency of Redis.
 const LATENCY: Duration = Duration::from_millis(5);
-/// A second.
+/// Per second.
 const EDITS: u64 = 200;
 const ROTATIONS: u64 = 20;
-/// A backlog is bounded as long as no more waits for its publish than comes in so many seconds.
+/// A backlog is bounded if it never exceeds the edits of this many seconds.
 const BEHIND: u64 = 2;
-/// How much memory may grow under the load, of what it was in its first quarter.
+/// The allowed growth of memory under the load, as a factor of its first quarter.
 const FLAT: f64 = 1.1;
 
-/// Says whether nothing was lost, broken or unbounded.
+/// Runs the load; returns true if nothing was lost, broken or unbounded.
 pub async fn measure(tenants: usize, lasts: Duration) -> bool {
     let mut report = Report::new("day", tenants);
     report.section(&format!("a bad day of {lasts:?}"));
@@ -74,17 +74,16 @@ pub async fn measure(tenants: usize, lasts: Duration) -> bool {
     report.row(spread("edit due -> readable", latencies.edits));
     report.row(spread("edit acknowledged -> readable", latencies.behind));
     report.row(spread("rotation due -> readable", latencies.rotations));
-    report.row(spread("lookup by number", lookups.took));
-    report.row(count("lookups that were not answered with the tenant".to_owned(), lookups.failed, 0));
+    report.row(spread("lookup by DID", lookups.took));
+    report.row(count("lookups without the tenant in the response".to_owned(), lookups.failed, 0));
     let deepest = samples.deepest;
     report.row(count(
-        "most that waited for a publish".to_owned(),
-        deepest.publish as usize,
+        "largest reconcile queue".to_owned(),
+        deepest.reconcile as usize,
         BEHIND * (EDITS + ROTATIONS),
     ));
     report.row(
-        Row::new("most that waited for a status", Figure::Count(deepest.status))
-            .goal(Goal::AtMost(tenants as u64)),
+        Row::new("largest status queue", Figure::Count(deepest.status)).goal(Goal::AtMost(tenants as u64)),
     );
     let ((early, late), peak) = (samples.early_and_late(), operator.memory().1);
     let growth = late as f64 / early as f64;

@@ -1,4 +1,4 @@
-//! Reads numbers as the voice runtime does, and notes each promise that does not hold.
+//! Reads DIDs as the voice runtime does, and records each broken promise.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -11,9 +11,9 @@ use tokio::task::JoinHandle;
 use crate::load::Tenant;
 use crate::site::Site;
 
-/// Mapping and config of each number, as they are at one instant.
+/// Reads mapping and config of each DID at one instant.
 const READ: &str = include_str!("../../../tests/support/src/read_atomically.lua");
-/// How many numbers are read at once, and how often.
+/// The number of DIDs of each reading, and its interval.
 const NUMBERS: usize = 50;
 const EVERY: Duration = Duration::from_millis(20);
 
@@ -29,7 +29,7 @@ pub struct Seen {
 }
 
 impl Reader {
-    /// Reads on, past what makes Redis slow for the operator.
+    /// Starts reading, without the proxy that makes Redis slow for the operator.
     pub fn start(site: &Site, tenants: usize) -> Self {
         let (done, keys) = (Arc::new(AtomicBool::default()), site.keys.clone());
         let end = Arc::clone(&done);
@@ -67,7 +67,7 @@ impl Reader {
     }
 }
 
-/// The first number of a tenant is always its own; the second comes and goes.
+/// Returns a broken promise, if any. The first DID of a tenant is always mapped to it; the second one is dropped and claimed.
 fn fault(tenant: &Tenant, which: usize, mapped: Option<&str>, config: Option<&str>) -> Option<String> {
     let did = tenant.did(which);
     let Some(mapped) = mapped else { return (which == 0).then(|| format!("{did} is not mapped")) };

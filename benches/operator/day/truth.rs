@@ -1,4 +1,4 @@
-//! Whether Redis equals the resources, all of them.
+//! Checks that Redis equals all resources.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -9,10 +9,10 @@ use serde_json::Value;
 
 use crate::site::Site;
 
-/// What of a spec is in the config as it is.
+/// The members of a spec that the config contains unchanged.
 const SECTIONS: [&str; 6] = ["tenantId", "dids", "caps", "stt", "tts", "assistantContext"];
 
-/// What differs, in words.
+/// Returns the differences, in words.
 pub async fn differences(site: &Site) -> Vec<String> {
     let resources = site.tenants().list(&ListParams::default()).await.unwrap().items;
     let secrets = site.secrets().list(&ListParams::default()).await.unwrap().items;
@@ -23,7 +23,7 @@ pub async fn differences(site: &Site) -> Vec<String> {
         let spec = &resource.data["spec"];
         let tenant = spec["tenantId"].as_str().unwrap();
         let key = format!("tenantcfg:{tenant}");
-        let config: Option<String> = site.keys.ask(cmd("GET").arg(&key)).await;
+        let config: Option<String> = site.keys.run(cmd("GET").arg(&key)).await;
         let config: Value = serde_json::from_str(&config.unwrap_or_default()).unwrap_or_default();
         for section in SECTIONS.iter().filter(|section| config[**section] != spec[**section]) {
             different.push(format!("{key}: {section} is {}, not {}", config[*section], spec[*section]));
@@ -35,7 +35,7 @@ pub async fn differences(site: &Site) -> Vec<String> {
         configs.insert(key);
         for did in spec["dids"].as_array().unwrap() {
             let key = format!("tenantmap:did:{}", did.as_str().unwrap());
-            let mapped: Option<String> = site.keys.ask(cmd("GET").arg(&key)).await;
+            let mapped: Option<String> = site.keys.run(cmd("GET").arg(&key)).await;
             if mapped.as_deref() != Some(tenant) {
                 different.push(format!("{key} is {mapped:?}, not {tenant}"));
             }
@@ -44,7 +44,7 @@ pub async fn differences(site: &Site) -> Vec<String> {
     }
     for (pattern, expected) in [("tenantcfg:*", configs), ("tenantmap:did:*", numbers)] {
         let there = site.keys.all(pattern).await;
-        different.extend(there.difference(&expected).map(|key| format!("{key} belongs to nobody")));
+        different.extend(there.difference(&expected).map(|key| format!("{key} belongs to no resource")));
     }
     different
 }

@@ -8,6 +8,7 @@ use std::time::Instant;
 
 use super::queue::WorkQueue;
 use crate::domain::Uid;
+use crate::domain::index::Readiness;
 use crate::leader::{Writer, WriterState};
 pub use liveness::HEARTBEAT_INTERVAL;
 use liveness::Liveness;
@@ -19,8 +20,8 @@ pub struct Health {
     reconciles: Arc<WorkQueue<Uid>>,
     /// True once the caches have synced and the records of Redis were loaded, or another replica leads.
     started: AtomicBool,
-    /// Why Redis rejects writes that tenants wait for, though it answers.
-    store_error: Mutex<Option<String>>,
+    /// What the index reports of Redis while it answers.
+    readiness: Mutex<Readiness>,
     liveness: Liveness,
 }
 
@@ -32,8 +33,8 @@ impl Health {
     }
 
     fn with_liveness(writer: Writer, liveness: Liveness) -> Self {
-        let (reconciles, started, store_error) = Default::default();
-        Self { writer, reconciles, started, store_error, liveness }
+        let (reconciles, started, readiness) = Default::default();
+        Self { writer, reconciles, started, readiness, liveness }
     }
 
     /// Health whose liveness fails after this time without a heartbeat.
@@ -48,9 +49,9 @@ impl Health {
             return Err("starting".to_owned());
         }
         match self.writer.state() {
-            WriterState::Writing(_) | WriterState::Resyncing(_) => match self.store_error() {
-                None => Ok("ok"),
-                Some(why) => Err(why),
+            WriterState::Writing(_) | WriterState::Resyncing(_) => match self.readiness() {
+                Readiness::Ready => Ok("ok"),
+                Readiness::StoreError(why) => Err(why),
             },
             // A follower serves reads as well as the leader does.
             WriterState::Follower { redis: None } => Ok("ok: following"),
@@ -82,13 +83,13 @@ impl Health {
         self.started.store(true, Ordering::Relaxed);
     }
 
-    /// Why Redis rejects writes that tenants wait for; none: it does not.
-    pub(super) fn set_store_error(&self, why: Option<String>) {
-        *self.store_error.lock().unwrap_or_else(PoisonError::into_inner) = why;
+    /// Reports what the index says of Redis.
+    pub(super) fn set_readiness(&self, readiness: Readiness) {
+        *self.readiness.lock().unwrap_or_else(PoisonError::into_inner) = readiness;
     }
 
-    fn store_error(&self) -> Option<String> {
-        self.store_error.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    fn readiness(&self) -> Readiness {
+        self.readiness.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
 
@@ -112,9 +113,9 @@ mod tests {
         writer.elected(Epoch(1));
         writer.resynced(Epoch(1));
         assert_eq!(health.ready(), Ok("ok"));
-        health.set_store_error(Some("out of memory".to_owned()));
+        health.set_readiness(Readiness::StoreError("out of memory".to_owned()));
         assert_eq!(health.ready(), Err("out of memory".to_owned()));
-        health.set_store_error(None);
+        health.set_readiness(Readiness::Ready);
         assert_eq!(health.ready(), Ok("ok"));
     }
 }

@@ -43,7 +43,7 @@ pub async fn reconcile(dequeued: &Dequeued<Uid>, ctx: &Arc<Context>) -> Result<A
         change.record("resource", field::display(object.name()));
         span.record("resource", field::display(object.name()));
     }
-    let published = publish::publish(ctx, uid).instrument(span).await;
+    let published = publish::publish(ctx, uid, change).instrument(span).await;
     ctx.secrets.reconciled(uid);
     ctx.metrics.observe_reconcile(began.elapsed());
     if let Err(error) = published {

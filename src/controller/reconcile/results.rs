@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use tracing::{debug, info};
+use tracing::{Span, debug, info};
 
 use super::super::context::Context;
 use super::prepare::{Cause, PendingWrite, Prepared};
@@ -15,7 +15,13 @@ use crate::store::{Applied, Operation};
 
 /// Records the results, and enqueues the statuses and the tenants that they affect. `applied` has one entry for each
 /// prepared write, in their order.
-pub fn record_results(ctx: &Context, members: &[Uid], prepared: Vec<Prepared>, applied: Vec<Applied>) {
+pub fn record_results(
+    ctx: &Context,
+    change: &Span,
+    members: &[Uid],
+    prepared: Vec<Prepared>,
+    applied: Vec<Applied>,
+) {
     let mut applied = applied.into_iter();
     let mut published = 0;
     let results: Vec<OperationResult> = members
@@ -51,7 +57,7 @@ pub fn record_results(ctx: &Context, members: &[Uid], prepared: Vec<Prepared>, a
     if published > 0 {
         ctx.priority.published(published, Instant::now());
     }
-    ctx.update(|index| index.record_results(results));
+    ctx.update_in(change, |index| (index.record_results(results), ()));
 }
 
 fn log(uid: &Uid, write: &PendingWrite, applied: &Applied) {

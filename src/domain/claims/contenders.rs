@@ -9,7 +9,7 @@ use crate::domain::Uid;
 /// A contender's place in the order of precedence: first its entitlement, then its age, then its uid.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Priority {
-    /// What precedes age.
+    /// The ground of the claim, which counts before age.
     pub entitlement: Entitlement,
     /// `metadata.creationTimestamp`, seconds since 1970.
     pub created: i64,
@@ -72,7 +72,7 @@ impl<K: Eq + Hash> ContendersByKey<K> {
     }
 }
 
-/// What a removal leaves of the contenders of one key.
+/// The contenders of one key that a removal leaves.
 #[derive(PartialEq, Eq)]
 enum Rest {
     Some,

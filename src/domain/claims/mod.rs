@@ -20,7 +20,7 @@ use contenders::{ContendersByKey, Entitlement, Priority};
 pub use published::Published;
 use published::PublishedIndex;
 
-/// What one resource asks for.
+/// The tenant id and the DIDs that one resource asks for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Claim {
     /// The resource.
@@ -33,13 +33,13 @@ pub struct Claim {
     pub tenant: TenantId,
     /// The DIDs that it claims, normalised, in the order of its spec.
     pub dids: Vec<Did>,
-    /// What it may take and keep.
+    /// The part of its claim that it may take and keep.
     pub eligibility: Eligibility,
     /// The DIDs that its status lists as published. They count only while it has no ownership record.
     pub status_dids: Vec<Did>,
 }
 
-/// What a resource may take and keep of what it claims.
+/// The part of its claim that a resource may take and keep.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Eligibility {
     /// Takes what is free and waits for the rest.
@@ -53,7 +53,7 @@ pub enum Eligibility {
     Unreadable,
 }
 
-/// What a resource has of what it claims.
+/// The tenant id and the DIDs that a resource has, of those that it claims.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Holdings {
     /// The resource that holds the tenant id, if it is another one.
@@ -86,7 +86,7 @@ impl Claims {
         self.by_uid.get(uid)
     }
 
-    /// What is published for `uid` by its ownership record.
+    /// The published state of `uid`, by its ownership record.
     #[must_use]
     pub fn published(&self, uid: &Uid) -> Option<&Published> {
         self.published.get(uid)
@@ -165,7 +165,7 @@ impl Claims {
         self.tenants.holder(tenant)
     }
 
-    /// What `uid` has of what it claims; `None` if it has no claim.
+    /// Returns what `uid` has of the things that it claims; `None` if it has no claim.
     #[must_use]
     pub fn holdings(&self, uid: &Uid) -> Option<Holdings> {
         let claim = self.by_uid.get(uid)?;
@@ -304,7 +304,7 @@ impl Claims {
 }
 
 impl Claim {
-    /// Whether the resource is one of the contenders for something to which it has this entitlement.
+    /// True if the resource contends for a thing to which it has this entitlement.
     fn competes(&self, entitlement: Entitlement) -> bool {
         entitlement != Entitlement::Waiting
             || matches!(self.eligibility, Eligibility::Active | Eligibility::Suspended)

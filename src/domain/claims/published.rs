@@ -1,4 +1,4 @@
-//! What the ownership records say is published, found by resource, by DID and by tenant id.
+//! The published state by the ownership records, found by resource, by DID and by tenant id.
 
 use std::collections::{BTreeSet, HashMap};
 use std::hash::Hash;
@@ -6,7 +6,7 @@ use std::hash::Hash;
 use crate::contract::{Did, TenantId};
 use crate::domain::Uid;
 
-/// What Redis holds for a resource by its ownership record.
+/// The tenant id and the DIDs that an ownership record lists for a resource.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Published {
     /// The tenant id under which the resource is published.

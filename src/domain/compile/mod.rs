@@ -10,20 +10,20 @@ use crate::contract::{
     CONFIG, CONTRACT_VERSION, Did, InvalidConfig, Member, RuntimeTenantConfig, TenantId, WEBHOOK_SECRET_REF,
 };
 
-/// What a spec asks for, as far as it can be determined, whatever else is wrong with it.
+/// The claim of a spec, as far as it can be determined, whatever else is wrong with the spec.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Claimed {
     /// The tenant id, if it is one.
     pub tenant: Option<TenantId>,
     /// The DIDs that are valid, normalised, each once, in the order of the spec.
     pub dids: Vec<Did>,
-    /// What the resource may take and keep.
+    /// The part of the claim that the resource may take and keep.
     pub eligibility: Eligibility,
     /// The hash of the config with all these DIDs and without a secret; `None` if it must not be published.
     pub hash: Option<String>,
     /// The name of the Secret to which the spec refers.
     pub secret: Option<String>,
-    /// Whether the keys outlive the resource.
+    /// The policy that decides whether the keys outlive the resource.
     pub deletion_policy: DeletionPolicy,
 }
 

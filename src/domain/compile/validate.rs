@@ -17,7 +17,7 @@ pub fn rules_beside_the_contract(spec: &RuntimeTenantSpec, document: &Map<String
     violations
 }
 
-/// Whether the contract has a member of this name, so that it is no extension.
+/// True if the contract has a member of this name, so that it is no extension.
 pub fn is_known(extension: &str) -> bool {
     config_member(extension).is_some()
 }

@@ -16,8 +16,18 @@ pub struct Effects {
     pub status: Vec<Uid>,
     /// Tenants to reconcile once their Secrets were listed, by namespace. A newer plan replaces the one under way.
     pub prefetch: Option<HashMap<String, SecretUsers>>,
-    /// The new store error for readiness, where it has changed; `Some(None)`: there is none any more.
-    pub store_error: Option<Option<String>>,
+    /// What readiness must report of Redis, where that has changed.
+    pub readiness: Option<Readiness>,
+}
+
+/// What readiness reports of Redis while it answers.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Readiness {
+    /// No tenant waits for Redis.
+    #[default]
+    Ready,
+    /// Redis rejects writes that tenants wait for: the error.
+    StoreError(String),
 }
 
 impl Effects {

@@ -22,7 +22,7 @@ use std::sync::Arc;
 
 pub use audit::{AuditResult, Expected};
 pub use compact::{CachedStatus, ConditionText};
-pub use effects::Effects;
+pub use effects::{Effects, Readiness};
 pub use intern::{Interner, Interners};
 pub use object::CachedTenant;
 pub use prefetch::SecretUsers;
@@ -56,8 +56,8 @@ pub struct Index {
     retrying: BTreeSet<Uid>,
     /// The last error of a write to Redis, until a write succeeds.
     store_error: Option<String>,
-    /// The store error that readiness was last told.
-    reported_store_error: Option<String>,
+    /// What readiness reports.
+    readiness: Readiness,
 }
 
 impl Index {
@@ -200,9 +200,13 @@ impl Index {
 
     /// A watch saw the resource go: what is left of it in Redis must be removed now, and not when the sweep finds it.
     pub fn delete(&mut self, uid: &Uid) -> Effects {
-        let mut affected = self.forget(uid);
-        affected.insert(uid.clone());
-        self.finish(Effects::reconcile(affected))
+        let affected = self.forget(uid);
+        let mut effects = self.finish(Effects::reconcile(affected));
+        if self.synced {
+            // Even where nothing is known to be published: a publish may be in flight, and is followed by this reconcile.
+            effects.reconcile.insert(uid.clone());
+        }
+        effects
     }
 
     /// A list is complete: the resources in `scope` that it did not show are gone.
@@ -251,15 +255,20 @@ impl Index {
         self.finish(Effects::reconcile(all))
     }
 
-    /// Drops effects from before the caches have synced, and adds a change of readiness.
+    /// Drops effects from before the caches have synced and those on tenants that are not known (an orphan is left to the
+    /// sweep, which has a grace period), and adds a change of readiness.
     fn finish(&mut self, mut effects: Effects) -> Effects {
         if !self.synced {
             effects = Effects::default();
         }
-        let store_error = self.store_error.clone().filter(|_| !self.retrying.is_empty());
-        if store_error != self.reported_store_error {
-            self.reported_store_error.clone_from(&store_error);
-            effects.store_error = Some(store_error);
+        effects.reconcile.retain(|uid| self.tenants.contains_key(uid));
+        let readiness = match &self.store_error {
+            Some(error) if !self.retrying.is_empty() => Readiness::StoreError(error.clone()),
+            _ => Readiness::Ready,
+        };
+        if readiness != self.readiness {
+            self.readiness = readiness.clone();
+            effects.readiness = Some(readiness);
         }
         effects
     }

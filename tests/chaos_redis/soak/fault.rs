@@ -23,7 +23,7 @@ pub enum Fault {
     /// Another client deletes the epoch.
     LostCounter,
     /// Another client deletes and overwrites keys of the contract.
-    ForeignWrites,
+    ExternalWrites,
     /// SIGSTOP to an operator, for less than a Lease lasts.
     FrozenOperator,
     /// SIGSTOP to an operator, for longer.
@@ -98,7 +98,7 @@ impl Fault {
             (Between::Kubernetes, Harm::Slow(2)),
         ];
         let mut faults =
-            vec![Self::Flush, Self::SwapDb, Self::OutOfMemory, Self::LostCounter, Self::ForeignWrites];
+            vec![Self::Flush, Self::SwapDb, Self::OutOfMemory, Self::LostCounter, Self::ExternalWrites];
         faults.extend([Self::FrozenOperator, Self::StoppedOperator]);
         faults.extend(ways.map(|(between, harm)| Self::Way(between, harm)));
         faults

@@ -128,7 +128,7 @@ impl Stage {
             Fault::OutOfMemory => ask(primary, &["CONFIG", "SET", "maxmemory", "1"]).await,
             Fault::LacksReplicas => ask(primary, &["CONFIG", "SET", "min-replicas-to-write", "2"]).await,
             Fault::LostCounter => ask(primary, &["DEL", "runtime-operator:epoch"]).await,
-            Fault::ForeignWrites => {
+            Fault::ExternalWrites => {
                 self.world.exempt_all();
                 ask(primary, &["DEL", "tenantmap:did:+15550000001", "tenantcfg:t2"]).await;
                 // Only keys that exist: keys without an owner would stay.
@@ -160,7 +160,7 @@ impl Stage {
         match fault {
             Fault::Flush
             | Fault::LostCounter
-            | Fault::ForeignWrites
+            | Fault::ExternalWrites
             | Fault::KilledOperator
             | Fault::StoppedOperator => {}
             Fault::SwapDb => {

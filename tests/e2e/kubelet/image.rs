@@ -1,19 +1,19 @@
-//! What images hold, as far as it is known here.
+//! The known images.
 
 use std::path::PathBuf;
 
-/// An image's own programs and what it runs unless it is told otherwise. Everything has the libraries of this machine.
+/// An image's own programs and its default command. All images have the libraries of this machine.
 pub(super) struct Image {
     pub(super) entrypoint: Vec<String>,
-    /// Files of this machine and where they are in the image.
+    /// Files of this machine, each with its path in the image.
     pub(super) programs: Vec<(PathBuf, String)>,
 }
 
-/// Where the operator's image has the program; its entry point.
+/// The path of the program in the operator's image, which is its entry point.
 const OPERATOR: &str = "/usr/local/bin/runtime-operator";
 
 impl Image {
-    /// The image of a reference, as in `host/path/name:tag`.
+    /// Returns the image of a reference, as in `host/path/name:tag`.
     pub(super) fn find(reference: &str) -> Option<Self> {
         let name = reference.rsplit('/').next()?.split([':', '@']).next()?;
         match name {

@@ -1,6 +1,6 @@
-//! A small kubelet for all nodes: runs each Pod that is bound to one as its spec says and as its image would, in a
-//! network, a root file system and with a token of its own, probes it, and tells its status. The processes are real; what
-//! a container runtime would add (cgroups, seccomp) is not there.
+//! A small kubelet for all nodes: runs each Pod that is bound to a node as its spec and its image say, with its own network, root
+//! file system and token, probes it, and reports its status. The processes are real; the additions of a container runtime
+//! (cgroups, seccomp) are missing.
 
 mod image;
 mod pod;
@@ -23,13 +23,13 @@ use local_cluster::{Folder, Process};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-/// Runs until it is dropped; the Pods' processes end with it.
+/// The kubelet, which runs until it is dropped; the Pods' processes end with it.
 pub struct Kubelet {
     shared: Arc<Shared>,
     task: JoinHandle<()>,
 }
 
-/// What all Pods need.
+/// The parts that all Pods share.
 struct Shared {
     client: Client,
     hosts: PathBuf,
@@ -48,12 +48,12 @@ impl Kubelet {
         Self { shared, task }
     }
 
-    /// The process of a Pod's container, by the Pod's name.
+    /// Returns the process of a Pod's container, by the Pod's name.
     pub fn process(&self, pod: &str) -> Option<Arc<Process>> {
         self.shared.running.lock().unwrap().get(pod).cloned()
     }
 
-    /// The end of the log of every Pod that ran.
+    /// Returns the end of the log of every Pod that ran.
     pub fn logs(&self) -> String {
         let mut text = String::new();
         for entry in std::fs::read_dir(self.shared.folder.path()).into_iter().flatten().flatten() {
@@ -79,14 +79,14 @@ impl Drop for Kubelet {
 }
 
 impl Shared {
-    /// A free address, and the number that names its network.
+    /// Returns a free address, and the index of its network.
     fn next_address(&self) -> (u16, String) {
         let number = self.addresses.fetch_add(1, Ordering::Relaxed);
         (number, format!("10.88.{}.{}", number / 250, number % 250 + 2))
     }
 }
 
-/// Each Pod that has a node gets a task, which is told of every change of it.
+/// Starts a task for each Pod that has a node, and sends it every change of the Pod.
 async fn keep(shared: Arc<Shared>) {
     let mut pods: BTreeMap<String, watch::Sender<Pod>> = BTreeMap::new();
     let api: Api<Pod> = Api::all(shared.client.clone());

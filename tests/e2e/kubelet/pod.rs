@@ -1,4 +1,4 @@
-//! The life of one Pod, from the moment that it has a node.
+//! The life of one Pod, from its assignment to a node.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -15,14 +15,14 @@ use super::Shared;
 use super::image::Image;
 use super::probe::Probing;
 use super::sandbox::{self, Start};
-use super::status::Told;
+use super::status::PodState;
 use super::volumes;
 use crate::network::API_SERVER;
 
-/// How often a container is looked at.
-const LOOK: Duration = Duration::from_millis(100);
+/// The interval at which a container is polled.
+const POLL: Duration = Duration::from_millis(100);
 
-/// Runs a Pod until it is deleted, or for as long as its restart policy says.
+/// Runs a Pod until it is deleted, or until its restart policy ends it.
 pub(super) async fn live(shared: Arc<Shared>, receiver: watch::Receiver<Pod>) {
     let pod = receiver.borrow().clone();
     let (network, address) = shared.next_address();
@@ -30,7 +30,7 @@ pub(super) async fn live(shared: Arc<Shared>, receiver: watch::Receiver<Pod>) {
     let mut life = Life {
         pods: Api::namespaced(shared.client.clone(), &pod.namespace().unwrap()),
         folder: Folder::new("pod").unwrap(),
-        told: Told { address, phase: "Pending", ..Told::default() },
+        state: PodState { address, phase: "Pending", ..PodState::default() },
         shared,
         receiver,
         pod,
@@ -50,14 +50,14 @@ struct Life {
     folder: Folder,
     network: u16,
     volumes: Vec<(String, PathBuf)>,
-    told: Told,
+    state: PodState,
 }
 
-/// How a container's run ended.
+/// The end of a container's run.
 enum Ended {
     /// The Pod is deleted.
     Deleted,
-    /// By itself, or because its liveness probe failed.
+    /// It exited, or its liveness probe failed.
     Exited(i32),
 }
 
@@ -65,13 +65,13 @@ impl Life {
     async fn run(&mut self) {
         let spec = self.pod.spec.clone().unwrap();
         let [container] = spec.containers.as_slice() else { panic!("Pods of one container are known here") };
-        assert!(spec.init_containers.is_none(), "init containers are not known here");
+        assert!(spec.init_containers.is_none(), "init containers are not supported");
         while let Err(why) = self.prepare().await {
             if self.is_deleted() {
                 return self.gone().await;
             }
-            self.tell(|told| told.waiting = Some(why.clone())).await;
-            sleep(LOOK * 5).await;
+            self.report(|state| state.waiting = Some(why.clone())).await;
+            sleep(POLL * 5).await;
         }
         loop {
             let process = match self.start(container).await {
@@ -91,26 +91,26 @@ impl Life {
                 }
                 Ended::Exited(code) if spec.restart_policy.as_deref() == Some("Never") => {
                     let phase = if code == 0 { "Succeeded" } else { "Failed" };
-                    self.tell(|told| {
-                        (told.phase, told.ended, told.ready) = (phase, Some(code), false);
+                    self.report(|state| {
+                        (state.phase, state.ended, state.ready) = (phase, Some(code), false);
                     })
                     .await;
                     while !self.is_deleted() && self.receiver.changed().await.is_ok() {}
                     return self.gone().await;
                 }
                 Ended::Exited(_) => {
-                    self.tell(|told| {
-                        (told.restarts, told.started, told.ready) = (told.restarts + 1, false, false);
+                    self.report(|state| {
+                        (state.restarts, state.started, state.ready) = (state.restarts + 1, false, false);
                     })
                     .await;
-                    sleep(LOOK * 10).await;
+                    sleep(POLL * 10).await;
                 }
             }
         }
     }
 
     fn is_deleted(&self) -> bool {
-        // A channel that is closed is a Pod that is gone.
+        // A closed channel means that the Pod no longer exists.
         self.receiver.has_changed().is_err() || self.receiver.borrow().metadata.deletion_timestamp.is_some()
     }
 
@@ -123,7 +123,7 @@ impl Life {
             self.volumes.push((volume.name.clone(), path));
         }
         if !std::path::Path::new(&format!("/run/netns/pod{}", self.network)).exists() {
-            sandbox::network(self.network, &self.told.address)?;
+            sandbox::network(self.network, &self.state.address)?;
         }
         Ok(())
     }
@@ -146,9 +146,9 @@ impl Life {
         start.run().await
     }
 
-    /// What the container's spec gives, and what every container gets.
+    /// Returns the environment of the container's spec, and the variables of every container.
     async fn environment(&self, container: &Container) -> Result<Vec<(String, String)>, String> {
-        assert!(container.env_from.is_none(), "envFrom is not known here");
+        assert!(container.env_from.is_none(), "envFrom is not supported");
         let namespace = self.pod.namespace().unwrap();
         let mut env: Vec<(String, String)> = [
             ("PATH", "/usr/local/bin:/usr/bin"),
@@ -161,7 +161,7 @@ impl Life {
         for variable in container.env.iter().flatten() {
             let from = variable.value_from.clone().unwrap_or_default();
             let value = if let Some(field) = from.field_ref {
-                volumes::field(&self.pod, &field.field_path, &self.told.address)?
+                volumes::field(&self.pod, &field.field_path, &self.state.address)?
             } else if let Some(key) = from.secret_key_ref {
                 let members = volumes::secret(&self.shared.client, &namespace, &key.name).await?;
                 let found = members.into_iter().find(|(name, _)| *name == key.key);
@@ -169,18 +169,18 @@ impl Life {
             } else {
                 variable.value.clone().unwrap_or_default()
             };
-            assert!(!value.contains("$("), "references between variables are not known here");
+            assert!(!value.contains("$("), "references between variables are not supported");
             env.push((variable.name.clone(), value));
         }
         Ok(env)
     }
 
-    /// Probes a running container until it ends or is to end.
+    /// Probes a running container until it ends or must end.
     async fn watch_over(&mut self, container: &Container, process: &Process) -> Ended {
         let mut startup = Probing::new(container.startup_probe.as_ref());
         let mut liveness = Probing::new(container.liveness_probe.as_ref());
         let mut readiness = Probing::new(container.readiness_probe.as_ref());
-        let address = self.told.address.clone();
+        let address = self.state.address.clone();
         loop {
             if self.is_deleted() {
                 return Ended::Deleted;
@@ -204,26 +204,26 @@ impl Life {
             }
             let started = startup.as_ref().is_none_or(|probe| probe.good);
             let ready = started && readiness.as_ref().is_none_or(|probe| probe.good);
-            self.tell(|told| {
-                (told.phase, told.waiting) = ("Running", None);
-                (told.started, told.ready) = (started, ready);
+            self.report(|state| {
+                (state.phase, state.waiting) = ("Running", None);
+                (state.started, state.ready) = (started, ready);
             })
             .await;
-            // A change, such as a deletion, is seen at once.
-            let _ = timeout(LOOK, self.receiver.changed()).await;
+            // A change, such as a deletion, is handled immediately.
+            let _ = timeout(POLL, self.receiver.changed()).await;
         }
     }
 
-    /// Tells a change; the API server may be asked again by the next one.
-    async fn tell(&mut self, change: impl FnOnce(&mut Told)) {
-        let mut told = self.told.clone();
-        change(&mut told);
-        if told != self.told && told.tell(&self.pods, &self.pod).await.is_ok() {
-            self.told = told;
+    /// Reports a change of the state; a failed report is repeated with the next one.
+    async fn report(&mut self, change: impl FnOnce(&mut PodState)) {
+        let mut state = self.state.clone();
+        change(&mut state);
+        if state != self.state && state.report(&self.pods, &self.pod).await.is_ok() {
+            self.state = state;
         }
     }
 
-    /// Lets the API server forget the Pod.
+    /// Removes the Pod from the API server.
     async fn gone(&mut self) {
         let preconditions = Preconditions { uid: self.pod.uid(), resource_version: None };
         let now = DeleteParams::default().grace_period(0).preconditions(preconditions);

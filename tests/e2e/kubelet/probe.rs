@@ -1,4 +1,4 @@
-//! Probes, as a kubelet asks them: from the node, at the Pod's address.
+//! Probes, sent from the node to the Pod's address as a kubelet does.
 
 use std::time::{Duration, Instant};
 
@@ -7,17 +7,17 @@ use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-/// One probe of a container and how often it went the same way.
+/// A probe of a container, and the count of equal consecutive results.
 pub(super) struct Probing {
     probe: Probe,
     due: Instant,
     failed: i32,
-    /// What it says, once it has been asked often enough.
+    /// The result, after enough equal consecutive ones.
     pub(super) good: bool,
 }
 
 impl Probing {
-    /// A probe that is not there says yes.
+    /// Creates the state of a probe; a missing probe counts as successful.
     pub(super) fn new(probe: Option<&Probe>) -> Option<Self> {
         let probe = probe?.clone();
         let delay = probe.initial_delay_seconds.unwrap_or(0);
@@ -25,7 +25,7 @@ impl Probing {
         Some(Self { probe, due, failed: 0, good: false })
     }
 
-    /// Asks, if it is time to. True: it has failed as often in a row as it may.
+    /// Probes if it is due. Returns true if it has failed as often in a row as its threshold allows.
     pub(super) async fn ask(&mut self, container: &Container, address: &str) -> bool {
         if Instant::now() < self.due {
             return false;
@@ -53,7 +53,7 @@ impl Probing {
             let client = reqwest::Client::builder().no_proxy().build().unwrap();
             return client.get(url).send().await.is_ok_and(|answer| answer.status().is_success());
         }
-        let tcp = self.probe.tcp_socket.as_ref().expect("a probe of a kind that is known here");
+        let tcp = self.probe.tcp_socket.as_ref().expect("a probe of a supported kind");
         TcpStream::connect(format!("{address}:{}", port(container, &tcp.port))).await.is_ok()
     }
 }

@@ -1,5 +1,5 @@
-//! Where a container runs: a network of its Pod, a root file system of its own that holds the image's programs, and
-//! nothing of this process's environment.
+//! A container's sandbox: the network of its Pod, its own root file system with the image's programs, and nothing of this
+//! process's environment.
 
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
@@ -10,7 +10,7 @@ use local_cluster::{Launch, Process};
 
 use super::image::Image;
 
-/// Makes a network with the address, connected to the bridge.
+/// Creates a network with the address, connected to the bridge.
 pub(super) fn network(number: u16, address: &str) -> Result<(), String> {
     let script = format!(
         "set -e
@@ -28,28 +28,28 @@ END"
     if output.status.success() { Ok(()) } else { Err(String::from_utf8_lossy(&output.stderr).into_owned()) }
 }
 
-/// Takes it away again; the Pod's processes are gone.
+/// Removes the network, after the Pod's processes have ended.
 pub(super) fn drop_network(number: u16) {
     let _ = Command::new("ip").args(["netns", "delete", &format!("pod{number}")]).output();
 }
 
-/// What a container is started with.
+/// The parameters of a container's start.
 pub(super) struct Start<'a> {
     pub(super) pod: &'a Pod,
     pub(super) container: &'a Container,
     pub(super) image: &'a Image,
     pub(super) env: &'a [(String, String)],
-    /// Folders of this machine by the names of volumes.
+    /// Folders of this machine, by the names of volumes.
     pub(super) volumes: &'a [(String, PathBuf)],
     pub(super) hosts: &'a Path,
     pub(super) network: u16,
-    /// Of this container, for its root.
+    /// The folder of this container, for its root.
     pub(super) folder: &'a Path,
     pub(super) log: PathBuf,
 }
 
 impl Start<'_> {
-    /// Starts it. The process that is given back is the container's own.
+    /// Starts the container, and returns its own process.
     pub(super) async fn run(&self) -> Result<Process, String> {
         let user = self.user()?;
         let script = self.folder.join("root.sh");
@@ -70,7 +70,7 @@ impl Start<'_> {
         args.extend(self.env.iter().map(|(name, value)| format!("{name}={value}")));
         args.extend(["/usr/sbin/chroot".into(), self.root().display().to_string(), "/.init/setpriv".into()]);
         args.extend(user);
-        // The kernel forgets it whenever a process changes its user, so it is told again.
+        // The kernel resets it whenever a process changes its user, so it is set again.
         args.extend(["--pdeathsig", "KILL", "--"].map(Into::into));
         args.extend(line);
         let launch =
@@ -82,7 +82,7 @@ impl Start<'_> {
         self.folder.join("root")
     }
 
-    /// The user, the groups and the capabilities that the security contexts leave.
+    /// Returns the user, the groups and the capabilities of the security contexts.
     fn user(&self) -> Result<Vec<String>, String> {
         let of_pod =
             self.pod.spec.as_ref().and_then(|spec| spec.security_context.clone()).unwrap_or_default();
@@ -104,7 +104,7 @@ impl Start<'_> {
         Ok(options)
     }
 
-    /// Mounts the root file system, then runs its own arguments.
+    /// Returns the script that mounts the root file system and then runs its own arguments.
     fn root_script(&self) -> String {
         let root = self.root().display().to_string();
         let mut script =

@@ -1,4 +1,4 @@
-//! What is told of a Pod.
+//! The reported state of a Pod.
 
 use k8s_openapi::api::core::v1::Pod;
 use k8s_openapi::jiff::Timestamp;
@@ -6,23 +6,23 @@ use kube::api::{Patch, PatchParams};
 use kube::{Api, ResourceExt};
 use serde_json::{Value, json};
 
-/// How a Pod's container is.
+/// The state of a Pod's container.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub(super) struct Told {
+pub(super) struct PodState {
     pub(super) address: String,
     pub(super) phase: &'static str,
     pub(super) started: bool,
     pub(super) ready: bool,
     pub(super) restarts: i32,
-    /// Why it waits.
+    /// The reason for waiting.
     pub(super) waiting: Option<String>,
-    /// The exit code of one that has ended for good.
+    /// The exit code of a container that will not be restarted.
     pub(super) ended: Option<i32>,
 }
 
-impl Told {
-    /// Writes it into the Pod's status.
-    pub(super) async fn tell(&self, pods: &Api<Pod>, pod: &Pod) -> kube::Result<()> {
+impl PodState {
+    /// Writes the state into the Pod's status.
+    pub(super) async fn report(&self, pods: &Api<Pod>, pod: &Pod) -> kube::Result<()> {
         let now = Timestamp::now().to_string();
         let spec = pod.spec.as_ref().unwrap();
         let container = &spec.containers[0];

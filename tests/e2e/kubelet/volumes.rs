@@ -1,4 +1,4 @@
-//! What a Pod's volumes hold.
+//! The contents of a Pod's volumes.
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, chown};
@@ -13,7 +13,7 @@ use kube::{Api, Client, ResourceExt};
 
 type Files = Vec<(String, Vec<u8>)>;
 
-/// Writes a volume, and says where it is.
+/// Writes a volume, and returns its folder.
 pub(super) async fn write(
     client: &Client,
     pod: &Pod,
@@ -56,21 +56,21 @@ pub(super) async fn write(
     Ok(path)
 }
 
-/// All members of a Secret.
+/// Returns all members of a Secret.
 pub(super) async fn secret(client: &Client, namespace: &str, name: &str) -> Result<Files, String> {
     let api: Api<Secret> = Api::namespaced(client.clone(), namespace);
     let secret = api.get(name).await.map_err(|error| format!("the Secret {name}: {error}"))?;
     Ok(secret.data.unwrap_or_default().into_iter().map(|(key, value)| (key, value.0)).collect())
 }
 
-/// All members of a `ConfigMap`.
+/// Returns all members of a `ConfigMap`.
 pub(super) async fn config_map(client: &Client, namespace: &str, name: &str) -> Result<Files, String> {
     let api: Api<ConfigMap> = Api::namespaced(client.clone(), namespace);
     let map = api.get(name).await.map_err(|error| format!("the ConfigMap {name}: {error}"))?;
     Ok(map.data.unwrap_or_default().into_iter().map(|(key, value)| (key, value.into_bytes())).collect())
 }
 
-/// Those that are asked for, by the names that are asked for.
+/// Returns the requested members, by their requested names.
 fn pick(files: Files, items: Option<&[KeyToPath]>) -> Result<Files, String> {
     let Some(items) = items else { return Ok(files) };
     let one = |item: &KeyToPath| {
@@ -104,18 +104,18 @@ async fn projected(client: &Client, pod: &Pod, source: &VolumeProjection) -> Res
         .collect()
 }
 
-/// A field of the Pod, as a Pod may ask for it.
+/// Returns a field of the Pod, as in a `fieldRef`.
 pub(super) fn field(pod: &Pod, path: &str, address: &str) -> Result<String, String> {
     match path {
         "metadata.name" => Ok(pod.name_any()),
         "metadata.namespace" => Ok(pod.namespace().unwrap()),
         "metadata.uid" => Ok(pod.uid().unwrap()),
         "status.podIP" => Ok(address.into()),
-        _ => Err(format!("the field {path} is not known here")),
+        _ => Err(format!("the field {path} is not supported")),
     }
 }
 
-/// A token of the Pod's `ServiceAccount`, worth something only while the Pod exists.
+/// Returns a token of the Pod's `ServiceAccount`, bound to the Pod.
 async fn request_token(
     client: &Client,
     pod: &Pod,

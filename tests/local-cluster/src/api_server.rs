@@ -11,10 +11,10 @@ use crate::kubeconfig::{self, Context, Credentials};
 use crate::options::AUDIT_POLICY;
 use crate::{ClusterOptions, Folder, Launch, Port, Process, Result, TlsFiles, tools};
 
-/// The file, in the cluster's folder, in which requests are noted.
+/// The audit log, in the cluster's folder.
 pub(crate) const AUDIT_LOG: &str = "audit.log";
 
-/// What API servers of one cluster share.
+/// The parts that the API servers of one cluster share.
 pub(crate) struct Shared<'a> {
     pub(crate) folder: &'a Folder,
     pub(crate) etcd: String,
@@ -24,7 +24,7 @@ pub(crate) struct Shared<'a> {
     pub(crate) options: ClusterOptions,
 }
 
-/// A kube-apiserver; its process's signals are methods of it.
+/// A kube-apiserver; it has the methods of its process.
 pub struct ApiServer {
     process: Process,
     url: String,
@@ -55,13 +55,13 @@ impl ApiServer {
         &self.url
     }
 
-    /// The kubeconfig of an administrator at this server.
+    /// Returns the kubeconfig of an administrator at this server.
     #[must_use]
     pub fn kubeconfig(&self) -> &Path {
         &self.kubeconfig
     }
 
-    /// A client with an administrator's rights, bound to the runtime in which this is called.
+    /// Returns a client with an administrator's permissions, bound to the calling runtime.
     pub async fn client(&self) -> Result<Client> {
         kubeconfig::client(&self.kubeconfig).await
     }
@@ -77,7 +77,7 @@ impl Deref for ApiServer {
 
 async fn ready(kubeconfig: PathBuf) -> Result<(), String> {
     let client = kubeconfig::client(&kubeconfig).await.map_err(|error| error.to_string())?;
-    // GET /readyz, which is no resource but has the shape of one.
+    // GET /readyz, which is no resource, with the client's request for one.
     let request = Request::new("").get("readyz", &GetParams::default()).map_err(|error| error.to_string())?;
     client.request_text(request).await.map(drop).map_err(|error| error.to_string())
 }
@@ -97,7 +97,7 @@ fn arguments(port: &Port, shared: &Shared<'_>) -> Vec<String> {
         format!("--service-account-signing-key-file={account_key}"),
         format!("--service-account-key-file={account_key}"),
         "--service-cluster-ip-range=10.96.0.0/16".into(),
-        // No pod reaches the `kubernetes` Service here, and loopback is no valid endpoint of one.
+        // No Pod reaches the `kubernetes` Service here, and loopback is no valid endpoint.
         "--endpoint-reconciler-type=none".into(),
     ]
 }
@@ -111,7 +111,7 @@ fn audit(shared: &Shared<'_>) -> Result<Vec<String>> {
     Ok(vec![
         format!("--audit-policy-file={}", policy.display()),
         format!("--audit-log-path={}", shared.folder.file(AUDIT_LOG).display()),
-        // What was answered is in the file.
+        // The file contains the requests that got a response.
         "--audit-log-mode=blocking".into(),
     ])
 }

@@ -1,4 +1,4 @@
-//! What `kubectl apply --server-side -f` and `kubectl wait --for=condition=Established` do.
+//! Does the same as `kubectl apply --server-side -f` and `kubectl wait --for=condition=Established`.
 
 use std::time::{Duration, Instant};
 
@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use crate::{Error, Result};
 
-/// How long a definition may take until it is served, and a kind until it is known.
+/// The timeout for a CRD to be served, and for a kind to be known.
 const TIMEOUT: Duration = Duration::from_secs(90);
 
 pub(crate) async fn yaml(client: &Client, text: &str) -> Result<()> {
@@ -42,7 +42,7 @@ async fn apply(client: &Client, number: usize, object: DynamicObject) -> Result<
     Ok(())
 }
 
-/// The API of a kind, waiting for a kind that was defined a moment ago.
+/// Returns the API of a kind, and waits for a kind that was just defined.
 async fn api(client: &Client, gvk: &GroupVersionKind, namespace: Option<&str>) -> Result<Api<DynamicObject>> {
     let begin = Instant::now();
     loop {
@@ -51,15 +51,15 @@ async fn api(client: &Client, gvk: &GroupVersionKind, namespace: Option<&str>) -
                 return Ok(Api::namespaced_with(client.clone(), namespace.unwrap_or("default"), &resource));
             }
             Ok((resource, _)) => return Ok(Api::all_with(client.clone(), &resource)),
-            // A group nobody ever defined fails at once.
+            // An unknown group fails immediately.
             Err(error) if begin.elapsed() > Duration::from_secs(20) => return Err(error.into()),
             Err(_) => tokio::time::sleep(Duration::from_millis(20)).await,
         }
     }
 }
 
-/// Waits until a definition is Established and each of its versions answers a list: the API server serves a new one a
-/// moment after it says so.
+/// Waits until a CRD is Established and each of its versions can be listed: the API server serves a new one a moment after
+/// the condition.
 async fn served(client: &Client, name: &str) -> Result<()> {
     let definitions: Api<CustomResourceDefinition> = Api::all(client.clone());
     let begin = Instant::now();

@@ -17,21 +17,21 @@ use crate::{
     ApiServer, ClusterOptions, Folder, Launch, Port, Process, Result, TlsFiles, apply, folder, tools,
 };
 
-/// What a namespace, an owner reference, a `ServiceAccount` and an aggregated role need to work; nothing schedules pods.
+/// The controllers for namespaces, owner references, `ServiceAccounts` and aggregated roles; none for Pods.
 const CONTROLLERS: &str = "namespace-controller,garbage-collector-controller,serviceaccount-controller,\
     root-ca-certificate-publisher-controller,clusterrole-aggregation-controller";
-/// What Deployments, Services and disruption budgets need beside them, and nodes whose taints go once they are ready.
+/// The additional controllers for Deployments, Services, disruption budgets, and the taints of nodes.
 const WORKLOADS: &str = "deployment-controller,replicaset-controller,endpointslice-controller,disruption-controller,\
     node-lifecycle-controller,pod-garbage-collector-controller";
 /// The address of the Service `kubernetes`: the first of the API servers' range.
 const SERVICE: &str = "10.96.0.1";
 
-/// The folder of etcd's data, in the cluster's.
+/// The folder of etcd's data, inside the cluster's.
 const ETCD_DATA: &str = "etcd";
 
-/// A Kubernetes cluster without nodes. On drop its processes are killed and its folder goes.
+/// A Kubernetes cluster without nodes. On drop its processes are killed and its folder is removed.
 pub struct Cluster {
-    // Dropped in this order: who asks before who answers, the folder last.
+    // Dropped in this order: clients before servers, the folder last.
     scheduler: Option<Process>,
     controller_manager: Process,
     api_server: ApiServer,
@@ -46,12 +46,12 @@ pub struct Cluster {
 }
 
 impl Cluster {
-    /// Starts one; on return its API server is ready and its controllers work.
+    /// Starts a cluster; on return its API server is ready and its controllers work.
     pub async fn start() -> Result<Self> {
         Self::with(ClusterOptions::default()).await
     }
 
-    /// The same, as the options say.
+    /// Starts a cluster with options.
     pub async fn with(options: ClusterOptions) -> Result<Self> {
         let folder = Folder::new("cluster")?;
         let authority = Authority::new("local-cluster")?;
@@ -95,36 +95,36 @@ impl Cluster {
         })
     }
 
-    /// The first API server.
+    /// Returns the first API server.
     #[must_use]
     pub fn api_server(&self) -> &ApiServer {
         &self.api_server
     }
 
-    /// The store behind all API servers.
+    /// Returns etcd, the store behind all API servers.
     #[must_use]
     pub fn etcd(&self) -> &Process {
         &self.etcd
     }
 
-    /// What makes `ServiceAccounts` and empties namespaces.
+    /// Returns the controller manager, which creates `ServiceAccounts` and empties namespaces.
     #[must_use]
     pub fn controller_manager(&self) -> &Process {
         &self.controller_manager
     }
 
-    /// Starts one more API server on the same etcd, with a port and a kubeconfig of its own; `name` is also its log's.
+    /// Starts another API server on the same etcd, with its own port and kubeconfig; `name` is also the name of its log.
     pub async fn add_api_server(&self, name: &str) -> Result<ApiServer> {
         self.add_api_server_through(name, &self.etcd_address()).await
     }
 
-    /// `127.0.0.1:<port>` of etcd: gRPC, and the same as JSON below `/v3`.
+    /// Returns `127.0.0.1:<port>` of etcd, which serves gRPC, and JSON below `/v3`.
     #[must_use]
     pub fn etcd_address(&self) -> String {
         self.ports[0].address()
     }
 
-    /// One more API server that finds etcd at another address, `host:port`, such as an [`Edge`](crate::Edge)'s.
+    /// Starts another API server that connects to etcd at another address, `host:port`, such as an [`Edge`](crate::Edge)'s.
     pub async fn add_api_server_through(&self, name: &str, etcd: &str) -> Result<ApiServer> {
         let shared = Shared {
             folder: &self.folder,
@@ -137,19 +137,19 @@ impl Cluster {
         ApiServer::start(name, &shared).await
     }
 
-    /// The kubeconfig of an administrator (group `system:masters`) at the first API server.
+    /// Returns the kubeconfig of an administrator (group `system:masters`) at the first API server.
     #[must_use]
     pub fn kubeconfig(&self) -> &Path {
         self.api_server.kubeconfig()
     }
 
-    /// A client with an administrator's rights, bound to the runtime in which this is called.
+    /// Returns a client with an administrator's permissions, bound to the calling runtime.
     pub async fn client(&self) -> Result<Client> {
         self.api_server.client().await
     }
 
-    /// A token of a `ServiceAccount`, which is made when it is not there. No audience means the API server's own. Valid
-    /// for an hour.
+    /// Returns a token of a `ServiceAccount`, which is created if it does not exist. No audience means the API server's own.
+    /// The token is valid for an hour.
     pub async fn service_account_token(
         &self,
         namespace: &str,
@@ -169,28 +169,28 @@ impl Cluster {
         Ok(answer.status.map(|status| status.token).unwrap_or_default())
     }
 
-    /// The private key (PEM) with which the API server signs tokens: for tokens that it would not make, such as expired
-    /// ones.
+    /// Returns the private key (PEM) with which the API server signs tokens, for tokens that it would not issue, such as
+    /// expired ones.
     #[must_use]
     pub fn account_key(&self) -> &Path {
         &self.account_key
     }
 
-    /// A kubeconfig with the rights that RBAC gives a `ServiceAccount`, which is made when it is not there.
+    /// Returns a kubeconfig of a `ServiceAccount`, which is created if it does not exist.
     pub async fn service_account_kubeconfig(&self, namespace: &str, name: &str) -> Result<PathBuf> {
         let token = self.service_account_token(namespace, name, &[]).await?;
         let file = format!("{namespace}-{name}.kubeconfig");
         kubeconfig::write(&self.folder, &file, &self.context(namespace), &Credentials::Token(&token))
     }
 
-    /// A kubeconfig with the rights that RBAC gives a person.
+    /// Returns a kubeconfig of a user.
     pub fn user_kubeconfig(&self, user: &str, group: Option<&str>) -> Result<PathBuf> {
         let files = self.authority.client(&self.folder, user, group)?;
         let file = format!("user-{user}.kubeconfig");
         kubeconfig::write(&self.folder, &file, &self.context("default"), &Credentials::Certificate(&files))
     }
 
-    /// An administrator's kubeconfig whose namespace is another than `default`: that of an operator's Lease.
+    /// Returns an administrator's kubeconfig with another namespace than `default`, which is that of an operator's Lease.
     pub fn kubeconfig_in(&self, namespace: &str) -> Result<PathBuf> {
         let file = format!("admin-{namespace}.kubeconfig");
         kubeconfig::write(
@@ -205,42 +205,42 @@ impl Cluster {
         Context { server: self.api_server.url(), ca: &self.serving.ca, namespace }
     }
 
-    /// A client for any kubeconfig, bound to the runtime in which this is called.
+    /// Returns a client for any kubeconfig, bound to the calling runtime.
     pub async fn client_for(&self, kubeconfig: &Path) -> Result<Client> {
         kubeconfig::client(kubeconfig).await
     }
 
     /// Applies every document of a YAML text (server-side apply, forced, field manager `local-cluster`), in its order.
-    /// A custom resource definition is served on return.
+    /// On return a custom resource definition is served.
     pub async fn apply_yaml(&self, text: &str) -> Result<()> {
         apply::yaml(&self.client().await?, text).await
     }
 
-    /// The same for a file.
+    /// Applies a file; see [`Cluster::apply_yaml`].
     pub async fn apply_file(&self, path: impl AsRef<Path>) -> Result<()> {
         let path = path.as_ref();
         let text = std::fs::read_to_string(path).context(|| format!("read {}", path.display()))?;
         self.apply_yaml(&text).await
     }
 
-    /// What `ServiceAccounts` asked for, an `audit.k8s.io/v1` event a line, where the cluster is audited.
+    /// Returns the requests of `ServiceAccounts`, one `audit.k8s.io/v1` event a line, if the cluster is audited.
     #[must_use]
     pub fn audit_log(&self) -> PathBuf {
         self.folder.file(AUDIT_LOG)
     }
 
-    /// A copy of all that etcd holds, as it is at one instant.
+    /// Copies all data of etcd at one instant.
     pub async fn snapshot(&self) -> Result<Folder> {
         let copy = Folder::new("snapshot")?;
         self.etcd.freeze().await?;
-        // What a process that does not run has written is what its end would leave behind.
+        // The files of a frozen process are those that its end would leave behind.
         let copied = folder::copy(&self.folder.file(ETCD_DATA), &copy.file(ETCD_DATA));
         self.etcd.thaw()?;
         copied.map(|()| copy)
     }
 
-    /// Sets etcd back to a snapshot; revisions count on from there. The first API server starts anew, since what it
-    /// remembers is of another history; others are the caller's.
+    /// Restores etcd from a snapshot; revisions continue from there. The first API server is restarted, since its caches are of
+    /// another history; the caller must restart others.
     pub async fn restore(&self, snapshot: &Folder) -> Result<()> {
         for process in [&*self.api_server, &self.etcd] {
             if process.is_running() {
@@ -279,7 +279,7 @@ async fn start_etcd(folder: &Folder, ports: &[Port; 2]) -> Result<Process> {
             format!("--listen-peer-urls={peer}"),
             format!("--initial-advertise-peer-urls={peer}"),
             format!("--initial-cluster=default={peer}"),
-            // What is written survives a killed process, not a lost machine; nobody needs that here.
+            // Writes survive a killed process but not a lost machine, which no test needs.
             "--unsafe-no-fsync".into(),
         ])
         .ready(move || etcd_ready(address.clone()));
@@ -318,7 +318,7 @@ async fn start_controller_manager(
             format!("--root-ca-file={}", serving.ca.display()),
             format!("--controllers={controllers}"),
             "--leader-elect=false".into(),
-            // It is watched by what it does, see `controllers_work`.
+            // Its effects show that it works; see `controllers_work`.
             "--secure-port=0".into(),
         ])
         .ready(move || controllers_work(kubeconfig.clone()));
@@ -334,22 +334,22 @@ async fn start_scheduler(
     let launch = Launch::new("kube-scheduler", program, folder.file("kube-scheduler.log")).args([
         format!("--kubeconfig={}", api_server.kubeconfig().display()),
         "--leader-elect=false".into(),
-        // It is watched by what it does: Pods get nodes.
+        // Its effect shows that it works: Pods get nodes.
         "--secure-port=0".into(),
     ]);
     Process::start(launch).await
 }
 
-/// The controllers have begun once the namespace `default` has what they put into every namespace.
+/// Waits until the namespace `default` has the objects that the controllers create in every namespace.
 async fn controllers_work(kubeconfig: PathBuf) -> Result<(), String> {
-    let look = async {
+    let poll = async {
         let client = kubeconfig::client(&kubeconfig).await?;
         let accounts: Api<ServiceAccount> = Api::namespaced(client.clone(), "default");
         let roots: Api<ConfigMap> = Api::namespaced(client, "default");
         let (account, root) = (accounts.get_opt("default").await?, roots.get_opt("kube-root-ca.crt").await?);
         Result::<_>::Ok(account.map(|account| account.name_any()).and(root))
     };
-    match look.await {
+    match poll.await {
         Ok(Some(_)) => Ok(()),
         Ok(None) => Err("the namespace default lacks its ServiceAccount or its root certificate".into()),
         Err(error) => Err(error.to_string()),

@@ -1,4 +1,4 @@
-//! What could not be done.
+//! The errors of this crate.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -8,27 +8,27 @@ use std::time::Duration;
 /// The result of everything that can fail here.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// What could not be done, and why.
+/// An operation that failed, and why.
 #[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// A program of `tools/bin` is not there.
-    #[error("{name} is not in {}: run `make tools`", folder.display())]
+    /// A program is missing in `tools/bin`.
+    #[error("{name} is missing in {}: run `make tools`", folder.display())]
     ToolMissing {
         /// The program's name.
         name: String,
-        /// Where it was looked for.
+        /// The searched folder.
         folder: PathBuf,
     },
-    /// Every port of the range is taken.
+    /// Every port of the range is in use.
     #[error("no free port between {} and {}", crate::ports::RANGE.start, crate::ports::RANGE.end - 1)]
     NoFreePort,
-    /// A file, a folder, a process or a signal.
+    /// An operation on a file, a folder, a process or a signal failed.
     #[error("can't {what}: {source}")]
     System {
-        /// The deed, as in `write /tmp/x`.
+        /// The operation, as in `write /tmp/x`.
         what: String,
-        /// The system's answer.
+        /// The system's error.
         source: std::io::Error,
     },
     /// The process ended before it was ready.
@@ -36,7 +36,7 @@ pub enum Error {
     EndedEarly {
         /// The process.
         name: String,
-        /// How it ended.
+        /// Its exit status.
         status: ExitStatus,
         /// The last lines of its output.
         log: String,
@@ -46,70 +46,70 @@ pub enum Error {
     NotReady {
         /// The process.
         name: String,
-        /// How long it was waited for.
+        /// The time waited.
         waited: Duration,
-        /// What the last probe said.
+        /// The last probe's error.
         why: String,
         /// The last lines of its output.
         log: String,
     },
-    /// A signal or a wait for a process that has ended or was never started.
+    /// The process has ended or was never started.
     #[error("{0} is not running")]
     NotRunning(String),
     /// The process runs already.
     #[error("{0} is running already")]
     Running(String),
-    /// The process did not do in time what a signal asked for.
+    /// The process did not react to a signal in time.
     #[error("{name} did not {what} within {waited:?}; the end of its log:\n{log}")]
     Disobeyed {
         /// The process.
         name: String,
-        /// What it was asked for.
+        /// The expected reaction.
         what: &'static str,
-        /// How long it was waited for.
+        /// The time waited.
         waited: Duration,
         /// The last lines of its output.
         log: String,
     },
-    /// A key or a certificate could not be made.
-    #[error("can't make a certificate: {0}")]
+    /// A key or a certificate could not be created.
+    #[error("can't create a certificate: {0}")]
     Certificate(#[from] rcgen::Error),
-    /// The API server refused, or could not be asked.
+    /// A request to the API server failed.
     #[error("the API server: {0}")]
     Kubernetes(#[from] Box<kube::Error>),
     /// A kubeconfig that this crate wrote could not be read.
     #[error("the kubeconfig: {0}")]
     Kubeconfig(#[from] Box<kube::config::KubeconfigError>),
-    /// Redis refused, or could not be asked.
+    /// A Redis command failed.
     #[error("Redis: {0}")]
     Redis(#[from] ::redis::RedisError),
-    /// Toxiproxy refused, or could not be asked.
+    /// A request to Toxiproxy failed.
     #[error("Toxiproxy did not {what}: {why}")]
     Toxiproxy {
         /// The request.
         what: String,
-        /// What it said.
+        /// The response, or the error.
         why: String,
     },
-    /// A document that is not a Kubernetes resource, or not YAML.
+    /// A document is no Kubernetes resource, or no YAML.
     #[error("document {number}: {why}")]
     Document {
-        /// Counted from 1.
+        /// Its position, from 1.
         number: usize,
-        /// What must hold.
+        /// The violated rule.
         why: String,
     },
-    /// Something applied did not come to be in time.
+    /// A change did not take effect in time.
     #[error("{what} after {waited:?}")]
     Waited {
-        /// What still is not so.
+        /// The state instead.
         what: String,
-        /// How long it was waited for.
+        /// The time waited.
         waited: Duration,
     },
 }
 
-/// As it reads: a test that unwraps shows the log's lines as lines.
+/// The same as `Display`, so that a test that unwraps shows the lines of a log as lines.
 impl fmt::Debug for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, f)
@@ -122,7 +122,7 @@ impl From<kube::Error> for Error {
     }
 }
 
-/// Names the deed that a system error ended.
+/// Adds the operation to a system error.
 pub(crate) trait Context<T> {
     fn context(self, what: impl FnOnce() -> String) -> Result<T>;
 }

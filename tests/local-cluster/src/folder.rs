@@ -1,8 +1,8 @@
-//! Folders that go with their owner, and with this process whatever ends it.
+//! Temporary folders that are removed with their owner, and when this process ends in any way.
 //!
-//! All are inside one folder a process. A guardian shell waits for the end of a pipe whose other end only this process
-//! holds, then removes that folder: so a killed test, and one whose cluster is a `static` that is never dropped, leave
-//! none either.
+//! All are inside one folder of the process. A guardian shell waits for the end of a pipe whose other end only this process
+//! holds, and then removes that folder. So a killed test leaves none, and neither does one whose cluster is a `static`, which
+//! is never dropped.
 
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -14,11 +14,11 @@ use tempfile::TempDir;
 use crate::Result;
 use crate::error::Context;
 
-/// Several tries: a process that is dying may still write a file into a folder that is being removed.
+/// Removes a folder, with several attempts: a process that is ending may still write a file into it.
 const GUARDIAN: &str =
     r#"cat >/dev/null; for i in 1 2 3 4 5 6 7 8 9; do rm -rf -- "$0" && exit; sleep 0.2; done"#;
 
-/// The folder of this process. The pipe is closed by the kernel when the process ends.
+/// The folder of this process. The kernel closes the pipe when the process ends.
 struct Root {
     path: PathBuf,
     _pipe: ChildStdin,
@@ -42,7 +42,7 @@ fn make_root() -> std::io::Result<Root> {
         .stdin(Stdio::piped())
         .stdout(Stdio::null())
         .stderr(Stdio::null())
-        // A group of its own, so that what kills the group of this process spares it.
+        // A process group of its own, so that a signal to this process' group does not reach it.
         .process_group(0)
         .spawn()?;
     let pipe = guardian.stdin.take().ok_or_else(|| std::io::Error::other("no pipe"))?;
@@ -54,26 +54,26 @@ fn make_root() -> std::io::Result<Root> {
 pub struct Folder(TempDir);
 
 impl Folder {
-    /// Makes one whose name begins with `name`.
+    /// Creates a folder whose name begins with `name`.
     pub fn new(name: &str) -> Result<Self> {
         let folder = TempDir::with_prefix_in(format!("{name}-"), root()?)
-            .context(|| format!("make a folder for {name}"))?;
+            .context(|| format!("create a folder for {name}"))?;
         Ok(Self(folder))
     }
 
-    /// Where it is.
+    /// Returns its path.
     #[must_use]
     pub fn path(&self) -> &Path {
         self.0.path()
     }
 
-    /// The path of a file in it.
+    /// Returns the path of a file in it.
     #[must_use]
     pub fn file(&self, name: &str) -> PathBuf {
         self.path().join(name)
     }
 
-    /// Writes a file in it that only this user can read, and says where it is.
+    /// Writes a file in it that only this user can read; returns its path.
     pub fn write(&self, name: &str, text: &str) -> Result<PathBuf> {
         use std::io::Write;
         use std::os::unix::fs::OpenOptionsExt;
@@ -90,7 +90,7 @@ impl Folder {
     }
 }
 
-/// Copies a folder and all that is in it to where nothing is yet.
+/// Copies a folder with its contents to a path that does not exist yet.
 pub(crate) fn copy(from: &Path, to: &Path) -> Result<()> {
     let copied = std::fs::create_dir_all(to)
         .and_then(|()| std::fs::read_dir(from)?.collect::<std::io::Result<Vec<_>>>());

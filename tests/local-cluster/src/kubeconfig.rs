@@ -1,4 +1,4 @@
-//! Kubeconfigs that kubectl and kube alike can use.
+//! Kubeconfigs for kubectl and kube.
 
 use std::path::{Path, PathBuf};
 
@@ -8,21 +8,21 @@ use serde_json::{Value, json};
 
 use crate::{Folder, Result, TlsFiles};
 
-/// Whose rights a kubeconfig carries.
+/// The credentials of a kubeconfig.
 pub(crate) enum Credentials<'a> {
     Certificate(&'a TlsFiles),
     Token(&'a str),
 }
 
-/// Where a kubeconfig leads.
+/// The cluster and the namespace of a kubeconfig.
 pub(crate) struct Context<'a> {
     pub(crate) server: &'a str,
     pub(crate) ca: &'a Path,
-    /// The one that is meant where none is named; a Lease is kept there too.
+    /// The default namespace, in which an operator's Lease is, too.
     pub(crate) namespace: &'a str,
 }
 
-/// Writes a kubeconfig; JSON is YAML, so every reader takes it.
+/// Writes a kubeconfig as JSON, which every YAML reader accepts.
 pub(crate) fn write(
     folder: &Folder,
     name: &str,
@@ -47,7 +47,7 @@ pub(crate) fn write(
     folder.write(name, &format!("{config:#}\n"))
 }
 
-/// A client for a kubeconfig, bound to the runtime in which this is called. No proxy of the environment is between.
+/// Returns a client for a kubeconfig, bound to the calling runtime. It ignores the environment's proxy settings.
 pub(crate) async fn client(path: &Path) -> Result<Client> {
     let kubeconfig = Kubeconfig::read_from(path).map_err(Box::new)?;
     let options = KubeConfigOptions::default();

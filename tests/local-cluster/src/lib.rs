@@ -1,8 +1,8 @@
 //! etcd, kube-apiserver, kube-controller-manager, Redis and Toxiproxy on loopback, each on ports and in a folder of its own,
-//! for the demo, the tests and the benches alike.
+//! for the demo, the tests and the benches.
 //!
-//! What is started lives as long as its value, and never longer than the process that started it: children die with
-//! it whatever ends it (see [`process`]), and its folders go (see [`folder`]). Several clusters run side by side, in
+//! A started process lives as long as its value, and never longer than the process that started it: the kernel kills children
+//! when their parent ends (see [`process`]), and folders are removed (see [`folder`]). Several clusters run side by side, in
 //! one process or in many (see [`ports`]).
 //!
 //! ```no_run
@@ -17,8 +17,8 @@
 //! # Ok(()) }
 //! ```
 //!
-//! No value here is bound to the tokio runtime that made it, so a `static` cluster serves tests that each have their
-//! own; clients and connections are, so each test takes new ones.
+//! No value here is bound to the tokio runtime that created it, so that a `static` cluster serves tests that each have their
+//! own runtime. Clients and connections are bound, so that each test creates new ones.
 
 mod api_server;
 mod apply;

@@ -1,4 +1,4 @@
-//! Keeps a local cluster and a Redis for a person, until Ctrl-C.
+//! Runs a local cluster and a Redis until Ctrl-C.
 #![allow(clippy::print_stdout, reason = "what it prints is for a shell to take over")]
 
 use std::process::ExitCode;
@@ -35,7 +35,7 @@ async fn run(files: &[String]) -> Result<()> {
     let mut interrupt = signal(SignalKind::interrupt()).map_err(ended)?;
     let mut terminate = signal(SignalKind::terminate()).map_err(ended)?;
     tokio::select! {
-        // Whatever has been started ends with its value.
+        // The processes that were started end with their values.
         result = keep(files) => result,
         _ = interrupt.recv() => Ok(()),
         _ = terminate.recv() => Ok(()),

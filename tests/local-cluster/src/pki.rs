@@ -1,4 +1,4 @@
-//! A certificate authority of one's own, and files signed by it.
+//! A certificate authority, and files signed by it.
 
 use std::path::PathBuf;
 
@@ -9,7 +9,7 @@ use rcgen::{
 
 use crate::{Folder, Result};
 
-/// The files of a certificate, its key, and the authority that signed it; all PEM.
+/// The PEM files of a certificate, its key, and the authority that signed it.
 #[derive(Clone, Debug)]
 pub struct TlsFiles {
     /// The authority's certificate.
@@ -37,8 +37,8 @@ impl Authority {
         Ok(Self { issuer: Issuer::new(params, key), pem })
     }
 
-    /// Files for a server on loopback: `ca.pem`, `<name>.pem`, `<name>-key.pem`. Such a server is a client too, where
-    /// it replicates another.
+    /// Writes the files of a server on loopback: `ca.pem`, `<name>.pem`, `<name>-key.pem`. The certificate is also one of a
+    /// client, for a server that replicates another.
     pub(crate) fn server(&self, folder: &Folder, name: &str, other_names: &[&str]) -> Result<TlsFiles> {
         let names: Vec<String> =
             ["127.0.0.1", "localhost"].iter().chain(other_names).map(ToString::to_string).collect();
@@ -49,7 +49,7 @@ impl Authority {
         self.sign(folder, name, params)
     }
 
-    /// Files for a client: to Kubernetes the common name is the user, the organization its group.
+    /// Writes the files of a client: to Kubernetes the common name is the user, the organization its group.
     pub(crate) fn client(&self, folder: &Folder, user: &str, group: Option<&str>) -> Result<TlsFiles> {
         let mut params = CertificateParams::default();
         params.distinguished_name.push(DnType::CommonName, user);

@@ -1,5 +1,5 @@
-//! Ports that nobody else takes, here or in another test process, for as long as their owner lives: a process that is
-//! stopped and started again finds its port free.
+//! Reserves ports across all test processes for as long as their owner lives: a process that is stopped and restarted finds
+//! its port free.
 
 use std::net::{Ipv4Addr, TcpListener};
 use std::ops::Range;
@@ -9,26 +9,25 @@ use std::sync::atomic::{AtomicU16, Ordering};
 
 use crate::{Error, Result};
 
-/// Where ports are taken from: below the range that Linux hands out for outgoing connections (32768 and up), so that
-/// none of those ever holds one.
+/// The range of reserved ports: below the ephemeral range of Linux (32768 and up), so that no outgoing connection uses one.
 pub const RANGE: Range<u16> = 20_000..32_000;
 
 const COUNT: u16 = RANGE.end - RANGE.start;
 
-/// How far into the range the next search begins; each process begins elsewhere, so that they rarely meet.
+/// The offset at which the next search begins; each process begins elsewhere, so that searches rarely collide.
 static NEXT: AtomicU16 = AtomicU16::new(0);
 
-/// A reserved TCP port on loopback; given back on drop.
+/// A reserved TCP port on loopback; released on drop.
 #[derive(Debug)]
 pub struct Port {
     number: u16,
-    /// An abstract socket is the lock: one holder in all processes, and the kernel lets go of it when the holder
-    /// dies. It is seen in the same network namespace as the port, and leaves no file behind.
+    /// The lock is an abstract socket: it has one holder among all processes, and the kernel releases it when the holder ends.
+    /// It belongs to the same network namespace as the port, and leaves no file behind.
     _lock: UnixListener,
 }
 
 impl Port {
-    /// Takes a port that no other holder has and on which nothing listens.
+    /// Reserves a port that has no other holder and on which nothing listens.
     pub fn reserve() -> Result<Self> {
         let offset =
             u16::try_from(std::process::id().wrapping_mul(97) % u32::from(COUNT)).unwrap_or_default();
@@ -49,7 +48,7 @@ impl Port {
         Some(Self { number, _lock: lock })
     }
 
-    /// The port's number.
+    /// Returns the port as an integer.
     #[must_use]
     pub fn number(&self) -> u16 {
         self.number

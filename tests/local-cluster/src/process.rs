@@ -17,17 +17,17 @@ use tokio::sync::oneshot;
 use crate::error::Context;
 use crate::{Error, Result};
 
-/// How often a process is looked at while it is waited for.
+/// The interval at which a process is polled.
 const POLL: Duration = Duration::from_millis(10);
-/// How long a start may take: long, since many clusters may start at once on a small machine.
+/// The timeout of a start: long, since many clusters may start concurrently on a small machine.
 const START: Duration = Duration::from_secs(60);
-/// How long a clean stop may take.
+/// The timeout of a clean stop.
 const STOP: Duration = Duration::from_secs(60);
 
 type Ready = Pin<Box<dyn Future<Output = std::result::Result<(), String>> + Send>>;
 type Probe = Box<dyn Fn() -> Ready + Send + Sync>;
 
-/// What to start.
+/// A program to start.
 pub struct Launch {
     name: String,
     program: PathBuf,
@@ -38,7 +38,7 @@ pub struct Launch {
 }
 
 impl Launch {
-    /// A program, its name in messages, and the file to which its output is appended.
+    /// Takes a program, its name in messages, and the file to which its output is appended.
     pub fn new(name: impl Into<String>, program: impl Into<PathBuf>, log: impl Into<PathBuf>) -> Self {
         let env = ["PATH", "HOME", "TMPDIR"]
             .into_iter()
@@ -60,14 +60,14 @@ impl Launch {
         self
     }
 
-    /// Sets a variable. Of this process's own environment a child sees `PATH`, `HOME` and `TMPDIR` only.
+    /// Sets a variable. From this process's environment a child inherits `PATH`, `HOME` and `TMPDIR` only.
     #[must_use]
     pub fn env(mut self, key: impl Into<OsString>, value: impl Into<OsString>) -> Self {
         self.env.insert(key.into(), value.into());
         self
     }
 
-    /// What tells that it is ready, or why not yet. Without one it is ready once it runs.
+    /// Sets the probe that returns `Ok` when it is ready, or why not yet. Without a probe it is ready once it runs.
     #[must_use]
     pub fn ready<F>(mut self, probe: impl Fn() -> F + Send + Sync + 'static) -> Self
     where
@@ -77,8 +77,8 @@ impl Launch {
         self
     }
 
-    /// The kernel kills the program when the thread that started it ends; should that have happened before the kernel
-    /// was told, the shell sees another parent and starts nothing.
+    /// The kernel kills the program when the thread that started it ends. If that happened before `setpriv` ran, the shell has
+    /// another parent and starts nothing.
     fn command(&self) -> Result<Command> {
         let log = OpenOptions::new().create(true).append(true).open(&self.log);
         let log = log.context(|| format!("open {}", self.log.display()))?;
@@ -94,7 +94,7 @@ impl Launch {
             .stdin(Stdio::null())
             .stdout(log)
             .stderr(err)
-            // Ctrl-C on a terminal is for this process alone, which then stops the others in order.
+            // Ctrl-C on a terminal reaches this process alone, which then stops the others in order.
             .process_group(0);
         Ok(command)
     }
@@ -113,8 +113,8 @@ struct State {
 }
 
 impl State {
-    /// Takes note of an end. The process id is valid for as long as a child is here.
-    fn look(&mut self) -> std::io::Result<Option<ExitStatus>> {
+    /// Records the exit status if the process has ended. The process id is valid while `child` is set.
+    fn poll(&mut self) -> std::io::Result<Option<ExitStatus>> {
         if let Some(child) = &mut self.child
             && let Some(status) = child.try_wait()?
         {
@@ -125,10 +125,10 @@ impl State {
     }
 }
 
-/// How a stop went.
+/// The result of a stop.
 #[derive(Clone, Copy, Debug)]
 pub struct Stopped {
-    /// How the process ended.
+    /// The exit status.
     pub status: ExitStatus,
     /// From the signal to the end.
     pub took: Duration,
@@ -158,7 +158,7 @@ impl Process {
         Ok(())
     }
 
-    /// Waits until it is ready; an end before that is an error that shows the end of its log.
+    /// Waits until it is ready; if it ends before, the error shows the end of its log.
     pub async fn wait_ready(&self) -> Result<()> {
         let begin = Instant::now();
         loop {
@@ -183,13 +183,13 @@ impl Process {
         }
     }
 
-    /// Kills it if it runs, starts it again with the same arguments, port and data, and waits until it is ready.
+    /// Kills it if it runs, restarts it with the same arguments, port and data, and waits until it is ready.
     pub async fn restart(&self) -> Result<()> {
         self.run_again().await?;
         self.wait_ready().await
     }
 
-    /// The same, and waits for nothing.
+    /// Restarts it, and waits for nothing.
     pub async fn run_again(&self) -> Result<()> {
         if self.is_running() {
             self.kill().await?;
@@ -197,7 +197,7 @@ impl Process {
         self.run().await
     }
 
-    /// SIGTERM; waits for the end.
+    /// Sends SIGTERM, and waits for the end.
     pub async fn stop(&self) -> Result<Stopped> {
         let begin = Instant::now();
         self.signal(Signal::TERM)?;
@@ -205,64 +205,64 @@ impl Process {
         Ok(Stopped { status, took: begin.elapsed() })
     }
 
-    /// SIGKILL; waits for the end. It works on a frozen process too.
+    /// Sends SIGKILL, and waits for the end. This works on a frozen process too.
     pub async fn kill(&self) -> Result<()> {
         self.signal(Signal::KILL)?;
         self.wait_for("die", STOP, || self.exited()).await?;
         Ok(())
     }
 
-    /// SIGKILL if it runs, and waits for the end without a runtime, as drop does.
+    /// Sends SIGKILL if it runs, and waits for the end without a runtime, as drop does.
     pub fn end(&self) {
         let mut state = self.state();
         if let Some(mut child) = state.child.take() {
-            // Neither can fail for a child that is not yet waited for.
+            // Neither can fail for a child that was not yet reaped.
             let _ = child.kill();
             state.ended = child.wait().ok();
         }
     }
 
-    /// SIGSTOP; on return no thread of it runs any more. Its sockets stay open.
+    /// Sends SIGSTOP; on return none of its threads runs any more. Its sockets stay open.
     pub async fn freeze(&self) -> Result<()> {
         self.signal(Signal::STOP)?;
         self.wait_for("freeze", STOP, || Ok(self.is_frozen().then_some(()))).await
     }
 
-    /// SIGCONT.
+    /// Sends SIGCONT.
     pub fn thaw(&self) -> Result<()> {
         self.signal(Signal::CONT)
     }
 
-    /// Waits until it ends by itself.
+    /// Waits until it exits.
     pub async fn wait_exit(&self, timeout: Duration) -> Result<ExitStatus> {
         self.wait_for("end", timeout, || self.exited()).await
     }
 
-    /// How it ended, if it did.
+    /// Returns its exit status, if it has ended.
     pub fn exited(&self) -> Result<Option<ExitStatus>> {
-        self.state().look().context(|| format!("wait for {}", self.launch.name))
+        self.state().poll().context(|| format!("wait for {}", self.launch.name))
     }
 
-    /// That it has been started and has not ended; a frozen process runs.
+    /// Returns true if it has been started and has not ended; a frozen process counts as running.
     #[must_use]
     pub fn is_running(&self) -> bool {
         let mut state = self.state();
-        state.look().is_ok() && state.child.is_some()
+        state.poll().is_ok() && state.child.is_some()
     }
 
-    /// Its process id while it runs.
+    /// Returns its process id while it runs.
     #[must_use]
     pub fn id(&self) -> Option<u32> {
         self.state().child.as_ref().map(Child::id)
     }
 
-    /// Where its output goes.
+    /// Returns the file of its output.
     #[must_use]
     pub fn log_path(&self) -> &Path {
         &self.launch.log
     }
 
-    /// All its output so far, of earlier runs too.
+    /// Returns all its output so far, of earlier runs too.
     #[must_use]
     pub fn log(&self) -> String {
         std::fs::read(&self.launch.log)
@@ -270,7 +270,7 @@ impl Process {
             .unwrap_or_default()
     }
 
-    /// The last lines of its output.
+    /// Returns the last lines of its output.
     #[must_use]
     pub fn log_tail(&self) -> String {
         let log = self.log();
@@ -282,11 +282,11 @@ impl Process {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The lock is held throughout, so the id is not given to another process in between.
+    /// Sends a signal. The lock is held throughout, so that the process id can't be reused in between.
     fn signal(&self, signal: Signal) -> Result<()> {
         let mut state = self.state();
         let context = || format!("signal {}", self.launch.name);
-        state.look().context(context)?;
+        state.poll().context(context)?;
         match &state.child {
             Some(child) => kill_process(Pid::from_child(child), signal).context(context),
             None => Err(Error::NotRunning(self.launch.name.clone())),
@@ -298,7 +298,7 @@ impl Process {
         let state = |stat: String| stat.rsplit(')').next().map(|rest| rest.trim_start().starts_with('T'));
         let tasks = self.id().map(|id| format!("/proc/{id}/task"));
         let Some(tasks) = tasks.and_then(|path| std::fs::read_dir(path).ok()) else { return false };
-        // A thread that ended meanwhile has no file.
+        // A thread that has ended meanwhile has no file.
         tasks
             .flatten()
             .all(|task| std::fs::read_to_string(task.path().join("stat")).ok().and_then(state) != Some(false))
@@ -308,11 +308,11 @@ impl Process {
         &self,
         what: &'static str,
         timeout: Duration,
-        mut look: impl FnMut() -> Result<Option<T>>,
+        mut poll: impl FnMut() -> Result<Option<T>>,
     ) -> Result<T> {
         let begin = Instant::now();
         loop {
-            if let Some(found) = look()? {
+            if let Some(found) = poll()? {
                 return Ok(found);
             }
             if begin.elapsed() > timeout {
@@ -332,14 +332,14 @@ impl Drop for Process {
 
 type Order = (Command, oneshot::Sender<std::io::Result<Child>>);
 
-/// The one thread that starts children: the kernel's death signal is tied to the thread that started a child
+/// The thread that starts all children: the kernel's death signal is tied to the thread that started a child
 /// (prctl(2), `PR_SET_PDEATHSIG`), and the threads of a test end with it.
 static SPAWNER: LazyLock<mpsc::Sender<Order>> = LazyLock::new(|| {
     let (sender, orders) = mpsc::channel::<Order>();
     std::thread::spawn(move || {
         for (mut command, answer) in orders {
             if let Err(Ok(mut child)) = answer.send(command.spawn()) {
-                // Who ordered it is gone: nobody would ever end it.
+                // The caller has ended: no one would ever stop the child.
                 let _ = child.kill();
                 let _ = child.wait();
             }

@@ -11,7 +11,7 @@ use crate::error::Context;
 use crate::pki::Authority;
 use crate::{Folder, Launch, Port, Process, Result, TlsFiles, tools};
 
-/// How a Redis server is to be. By default: no password, no TLS, what is written survives a kill.
+/// Options of a Redis server. The default is without password and TLS, and its data survives a kill.
 #[derive(Clone, Default)]
 pub struct RedisOptions {
     password: Option<String>,
@@ -26,7 +26,7 @@ pub struct RedisOptions {
 #[derive(Clone, Default)]
 struct Tls {
     client_certificates: bool,
-    /// A replica trusts its primary's authority; others make their own.
+    /// A replica uses its primary's authority; others create their own.
     authority: Option<Arc<Authority>>,
 }
 
@@ -37,35 +37,35 @@ struct Primary {
 }
 
 impl RedisOptions {
-    /// The default user's password.
+    /// Sets the default user's password.
     #[must_use]
     pub fn password(mut self, password: &str) -> Self {
         self.password = Some(password.into());
         self
     }
 
-    /// An ACL user and its rules, as in `user("operator", ">secret ~tenant* +@all")`.
+    /// Adds an ACL user and its rules, as in `user("operator", ">secret ~tenant* +@all")`.
     #[must_use]
     pub fn user(mut self, name: &str, rules: &str) -> Self {
         self.users.push(format!("{name} on {rules}"));
         self
     }
 
-    /// TLS, and nothing but TLS, with a certificate for 127.0.0.1 and localhost signed by an authority of its own.
+    /// Accepts TLS only, with a certificate for 127.0.0.1 and localhost signed by an authority of its own.
     #[must_use]
     pub fn tls(mut self) -> Self {
         self.tls.get_or_insert_default();
         self
     }
 
-    /// TLS, where clients too must show a certificate of that authority.
+    /// Accepts TLS only, and requires client certificates of that authority.
     #[must_use]
     pub fn client_certificates(mut self) -> Self {
         self.tls.get_or_insert_default().client_certificates = true;
         self
     }
 
-    /// A replica of another, with the same password and TLS.
+    /// Makes it a replica of another server, with the same password and TLS.
     #[must_use]
     pub fn replica_of(mut self, primary: &Redis) -> Self {
         self.password.clone_from(&primary.password);
@@ -74,7 +74,7 @@ impl RedisOptions {
         self
     }
 
-    /// Finds the primary, of which it is a replica, at another port than its own: such as an [`Edge`](crate::Edge)'s.
+    /// Connects to the primary at another port than the primary's own, such as an [`Edge`](crate::Edge)'s.
     #[must_use]
     pub fn through(mut self, port: u16) -> Self {
         if let Some(primary) = &mut self.primary {
@@ -88,27 +88,27 @@ impl RedisOptions {
         self
     }
 
-    /// `maxmemory`, as in `64mb`; what is to be evicted then is a setting of its own.
+    /// Sets `maxmemory`, as in `64mb`; eviction is another setting.
     #[must_use]
     pub fn max_memory(self, size: &str) -> Self {
         self.set("maxmemory", size)
     }
 
-    /// Writes nothing to disk: faster, and empty after a restart.
+    /// Writes nothing to disk: the server is faster, and empty after a restart.
     #[must_use]
     pub fn in_memory(mut self) -> Self {
         self.in_memory = true;
         self
     }
 
-    /// One more line of redis.conf.
+    /// Adds a line to redis.conf.
     #[must_use]
     pub fn set(mut self, name: &str, value: &str) -> Self {
         self.settings.push((name.into(), value.into()));
         self
     }
 
-    /// The lines of redis.conf that hold for a server and for a Sentinel.
+    /// Returns the lines of redis.conf for a server and for a Sentinel.
     fn common(&self, folder: &Folder, port: &Port, tls: Option<&TlsFiles>) -> Vec<String> {
         let mut lines = vec!["bind 127.0.0.1".into(), format!("dir {}", folder.path().display())];
         match (&self.tls, tls) {
@@ -132,7 +132,7 @@ impl RedisOptions {
     fn server(&self) -> Vec<String> {
         let mut lines = vec!["save \"\"".into(), "enable-debug-command local".into()];
         if !self.in_memory {
-            // Every write reaches the kernel before it is answered; only a lost machine would lose it.
+            // Every write reaches the kernel before the reply; only a lost machine would lose it.
             lines.extend(["appendonly yes".into(), "appendfsync no".into()]);
         }
         if let Some(primary) = &self.primary {
@@ -140,14 +140,14 @@ impl RedisOptions {
             lines.push("repl-diskless-sync-delay 0".into());
             lines.extend(primary.password.iter().map(|password| format!("masterauth {password}")));
         } else if let Some(password) = &self.password {
-            // After a failover it is the replica.
+            // After a failover this server is the replica.
             lines.push(format!("masterauth {password}"));
         }
         lines
     }
 }
 
-/// A Redis server; its process's signals are methods of it.
+/// A Redis server; it has the methods of its process.
 pub struct Redis {
     process: Process,
     port: Port,
@@ -157,14 +157,14 @@ pub struct Redis {
 }
 
 struct ServerTls {
-    /// With the authority filled in, for a replica to take over.
+    /// The options with the authority, which a replica uses too.
     options: Tls,
     files: TlsFiles,
     client: TlsFiles,
 }
 
 impl Redis {
-    /// Starts one; on return it answers.
+    /// Starts a server; on return it replies.
     pub async fn start(options: RedisOptions) -> Result<Self> {
         let lines = options.server();
         Self::launch("redis", &[], &options, lines).await
@@ -192,13 +192,13 @@ impl Redis {
         Ok(Self { process: Process::start(launch).await?, port, password, tls, folder })
     }
 
-    /// `redis://` or `rediss://`, with the default user's password, database 0.
+    /// Returns a URL `redis://` or `rediss://`, with the default user's password, database 0.
     #[must_use]
     pub fn url(&self) -> String {
         url(&self.port, self.password.as_deref(), self.tls.is_some())
     }
 
-    /// The same without any password, for those that read it elsewhere.
+    /// Returns the URL without a password, for clients that read it elsewhere.
     #[must_use]
     pub fn bare_url(&self) -> String {
         url(&self.port, None, self.tls.is_some())
@@ -222,14 +222,14 @@ impl Redis {
         self.password.as_deref()
     }
 
-    /// The files that a client needs where there is TLS: the authority, and a certificate of its own.
+    /// Returns the files of a TLS client: the authority, and a certificate of its own.
     #[must_use]
     pub fn tls(&self) -> Option<&TlsFiles> {
         self.tls.as_ref().map(|tls| &tls.client)
     }
 
-    /// Gives it a new certificate, of a new authority or of the one that it has, for connections from now on. The files of
-    /// [`Redis::tls`] change with it.
+    /// Replaces its certificate for new connections, signed by a new authority or by the same one. The files of [`Redis::tls`]
+    /// change too.
     pub async fn renew_certificate(&self, new_authority: bool) -> Result<()> {
         let Some(tls) = &self.tls else { return Ok(()) };
         let mut connection = self.connection().await?;
@@ -249,12 +249,12 @@ impl Redis {
         Ok(config.exec_async(&mut connection).await?)
     }
 
-    /// A client as the default user.
+    /// Returns a client as the default user.
     pub fn client(&self) -> Result<Client> {
         client(&self.url(), self.tls.as_ref())
     }
 
-    /// A connection as the default user, bound to the runtime in which this is called. It waits 10 s for an answer.
+    /// Returns a connection as the default user, bound to the calling runtime. Its timeout is 10 s.
     pub async fn connection(&self) -> Result<MultiplexedConnection> {
         connect(&self.client()?, Duration::from_secs(10)).await
     }
@@ -287,7 +287,7 @@ fn url(port: &Port, password: Option<&str>, tls: bool) -> String {
     format!("{scheme}://{user}{}/0", port.address())
 }
 
-/// RFC 3986: what is not unreserved is written as %XX.
+/// Encodes text for a URL: characters that are not unreserved become %XX (RFC 3986).
 fn percent_encoded(text: &str) -> String {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
     text.bytes()
@@ -310,7 +310,7 @@ async fn connect(client: &Client, timeout: Duration) -> Result<MultiplexedConnec
     Ok(client.get_multiplexed_async_connection_with_config(&config).await?)
 }
 
-/// A server that still loads its data answers with an error.
+/// Waits until the server replies; while it loads its data it replies with an error.
 async fn answers(client: Client) -> Result<(), String> {
     let ask = async {
         let mut connection = connect(&client, Duration::from_secs(2)).await?;

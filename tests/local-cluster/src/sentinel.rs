@@ -1,24 +1,25 @@
-//! Sentinels: what finds a new primary when one is gone.
+//! Sentinels, which promote a replica when the primary fails.
 
 use std::time::{Duration, Instant};
 
 use crate::{Error, Redis, RedisOptions, Result};
 
-/// How many Sentinels watch a primary, and what they call it.
+/// Options of the Sentinels of a primary.
 #[derive(Clone, Debug)]
 pub struct SentinelOptions {
-    /// How many there are.
+    /// The number of Sentinels.
     pub count: usize,
-    /// How many must agree that the primary is gone.
+    /// The number of Sentinels that must agree that the primary has failed.
     pub quorum: usize,
-    /// What they call the primary.
+    /// The name of the primary.
     pub service: String,
-    /// Where they, and who asks them, find the primary, if not at its own port: such as an [`Edge`](crate::Edge)'s.
+    /// The port at which they and their clients connect to the primary, if it is not its own: such as an
+    /// [`Edge`](crate::Edge)'s.
     pub port: Option<u16>,
 }
 
 impl Default for SentinelOptions {
-    /// Three, of which two must agree, with a primary named `runtime`.
+    /// Three Sentinels, of which two must agree, with a primary named `runtime`.
     fn default() -> Self {
         Self { count: 3, quorum: 2, service: "runtime".into(), port: None }
     }
@@ -31,11 +32,11 @@ pub struct Sentinels {
 }
 
 impl Sentinels {
-    /// Starts them; on return each knows the primary, its replicas and the others, so that a failover can begin. Where
-    /// the primary has TLS, so have they, by the same authority.
+    /// Starts them; on return each knows the primary, its replicas and the other Sentinels, so that a failover can begin. If the
+    /// primary has TLS, they have too, with the same authority.
     pub async fn start(primary: &Redis, options: SentinelOptions) -> Result<Self> {
         let lines = monitor(primary, &options);
-        // The primary's TLS, without its password: it is for the primary alone.
+        // The primary's TLS, without its password, which is for the primary alone.
         let like_primary = RedisOptions::default().replica_of(primary).no_password();
         let mut nodes = Vec::new();
         for _ in 0..options.count {
@@ -46,25 +47,25 @@ impl Sentinels {
         Ok(sentinels)
     }
 
-    /// Each a process of its own.
+    /// Returns the Sentinels, each a process.
     #[must_use]
     pub fn nodes(&self) -> &[Redis] {
         &self.nodes
     }
 
-    /// What they call the primary.
+    /// Returns the name of the primary.
     #[must_use]
     pub fn service(&self) -> &str {
         &self.service
     }
 
-    /// `127.0.0.1:<port>` of each.
+    /// Returns `127.0.0.1:<port>` of each.
     #[must_use]
     pub fn addresses(&self) -> Vec<String> {
         self.nodes.iter().map(Redis::address).collect()
     }
 
-    /// `127.0.0.1:<port>` of the primary, as a majority of those that answer has it.
+    /// Returns `127.0.0.1:<port>` of the primary, according to the majority of the Sentinels that reply.
     pub async fn primary(&self) -> Result<Option<String>> {
         let mut votes: Vec<String> = Vec::new();
         for node in self.nodes.iter().filter(|node| node.is_running()) {
@@ -78,14 +79,14 @@ impl Sentinels {
         Ok(votes.iter().find(majority).cloned())
     }
 
-    /// Waits until they have made another the primary, and says which: `127.0.0.1:<port>`.
+    /// Waits until they have promoted another primary, and returns its `127.0.0.1:<port>`.
     pub async fn wait_failover(&self, old: &str) -> Result<String> {
         let begin = Instant::now();
         loop {
             if let Some(primary) = self.primary().await?.filter(|primary| primary != old) {
                 return Ok(primary);
             }
-            timeout(begin, "the Sentinels have found no other primary").await?;
+            timeout(begin, "the Sentinels have promoted no other primary").await?;
         }
     }
 
@@ -101,7 +102,7 @@ impl Sentinels {
     }
 }
 
-/// Where a test fails, what they saw is half of why.
+/// A failing test prints their logs, which are needed to explain it.
 impl Drop for Sentinels {
     fn drop(&mut self) {
         if std::thread::panicking() {
@@ -139,7 +140,7 @@ async fn knows(node: &Redis, service: &str, sentinels: usize, replicas: usize) -
     Ok(count("num-other-sentinels") >= sentinels && count("num-slaves") >= replicas)
 }
 
-/// Longer than a Sentinel rests (`TILT`, 30 s) after it was not scheduled for two seconds, and a failover after it.
+/// The timeout of a failover, which includes a Sentinel's pause (`TILT`, 30 s) after it was not scheduled for two seconds.
 async fn timeout(begin: Instant, what: &str) -> Result<()> {
     if begin.elapsed() > Duration::from_secs(90) {
         return Err(Error::Waited { what: what.into(), waited: begin.elapsed() });

@@ -4,11 +4,11 @@ use std::path::{Path, PathBuf};
 
 use crate::{Error, Result};
 
-/// Where a program of `tools/bin` is.
+/// Returns the path of a program of `tools/bin`.
 pub fn find(name: &str) -> Result<PathBuf> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tools/bin");
     let path = folder.join(name);
-    // Follows the link: one into a cache that was cleared is as good as none.
+    // Follows the link, which may point into a cache that was cleared.
     if path.is_file() {
         Ok(path)
     } else {

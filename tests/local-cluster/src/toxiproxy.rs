@@ -1,5 +1,4 @@
-//! Toxiproxy: between two that talk, a proxy that breaks what is between them on demand
-//! (<https://github.com/Shopify/toxiproxy#http-api>). It knows TCP alone, so TLS passes through.
+//! Toxiproxy, a TCP proxy that injects network faults (<https://github.com/Shopify/toxiproxy#http-api>). TLS passes through it.
 
 use std::time::Duration;
 
@@ -10,7 +9,7 @@ use tokio::time::timeout;
 
 use crate::{Error, Folder, Launch, Port, Process, Result, tools};
 
-/// How long the proxy may take to do what it is told: it waits up to 5 s for data that it still has to pass on.
+/// The timeout of a request to the proxy, which waits up to 5 s for data that it still has to forward.
 const TIMEOUT: Duration = Duration::from_secs(90);
 
 /// A Toxiproxy server with any number of edges.
@@ -20,14 +19,14 @@ pub struct Toxiproxy {
     _folder: Folder,
 }
 
-/// A way between a client and a server that can be broken; whole at first. It ends with its [`Toxiproxy`].
+/// A connection path between clients and a server, into which faults can be injected. It ends with its [`Toxiproxy`].
 pub struct Edge {
     api: String,
     name: String,
     port: Port,
 }
 
-/// Which way data goes.
+/// The direction of data.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Way {
     /// From the client to the server.
@@ -36,20 +35,20 @@ pub enum Way {
     Back,
 }
 
-/// What an edge does to data on one way.
+/// A fault in one direction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Toxic {
-    /// It arrives so much later; in order, and none is lost.
+    /// Data is delayed by this time, in order and without loss.
     Latency(Duration),
-    /// It is lost, while the connection stays open: half-open. When it is healed, connections end.
+    /// Data is lost, while the connection stays half-open. Connections end when the edge is healed.
     Silence,
     /// The connection is reset as soon as there is data.
     Reset,
-    /// The connection ends after so many bytes, in the middle of what is said.
+    /// The connection ends after this many bytes, in the middle of a message.
     Limit(u32),
-    /// It arrives in pieces of about so many bytes, a millisecond apart.
+    /// Data arrives in pieces of about this many bytes, a millisecond apart.
     Slices(u32),
-    /// The end of a connection arrives so much later.
+    /// The end of a connection is delayed by this time.
     SlowClose(Duration),
 }
 
@@ -83,7 +82,7 @@ fn millis(time: Duration) -> u64 {
 }
 
 impl Toxiproxy {
-    /// Starts one, without edges.
+    /// Starts a server without edges.
     pub async fn start() -> Result<Self> {
         let folder = Folder::new("toxiproxy")?;
         let api = Port::reserve()?;
@@ -95,7 +94,7 @@ impl Toxiproxy {
         Ok(Self { _process: Process::start(launch).await?, api, _folder: folder })
     }
 
-    /// A new edge to a server: `to` is `host:port`. The name is for messages, and each has another.
+    /// Adds an edge to a server: `to` is `host:port`. The name is for messages, and must be unique.
     pub async fn edge(&self, name: &str, to: &str) -> Result<Edge> {
         let edge = Edge { api: self.api.address(), name: name.into(), port: Port::reserve()? };
         let proxy = json!({ "name": name, "listen": edge.address(), "upstream": to, "enabled": true });
@@ -105,25 +104,25 @@ impl Toxiproxy {
 }
 
 impl Edge {
-    /// `127.0.0.1:<port>`, where clients find the server.
+    /// Returns `127.0.0.1:<port>`, to which clients connect.
     #[must_use]
     pub fn address(&self) -> String {
         self.port.address()
     }
 
-    /// The port of that.
+    /// Returns the port of that address.
     #[must_use]
     pub fn port(&self) -> u16 {
         self.port.number()
     }
 
-    /// Ends every connection, and refuses new ones.
+    /// Closes every connection, and refuses new ones.
     pub async fn cut(&self) -> Result<()> {
         self.ask("POST", &self.path(""), Some(&json!({ "enabled": false }))).await?;
         Ok(())
     }
 
-    /// Does this to all connections, old and new, until [`Edge::heal`].
+    /// Injects a fault into all connections, old and new, until [`Edge::heal`].
     pub async fn add(&self, toxic: Toxic, way: Way) -> Result<()> {
         let stream = match way {
             Way::There => "upstream",
@@ -134,7 +133,7 @@ impl Edge {
         Ok(())
     }
 
-    /// Makes it whole: what was held back arrives, and connections are accepted.
+    /// Removes all faults: delayed data arrives, and connections are accepted.
     pub async fn heal(&self) -> Result<()> {
         let toxics = self.ask("GET", &self.path("/toxics"), None).await?;
         for toxic in toxics.as_array().into_iter().flatten() {
@@ -155,7 +154,7 @@ impl Edge {
         let (status, text) = match asked {
             Ok(Ok(answer)) => answer,
             Ok(Err(error)) => return Err(failed(error.to_string())),
-            Err(_) => return Err(failed(format!("no answer within {TIMEOUT:?}"))),
+            Err(_) => return Err(failed(format!("no response within {TIMEOUT:?}"))),
         };
         if !(200..300).contains(&status) {
             return Err(failed(format!("{status} {text}")));
@@ -164,7 +163,8 @@ impl Edge {
     }
 }
 
-/// A request on a connection of its own; HTTP/1.0, so that the answer ends with it. Its status and body.
+/// Sends a request on a connection of its own, with HTTP/1.0, so that the response ends with the connection. Returns status
+/// and body.
 async fn http(
     address: &str,
     method: &str,

@@ -1,4 +1,4 @@
-//! A cluster is a real Kubernetes, several fit side by side, and each of its processes can fail.
+//! A cluster is a real Kubernetes, several run side by side, and each of its processes can fail.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
 use std::process::Command;
@@ -43,9 +43,9 @@ async fn has(client: &Client, name: &str) -> bool {
     maps.get_opt(name).await.unwrap().is_some()
 }
 
-async fn eventually<F: Future<Output = bool>>(what: &str, look: impl Fn() -> F) {
+async fn eventually<F: Future<Output = bool>>(what: &str, check: impl Fn() -> F) {
     let begin = Instant::now();
-    while !look().await {
+    while !check().await {
         assert!(begin.elapsed() < Duration::from_secs(60), "{what}");
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
@@ -94,8 +94,10 @@ async fn the_controllers_create_service_accounts_and_empty_deleted_namespaces() 
     let namespaces: Api<Namespace> = Api::all(client);
     namespaces.delete("passing", &DeleteParams::default()).await.unwrap();
 
-    eventually("the namespace goes", || async { namespaces.get_opt("passing").await.unwrap().is_none() })
-        .await;
+    eventually("the namespace is deleted", || async {
+        namespaces.get_opt("passing").await.unwrap().is_none()
+    })
+    .await;
 }
 
 #[tokio::test]
@@ -130,7 +132,7 @@ async fn a_frozen_api_server_responds_only_after_a_thaw() {
 
     cluster.api_server().freeze().await.unwrap();
     let asked = tokio::time::timeout(Duration::from_millis(500), has(&client, "before")).await;
-    assert!(asked.is_err(), "a frozen server answered");
+    assert!(asked.is_err(), "a frozen server responded");
 
     cluster.api_server().thaw().unwrap();
     assert!(has(&client, "before").await);

@@ -1,4 +1,4 @@
-//! Nothing outlives who started it, and nobody takes a port that another holds.
+//! No process or folder outlives its owner, and a reserved port has one holder.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
 use std::collections::HashSet;
@@ -15,7 +15,7 @@ struct Kept {
     kubeconfig: PathBuf,
 }
 
-/// Starts the program that a person keeps a cluster with, and waits for its two lines.
+/// Starts the program that runs a cluster for people, and waits for its two lines.
 fn keep_a_cluster() -> Kept {
     let mut command = Command::new(env!("CARGO_BIN_EXE_local-cluster"));
     let mut parent = command.stdout(Stdio::piped()).spawn().unwrap();
@@ -26,7 +26,7 @@ fn keep_a_cluster() -> Kept {
     Kept { parent, kubeconfig: kubeconfig.strip_prefix("export KUBECONFIG=").unwrap().into() }
 }
 
-/// Process id, name, parent: /proc/<pid>/stat, fields 1, 2 and 4; proc(5).
+/// Returns process id, name and parent: /proc/<pid>/stat, fields 1, 2 and 4; proc(5).
 fn children_of(parent: u32) -> Vec<(u32, String)> {
     let stats = fs::read_dir("/proc").unwrap().flatten().filter_map(|entry| {
         let pid: u32 = entry.file_name().to_str()?.parse().ok()?;
@@ -38,16 +38,16 @@ fn children_of(parent: u32) -> Vec<(u32, String)> {
     stats.collect()
 }
 
-/// That the process is gone, or only its entry is left to be collected.
+/// Returns true if the process has ended, reaped or not.
 fn is_gone(pid: u32) -> bool {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
     stat.rsplit_once(')').is_none_or(|(_, rest)| rest.trim_start().starts_with('Z'))
 }
 
-fn eventually(what: &str, look: impl Fn() -> bool) {
+fn eventually(what: &str, check: impl Fn() -> bool) {
     let begin = Instant::now();
-    while !look() {
-        assert!(begin.elapsed() < Duration::from_secs(90), "not so after 90 s: {what}");
+    while !check() {
+        assert!(begin.elapsed() < Duration::from_secs(90), "timeout after 90 s: {what}");
         std::thread::sleep(Duration::from_millis(20));
     }
 }
@@ -57,7 +57,7 @@ fn a_killed_parent_leaves_no_process_and_no_folder() {
     let mut kept = keep_a_cluster();
     let children = children_of(kept.parent.id());
     let names: HashSet<_> = children.iter().map(|(_, name)| name.as_str()).collect();
-    // A process's name is cut at 15 characters.
+    // A process's name is truncated to 15 characters.
     for name in ["etcd", "kube-apiserver", "kube-controller", "redis-server"] {
         assert!(names.contains(name), "{name} is not in {names:?}");
     }

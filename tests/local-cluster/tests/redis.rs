@@ -1,4 +1,4 @@
-//! Redis servers of every kind that the operator has to get on with.
+//! Redis servers of every kind that the operator supports.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
 use std::time::{Duration, Instant};
@@ -14,7 +14,7 @@ async fn get(redis: &Redis, key: &str) -> Option<String> {
     redis.connection().await.unwrap().get(key).await.unwrap()
 }
 
-/// Longer than a Sentinel rests (`TILT`, 30 s) after it was not scheduled for two seconds.
+/// The timeout of a failover, which includes a Sentinel's pause (`TILT`, 30 s) after it was not scheduled for two seconds.
 async fn wait_for(redis: &Redis, key: &str, value: &str) {
     let begin = Instant::now();
     while get(redis, key).await.as_deref() != Some(value) {
@@ -52,7 +52,7 @@ async fn a_frozen_server_replies_only_after_a_thaw() {
 
     redis.freeze().await.unwrap();
     let asked = tokio::time::timeout(Duration::from_millis(300), connection.get::<_, String>("a")).await;
-    assert!(asked.is_err(), "a frozen server answered");
+    assert!(asked.is_err(), "a frozen server replied");
 
     redis.thaw().unwrap();
     assert_eq!(get(&redis, "a").await.as_deref(), Some("1"));

@@ -1,6 +1,8 @@
 //! Authenticates callers and authorizes their requests, by the API server's TokenReview and SubjectAccessReview. Its
 //! responses are cached for a moment; when it does not respond, the request is rejected.
 
+mod cache;
+
 use std::fmt;
 use std::future::Future;
 use std::hash::Hash;
@@ -19,7 +21,7 @@ use tokio::time::timeout;
 use tracing::warn;
 use warp::http::{HeaderMap, header};
 
-use super::cache::TtlCache;
+use self::cache::TtlCache;
 use super::response::ApiError;
 use crate::contract::routes::ErrorCode;
 use crate::telemetry::{Metrics, Review, ReviewResult};

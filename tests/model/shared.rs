@@ -1,4 +1,4 @@
-//! Values that many states share: cheap to clone, hashed once; and answers that are worked out once.
+//! Values that many states share, cheap to clone and hashed once; and results that are computed once.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -8,19 +8,19 @@ use std::ops::Deref;
 use std::sync::Arc;
 
 /// A value that many states share.
-pub struct Kept<T> {
+pub struct Shared<T> {
     hash: u64,
     value: Arc<T>,
 }
 
-impl<T: Hash> Kept<T> {
+impl<T: Hash> Shared<T> {
     pub fn new(value: T) -> Self {
         Self { hash: hash_of(&value), value: Arc::new(value) }
     }
 }
 
-impl<T: Hash + Clone> Kept<T> {
-    /// Changes this one, and no other that shares it.
+impl<T: Hash + Clone> Shared<T> {
+    /// Changes this value, and none that shares it.
     pub fn alter<R>(&mut self, change: impl FnOnce(&mut T) -> R) -> R {
         let answer = change(Arc::make_mut(&mut self.value));
         self.hash = hash_of(&*self.value);
@@ -34,13 +34,13 @@ fn hash_of(value: &impl Hash) -> u64 {
     hasher.finish()
 }
 
-impl<T> Clone for Kept<T> {
+impl<T> Clone for Shared<T> {
     fn clone(&self) -> Self {
         Self { hash: self.hash, value: self.value.clone() }
     }
 }
 
-impl<T> Deref for Kept<T> {
+impl<T> Deref for Shared<T> {
     type Target = T;
 
     fn deref(&self) -> &T {
@@ -48,27 +48,27 @@ impl<T> Deref for Kept<T> {
     }
 }
 
-impl<T: PartialEq> PartialEq for Kept<T> {
+impl<T: PartialEq> PartialEq for Shared<T> {
     fn eq(&self, other: &Self) -> bool {
         self.hash == other.hash && (Arc::ptr_eq(&self.value, &other.value) || self.value == other.value)
     }
 }
 
-impl<T: Eq> Eq for Kept<T> {}
+impl<T: Eq> Eq for Shared<T> {}
 
-impl<T> Hash for Kept<T> {
+impl<T> Hash for Shared<T> {
     fn hash<H: Hasher>(&self, state: &mut H) {
         state.write_u64(self.hash);
     }
 }
 
-impl<T: fmt::Debug> fmt::Debug for Kept<T> {
+impl<T: fmt::Debug> fmt::Debug for Shared<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.value.fmt(f)
     }
 }
 
-/// The same hashes in every run, so that the same bug is found by the same path.
+/// Hashes that are equal in every run, so that the same bug is found by the same path.
 #[derive(Clone, Copy, Default)]
 pub struct Fixed;
 
@@ -80,7 +80,7 @@ impl BuildHasher for Fixed {
     }
 }
 
-/// Answers of a pure function, worked out once in each thread.
+/// Results of a pure function, computed once in each thread.
 pub struct Memo<K, V>(RefCell<HashMap<K, V, Fixed>>);
 
 impl<K: Eq + Hash, V: Clone> Memo<K, V> {

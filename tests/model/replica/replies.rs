@@ -1,0 +1,109 @@
+//! A replica's handling of replies to scripts, and of replies that don't come.
+
+use runtime_operator::store::StoreError;
+
+use super::Replica;
+use crate::flight::{Flight, OpResult, Reply};
+use crate::plans::{PendingWrite, Rejected};
+use crate::reading;
+use crate::redis::Redis;
+use crate::role::Role;
+use crate::scenario::Bug;
+use crate::values::{self, Call, Resource, ResourceSet};
+
+/// The number of attempts of a reconcile whose operations are rejected, the same as in `controller::reconcile`.
+const ATTEMPTS: u8 = 5;
+
+impl Replica {
+    /// Redis replied to a script.
+    pub fn receive_reply(&mut self, root: Resource, redis: &Redis, bug: Option<Bug>) {
+        let mut flight = self.flights.remove(&root).unwrap();
+        match flight.reply.take().unwrap() {
+            Reply::Fenced { current } => {
+                self.highest = self.highest.max(current.unwrap_or(0));
+                self.lose_epoch(flight.script.epoch);
+                self.enqueue([root]);
+            }
+            Reply::Results(results) if results.contains(&OpResult::Stale) => self.back_off(root),
+            Reply::Results(results) if results.iter().all(|result| *result == OpResult::Done) => {
+                self.conclude(&mut flight, bug);
+                self.proceed(root, flight, redis, bug);
+            }
+            Reply::Results(results) => {
+                for (write, result) in std::mem::take(&mut flight.writes).iter().zip(results) {
+                    self.handle_conflict(
+                        write,
+                        &result,
+                        flight.rejections.entry(write.resource).or_default(),
+                        redis,
+                        bug,
+                    );
+                }
+                flight.attempts += 1;
+                if flight.attempts == ATTEMPTS {
+                    self.back_off(root);
+                } else {
+                    self.proceed(root, flight, redis, bug);
+                }
+            }
+        }
+    }
+
+    fn back_off(&mut self, resource: Resource) {
+        if self.is_writing() {
+            self.backoff.insert(resource);
+        }
+    }
+
+    /// A script's reply does not come: it is lost, or the script is late. A late script must find another epoch.
+    pub fn time_out(&mut self, root: Resource, bug: Option<Bug>) -> Flight {
+        let flight = self.flights.remove(&root).unwrap();
+        let invalidates_epoch = StoreError::TimedOut.invalidates_epoch() && bug != Some(Bug::EpochKept);
+        if flight.reply.is_none() && invalidates_epoch {
+            self.lose_epoch(flight.script.epoch);
+        }
+        self.enqueue([root]);
+        flight
+    }
+
+    /// An epoch was rejected, or must not be used any more.
+    pub fn lose_epoch(&mut self, epoch: u64) {
+        if matches!(self.role, Role::Writing(ours) | Role::Leading(ours) if ours == epoch) {
+            self.role = Role::EpochLost(epoch);
+            (self.queue, self.backoff) = (ResourceSet::default(), ResourceSet::default());
+            self.reading = None;
+        }
+    }
+
+    /// Handles a conflict that Redis reported.
+    fn handle_conflict(
+        &mut self,
+        write: &PendingWrite,
+        result: &OpResult,
+        rejected: &mut Rejected,
+        redis: &Redis,
+        bug: Option<Bug>,
+    ) {
+        if let Call::Publish { generation, .. } = write.call
+            && rejected.generation != generation
+        {
+            *rejected = Rejected { generation, ..Rejected::default() };
+        }
+        match result {
+            OpResult::HeldBy(holder) => match self.index.object(*holder).filter(|object| !object.deleting) {
+                Some(_) => {
+                    let record = reading::recorded(redis, values::slot(*holder))
+                        .filter(|(resource, _)| resource == holder);
+                    let affected = self.record(*holder, record.map(|(_, record)| record), false);
+                    if bug != Some(Bug::NoPromotion) {
+                        self.enqueue(affected.iter());
+                    }
+                }
+                None => drop(rejected.yielding_owners.insert(*holder)),
+            },
+            OpResult::InUse(dids) => rejected.in_use |= dids,
+            OpResult::WouldUnmap(dids) => rejected.would_unmap |= dids,
+            OpResult::Done | OpResult::Stale | OpResult::Aborted => {}
+        }
+    }
+}

@@ -1,0 +1,239 @@
+//! The resources and DIDs of the model: two resources, each of which may be deleted and created again, and two DIDs.
+//! States name them by small integers; this file has the product's values for them.
+
+use std::sync::LazyLock;
+
+use runtime_operator::contract::{Did, RuntimeTenantConfig, TenantId};
+use runtime_operator::domain::claims::{Claim, Eligibility};
+use runtime_operator::domain::{ClusterId, Owner, ResourceName, Uid, compile};
+use runtime_operator::store::{Operation, Publication, Removal};
+use secrecy::ExposeSecret;
+use serde_json::json;
+
+/// A name under which there is one resource at a time: 0 or 1.
+pub type Slot = usize;
+/// A resource: its slot is this number modulo two; a resource that was created later has a higher one.
+pub type Resource = u8;
+/// A set of DIDs: bit 0 is the first, and so on.
+pub type DidSet = u8;
+
+pub const SLOTS: usize = 2;
+/// The largest number of resources in a run.
+pub const RESOURCES: usize = 6;
+pub const DID_COUNT: usize = 2;
+/// All writers are replicas of one operator.
+pub const WRITER: &str = "here/voice";
+/// The tenant id to which another client maps DIDs; no resource has it.
+pub const EXTERNAL_TENANT: &str = "external";
+/// The Secret's version, which never changes.
+pub const SECRET: &str = "secret/1";
+
+/// The product's spec and config of one slot with one set of DIDs.
+struct Part {
+    spec: String,
+    /// `None` for the empty set.
+    config: Option<String>,
+    hash: String,
+}
+
+static UIDS: LazyLock<Vec<Uid>> =
+    LazyLock::new(|| (0..RESOURCES).map(|resource| Uid::new(format!("uid-{resource}"))).collect());
+static NAMES: LazyLock<Vec<ResourceName>> =
+    LazyLock::new(|| ["a", "b"].map(|name| ResourceName::new("voice", name)).to_vec());
+static TENANTS: LazyLock<Vec<TenantId>> =
+    LazyLock::new(|| ["a", "b"].map(|id| TenantId::parse(id).unwrap()).to_vec());
+static DIDS: LazyLock<Vec<Did>> =
+    LazyLock::new(|| (0..DID_COUNT).map(|n| Did::parse(&format!("+155500000{n:02}")).unwrap()).collect());
+static CLUSTER: LazyLock<ClusterId> = LazyLock::new(|| ClusterId::new("here"));
+static PARTS: LazyLock<Vec<Vec<Part>>> = LazyLock::new(|| {
+    (0..SLOTS).map(|slot| (0..1 << DID_COUNT).map(|set| part(slot, set)).collect()).collect()
+});
+
+fn part(slot: Slot, set: DidSet) -> Part {
+    let spec = json!({
+        "tenantId": tenant(slot),
+        "dids": did_list(set),
+        "webhookSecretRef": { "name": "hook" },
+        "caps": { "maxConcurrentCallsTenant": 10, "maxCallsPerMinuteTenant": 60 },
+        "stt": { "mode": "disabled", "chunkMs": 500 },
+        "tts": { "mode": "kokoro_http", "kokoroUrl": "https://tts.example.com/tts" },
+    });
+    let spec = spec.to_string();
+    let read = compile::read(&spec).unwrap();
+    let config = compile::compile(&read, &did_list(set))
+        .ok()
+        .map(|config| config.with_secret(&"whsec".into()).unwrap());
+    let hash = config.as_ref().map(RuntimeTenantConfig::hash_without_secret).unwrap_or_default();
+    Part { spec, config: config.map(|config| config.to_json().expose_secret().to_owned()), hash }
+}
+
+pub fn slot(resource: Resource) -> Slot {
+    usize::from(resource) % SLOTS
+}
+
+pub fn uid(resource: Resource) -> &'static Uid {
+    &UIDS[usize::from(resource)]
+}
+
+/// The resource with this uid.
+pub fn resource(uid: &Uid) -> Resource {
+    uid.as_str().strip_prefix("uid-").unwrap().parse().unwrap()
+}
+
+pub fn tenant(slot: Slot) -> &'static TenantId {
+    &TENANTS[slot]
+}
+
+pub fn slot_of(tenant: &str) -> Option<Slot> {
+    TENANTS.iter().position(|known| known.as_str() == tenant)
+}
+
+pub fn did(nth: usize) -> &'static Did {
+    &DIDS[nth]
+}
+
+pub fn cluster() -> &'static ClusterId {
+    &CLUSTER
+}
+
+pub fn each(set: DidSet) -> impl Iterator<Item = usize> {
+    (0..DID_COUNT).filter(move |nth| set & 1 << nth != 0)
+}
+
+pub fn did_list(set: DidSet) -> Vec<Did> {
+    each(set).map(|nth| did(nth).clone()).collect()
+}
+
+pub fn did_set<'a>(dids: impl IntoIterator<Item = &'a Did>) -> DidSet {
+    dids.into_iter().fold(0, |set, did| set | 1 << DIDS.iter().position(|known| known == did).unwrap())
+}
+
+/// The spec, JSON.
+pub fn spec(slot: Slot, set: DidSet) -> &'static str {
+    &PARTS[slot][usize::from(set)].spec
+}
+
+/// The hash of the config with these DIDs, without its secret.
+pub fn hash(slot: Slot, set: DidSet) -> &'static str {
+    &PARTS[slot][usize::from(set)].hash
+}
+
+/// The stored config with these DIDs.
+pub fn config(slot: Slot, set: DidSet) -> &'static str {
+    PARTS[slot][usize::from(set)].config.as_deref().unwrap()
+}
+
+pub fn claim(resource: Resource, set: DidSet, status_dids: DidSet) -> Claim {
+    Claim {
+        uid: uid(resource).clone(),
+        name: NAMES[slot(resource)].clone(),
+        created: i64::from(resource),
+        tenant: tenant(slot(resource)).clone(),
+        dids: did_list(set),
+        eligibility: Eligibility::Active,
+        status_dids: did_list(status_dids),
+    }
+}
+
+/// A set of resources.
+#[derive(Clone, Copy, Default, PartialEq, Eq, Hash)]
+pub struct ResourceSet(u8);
+
+impl ResourceSet {
+    pub fn insert(&mut self, resource: Resource) {
+        self.0 |= 1 << resource;
+    }
+
+    pub fn remove(&mut self, resource: Resource) {
+        self.0 &= !(1 << resource);
+    }
+
+    pub fn contains(self, resource: Resource) -> bool {
+        self.0 & 1 << resource != 0
+    }
+
+    pub fn iter(self) -> impl Iterator<Item = Resource> {
+        (0..u8::try_from(RESOURCES).unwrap()).filter(move |resource| self.contains(*resource))
+    }
+}
+
+impl Extend<Resource> for ResourceSet {
+    fn extend<T: IntoIterator<Item = Resource>>(&mut self, all: T) {
+        all.into_iter().for_each(|resource| self.insert(resource));
+    }
+}
+
+impl FromIterator<Resource> for ResourceSet {
+    fn from_iter<T: IntoIterator<Item = Resource>>(all: T) -> Self {
+        let mut set = Self::default();
+        set.extend(all);
+        set
+    }
+}
+
+impl std::fmt::Debug for ResourceSet {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_set().entries(self.iter()).finish()
+    }
+}
+
+/// One operation of a script call, in the model's integers.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Call {
+    Publish {
+        resource: Resource,
+        generation: u8,
+        dids: DidSet,
+        previously_listed: DidSet,
+        yielding_owners: Vec<(Resource, Option<u8>)>,
+    },
+    Remove {
+        slot: Slot,
+        resource: Resource,
+        previously_listed: DidSet,
+        retain: bool,
+    },
+}
+
+impl Call {
+    pub fn slot(&self) -> Slot {
+        match self {
+            Self::Publish { resource, .. } => slot(*resource),
+            Self::Remove { slot, .. } => *slot,
+        }
+    }
+
+    /// The operation as the store takes it.
+    pub fn operation(&self) -> Operation {
+        match self {
+            Self::Publish { resource, generation, dids, previously_listed, yielding_owners } => {
+                let (slot, name) = (slot(*resource), &NAMES[slot(*resource)]);
+                Operation::Publish(Publication {
+                    tenant: tenant(slot).clone(),
+                    owner: Owner {
+                        namespace: name.namespace.to_string(),
+                        name: name.name.to_string(),
+                        uid: uid(*resource).clone(),
+                    },
+                    generation: i64::from(*generation),
+                    secret: SECRET.to_owned(),
+                    hash: hash(slot, *dids).to_owned(),
+                    dids: did_list(*dids),
+                    previously_listed: did_list(*previously_listed),
+                    yielding_owners: yielding_owners
+                        .iter()
+                        .map(|(resource, generation)| (uid(*resource).clone(), generation.map(i64::from)))
+                        .collect(),
+                    take_over: false,
+                    config: config(slot, *dids).into(),
+                })
+            }
+            Self::Remove { slot, resource, previously_listed, retain } => Operation::Remove(Removal {
+                tenant: tenant(*slot).clone(),
+                uid: uid(*resource).clone(),
+                previously_listed: did_list(*previously_listed),
+                retain: *retain,
+            }),
+        }
+    }
+}
