@@ -13,6 +13,8 @@ step "format (cargo fmt)"
 cargo fmt --all --check
 step "lints (cargo clippy)"
 cargo clippy --workspace --all-targets --locked -- -D warnings
+step "words (scripts/words.sh)"
+scripts/words.sh
 step "prose (vale)"
 scripts/prose.sh
 

@@ -345,7 +345,7 @@ mod tests {
         }
     }
 
-    /// Tells whether the bounds of the schema are those of the rule, or narrower.
+    /// Returns true if the bounds of the schema are those of the rule, or narrower.
     fn is_within(schema: &JSONSchemaProps, rule: &Rule) -> bool {
         let sizes = |least: Option<i64>, most: Option<i64>, min: usize, max: usize| {
             least.unwrap_or(0) >= i64::try_from(min).unwrap()

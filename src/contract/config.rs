@@ -7,10 +7,10 @@ use serde::Serializer;
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
-use super::check::Check;
 use super::e164::Did;
 use super::json::{self, MAX_DEPTH, NotJson};
 use super::keys::TenantId;
+use super::schema::Check;
 use super::schema::{CONFIG, SECRET, WEBHOOK_SECRET, WEBHOOK_SECRET_REF};
 use super::violation::{InvalidConfig, Violation};
 

@@ -79,7 +79,7 @@ impl From<Did> for String {
     }
 }
 
-/// Tells whether a JavaScript `\s` matches this character, which is what the runtime takes for white space (ECMA-262,
+/// Returns true if a JavaScript `\s` matches this character, which is what the runtime takes for white space (ECMA-262,
 /// `WhiteSpace` and `LineTerminator`).
 #[must_use]
 pub const fn is_white_space(c: char) -> bool {

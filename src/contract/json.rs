@@ -33,7 +33,7 @@ pub fn read(text: &[u8]) -> Result<Value, NotJson> {
     Ok(value)
 }
 
-/// Tells whether arrays and objects nest more than `levels` deep in `value`, itself included.
+/// Returns true if arrays and objects nest more than `levels` deep in `value`, itself included.
 pub(super) fn is_deeper_than(levels: usize, value: &Value) -> bool {
     let Some(inner) = levels.checked_sub(1) else {
         return value.is_array() || value.is_object();

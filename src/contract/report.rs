@@ -6,9 +6,9 @@ use std::fmt::Write;
 use serde_json::{Value, json};
 
 use super::keys::{CONFIG_PREFIX, DID_PREFIX};
-use super::modes::{SttMode, TtsMode};
 use super::routes::{ADMIN_PREFIX, ErrorCode, ROUTES, Route};
 use super::schema::{CONTRACT_VERSION, WEBHOOK_SECRET, WEBHOOK_SECRET_REF};
+use super::schema::{SttMode, TtsMode};
 
 /// The placeholder for a phone number.
 const DID: &str = "{{DID_E164}}";
@@ -17,7 +17,7 @@ const TENANT_ID: &str = "{{TENANT_ID}}";
 
 /// The files from which the report's statements come.
 const SOURCE_MODULES: &[&str] = &[
-    "src/contract/schema.rs",
+    "src/contract/schema/tables.rs",
     "src/contract/config.rs",
     "src/contract/keys.rs",
     "src/contract/e164.rs",

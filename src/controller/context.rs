@@ -53,11 +53,16 @@ pub struct Context {
     /// an older snapshot in between.
     pub publishing: RwLock<()>,
     pub(super) index: Mutex<Index>,
+    /// How often the index was locked.
+    #[cfg(test)]
+    pub(super) locks: std::sync::atomic::AtomicUsize,
 }
 
 impl Context {
     /// The index. Never held over an await, since none of its methods waits.
     fn index(&self) -> MutexGuard<'_, Index> {
+        #[cfg(test)]
+        self.locks.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
         // A method that panics leaves the index as it was or half-changed; resyncs and audits find and repair that.
         self.index.lock().unwrap_or_else(PoisonError::into_inner)
     }

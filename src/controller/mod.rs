@@ -174,6 +174,8 @@ impl Controller {
             metrics: self.metrics.clone(),
             publishing: RwLock::new(()),
             index: Mutex::new(Index::new(self.publish_secret)),
+            #[cfg(test)]
+            locks: std::sync::atomic::AtomicUsize::new(0),
         };
         (Arc::new(ctx), Workers { events, prefetch, prefetches })
     }

@@ -169,7 +169,7 @@ impl fmt::Display for EventReason {
 }
 
 impl EventType {
-    /// The type as the Event API has it.
+    /// The type in the form of the Event API.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {

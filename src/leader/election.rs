@@ -12,7 +12,9 @@ use kube_lease_manager::{LeaseManager, LeaseManagerBuilder, LeaseManagerError};
 use tokio::time::{Instant, sleep, timeout};
 use tracing::{debug, info, warn};
 
-use super::{LEASE, Writer, permissions};
+use super::lease::LEASE;
+use super::permissions;
+use super::state::Writer;
 use crate::domain::Epoch;
 use crate::store::Store;
 

@@ -5,11 +5,10 @@
 //! the epoch, and Redis rejects every write with another one.
 
 mod election;
+mod lease;
 mod permissions;
 mod state;
 
 pub use election::{LeaderError, with_lease, without_election};
+pub use lease::LEASE;
 pub use state::{Writer, WriterState};
-
-/// The Lease's name, in the operator's own namespace.
-pub const LEASE: &str = "runtime-operator";

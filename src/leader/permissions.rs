@@ -8,7 +8,7 @@ use k8s_openapi::api::coordination::v1::Lease;
 use kube::api::PostParams;
 use kube::{Api, Client};
 
-use super::LEASE;
+use super::lease::LEASE;
 
 /// The verbs that an election needs on an existing lease: to read, watch, acquire and renew it.
 const VERBS: [&str; 4] = ["get", "list", "watch", "patch"];

@@ -260,9 +260,11 @@ fn definitions(code: &str) -> BTreeSet<String> {
     definition.captures_iter(code).map(|found| found[1].to_owned()).collect()
 }
 
+/// Removes string literals, and the paths of visibilities, which import nothing.
 fn without_literals(code: &str) -> String {
     let literal = r##"r#"(?s:.*?)"#|'\\?"'|"(?:\\(?s:.)|[^"\\])*""##;
-    Regex::new(literal).unwrap().replace_all(code, "\"\"").into_owned()
+    let code = Regex::new(literal).unwrap().replace_all(code, "\"\"");
+    Regex::new(r"\bpub\s*\(in [^)]*\)").unwrap().replace_all(&code, "pub").into_owned()
 }
 
 #[cfg(test)]
@@ -324,10 +326,11 @@ mod tests {
     #[test]
     fn other_crates_and_the_own_file_are_no_edges() {
         let sources = sources(&[
-            ("lib.rs", "pub mod a;"),
+            ("lib.rs", "pub mod a; mod b;"),
+            ("b.rs", ""),
             (
                 "a.rs",
-                "use std::fmt; use self::Own as O; pub struct Own; fn f() { Own::new(); tokio::spawn(()); }",
+                "use std::fmt; use self::Own as O; pub(in crate::b) struct Own; fn f() { Own::new(); tokio::spawn(()); }",
             ),
         ]);
         assert_eq!(sources.files()["a.rs"], set(&[]));

@@ -186,7 +186,7 @@ async fn rotations_are_reported(release: &Release<'_>) {
     }
 }
 
-/// Has two tenants claim one DID.
+/// Makes two tenants claim one DID.
 async fn conflicts_are_reported(release: &Release<'_>) {
     let site = release.site;
     site.apply("clinic", "rival", STEADY[0].0).await;

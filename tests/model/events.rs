@@ -295,7 +295,7 @@ impl World {
         Reply::Results(results)
     }
 
-    /// True if a caller who dials the DID reaches a tenant, or hears that there is none.
+    /// True if a caller who dials the DID reaches a tenant, or the announcement that there is none.
     pub fn is_served(&self, nth: usize) -> bool {
         let did = values::did(nth);
         self.redis.maps(did).is_none_or(|tenant| {

@@ -7,7 +7,7 @@ use runtime_operator::domain::claims::{Claim, Claims, Published};
 use crate::shared::{Memo, Shared};
 use crate::values::{self, DidSet, RESOURCES, Resource, ResourceSet, SLOTS, Slot};
 
-/// A resource as the API server has it.
+/// A resource in the API server.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Object {
     pub resource: Resource,

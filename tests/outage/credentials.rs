@@ -7,18 +7,18 @@ use test_support::{Operator, World, tenant};
 use super::refusals::edit_meanwhile;
 use super::{DID, OTHER};
 
-/// Returns the number of connections that an operator has made for tracking.
-fn checks(operator: &Operator) -> usize {
-    operator.logs().matches("everything in Redis is checked").count()
+/// Returns the number of resyncs, one for each connection that an operator has made for tracking.
+fn resyncs(operator: &Operator) -> usize {
+    operator.logs().matches("checking all ownership records in Redis").count()
 }
 
 /// Closes the operator's connections, and waits until it has new ones.
 async fn reconnect(world: &World, operator: &Operator) {
-    let before = checks(operator);
+    let before = resyncs(operator);
     world.redis_cli(&["CLIENT", "KILL", "USER", "operator"]).await;
     world
         .wait("it is connected again", || async {
-            let now = checks(operator);
+            let now = resyncs(operator);
             if now > before { Ok(()) } else { Err(format!("{now} connections so far")) }
         })
         .await;

@@ -27,7 +27,7 @@ fn crate_chart_image_and_changelog_have_one_version() {
 
 #[test]
 fn workflows_are_valid_and_name_no_owner_and_no_registry() {
-    for (name, jobs) in [("ci", 3), ("release", 6)] {
+    for (name, jobs) in [("ci", 4), ("release", 6)] {
         let workflow = text(&format!(".github/workflows/{name}.yaml"));
         let parsed: Value = serde_saphyr::from_str(&workflow).unwrap();
         assert_eq!(parsed["jobs"].as_object().unwrap().len(), jobs, "{name}");

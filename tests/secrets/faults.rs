@@ -1,6 +1,7 @@
 //! Secrets that can't be used.
 
 use serde_json::{Value, json};
+use test_support::proxy::{ErrorResponse, FaultInjector, KubeProxy};
 use test_support::{World, tenant};
 
 use super::{ONE, THREE, TWO, data, patch_secret, wait_published};
@@ -110,5 +111,23 @@ async fn a_deleted_secret_unmaps_no_did() {
     world.delete("acme").await;
     world.wait_deleted("acme").await;
     assert_eq!(world.keys("tenant*").await, Vec::<String>::new());
+    world.finish().await;
+}
+
+#[tokio::test]
+async fn a_failed_secret_read_is_named_in_the_first_status() {
+    let world = World::new().await;
+    let proxy = KubeProxy::start(world.kubeconfig(), FaultInjector::default()).await;
+    let kubeconfig = world.write_file("proxy.kubeconfig", &proxy.kubeconfig(world.namespace()));
+    world.operator().kubeconfig(&kubeconfig).start().await;
+    proxy.fail_path("/secrets/acme-webhook", ErrorResponse { code: 500, retry_after: None });
+
+    world.apply(&tenant("acme").dids([ONE])).await;
+
+    let message = world.wait_condition("acme", "Ready", "Unknown", "SecretUnreadable").await;
+    assert!(message.starts_with("reading the Secret of") && message.ends_with("; retrying"), "{message}");
+    assert!(message.contains("injected by the proxy"), "the message has the cause: {message}");
+    proxy.heal_path();
+    world.wait_ready("acme").await;
     world.finish().await;
 }

@@ -99,7 +99,7 @@ fn the_full_example_has_every_field() {
     assert_eq!(missing, Vec::<String>::new());
 }
 
-/// Tells whether this is the path of a member that the section's mode does not allow.
+/// Returns true if this is the path of a member that the section's mode does not allow.
 fn is_of_another_mode(path: &str, spec: &Value) -> bool {
     ["stt", "tts"].into_iter().any(|name| {
         let members = section(name);

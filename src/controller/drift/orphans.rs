@@ -20,7 +20,7 @@ use crate::leader::LEASE;
 
 /// The number of orphans that a sweep may always remove ...
 const ALWAYS_ALLOWED: usize = 10;
-/// ... and the part of all records that it may remove: one in so many.
+/// ... and the part of all records that it may remove: one in this many.
 const MAX_SHARE: usize = 5;
 /// The interval of reports that sweeps are refused: events expire after an hour.
 const REPORT_INTERVAL: Duration = Duration::from_secs(1800);

@@ -86,3 +86,96 @@ fn force_release(ctx: &Context, uid: &Uid, error: Error) -> Result<(), Error> {
     ctx.note(|index| index.force_release(uid, &error.to_string()));
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::Ordering;
+
+    use kube::Client;
+    use kube::client::Body;
+    use local_cluster::{Redis, RedisOptions};
+    use serde_json::json;
+    use serde_json::value::RawValue;
+    use tower::service_fn;
+    use tracing::Span;
+
+    use super::*;
+    use crate::controller::health::Health;
+    use crate::controller::{Controller, Intervals};
+    use crate::domain::index::Interners;
+    use crate::domain::secret::SecretVersion;
+    use crate::domain::{ClusterId, Epoch, ResourceName, compile};
+    use crate::leader::Writer;
+    use crate::store::{RedisSettings, Store};
+    use crate::telemetry::{LabelValues, Metrics};
+
+    const SPEC: &str = r#"{
+        "tenantId": "acme", "dids": ["+15551234567"], "webhookSecretRef": { "name": "hook" },
+        "caps": { "maxConcurrentCallsTenant": 1, "maxCallsPerMinuteTenant": 1 },
+        "stt": { "mode": "disabled", "chunkMs": 500 },
+        "tts": { "mode": "kokoro_http", "kokoroUrl": "https://tts.example.com/tts" }
+    }"#;
+
+    /// A client of an API server that has one Secret and nothing else.
+    fn client() -> Client {
+        let service = service_fn(|_: hyper::Request<Body>| async {
+            let metadata =
+                json!({ "name": "hook", "namespace": "voice", "uid": "s", "resourceVersion": "1" });
+            let secret = json!({ "metadata": metadata, "data": { "webhookSecret": "d2hzZWM=" } });
+            Ok::<_, std::convert::Infallible>(hyper::Response::new(Body::from(
+                secret.to_string().into_bytes(),
+            )))
+        });
+        Client::new(service, "voice")
+    }
+
+    async fn context(redis: &Redis) -> Arc<Context> {
+        let writer = Writer::default();
+        let store = Store::new(RedisSettings::at(redis.url())).unwrap().with_writer("here/voice", "me");
+        let epoch: Epoch = store.acquire_epoch().await.unwrap();
+        writer.elected(epoch);
+        writer.resynced(epoch);
+        let controller = Controller {
+            client: client(),
+            watch_client: client(),
+            store,
+            cluster: ClusterId::new("here"),
+            publish_secret: true,
+            namespaces: Vec::new(),
+            identity: "me".to_owned(),
+            writer: writer.clone(),
+            metrics: Metrics::new(&LabelValues::default()),
+            intervals: Intervals::default(),
+        };
+        controller.context(Arc::new(Health::new(writer))).0
+    }
+
+    fn object() -> CachedTenant {
+        let metadata = json!({
+            "name": "acme", "namespace": "voice", "uid": "u", "generation": 1, "resourceVersion": "1",
+        });
+        let spec = RawValue::from_string(SPEC.to_owned()).unwrap();
+        let metadata = serde_json::from_value(metadata).unwrap();
+        CachedTenant::new(metadata, Some(spec), None, 1, None, &mut Interners::default())
+    }
+
+    #[tokio::test]
+    async fn a_reconcile_locks_the_index_three_times() {
+        let redis = Redis::start(RedisOptions::default()).await.unwrap();
+        let ctx = context(&redis).await;
+        let hook = ResourceName::new("voice", "hook");
+        let version = SecretVersion::new(Some("s"), Some("1"));
+        ctx.note(crate::domain::index::Index::mark_synced);
+        ctx.update(|index| index.apply_secret(&hook, Some((version, 1))));
+        ctx.update(|index| index.apply(object(), Some(compile::claimed(SPEC)), false));
+        let dequeued = Dequeued { key: Uid::from("u"), queued_at: Instant::now(), span: Span::none() };
+        ctx.locks.store(0, Ordering::Relaxed);
+
+        let action = reconcile(&dequeued, &ctx).await.unwrap();
+
+        assert_eq!(ctx.locks.load(Ordering::Relaxed), 3, "the snapshot, the result, the retries");
+        assert_eq!(action, Action::await_change());
+        let tenant = crate::contract::TenantId::parse("acme").unwrap();
+        assert!(ctx.store.config(&tenant).await.unwrap().is_some(), "it is published");
+    }
+}

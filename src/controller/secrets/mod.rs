@@ -4,52 +4,8 @@
 mod prefetch;
 mod prefetched;
 mod read;
+mod reader;
 
-use std::sync::Arc;
-
-use kube::Client;
-use tracing::{Instrument, debug, trace_span};
-
-use crate::domain::Uid;
-use crate::domain::assessment::SecretFault;
-use crate::domain::secret::{SecretKey, SecretVersion};
-use crate::telemetry::TRACES;
 pub use prefetch::{PrefetchPlan, SecretPrefetch};
-use prefetched::PrefetchedSecrets;
 pub use read::ResolvedSecret;
-
-/// Reads Secrets: what was prefetched for a tenant, else from the API server.
-#[derive(Clone)]
-pub struct SecretReader {
-    client: Client,
-    prefetched: Arc<PrefetchedSecrets>,
-}
-
-impl SecretReader {
-    /// A reader without prefetched values.
-    #[must_use]
-    pub fn new(client: Client) -> Self {
-        Self { client, prefetched: Arc::default() }
-    }
-
-    /// Reads the value that `key` names, at this version of its Secret or newer. The outer error may be transient (no
-    /// response, an overloaded API server); the inner one is a fault of the Secret, which the status reports.
-    pub async fn read(
-        &self,
-        uid: &Uid,
-        key: &SecretKey,
-        version: &SecretVersion,
-    ) -> Result<Result<ResolvedSecret, SecretFault>, kube::Error> {
-        if let Some(secret) = self.prefetched.take(uid, &key.secret, version) {
-            return Ok(secret.resolve(key));
-        }
-        debug!(secret = %key.secret, "reading Secret");
-        let span = trace_span!(target: TRACES, "secret", otel.kind = "client");
-        read::read(&self.client, key, version).instrument(span).await
-    }
-
-    /// The tenant was reconciled: a value that was prefetched for it is dropped.
-    pub fn reconciled(&self, uid: &Uid) {
-        self.prefetched.discard(uid);
-    }
-}
+pub use reader::SecretReader;

@@ -16,8 +16,8 @@ use thiserror::Error;
 use tokio::time::timeout;
 use tracing::{debug, info};
 
-use super::SecretReader;
 use super::read::SecretValue;
+use super::reader::SecretReader;
 use crate::controller::queue::{WorkQueue, change_span};
 use crate::domain::Uid;
 use crate::domain::index::SecretUsers;

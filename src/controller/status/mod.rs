@@ -1,6 +1,6 @@
-//! What a reconcile came to, written where people look: status, then finalizer, then events. All of it follows a publish in
-//! a queue of its own, so that no publish waits for a status; one write of a resource at a time, so that no status waits for
-//! another's finalizer.
+//! Writes the outcome of a reconcile for people: status, then finalizer, then events. All of it follows a publish in a queue of
+//! its own, so that no publish waits for a status; one write of a resource at a time, so that no status waits for another's
+//! finalizer.
 
 mod events;
 mod patch;

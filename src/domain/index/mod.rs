@@ -5,10 +5,8 @@
 //! clock and knows no queue, so that tests and the model checker drive it as a value.
 
 mod audit;
-mod compact;
+mod cached;
 mod effects;
-mod intern;
-mod object;
 mod prefetch;
 mod records;
 mod repairs;
@@ -21,10 +19,8 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 pub use audit::{AuditResult, Expected};
-pub use compact::{CachedStatus, ConditionText};
+pub use cached::{CachedStatus, CachedTenant, ConditionText, Interner, Interners};
 pub use effects::{Effects, Readiness};
-pub use intern::{Interner, Interners};
-pub use object::CachedTenant;
 pub use prefetch::SecretUsers;
 pub use records::Recorded;
 pub use repairs::RepairLimiter;
@@ -37,7 +33,7 @@ use super::claims::{Affected, Claim, Claims, Eligibility};
 use super::compile::Claimed;
 use super::secret::SecretVersion;
 use super::{ResourceName, Uid};
-use object::ByName;
+use cached::ByName;
 use tenant::Lifecycle;
 
 /// All that is known of resources, Secrets and ownership records.
@@ -56,7 +52,7 @@ pub struct Index {
     retrying: BTreeSet<Uid>,
     /// The last error of a write to Redis, until a write succeeds.
     store_error: Option<String>,
-    /// What readiness reports.
+    /// The last reported readiness.
     readiness: Readiness,
 }
 

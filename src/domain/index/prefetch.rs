@@ -8,7 +8,7 @@ use crate::domain::Uid;
 
 /// The Secrets of one namespace that must be wanted for a list to pay off ...
 const MIN_SECRETS: usize = 16;
-/// ... which must be at least one in so many of all its Secrets: a list brings those of others too.
+/// ... which must be at least one in this many of all its Secrets: a list brings those of others too.
 const MIN_SHARE: usize = 2;
 
 /// The tenants of one namespace that wait for a Secret, by its name.

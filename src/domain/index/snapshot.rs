@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::Index;
-use super::object::CachedTenant;
+use super::cached::CachedTenant;
 use super::tenant::Confidence;
 use crate::api::DeletionPolicy;
 use crate::domain::Uid;

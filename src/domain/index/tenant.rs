@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use super::object::CachedTenant;
+use super::cached::CachedTenant;
 use super::records::Recorded;
 use super::results::Failure;
 use crate::api::DeletionPolicy;

@@ -33,7 +33,7 @@ pub use settings::{RedisSettings, SettingsError};
 /// connects.
 const FAILURE_REUSED_FOR: Duration = Duration::from_millis(100);
 
-/// The shared connection as one caller holds it; `id` tells which connection broke.
+/// The shared connection as one caller holds it; `id` identifies the connection.
 #[derive(Clone)]
 struct ConnectionHandle {
     connection: MultiplexedConnection,

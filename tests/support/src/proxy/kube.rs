@@ -44,8 +44,10 @@ struct Shared {
     upstream: Mutex<Client>,
     injector: FaultInjector,
     events: Arc<Events>,
-    /// How many requests are failed from now on, and how.
+    /// The number of requests that fail from now on, and their response.
     failing: Mutex<(usize, Option<ErrorResponse>)>,
+    /// The end of the path of requests that all fail, and their response.
+    failing_path: Mutex<Option<(String, ErrorResponse)>>,
     failed: AtomicU64,
     /// The number of lists of each kind of resource.
     lists: Mutex<BTreeMap<String, usize>>,
@@ -85,6 +87,7 @@ impl KubeProxy {
             injector,
             events: Arc::default(),
             failing: Mutex::default(),
+            failing_path: Mutex::default(),
             failed: AtomicU64::default(),
             lists: Mutex::default(),
             connections: AtomicU64::default(),
@@ -122,12 +125,22 @@ impl KubeProxy {
         *self.shared.upstream.lock().unwrap() = client;
     }
 
-    /// Refuses the next `count` requests.
+    /// Makes the next `count` requests fail.
     pub fn fail_next(&self, count: usize, response: ErrorResponse) {
         *self.shared.failing.lock().unwrap() = (count, Some(response));
     }
 
-    /// How many requests were failed so far.
+    /// Refuses all requests to paths that end like this.
+    pub fn fail_path(&self, end: &str, response: ErrorResponse) {
+        *self.shared.failing_path.lock().unwrap() = Some((end.to_owned(), response));
+    }
+
+    /// Ends [`Self::fail_path`].
+    pub fn heal_path(&self) {
+        *self.shared.failing_path.lock().unwrap() = None;
+    }
+
+    /// Returns the number of requests that failed so far.
     pub fn failed(&self) -> u64 {
         self.shared.failed.load(Ordering::SeqCst)
     }
@@ -211,7 +224,7 @@ impl Shared {
         let (mut parts, body) = request.into_parts();
         let body = body.collect().await.map_err(|error| NoResponse(error.to_string()))?.to_bytes();
         self.while_alive(id).await;
-        if let Some(response) = self.next_error() {
+        if let Some(response) = self.next_error(parts.uri.path()) {
             return Ok(response.answer());
         }
         let effect = effect(&parts.method, parts.uri.path(), &body);
@@ -267,7 +280,13 @@ impl Shared {
         }
     }
 
-    fn next_error(&self) -> Option<ErrorResponse> {
+    fn next_error(&self, path: &str) -> Option<ErrorResponse> {
+        if let Some((end, response)) = &*self.failing_path.lock().unwrap()
+            && path.ends_with(end)
+        {
+            self.failed.fetch_add(1, Ordering::SeqCst);
+            return Some(*response);
+        }
         let mut failing = self.failing.lock().unwrap();
         let (left, response) = &mut *failing;
         *left = left.checked_sub(1)?;

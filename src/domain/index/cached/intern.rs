@@ -5,8 +5,6 @@ use std::collections::HashSet;
 use std::hash::Hash;
 use std::sync::Arc;
 
-use super::compact::ConditionText;
-
 /// The size from which unused values are looked for.
 const MIN_COLLECTION: usize = 64;
 
@@ -50,13 +48,4 @@ impl<T: Eq + Hash + ?Sized> Interner<T> {
     pub fn is_empty(&self) -> bool {
         self.known.is_empty()
     }
-}
-
-/// The interned values of resources and Secrets.
-#[derive(Debug, Default)]
-pub struct Interners {
-    /// Texts of conditions.
-    pub conditions: Interner<ConditionText>,
-    /// Names of namespaces.
-    pub namespaces: Interner<str>,
 }

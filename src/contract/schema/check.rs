@@ -4,13 +4,13 @@ use std::fmt::Write;
 
 use serde_json::{Map, Number, Value};
 
-use super::e164::{Did, is_white_space};
 use super::rule::{MAX_SAFE_INTEGER, MODE, Member, Rule, mode_names};
-use super::violation::{InvalidConfig, MAX_VIOLATIONS, Violation};
+use crate::contract::e164::{Did, is_white_space};
+use crate::contract::violation::{InvalidConfig, MAX_VIOLATIONS, Violation};
 
 /// A walk through one document: the present place, and the violations found so far.
 #[derive(Debug, Default)]
-pub(super) struct Check<'d> {
+pub struct Check<'d> {
     path: Vec<Segment<'d>>,
     violations: Vec<Violation>,
     omitted: usize,
@@ -25,7 +25,7 @@ enum Segment<'d> {
 
 impl<'d> Check<'d> {
     /// Checks the members that a table describes. Other members are not checked.
-    pub(super) fn members(
+    pub fn members(
         &mut self,
         object: &'d Map<String, Value>,
         members: impl IntoIterator<Item = &'static Member>,
@@ -43,12 +43,12 @@ impl<'d> Check<'d> {
     }
 
     /// Records that this rule is broken at `name`, a member of the present place.
-    pub(super) fn violation_at(&mut self, name: &'d str, rule: impl Into<String>) {
+    pub fn violation_at(&mut self, name: &'d str, rule: impl Into<String>) {
         self.in_member(name, |check| check.violation(rule));
     }
 
     /// Returns the violations; none when all rules hold.
-    pub(super) fn finish(self) -> InvalidConfig {
+    pub fn finish(self) -> InvalidConfig {
         let Self { violations, omitted, .. } = self;
         InvalidConfig { violations, omitted }
     }
@@ -93,7 +93,7 @@ impl<'d> Check<'d> {
     }
 
     /// Records that this rule is broken at the present place.
-    pub(super) fn violation(&mut self, rule: impl Into<String>) {
+    pub fn violation(&mut self, rule: impl Into<String>) {
         if self.violations.len() < MAX_VIOLATIONS {
             self.violations.push(Violation { path: path(&self.path), rule: rule.into() });
         } else {
@@ -102,12 +102,12 @@ impl<'d> Check<'d> {
     }
 
     /// Walks into a member of the present object.
-    pub(super) fn in_member(&mut self, name: &'d str, walk: impl FnOnce(&mut Self)) {
+    pub fn in_member(&mut self, name: &'d str, walk: impl FnOnce(&mut Self)) {
         self.inside(Segment::Member(name), walk);
     }
 
     /// Walks into an item of the present array.
-    pub(super) fn in_item(&mut self, index: usize, walk: impl FnOnce(&mut Self)) {
+    pub fn in_item(&mut self, index: usize, walk: impl FnOnce(&mut Self)) {
         self.inside(Segment::Item(index), walk);
     }
 
@@ -138,12 +138,12 @@ fn path(segments: &[Segment<'_>]) -> String {
 }
 
 /// Returns the position of an object's mode among the modes of its table; none without a valid mode.
-pub(super) fn mode_of(members: &[Member], object: &Map<String, Value>) -> Option<usize> {
+pub fn mode_of(members: &[Member], object: &Map<String, Value>) -> Option<usize> {
     let mode = object.get(MODE)?.as_str()?;
     mode_names(members).iter().position(|name| *name == mode)
 }
 
-/// Tells whether the value itself meets the rule. Items and members inside it are not checked.
+/// Returns true if the value itself meets the rule. Items and members inside it are not checked.
 fn holds(rule: &Rule, value: &Value) -> bool {
     match rule {
         Rule::OneOf(names) => value.as_str().is_some_and(|text| names.contains(&text)),

@@ -5,14 +5,14 @@ use serde_json::{Map, Value};
 use url::Url;
 
 use super::check::{Check, mode_of};
-use super::e164::is_white_space;
 use super::rule::{Member, Presence, Rule, mode_names};
-use super::schema::CONFIG;
-use super::violation::Violation;
+use super::tables::CONFIG;
+use crate::contract::e164::is_white_space;
+use crate::contract::violation::Violation;
 
 /// Returns the places of a resource's config at which a member belongs to another mode, the mode's own member is missing,
 /// or an endpoint is no absolute http or https URL. Everything else is checked by
-/// [`RuntimeTenantConfig`](super::RuntimeTenantConfig).
+/// [`RuntimeTenantConfig`](crate::contract::RuntimeTenantConfig).
 #[must_use]
 pub fn resource_violations(document: &Map<String, Value>) -> Vec<Violation> {
     let mut check = Check::default();

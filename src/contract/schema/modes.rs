@@ -19,7 +19,7 @@ impl Modes {
         Self(self.0 | other.0)
     }
 
-    /// Tells whether the mode at this position is in the set.
+    /// Returns true if the mode at this position is in the set.
     #[must_use]
     pub const fn contains(self, position: usize) -> bool {
         (self.0 >> position) & 1 == 1

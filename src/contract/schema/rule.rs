@@ -4,7 +4,7 @@ use std::fmt;
 
 use super::modes::Modes;
 
-/// JavaScript's `Number.MAX_SAFE_INTEGER`: beyond it the runtime can't tell neighbouring integers apart.
+/// JavaScript's `Number.MAX_SAFE_INTEGER`: beyond it the runtime can't distinguish neighbouring integers.
 pub const MAX_SAFE_INTEGER: i64 = (1 << 53) - 1;
 
 /// The member that selects an object's mode.

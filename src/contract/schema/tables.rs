@@ -58,7 +58,7 @@ pub const CONFIG: &[Member] = &[
 ];
 
 /// The webhook secret by itself.
-pub(super) const SECRET: &[Member] = &[optional(WEBHOOK_SECRET, TEXT)];
+pub const SECRET: &[Member] = &[optional(WEBHOOK_SECRET, TEXT)];
 
 const CAPS: &[Member] = &[
     required("maxConcurrentCallsTenant", POSITIVE),

@@ -7,11 +7,20 @@ use std::sync::Arc;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use serde_json::value::RawValue;
 
-use super::compact::CachedStatus;
-use super::intern::Interners;
+use super::intern::Interner;
+use super::status::{CachedStatus, ConditionText};
 use crate::api::{self, RuntimeTenantStatus};
 use crate::contract::Did;
 use crate::domain::{ResourceName, Uid};
+
+/// The interned values of resources and Secrets.
+#[derive(Debug, Default)]
+pub struct Interners {
+    /// Texts of conditions.
+    pub conditions: Interner<ConditionText>,
+    /// Names of namespaces.
+    pub namespaces: Interner<str>,
+}
 
 /// A cached `RuntimeTenant`. There are many, so it holds nothing that no decision needs.
 #[derive(Debug)]
@@ -222,7 +231,7 @@ pub fn name_of(meta: &ObjectMeta) -> ResourceName {
 
 /// A cached resource in a set of names.
 #[derive(Debug)]
-pub(super) struct ByName(pub(super) Arc<CachedTenant>);
+pub struct ByName(pub Arc<CachedTenant>);
 
 impl Borrow<ResourceName> for ByName {
     fn borrow(&self) -> &ResourceName {

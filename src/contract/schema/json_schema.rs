@@ -1,12 +1,12 @@
 //! The contract's tables as JSON Schema (2020-12), for tools and readers that know no Rust.
 //!
 //! JSON Schema can't express two rules: lengths are counted in UTF-16 units here and in code points there, and a document
-//! nests at most [`MAX_DEPTH`](super::json::MAX_DEPTH) levels deep.
+//! nests at most [`MAX_DEPTH`](crate::contract::MAX_DEPTH) levels deep.
 
 use serde_json::{Map, Value, json};
 
 use super::rule::{MODE, Member, Presence, Rule, mode_names};
-use super::schema::{CONFIG, WEBHOOK_SECRET, WEBHOOK_SECRET_REF};
+use super::tables::{CONFIG, WEBHOOK_SECRET, WEBHOOK_SECRET_REF};
 
 /// Returns the schema of a config that is accepted.
 #[must_use]

@@ -1,0 +1,10 @@
+//! Resources in the form in which they are cached: there are many, so texts are shared and nothing is held that no decision
+//! needs.
+
+mod intern;
+mod object;
+mod status;
+
+pub use intern::Interner;
+pub use object::{ByName, CachedTenant, Interners};
+pub use status::{CachedStatus, ConditionText};

@@ -1,0 +1,4 @@
+//! The Lease.
+
+/// The Lease's name, in the operator's own namespace.
+pub const LEASE: &str = "runtime-operator";
