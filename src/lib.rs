@@ -1,18 +1,18 @@
 //! runtime-operator keeps the Redis keys that a voice runtime reads on every call exactly equal to
 //! `RuntimeTenant` resources.
 //!
-//! Data goes one way: watch -> claims -> compile -> publish -> status.
+//! Data flows one way: watch -> index (claims) -> plan (compile) -> publish -> status, events.
 //!
-//! | room | what it knows |
+//! | room | responsibility |
 //! | --- | --- |
 //! | [`cli`] | the command line: one file a subcommand |
 //! | [`settings`] | flags and environment, typed and checked at start |
 //! | [`api`] | the resource: spec, status, conditions. No logic |
 //! | [`contract`] | E.164, keys, the tenant's config, the report. Pure |
-//! | [`domain`] | claims, compile, status. Pure: no client, no clock |
+//! | [`domain`] | the decisions: index, claims, compile, plan, status. Pure: no client, no clock |
 //! | [`store`] | Redis: connection, scripts, publish, lookup |
-//! | [`controller`] | Kubernetes: watches, reconcile, secrets, finalizer, events |
-//! | [`leader`] | who writes: the Lease, and the number that fences in Redis |
+//! | [`controller`] | the reconcile loop: watches, queues, reconcile, Secrets, status, events |
+//! | [`leader`] | the one writer: the Lease, and the epoch that fences other writers in Redis |
 //! | [`probes`] | HTTP: liveness, readiness and metrics |
 //! | [`admin`] | HTTP: the admin routes |
 //! | [`telemetry`] | metrics, logs and traces |

@@ -15,7 +15,7 @@ use crate::contract::routes::{ErrorCode, MAX_BODY_BYTES};
 /// The unit of the [`BodyBudget`], in bytes.
 const BLOCK: usize = 1024;
 
-/// The bytes that all bodies in memory may have together.
+/// The limit of the bytes that all request bodies in memory have together.
 pub(super) struct BodyBudget(Arc<Semaphore>);
 
 impl BodyBudget {
@@ -70,7 +70,8 @@ pub(super) async fn read(
             if bytes.len() + part.len() > max {
                 return Err(ErrorCode::PayloadTooLarge.into());
             }
-            // `Limits::body_bytes` allows for a vector that grows to twice the size of a body without a length.
+            // Only received bytes are reserved. A growing vector allocates up to twice as many: `Limits::body_bytes`
+            // allows for that.
             let missing = (bytes.len() + part.len()).div_ceil(BLOCK).saturating_sub(reserved.num_permits());
             if missing > 0 {
                 reserved.merge(budget.reserve(missing * BLOCK)?);
@@ -82,8 +83,9 @@ pub(super) async fn read(
     }
 }
 
-/// Drains the rest of the body, so that a client that still sends reads the error response instead of a reset connection. A
-/// client that waits for a 100 before it sends (RFC 9110, 10.1.1) has sent nothing to drain.
+/// Drains the rest of the body, so that a client that still sends reads the error response instead of a reset
+/// connection. Reads nothing from a client that waits for a `100 Continue` before it sends (RFC 9110, 10.1.1): it has
+/// sent no body.
 pub(super) async fn discard(
     headers: &HeaderMap,
     mut stream: impl Stream<Item = Result<impl Buf, warp::Error>> + Unpin,

@@ -110,7 +110,7 @@ impl Handlers {
         argument: Option<&str>,
         log: &mut AccessLog,
     ) -> Result<JsonResponse, ApiError> {
-        // An argument that can't be decoded is no DID; nor is this text.
+        // An argument that can't be decoded is an invalid DID, as "%" is.
         let did = parse_did(argument.unwrap_or("%"))?;
         log.did = Some(did.to_string());
         let tenant = self.store.lookup(&did).await;
@@ -158,7 +158,7 @@ impl Handlers {
     }
 }
 
-/// The response to a lookup, which is the frequent request.
+/// The response to a lookup, which is the most frequent request.
 #[derive(Serialize)]
 struct LookupResponse {
     #[serde(rename = "didE164")]

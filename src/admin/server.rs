@@ -25,7 +25,8 @@ use super::tls::{Files, TlsError};
 use crate::store::Store;
 use crate::telemetry::Metrics;
 
-/// The response to a client that stops in the middle of a head. hyper closes such a connection without a response.
+/// The response to a client that does not finish the head of a request in time: hyper closes the connection without
+/// one.
 const HEAD_TIMED_OUT: &[u8] =
     b"HTTP/1.1 408 Request Timeout\r\ncontent-type: application/json\r\nconnection: close\r\n\
     content-length: 27\r\n\r\n{\"error\":\"request_timeout\"}";
@@ -170,7 +171,7 @@ impl Connection {
             .max_header_size(limits.head_bytes)
             .serve_connection(io, service);
         let stop = async move {
-            // A dropped sender means stop, too.
+            // A dropped sender counts as a stop, too.
             let _ = stopped.wait_for(|stopped| *stopped).await;
         };
         let ended = tokio::select! {
@@ -184,7 +185,7 @@ impl Connection {
         debug!(%peer, %error, "connection closed by peer");
         if error.is_timeout() {
             let parts = connection.into_parts();
-            // A connection without a byte of a head was idle, not slow.
+            // A connection on which no byte of a request arrived was idle, not slow: it gets no response.
             if !parts.read_buf.is_empty() {
                 let mut io = parts.io.into_inner();
                 let _ = io.write_all(HEAD_TIMED_OUT).await;

@@ -12,7 +12,7 @@ macro_rules! white_space {
     };
 }
 
-/// The same characters, one by one.
+/// The characters of `white_space!`, one by one.
 const WHITE_SPACE: [char; 25] = [
     '\u{9}', '\u{a}', '\u{b}', '\u{c}', '\u{d}', ' ', '\u{a0}', '\u{1680}', '\u{2000}', '\u{2001}',
     '\u{2002}', '\u{2003}', '\u{2004}', '\u{2005}', '\u{2006}', '\u{2007}', '\u{2008}', '\u{2009}',

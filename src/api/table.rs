@@ -84,7 +84,7 @@ fn write_rule(schema: &mut JSONSchemaProps, rule: &Rule) {
             }
         }
         Rule::Object(members) | Rule::ByMode(members) => write_members(schema, members),
-        // The spec's own rules allow white space in a phone number; the range of a number is written with its row.
+        // The spec has a rule of its own for DIDs, which allows white space; the row of a number adds its range.
         Rule::Did | Rule::Boolean | Rule::Number | Rule::NumberIn(..) => {}
     }
 }

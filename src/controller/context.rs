@@ -1,4 +1,4 @@
-//! What the controller's tasks share: clients, the index, the queues.
+//! The state that the controller's tasks share: clients, the index, the queues.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
@@ -19,7 +19,7 @@ use crate::leader::Writer;
 use crate::store::{Store, StoreError};
 use crate::telemetry::{Metrics, ResourceCounts};
 
-/// What the controller's tasks share.
+/// The state that the controller's tasks share.
 pub struct Context {
     /// The client for reads and writes of single objects, whose requests time out.
     pub client: Client,
@@ -33,27 +33,27 @@ pub struct Context {
     pub namespaces: Vec<String>,
     /// The writer state, moved by the election and the leader's loop.
     pub writer: Writer,
-    /// What the probes answer.
+    /// Readiness and liveness, which the probes report.
     pub health: Arc<Health>,
     /// Tenants to reconcile.
     pub reconciles: Arc<WorkQueue<Uid>>,
-    /// Tenants whose status must be written, fed after a publish and never before it.
+    /// Tenants whose status may have to be written: after a reconcile, or when a watch shows another status.
     pub statuses: Arc<WorkQueue<Uid>>,
     /// Events to write, fed after the change that they report.
     pub events: EventQueue,
     /// Reads Secrets, prefetched or one by one.
     pub secrets: SecretReader,
-    /// Plans of Secrets to prefetch; a newer one replaces the one under way.
+    /// Takes plans of Secrets to prefetch; a newer plan replaces the one under way.
     pub prefetches: UnboundedSender<PrefetchPlan>,
     /// The priority of publishes before statuses before events.
     pub priority: Arc<WritePriority>,
     /// The process' metrics.
     pub metrics: Metrics,
     /// Read-locked while one tenant is published, write-locked while a group is: no member of a group may be published from
-    /// an older snapshot in between.
+    /// an older snapshot in between. The audit write-locks it too, while it adopts records.
     pub publishing: RwLock<()>,
     pub(super) index: Mutex<Index>,
-    /// How often the index was locked.
+    /// The number of times that the index was locked.
     #[cfg(test)]
     pub(super) locks: std::sync::atomic::AtomicUsize,
 }
@@ -82,19 +82,19 @@ impl Context {
         self.update_in(&Span::none(), change)
     }
 
-    /// The same, where statuses belong to the trace of a change.
+    /// Does what [`Self::update_with`] does. The statuses to write belong to `span`, the trace of the change.
     pub fn update_in<T>(&self, span: &Span, change: impl FnOnce(&mut Index) -> (Effects, T)) -> T {
         let (effects, result) = change(&mut self.index());
         self.run(effects, span);
         result
     }
 
-    /// Notes something in the index that has no effects.
+    /// Changes the index with a method that returns no effects.
     pub fn note<T>(&self, change: impl FnOnce(&mut Index) -> T) -> T {
         change(&mut self.index())
     }
 
-    /// Carries out effects: the only place that feeds the queues.
+    /// Carries out effects: the only place that does so.
     fn run(&self, effects: Effects, span: &Span) {
         let Effects { reconcile, status, prefetch, readiness } = effects;
         if !reconcile.is_empty() {

@@ -1,11 +1,12 @@
-//! Why a tenant could not be reconciled now, though it may be later without any change.
+//! The errors of reconciles and status writes, all of which are retried.
 
 use crate::domain::index::Failure;
 use crate::domain::reason::Reason;
 use crate::leader::WriterState;
 use crate::store::StoreError;
 
-/// What could not be done. What can't succeed before a person changes something is no error but an assessment.
+/// The failure of a reconcile or a status write, which may succeed later without any change. A fault that only a person
+/// can correct is no error but an [`Assessment`](crate::domain::assessment::Assessment).
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// This replica writes nothing now. When it can, every tenant is reconciled.

@@ -1,5 +1,5 @@
-//! The leader's loop: resyncs with Redis on gaining leadership and after outages, and enqueues tenants whose keys other
-//! clients changed.
+//! The leader's loop, which every replica runs: a leader resyncs with Redis when it gets an epoch and after outages,
+//! and repairs the keys that other clients change; a follower only notes if it can use Redis.
 
 use std::time::{Duration, Instant};
 
@@ -21,8 +21,10 @@ const RETRY: Duration = Duration::from_secs(1);
 pub struct LeaderLoop<'a> {
     ctx: &'a Context,
     tracking: Tracking,
-    /// Why Redis can't be tracked; none while it can. Before the first attempt has ended, that is not known.
+    /// The error because of which Redis can't be tracked; none while it can. Not known before the first attempt has
+    /// ended.
     redis: watch::Receiver<Option<StoreError>>,
+    /// True once the first attempt to track Redis has ended.
     redis_known: bool,
     /// The last state that was handled.
     handled: Option<WriterState>,
@@ -43,7 +45,7 @@ impl<'a> LeaderLoop<'a> {
     pub async fn load_ahead(&mut self, mut synced: oneshot::Receiver<()>) -> bool {
         let epoch = tokio::select! {
             synced = &mut synced => return synced.is_ok(),
-            epoch = self.is_leader_and_tracks() => epoch,
+            epoch = self.wait_until_leading_and_tracking() => epoch,
         };
         let records = load(self.ctx).await;
         if synced.await.is_err() {
@@ -59,8 +61,8 @@ impl<'a> LeaderLoop<'a> {
         true
     }
 
-    /// Waits until this replica leads and Redis signals changes.
-    async fn is_leader_and_tracks(&mut self) -> Option<Epoch> {
+    /// Waits until this replica leads, and then until Redis is tracked, which its first signal says. Returns the epoch.
+    async fn wait_until_leading_and_tracking(&mut self) -> Option<Epoch> {
         let leads = |state: &WriterState| matches!(state, WriterState::Resyncing(_));
         let epoch = self.ctx.writer.subscribe().wait_for(leads).await.ok()?.epoch();
         if let DriftSignal::Resync(cause) = self.tracking.next().await? {
@@ -95,7 +97,7 @@ impl<'a> LeaderLoop<'a> {
         }
     }
 
-    /// The writer state has changed, by the election or by this loop.
+    /// Handles a change of the writer state, by the election or by this loop.
     async fn on_state(&mut self, state: WriterState) {
         let epoch = if let WriterState::Writing(epoch) = state { epoch.0 } else { 0 };
         self.ctx.metrics.leading.set(i64::from(epoch > 0));
@@ -143,7 +145,7 @@ impl<'a> LeaderLoop<'a> {
         }
     }
 
-    /// Another client wrote a key that differs from its record, or belongs to none.
+    /// Handles a key that another client wrote, and that differs from its record or belongs to none.
     fn on_drift(&self, key: &ChangedKey) {
         debug!(?key, "key changed by another client");
         let (kind, owner) = self.ctx.read(|index| match key {

@@ -1,17 +1,23 @@
 //! The controller: keeps Redis equal to the resources.
 //!
-//! The loop, from a change to its status:
+//! The loop, from a change to its status (1 to 7), and the tasks beside it (8 to 10):
 //!
 //! 1. `watch` lists and watches `RuntimeTenant`s and Secrets, and relists after etcd was restored.
 //! 2. Each event is applied to the index (`domain::index`), which returns the tenants that it affects.
-//! 3. [`Context::update`](context::Context::update) carries out these effects: it alone feeds the queues.
-//! 4. `queue` processes each tenant immediately, never twice at a time; it knows what waits, since when.
-//! 5. `reconcile` takes one snapshot of the index, plans, reads the Secret and sends one script call to Redis.
+//! 3. [`Context::update`](context::Context::update) carries out these effects: it feeds the queues. Only the prefetch
+//!    of Secrets and the orphan sweep enqueue a tenant themselves, and a queue enqueues again what must be retried.
+//! 4. `queue` processes each tenant immediately, never one tenant twice at a time; it knows which tenants wait, since
+//!    when.
+//! 5. `reconcile` takes one snapshot of the index, plans, reads the Secret if a publish needs it, and sends one script
+//!    call to Redis if something must be written. Tenants that take DIDs from this one are published before it, in the
+//!    same way.
 //! 6. Its result is recorded in the index; tenants that it affects are enqueued, and those that failed are retried.
-//! 7. `status` writes status, finalizer and events after the publish, with a lower priority while the API server is saturated.
-//! 8. `leadership` loads what Redis holds when this replica gets an epoch, and enqueues tenants whose keys other clients change.
+//! 7. `status` writes status, finalizer and events after the reconcile, with a lower priority while the API server is
+//!    saturated.
+//! 8. `leadership` loads what Redis holds when this replica gets an epoch and after outages, and repairs the keys that
+//!    other clients change.
 //! 9. `drift` finds what sends no signal: the audit compares everything, the sweep removes what resources left that are gone.
-//! 10. `health` answers the probes: what the writer state, the index and the queue say.
+//! 10. `health` answers the probes from the writer state, the index and the queue of reconciles.
 //!
 //! `secrets` reads Secrets one by one, or lists them when many are needed together.
 
@@ -59,7 +65,7 @@ const STATUS_CONCURRENCY: usize = 16;
 /// The time that a clean stop waits for what is in flight.
 const STOP_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// The controller and what it is made of.
+/// The controller before it runs: its clients and settings.
 pub struct Controller {
     /// The client for reads and writes of single objects.
     pub client: Client,
@@ -83,7 +89,7 @@ pub struct Controller {
     pub intervals: Intervals,
 }
 
-/// The tasks that take from queues, beside the two work queues.
+/// The event writer and the prefetch of Secrets: the tasks with a queue of their own, beside the two work queues.
 struct Workers {
     events: EventWriter,
     prefetch: SecretPrefetch,

@@ -77,10 +77,11 @@ impl Snapshot {
     }
 }
 
-/// The conflicts that Redis reported in this reconcile, with owners that no resource of this cluster decides about.
+/// The conflicts that Redis reported in this reconcile and that no change of the index resolves: with owners outside of
+/// the resources of this operator, or with records of resources that are gone.
 #[derive(Clone, Debug, Default)]
 pub struct Rejections {
-    /// The generation of the resource that was rejected. For another generation, nothing here may be true.
+    /// The generation of the resource that was rejected. Another generation may have none of these conflicts.
     pub generation: i64,
     /// The reason for which nothing at all can be published.
     pub not_published: Option<NotPublished>,

@@ -167,8 +167,9 @@ impl OwnLease<'_> {
                         return;
                     }
                 }
-                // Not renewed for that long; unless it was never seen, since the API server does not answer.
+                // The holder did not renew the lease for that long.
                 Ok(None) | Err(_) if held.is_some() => return,
+                // The API server has not shown a lease yet.
                 Ok(None) | Err(_) => {}
             }
         }

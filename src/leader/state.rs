@@ -5,7 +5,7 @@ use tokio::sync::watch;
 use crate::domain::Epoch;
 use crate::store::StoreError;
 
-/// What this replica may write, or why it writes nothing.
+/// The state of this replica as a writer: it writes, or the reason for which it writes nothing.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum WriterState {
     /// Another replica leads, or none yet.
@@ -19,7 +19,7 @@ pub enum WriterState {
     RedisUnavailable {
         /// Its epoch, if it has acquired one.
         epoch: Option<Epoch>,
-        /// What is wrong with Redis.
+        /// The error of Redis.
         error: StoreError,
     },
     /// This replica leads with this epoch, and is about to load what Redis holds.
@@ -79,7 +79,7 @@ impl Writer {
         }
     }
 
-    /// Another replica leads.
+    /// Notes that another replica leads.
     pub fn follow(&self) {
         self.change(|state| match state {
             WriterState::Follower { .. } => None,
@@ -87,35 +87,35 @@ impl Writer {
         });
     }
 
-    /// This replica can't take part in the election. Returns true when that is news.
+    /// Notes that this replica can't take part in the election. Returns true when that is news.
     #[must_use = "it is logged once"]
     pub fn not_permitted(&self, why: String) -> bool {
         self.change(|_| Some(WriterState::NotPermitted(why)))
     }
 
-    /// This replica may take part in the election again.
+    /// Notes that this replica may take part in the election again.
     pub fn permitted(&self) {
         self.change(|state| {
             matches!(state, WriterState::NotPermitted(_)).then_some(WriterState::Follower { redis: None })
         });
     }
 
-    /// This replica leads, but Redis gives it no epoch.
+    /// Notes that this replica leads, but that Redis gives it no epoch.
     pub fn no_epoch(&self, error: StoreError) {
         self.change(|_| Some(WriterState::RedisUnavailable { epoch: None, error }));
     }
 
-    /// This replica leads with a new epoch.
+    /// Notes that this replica leads with a new epoch.
     pub fn elected(&self, epoch: Epoch) {
         self.change(|_| Some(WriterState::Resyncing(epoch)));
     }
 
-    /// What Redis holds is known: writes begin. Nothing changes when the epoch is another by now.
+    /// Begins to write, since the index knows what Redis holds. Changes nothing when the epoch is another by now.
     pub fn resynced(&self, epoch: Epoch) {
         self.change(|state| (state.epoch() == Some(epoch)).then_some(WriterState::Writing(epoch)));
     }
 
-    /// Redis can't be used (`error`), or can again. A leader that can use it again waits for a resync.
+    /// Notes that Redis can't be used (`error`), or can again. A leader that can use it again waits for a resync.
     pub fn redis_health(&self, error: Option<StoreError>) {
         self.change(|state| match (state, error) {
             (WriterState::Follower { .. }, redis) => Some(WriterState::Follower { redis }),

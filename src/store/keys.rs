@@ -2,14 +2,19 @@
 
 use crate::domain::ClusterId;
 
+/// The latest epoch of any writer, a string.
 pub(super) const EPOCH_KEY: &str = "runtime-operator:epoch";
+/// The latest epoch of each writer, a hash.
 pub(super) const EPOCHS_KEY: &str = "runtime-operator:epochs";
+/// The owning tenant id of each DID, a hash.
 pub(super) const DIDS_KEY: &str = "runtime-operator:dids";
 
+/// The key of a tenant's ownership record, a hash.
 pub(super) fn record_key(tenant: &str) -> String {
     format!("runtime-operator:tenant:{tenant}")
 }
 
+/// The key of a cluster's tenant ids, a set: the index of its records.
 pub(super) fn tenants_key(cluster: &ClusterId) -> String {
     format!("runtime-operator:tenants:{cluster}")
 }

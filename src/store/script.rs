@@ -10,7 +10,7 @@ pub(super) static APPLY: LazyLock<Script> = LazyLock::new(|| Script::new(include
 /// Reads ownership records and compares the keys with them.
 pub(super) static INSPECT: LazyLock<Script> =
     LazyLock::new(|| Script::new(include_str!("scripts/inspect.lua")));
-/// Distinguishes external writes from this cluster's own.
+/// Finds the changed keys that don't match the records of this cluster, so that its own writes are no drift.
 pub(super) static DRIFTED: LazyLock<Script> =
     LazyLock::new(|| Script::new(include_str!("scripts/drifted.lua")));
 /// Writes keys that no resource owns.

@@ -1,4 +1,4 @@
-//! Fills a registry.
+//! Registers metrics of each kind.
 
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ use prometheus_client::registry::{Metric, Registry, Unit};
 
 use super::labels::Labels;
 
-/// From a Redis lookup (under a millisecond) to the timeout of an API request.
+/// The buckets of histograms, in seconds: from a Redis lookup to the timeout of an API request.
 const BUCKETS: [f64; 14] =
     [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
 
@@ -72,7 +72,7 @@ impl MetricsBuilder {
         family
     }
 
-    /// A collector computes its metrics at each scrape.
+    /// Registers a collector, which computes its metrics at each scrape.
     pub(super) fn collector(&mut self, collector: impl Collector + 'static) {
         self.0.register_collector(Box::new(collector));
     }

@@ -2,7 +2,7 @@
 
 use crate::flight::{OpResult, Reply, Script, results};
 use crate::redis::Redis;
-use crate::replica::{Replica, ResourceWrite, Signals};
+use crate::replica::{Reads, Replica, ResourceWrite, Signals};
 use crate::role::Role;
 use crate::scenario::{Bug, Scenario};
 use crate::shared::{Memo, Shared};
@@ -19,7 +19,8 @@ thread_local! {
 impl World {
     pub fn act(&mut self, scenario: &Scenario, action: &Action) {
         let bug = scenario.bug;
-        let redis = self.redis.clone();
+        let (api, redis) = (self.api.clone(), self.redis.clone());
+        let reads = Reads { api: &api, redis: &redis, bug };
         match *action {
             Action::Edit(..) | Action::Delete(_) | Action::Create(..) => self.user(action),
             Action::LoseMapping(_) | Action::LoseConfig(_) | Action::Reroute(_) | Action::Flush => {
@@ -29,20 +30,21 @@ impl World {
             | Action::TakeExpiredLease(_)
             | Action::TimeOut(..)
             | Action::StrayEpoch
-            | Action::Relist(..)
+            | Action::Relist(_)
             | Action::DropSignals(_) => self.fault(bug, action),
             Action::Watch(at, slot) => {
-                let now = self.api[slot].clone();
-                self.replicas[at].alter(|replica| replica.watch(slot, now.as_ref(), false, bug));
+                self.replicas[at].alter(|replica| replica.watch(slot, api[slot].as_ref(), bug));
             }
             Action::AcquireLease(at) => self.acquire_lease(at),
             Action::AcquireEpoch(at) => self.acquire_epoch(bug, at),
             Action::ReadLease(at) if self.lease == Some(at) => self.confirm(at),
             // The process ends and starts again; a script that it has sent may still run.
             Action::ReadLease(at) | Action::NoticeLostLease(at) => self.restart(bug, at, true),
-            Action::ReadRedis(at) => self.replicas[at].alter(|replica| replica.reading = Some(redis)),
+            Action::ReadRedis(at) => {
+                self.replicas[at].alter(|replica| replica.reading = Some(redis.clone()));
+            }
             Action::StartWriting(at) => self.replicas[at].alter(|replica| {
-                if let Role::Leading(epoch) | Role::Writing(epoch) = replica.role {
+                if let Role::Leading(epoch) = replica.role {
                     replica.role = Role::Writing(epoch);
                 }
                 replica.missed_signals = false;
@@ -50,11 +52,11 @@ impl World {
                 replica.load(&read, bug);
             }),
             Action::Reconcile(at, resource) => {
-                self.replicas[at].alter(|replica| replica.reconcile(resource, &redis, bug));
+                self.replicas[at].alter(|replica| replica.reconcile(resource, reads));
             }
             Action::Execute(at, resource) => self.execute(scenario, at, resource),
             Action::ReceiveReply(at, resource) => {
-                self.replicas[at].alter(|replica| replica.receive_reply(resource, &redis, bug));
+                self.replicas[at].alter(|replica| replica.receive_reply(resource, reads));
             }
             Action::ExecuteLate(which) => {
                 let script = self.late.remove(which);
@@ -66,7 +68,8 @@ impl World {
             }
             Action::WriteStatus(at, slot) => {
                 let write = self.replicas[at].next_write(slot).unwrap();
-                self.replicas[at].alter(|replica| replica.status_written(slot));
+                let version = api[slot].as_ref().unwrap().version + 1;
+                self.replicas[at].alter(|replica| replica.written(slot, version));
                 self.left.overstays -= u8::from(self.lease != Some(at));
                 self.api.alter(|api| {
                     let object = api[slot].as_mut().unwrap();
@@ -79,7 +82,9 @@ impl World {
                 });
             }
             Action::HandleSignals(at) => self.replicas[at].alter(|replica| replica.handle_signals(&redis)),
-            Action::Sweep(at, resource) => self.replicas[at].alter(|replica| replica.queue.insert(resource)),
+            Action::StartAudit(at) => self.replicas[at].alter(|replica| replica.start_audit(&redis)),
+            Action::FinishAudit(at) => self.replicas[at].alter(|replica| replica.finish_audit(&redis)),
+            Action::Sweep(at, resource) => self.replicas[at].alter(|replica| replica.sweep(resource)),
         }
     }
 
@@ -107,10 +112,10 @@ impl World {
                 self.left.stray_epochs -= 1;
                 self.redis.alter(|redis| redis.acquire_epoch(0, WRITER, u8::MAX));
             }
-            Action::Relist(at, slot) => {
+            Action::Relist(at) => {
                 self.left.relists -= 1;
-                let now = self.api[slot].clone();
-                self.replicas[at].alter(|replica| replica.watch(slot, now.as_ref(), true, bug));
+                let api = self.api.clone();
+                self.replicas[at].alter(|replica| replica.list(&api));
             }
             Action::DropSignals(at) => {
                 self.left.dropped_signals -= 1;

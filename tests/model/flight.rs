@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use runtime_operator::store::{Applied, Conflict};
 
-use crate::plans::{Outcome, PendingWrite, Rejected};
-use crate::values::{self, Call, DidSet, Resource, ResourceSet};
+use crate::plans::{PendingWrite, Prepared, Rejected};
+use crate::values::{self, Call, DidSet, Resource};
 
 /// The result of one operation, as far as it matters.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -43,14 +43,21 @@ pub struct Flight {
     /// The resources that must still be published, each group by one script.
     pub order: Vec<Vec<Resource>>,
     pub exclusive: bool,
-    /// The resources that were published already.
-    pub passed: ResourceSet,
+    /// The resources that were published already, with the DIDs of the spec and of the status that they claimed then.
+    pub published: BTreeMap<Resource, Option<(DidSet, DidSet)>>,
     pub rejections: BTreeMap<Resource, Rejected>,
     pub attempts: u8,
-    pub writes: Vec<PendingWrite>,
-    pub done: Vec<(Resource, Outcome)>,
+    /// The needs of the members of the first group.
+    pub prepared: Vec<Prepared>,
     pub script: Script,
     pub reply: Option<Reply>,
+}
+
+impl Flight {
+    /// The operations of the script.
+    pub fn writes(&self) -> impl Iterator<Item = &PendingWrite> {
+        self.prepared.iter().filter_map(Prepared::write)
+    }
 }
 
 /// The results of a script call, as far as they matter.

@@ -1,40 +1,23 @@
-//! The claims and the published state that a replica knows: the product's own index, stored as its input.
+//! The index of a replica: the product's own. States are distinguished by the facts in it that make a difference to what it
+//! does.
+
+mod events;
 
 use std::collections::BTreeMap;
+use std::fmt;
+use std::hash::{Hash, Hasher};
 
-use runtime_operator::domain::claims::{Claim, Claims, Published};
+use runtime_operator::domain::ResourceName;
+use runtime_operator::domain::index::{self as product, TenantState};
+use runtime_operator::domain::secret::SecretVersion;
 
+pub use events::{Comparison, Event, OperationDone};
+use events::{change, show};
+
+use crate::objects::Object;
+use crate::plans::OutcomeKind;
 use crate::shared::{Memo, Shared};
-use crate::values::{self, DidSet, RESOURCES, Resource, ResourceSet, SLOTS, Slot};
-
-/// A resource in the API server.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Object {
-    pub resource: Resource,
-    /// The number of writes to it.
-    pub version: u8,
-    pub generation: u8,
-    pub dids: DidSet,
-    pub deleting: bool,
-    pub finalizer: bool,
-    pub status: Option<Status>,
-}
-
-/// The content of a status.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Status {
-    pub generation: u8,
-    pub published: DidSet,
-    pub ready: bool,
-}
-
-/// The input of the product's index.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Index {
-    pub seen: [Option<Object>; SLOTS],
-    /// The tenant id and the DIDs of each ownership record.
-    pub published: BTreeMap<Resource, (Slot, DidSet)>,
-}
+use crate::values::{self, DidSet, Resource, ResourceSet, SLOTS, Slot};
 
 /// The version that an ownership record states.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -43,57 +26,161 @@ pub struct Version {
     pub dids: DidSet,
 }
 
+/// An ownership record: the tenant id, the DIDs that it lists, and the version.
+pub type Record = (Slot, DidSet, Version);
+
+/// A record, its owner, and whether Redis holds exactly what it says.
+pub type FoundRecord = (Resource, Record, bool);
+
+/// The facts about the owner of a tenant id when an audit began.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Expected {
+    owner: Resource,
+    is_known: bool,
+    version: Option<Version>,
+    invalidated: bool,
+}
+
+/// The effects of an event, and the resources that it invalidated.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Consequences {
+    pub reconcile: ResourceSet,
+    pub status: ResourceSet,
+    pub invalidated: ResourceSet,
+}
+
+/// The facts in an index from which all that it does follows.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Facts {
+    /// The resources that the watch shows.
+    pub seen: [Option<Object>; SLOTS],
+    tenants: BTreeMap<Resource, TenantFacts>,
+    /// The tenant id and the DIDs of each ownership record.
+    published: BTreeMap<Resource, (Slot, DidSet)>,
+    /// The resources that are retried after a failure.
+    retrying: ResourceSet,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct TenantFacts {
+    version: Option<Version>,
+    verified: bool,
+    outcome: Option<OutcomeKind>,
+    /// It failed, and has no outcome.
+    failed: bool,
+    awaits_own_write: bool,
+}
+
+/// The product's index, distinguished by its facts.
+pub struct Index {
+    pub facts: Facts,
+    product: product::Index,
+}
+
 thread_local! {
-    static CHANGES: Memo<(Shared<Index>, Change), (Shared<Index>, ResourceSet)> = Memo::new();
+    static NEW: Memo<[Option<Object>; SLOTS], Shared<Index>> = Memo::new();
+    static EVENTS: Memo<(Shared<Index>, Event), (Shared<Index>, Consequences)> = Memo::new();
     static ORPHANS: Memo<Shared<Index>, ResourceSet> = Memo::new();
     static ORDERS: Memo<(Shared<Index>, Resource), Vec<Vec<Resource>>> = Memo::new();
 }
 
-/// A change of the index.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Change {
-    /// The watch shows this resource, as it is in `seen`.
-    Upsert(Resource),
-    Remove(Resource),
-    SetPublished(Resource, Option<(Slot, DidSet)>),
-}
-
 impl Index {
+    /// The index of a process that has just started and listed everything.
+    pub fn new(api: &[Option<Object>; SLOTS]) -> Shared<Self> {
+        NEW.with(|memo| {
+            memo.of(api.clone(), |api| {
+                let mut index = product::Index::new(true);
+                let hook = ResourceName { name: values::SECRET_NAME.into(), ..values::name(0).clone() };
+                let (uid, version) = values::SECRET.split_once('/').unwrap();
+                drop(index.apply_secret(&hook, Some((SecretVersion::new(Some(uid), Some(version)), 1))));
+                for object in api.iter().flatten() {
+                    drop(show(&mut index, object, 1, true));
+                }
+                index.mark_synced();
+                Shared::new(Self::of(index))
+            })
+        })
+    }
+
+    fn of(product: product::Index) -> Self {
+        Self { facts: Facts::of(&product), product }
+    }
+
+    /// The product's index.
+    pub fn product(&self) -> &product::Index {
+        &self.product
+    }
+
+    /// Applies an event.
+    pub fn apply(this: &mut Shared<Self>, event: Event) -> Consequences {
+        let (after, consequences) = EVENTS.with(|memo| {
+            memo.of((this.clone(), event), |(before, event)| {
+                let mut index = before.product.clone();
+                let mut consequences = Consequences::default();
+                change(&mut index, event, &mut |effects| {
+                    consequences.reconcile.extend(effects.reconcile.iter().map(values::resource));
+                    consequences.status.extend(effects.status.iter().map(values::resource));
+                });
+                consequences.invalidated = values::resources()
+                    .filter(|resource| {
+                        let of = |index: &product::Index| {
+                            index.tenant(values::uid(*resource)).map(TenantState::invalidations)
+                        };
+                        of(&before.product) != of(&index)
+                    })
+                    .collect();
+                (Shared::new(Self::of(index)), consequences)
+            })
+        });
+        *this = after;
+        consequences
+    }
+
     /// The resource as the watch shows it.
     pub fn object(&self, resource: Resource) -> Option<&Object> {
-        self.seen[values::slot(resource)].as_ref().filter(|object| object.resource == resource)
+        self.facts.seen[values::slot(resource)].as_ref().filter(|object| object.resource == resource)
     }
 
-    /// The product's own index.
-    pub fn claims(&self) -> Claims {
-        let mut claims = Claims::default();
-        for (resource, (slot, dids)) in &self.published {
-            claims.set_published(values::uid(*resource), Some(published(*slot, *dids)));
-        }
-        for object in self.seen.iter().flatten().filter(|object| !object.deleting) {
-            claims.upsert(object.claim());
-        }
-        claims
+    /// What the status must say, and whether the last reconcile failed before there was any outcome; none while the watch
+    /// has not shown the operator's own last write.
+    pub fn pending_status(&self, resource: Resource) -> Option<(Option<OutcomeKind>, bool)> {
+        let tenant = self.facts.tenants.get(&resource)?;
+        (!tenant.awaits_own_write).then_some((tenant.outcome, tenant.failed))
     }
 
-    /// Applies a change; `seen` is what the watch shows now. Returns the affected resources.
-    pub fn alter(this: &mut Shared<Self>, seen: &Self, change: Change) -> ResourceSet {
-        let (after, affected) = if matches!(change, Change::SetPublished(..)) {
-            let question = (this.clone(), change);
-            CHANGES.with(|memo| memo.of(question, |(before, change)| Self::changed(before, before, *change)))
-        } else {
-            Self::changed(this, seen, change)
+    /// The facts that an audit expects of each slot's tenant id. None: it is not published, by all that is known.
+    pub fn expected(&self) -> [Option<Expected>; SLOTS] {
+        let owners = self.product.published_owners();
+        std::array::from_fn(|slot| {
+            let owner = values::resource(owners.get(values::tenant(slot))?);
+            let tenant = self.facts.tenants.get(&owner);
+            let version = tenant.and_then(|tenant| tenant.version);
+            Some(Expected { owner, is_known: tenant.is_some(), version, invalidated: false })
+        })
+    }
+
+    /// Compares what was expected with the records that were found.
+    pub fn compare(&self, expected: &[Option<Expected>; SLOTS], records: &[FoundRecord]) -> Vec<Comparison> {
+        let now = self.expected();
+        let compare = |slot: Slot| {
+            let found = records.iter().find(|(_, record, _)| record.0 == slot).copied();
+            let is_same = |expected: Expected| {
+                let tenant = self.facts.tenants.get(&expected.owner);
+                !expected.invalidated
+                    && expected.is_known == tenant.is_some()
+                    && expected.version == tenant.and_then(|tenant| tenant.version)
+            };
+            let owner = expected[slot].map(|expected| expected.owner);
+            let is_same = expected[slot].map_or(now[slot].is_none(), is_same);
+            (owner.is_some() || found.is_some()).then_some(Comparison { slot, owner, is_same, found })
         };
-        *this = after;
-        affected
+        (0..SLOTS).filter_map(compare).collect()
     }
 
-    /// The resources that have a record and no claim.
+    /// The resources that have a record and are gone.
     pub fn orphans(this: &Shared<Self>) -> ResourceSet {
         ORPHANS.with(|memo| {
-            memo.of(this.clone(), |index| {
-                index.claims().orphans().map(|(uid, _)| values::resource(uid)).collect()
-            })
+            memo.of(this.clone(), |index| index.product.orphans().0.iter().map(values::resource).collect())
         })
     }
 
@@ -101,60 +188,99 @@ impl Index {
     pub fn order(this: &Shared<Self>, resource: Resource) -> Vec<Vec<Resource>> {
         ORDERS.with(|memo| {
             memo.of((this.clone(), resource), |(index, resource)| {
-                let order = index.claims().publish_order(values::uid(*resource));
-                let group = |group: Vec<_>| {
-                    let mut group: Vec<Resource> = group.iter().map(values::resource).collect();
-                    group.sort_unstable();
-                    group
-                };
-                order.into_iter().map(group).collect()
+                let uid = values::uid(*resource);
+                match index.product.start(uid) {
+                    product::Start::Alone(_) => vec![vec![*resource]],
+                    product::Start::Group => {
+                        let group = |group: Vec<_>| {
+                            let mut group: Vec<Resource> = group.iter().map(values::resource).collect();
+                            group.sort_unstable();
+                            group
+                        };
+                        index.product.publish_order(uid).into_iter().map(group).collect()
+                    }
+                }
             })
         })
     }
+}
 
-    /// True if all resources that take something from the members are members, or were published already.
-    pub fn is_in_order(this: &Shared<Self>, members: &[Resource], passed: ResourceSet) -> bool {
-        let mut takers = members.iter().flat_map(|resource| Self::order(this, *resource)).flatten();
-        takers.all(|taker| members.contains(&taker) || passed.contains(taker))
-    }
-
-    fn changed(before: &Self, seen: &Self, change: Change) -> (Shared<Self>, ResourceSet) {
-        let mut claims = before.claims();
-        let affected = match change {
-            Change::Upsert(resource) => match seen.object(resource).filter(|object| !object.deleting) {
-                Some(object) => claims.upsert(object.claim()),
-                None => claims.remove(values::uid(resource)),
-            },
-            Change::Remove(resource) => claims.remove(values::uid(resource)),
-            Change::SetPublished(resource, to) => {
-                claims.set_published(values::uid(resource), to.map(|(slot, dids)| published(slot, dids)))
-            }
-        };
-        let everyone = 0..u8::try_from(RESOURCES).unwrap();
-        let published =
-            everyone.filter_map(|resource| Some((resource, claims.published(values::uid(resource))?)));
-        let published = published.map(|(resource, published)| {
-            (
-                resource,
-                (values::slot_of(published.tenant.as_str()).unwrap(), values::did_set(&published.dids)),
-            )
+impl Facts {
+    fn of(index: &product::Index) -> Self {
+        let mut seen = [const { None }; SLOTS];
+        for object in index.objects() {
+            let object = Object::of(&object);
+            let slot = values::slot(object.resource);
+            seen[slot] = Some(object);
+        }
+        let published = values::resources().filter_map(|resource| {
+            let published = index.claims().published(values::uid(resource))?;
+            let slot = values::slot_of(published.tenant.as_str()).unwrap();
+            Some((resource, (slot, values::did_set(&published.dids))))
         });
-        let after = Self { seen: seen.seen.clone(), published: published.collect() };
-        (Shared::new(after), affected.iter().map(values::resource).collect())
+        let tenants =
+            values::resources().filter_map(|resource| Some((resource, TenantFacts::of(index, resource)?)));
+        Self {
+            seen,
+            published: published.collect(),
+            tenants: tenants.collect(),
+            retrying: index.retrying().iter().map(values::resource).collect(),
+        }
     }
 }
 
-fn published(slot: Slot, dids: DidSet) -> Published {
-    Published { tenant: values::tenant(slot).clone(), dids: values::did_list(dids) }
+impl TenantFacts {
+    fn of(index: &product::Index, resource: Resource) -> Option<Self> {
+        let uid = values::uid(resource);
+        let tenant = index.tenant(uid)?;
+        let version = tenant.recorded_version().map(|version| Version {
+            generation: u8::try_from(version.generation).unwrap(),
+            dids: values::dids_of_hash(values::slot(resource), &version.hash),
+        });
+        // Of a resource that is gone, no status is written.
+        let outcome = index.outcome(uid).filter(|_| !tenant.is_gone());
+        let outcome = outcome.as_ref().map(OutcomeKind::of);
+        Some(Self {
+            verified: version.is_some() && tenant.is_verified(),
+            version,
+            failed: outcome.is_none() && !tenant.is_gone() && tenant.failure().is_some(),
+            outcome,
+            awaits_own_write: tenant.is_awaiting_own_write() && !tenant.is_gone(),
+        })
+    }
 }
 
-impl Object {
-    fn claim(&self) -> Claim {
-        values::claim(self.resource, self.dids, self.status_dids())
-    }
+/// The owners, by the claims, of keys that another client changed.
+pub fn owners_of(index: &Index, dids: DidSet, configs: u8) -> ResourceSet {
+    let by_did = values::each(dids).filter_map(|nth| index.product.owner_of_did(values::did(nth)));
+    let tenants = (0..SLOTS).filter(|slot| configs & 1 << slot != 0).map(values::tenant);
+    let by_tenant = tenants.filter_map(|tenant| index.product.owner_of_tenant(tenant));
+    by_did.chain(by_tenant).map(|uid| values::resource(&uid)).collect()
+}
 
-    /// The DIDs that its status lists.
-    pub fn status_dids(&self) -> DidSet {
-        self.status.map_or(0, |status| status.published)
+impl Expected {
+    /// Notes that these resources were invalidated.
+    pub fn invalidate(&mut self, resources: ResourceSet) {
+        self.invalidated |= resources.contains(self.owner);
+    }
+}
+
+impl Hash for Index {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.facts.hash(state);
+    }
+}
+
+impl PartialEq for Index {
+    fn eq(&self, other: &Self) -> bool {
+        self.facts == other.facts
+    }
+}
+
+impl Eq for Index {}
+
+impl fmt::Debug for Index {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.facts.fmt(f)
     }
 }

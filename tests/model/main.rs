@@ -7,14 +7,17 @@
 //! superseded at any point; late scripts and lost replies; another client that deletes and reroutes keys or flushes Redis,
 //! with or without a signal. There are two DIDs, one or both of which two resources claim.
 //!
-//! The decisions are the product's own: `domain::claims` (holders, affected resources, order of publishing), `domain::plan`
-//! with `domain::compile` below it, and the operations and replies of `store`. `replica.rs` does with them what
-//! `controller` and `leader` do around their I/O.
+//! The decisions are the product's own. Each replica holds the product's `domain::index` and feeds it with the same calls as
+//! `controller`: what its watch shows, what it reads in Redis, what its scripts did. The effects that the index returns feed
+//! the replica's queues of reconciles and statuses, and its snapshots feed `domain::plan`, with `domain::compile` below it.
+//! What `controller` and `leader` do around that, with their I/O, is in `replica.rs`. Two states are the same when the facts
+//! in their indexes are (`index.rs`), not the counters and times.
 //!
-//! Not modelled: time (a grace period is "the watch has caught up", backoff is "something has changed"), Secrets and their
-//! rotation, `suspend`, `Retain`, `take-over`, other clusters and older publishers, conflicts about a tenant id other than
-//! with a resource that was created again, a failover of Redis that loses some writes, and lost writes to the API server
-//! (a status that is not written is written later).
+//! Not modelled: time (a grace period is "the watch has caught up", backoff is "something has changed", drift is never so
+//! frequent that repairs are deferred, and the interval of audits ends when signals were lost), Secrets and their rotation,
+//! `suspend`, `Retain`, `take-over`, other clusters and older publishers and the polls for what they release, conflicts about
+//! a tenant id other than with a resource that was created again, a failover of Redis that loses some writes, the time of the
+//! last publish in a status, and lost writes to the API server (a status that is not written is written later).
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs, reason = "a test may fail")]
 
 mod agree;
@@ -23,6 +26,7 @@ mod events;
 mod flight;
 mod holds;
 mod index;
+mod objects;
 mod plans;
 mod reading;
 mod redis;

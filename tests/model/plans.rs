@@ -1,21 +1,30 @@
-//! The product's plan for one resource, in the model's integers.
+//! The product's plans for a group of resources, made from snapshots of the index as in `controller::reconcile::prepare`,
+//! in the model's integers.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::hash::{Hash, Hasher};
+use std::sync::Arc;
 
-use runtime_operator::api::DeletionPolicy;
-use runtime_operator::domain::Uid;
 use runtime_operator::domain::assessment::{Assessment, Holder, NotPublished, UnavailableDid};
-use runtime_operator::domain::plan::{
-    self, Plan, PlanInput, PublishedVersion, Rejections, RemovalPlan, Snapshot,
-};
+use runtime_operator::domain::index::{AlreadyPublished, CachedTenant, TenantSnapshot};
+use runtime_operator::domain::plan::{self, Plan, PlanInput, Rejections, RemovalPlan};
 
-use crate::index::{Index, Status, Version};
+use crate::index::{Index, Record, Version};
+use crate::objects::Status;
 use crate::shared::{Memo, Shared};
-use crate::values::{self, Call, DidSet, Resource, Slot};
+use crate::values::{self, Call, DidSet, Resource, ResourceSet};
 
-/// The outcome of a reconcile.
+/// The outcome of a reconcile, distinguished by its kind.
+#[derive(Clone)]
+pub struct Outcome {
+    kind: OutcomeKind,
+    product: Arc<plan::Outcome>,
+}
+
+/// The part of an outcome that makes a difference.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Outcome {
+pub enum OutcomeKind {
     Assessed(Status),
     FinalizerRemovable,
 }
@@ -29,123 +38,184 @@ pub struct Rejected {
     pub would_unmap: DidSet,
 }
 
+/// The needs of a resource.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Prepared {
+    Done(Outcome),
+    Write(PendingWrite),
+}
+
 /// An operation that a reconcile must send.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct PendingWrite {
     pub resource: Resource,
     pub call: Call,
-    pub after: Option<(Slot, DidSet, Version)>,
+    pub after: Option<Record>,
     pub outcome: Option<Outcome>,
-    /// Another client changed its keys since.
+    /// Owners by record that it takes for gone: the watch does not show them.
+    pub unwatched: ResourceSet,
+    /// Another client changed its keys since, or all records were read since.
     pub invalidated: bool,
 }
 
-/// The product's plan, before it is checked whether Redis holds what the record says.
-#[derive(Clone, Debug)]
-pub enum Planned {
-    Done(Outcome),
-    Write(PendingWrite),
-    /// Recorded already: this outcome if Redis still holds it, else this operation.
-    Recorded(Outcome, PendingWrite),
-}
-
 thread_local! {
-    static PLANS: Memo<Question, Planned> = Memo::new();
+    static PLANS: Memo<Question, Option<Vec<Prepared>>> = Memo::new();
 }
 
-/// The index, the resource, the versions of the records, and the conflicts.
-type Question = (Shared<Index>, Resource, BTreeMap<Resource, Version>, Rejected);
+/// The index, the members, the resources that were published already, and the conflicts.
+type Question = (Shared<Index>, Vec<Resource>, ResourceSet, BTreeMap<Resource, Rejected>);
 
-/// The product's plan for one resource.
+/// The product's plans for the members of a group. None if a resource that takes something from them must be published
+/// first.
 pub fn plan(
     index: &Shared<Index>,
-    resource: Resource,
-    recorded: &BTreeMap<Resource, Version>,
-    rejected: Rejected,
-) -> Planned {
-    let question = (index.clone(), resource, recorded.clone(), rejected);
+    members: &[Resource],
+    published: ResourceSet,
+    rejected: &BTreeMap<Resource, Rejected>,
+) -> Option<Vec<Prepared>> {
+    let question = (index.clone(), members.to_vec(), published, rejected.clone());
     PLANS.with(|memo| {
-        memo.of(question, |(index, resource, recorded, rejected)| {
-            make_plan(index, *resource, recorded, rejected)
+        memo.of(question, |(index, members, published, rejected)| {
+            let uids: Vec<_> = members.iter().map(|resource| values::uid(*resource).clone()).collect();
+            let mut done = AlreadyPublished::default();
+            done.add(index.product(), published.iter().map(values::uid));
+            let snapshots = index.product().snapshot(&uids, &mut done)?;
+            let none = Rejected::default();
+            let prepare = |(snapshot, resource): (&TenantSnapshot, &Resource)| {
+                Preparation { index, resource: *resource, snapshot }
+                    .prepare(rejected.get(resource).unwrap_or(&none))
+            };
+            Some(snapshots.iter().zip(members).map(prepare).collect())
         })
     })
 }
 
-fn make_plan(
-    index: &Index,
+/// A resource whose needs are determined.
+struct Preparation<'a> {
+    index: &'a Index,
     resource: Resource,
-    recorded: &BTreeMap<Resource, Version>,
-    rejected: &Rejected,
-) -> Planned {
-    let slot = values::slot(resource);
-    let generation = |owner: &Uid| Some(i64::from(recorded.get(&values::resource(owner))?.generation));
-    let snapshot = Snapshot {
-        record: recorded.get(&resource).map(|version| published_version(slot, *version)),
-        ..Snapshot::of(&index.claims(), values::uid(resource), generation)
-    };
-    let Some(object) = index.object(resource) else {
-        return removal(resource, plan::plan_orphan(&snapshot, DeletionPolicy::Delete));
-    };
-    let (spec, status_dids) = (values::spec(slot, object.dids), values::did_list(object.status_dids()));
-    if object.deleting {
-        return removal(resource, plan::plan_deletion(spec, status_dids, &snapshot, DeletionPolicy::Delete));
-    }
-    let rejections = rejections(rejected);
-    let input = PlanInput {
-        spec,
-        generation: i64::from(object.generation),
-        snapshot: &snapshot,
-        rejections: &rejections,
-    };
-    let desired = match input.plan() {
-        Plan::Done(plan::Outcome::Assessed(assessment)) => {
-            return Planned::Done(Outcome::Assessed(status_of(&assessment)));
-        }
-        Plan::Done(plan::Outcome::FinalizerRemovable) => {
-            return Planned::Done(Outcome::FinalizerRemovable);
-        }
-        Plan::Remove(plan) => return removal(resource, Some(plan)),
-        Plan::Publish(desired) => desired,
-    };
-    let draft = input
-        .draft_publication(&desired, values::SECRET.to_owned(), Some(&"whsec".into()), status_dids)
-        .unwrap();
-    let dids = values::did_set(draft.config.dids());
-    let is_recorded = input.is_recorded(&desired, &draft.version);
-    let outcome = Outcome::Assessed(status_of(&input.assess_published(&desired)));
-    let generation = object.generation;
-    let write = PendingWrite {
-        resource,
-        call: Call::Publish {
-            resource,
-            generation,
-            dids,
-            previously_listed: values::did_set(&draft.previously_listed),
-            yielding_owners: draft
-                .yielding_owners
-                .iter()
-                .map(|(uid, generation)| (values::resource(uid), small(*generation)))
-                .collect(),
-        },
-        after: Some((slot, dids, Version { generation, dids })),
-        outcome: Some(outcome),
-        invalidated: false,
-    };
-    if is_recorded { Planned::Recorded(outcome, write) } else { Planned::Write(write) }
+    snapshot: &'a TenantSnapshot,
 }
 
-fn removal(resource: Resource, removal: Option<RemovalPlan>) -> Planned {
-    let Some(RemovalPlan { tenant, previously_listed, retain, outcome }) = removal else {
-        return Planned::Done(Outcome::FinalizerRemovable);
-    };
-    let slot = values::slot_of(tenant.as_str()).unwrap();
-    let outcome = outcome.map(|outcome| match outcome {
-        plan::Outcome::Assessed(assessment) => Outcome::Assessed(status_of(&assessment)),
-        plan::Outcome::FinalizerRemovable => Outcome::FinalizerRemovable,
-    });
-    let call =
-        Call::Remove { slot, resource, previously_listed: values::did_set(&previously_listed), retain };
-    Planned::Write(PendingWrite { resource, call, after: None, outcome, invalidated: false })
+impl Preparation<'_> {
+    fn prepare(&self, rejected: &Rejected) -> Prepared {
+        let snapshot = self.snapshot;
+        let Some(object) = &snapshot.object else {
+            return self.removal_or_done(plan::plan_orphan(&snapshot.claims, snapshot.deletion_policy));
+        };
+        if object.is_deleting() {
+            let (policy, status_dids) = (snapshot.deletion_policy, object.status_dids());
+            let removal = plan::plan_deletion(object.spec(), status_dids, &snapshot.claims, policy);
+            return self.removal_or_done(removal);
+        }
+        let secret = snapshot.secret.as_ref().unwrap().recorded(true);
+        let unchanged = snapshot
+            .hash
+            .clone()
+            .and_then(|hash| plan::unchanged(&snapshot.claims, object.generation(), hash, secret.clone()));
+        if let Some(outcome) = unchanged {
+            return Prepared::Done(Outcome::new(outcome));
+        }
+        let rejections = if i64::from(rejected.generation) == object.generation() {
+            rejections(rejected)
+        } else {
+            Rejections::default()
+        };
+        let input = PlanInput {
+            spec: object.spec(),
+            generation: object.generation(),
+            snapshot: &snapshot.claims,
+            rejections: &rejections,
+        };
+        match input.plan() {
+            Plan::Done(outcome) => Prepared::Done(Outcome::new(outcome)),
+            Plan::Remove(removal) => self.remove(removal),
+            Plan::Publish(desired) => {
+                let version = input.published_version(&desired, secret.clone());
+                if snapshot.claims.verified && input.is_recorded(&desired, &version) {
+                    return Prepared::Done(Outcome::assessed(input.assess_published(&desired)));
+                }
+                self.publish(object, &input, &desired, secret)
+            }
+        }
+    }
+
+    fn publish(
+        &self,
+        object: &CachedTenant,
+        input: &PlanInput<'_>,
+        desired: &plan::Desired,
+        secret: String,
+    ) -> Prepared {
+        let draft =
+            input.draft_publication(desired, secret, Some(&"whsec".into()), object.status_dids()).unwrap();
+        let (resource, slot) = (self.resource, values::slot(self.resource));
+        let dids = values::did_set(draft.config.dids());
+        let generation = u8::try_from(draft.version.generation).unwrap();
+        let yielding_owners = self.snapshot.claims.yielding_owners.keys().map(values::resource);
+        Prepared::Write(PendingWrite {
+            resource,
+            call: Call::Publish {
+                resource,
+                generation,
+                dids,
+                previously_listed: values::did_set(&draft.previously_listed),
+                yielding_owners: draft
+                    .yielding_owners
+                    .iter()
+                    .map(|(uid, generation)| (values::resource(uid), small(*generation)))
+                    .collect(),
+            },
+            after: Some((slot, dids, Version { generation, dids })),
+            outcome: Some(Outcome::assessed(input.assess_published(desired))),
+            unwatched: yielding_owners.filter(|owner| self.index.object(*owner).is_none()).collect(),
+            invalidated: false,
+        })
+    }
+
+    fn removal_or_done(&self, removal: Option<RemovalPlan>) -> Prepared {
+        match removal {
+            Some(removal) => self.remove(removal),
+            None => Prepared::Done(Outcome::new(plan::Outcome::FinalizerRemovable)),
+        }
+    }
+
+    fn remove(&self, removal: RemovalPlan) -> Prepared {
+        let RemovalPlan { tenant, previously_listed, retain, outcome } = removal;
+        let resource = self.resource;
+        let call = Call::Remove {
+            slot: values::slot_of(tenant.as_str()).unwrap(),
+            resource,
+            previously_listed: values::did_set(&previously_listed),
+            retain,
+        };
+        let unwatched = self.snapshot.object.is_none().then_some(resource);
+        Prepared::Write(PendingWrite {
+            resource,
+            call,
+            after: None,
+            outcome: outcome.map(Outcome::new),
+            unwatched: unwatched.into_iter().collect(),
+            invalidated: false,
+        })
+    }
+}
+
+impl Prepared {
+    /// What must be written.
+    pub fn write(&self) -> Option<&PendingWrite> {
+        match self {
+            Self::Done(_) => None,
+            Self::Write(write) => Some(write),
+        }
+    }
+
+    pub fn write_mut(&mut self) -> Option<&mut PendingWrite> {
+        match self {
+            Self::Done(_) => None,
+            Self::Write(write) => Some(write),
+        }
+    }
 }
 
 fn rejections(rejected: &Rejected) -> Rejections {
@@ -163,27 +233,61 @@ fn rejections(rejected: &Rejected) -> Rejections {
     }
 }
 
-fn status_of(assessment: &Assessment) -> Status {
-    Status {
-        generation: u8::try_from(assessment.generation).unwrap(),
-        published: assessment.published.as_ref().map_or(0, |published| values::did_set(&published.dids)),
-        ready: assessment.not_published.is_none() && assessment.unavailable.is_empty(),
-    }
-}
-
 fn small(generation: Option<i64>) -> Option<u8> {
     generation.map(|generation| u8::try_from(generation).unwrap())
-}
-
-fn published_version(slot: Slot, version: Version) -> PublishedVersion {
-    PublishedVersion {
-        generation: i64::from(version.generation),
-        secret: values::SECRET.to_owned(),
-        hash: values::hash(slot, version.dids).to_owned(),
-    }
 }
 
 /// True if DIDs move between these resources.
 pub fn is_exclusive(order: &[Vec<Resource>]) -> bool {
     order.len() > 1 || order.iter().any(|group| group.len() > 1)
+}
+
+impl Outcome {
+    fn new(product: plan::Outcome) -> Self {
+        Self { kind: OutcomeKind::of(&product), product: Arc::new(product) }
+    }
+
+    fn assessed(assessment: Assessment) -> Self {
+        Self::new(plan::Outcome::Assessed(assessment))
+    }
+
+    pub fn product(&self) -> plan::Outcome {
+        plan::Outcome::clone(&self.product)
+    }
+}
+
+impl OutcomeKind {
+    pub fn of(outcome: &plan::Outcome) -> Self {
+        match outcome {
+            plan::Outcome::FinalizerRemovable => Self::FinalizerRemovable,
+            plan::Outcome::Assessed(assessment) => Self::Assessed(Status {
+                generation: u8::try_from(assessment.generation).unwrap(),
+                published: assessment
+                    .published
+                    .as_ref()
+                    .map_or(0, |published| values::did_set(&published.dids)),
+                ready: assessment.not_published.is_none() && assessment.unavailable.is_empty(),
+            }),
+        }
+    }
+}
+
+impl Hash for Outcome {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.kind.hash(state);
+    }
+}
+
+impl PartialEq for Outcome {
+    fn eq(&self, other: &Self) -> bool {
+        self.kind == other.kind
+    }
+}
+
+impl Eq for Outcome {}
+
+impl fmt::Debug for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.kind.fmt(f)
+    }
 }

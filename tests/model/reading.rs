@@ -1,27 +1,18 @@
 //! The operator's reads in Redis.
 
-use crate::index::Version;
-use crate::plans::PendingWrite;
+use crate::index::{FoundRecord, Record, Version};
 use crate::redis::Redis;
-use crate::values::{self, DidSet, Resource, Slot};
+use crate::values::{self, Resource, SLOTS, Slot};
 
 /// The owner of a slot's tenant id by its record, and what the record says.
-pub fn recorded(redis: &Redis, slot: Slot) -> Option<(Resource, (Slot, DidSet, Version))> {
+pub fn recorded(redis: &Redis, slot: Slot) -> Option<(Resource, Record)> {
     let tenant = values::tenant(slot).as_str();
     // Only a record that is in the index of records is found.
     let record = redis.records.get(tenant)?;
     redis.members.get(&(record.cluster.clone(), tenant.to_owned()))?;
-    let dids = (0..1 << values::DID_COUNT).find(|set| values::hash(slot, *set) == record.hash).unwrap();
+    let dids = values::dids_of_hash(slot, &record.hash);
     let version = Version { generation: u8::try_from(record.generation).unwrap(), dids };
     Some((values::resource(&record.uid.as_str().into()), (slot, values::did_set(&record.dids), version)))
-}
-
-/// True if Redis holds exactly what is desired, as the controller verifies it.
-pub fn holds(redis: &Redis, desired: &PendingWrite) -> bool {
-    let slot = desired.call.slot();
-    recorded(redis, slot)
-        .is_some_and(|(resource, record)| resource == desired.resource && Some(record) == desired.after)
-        && redis.is_intact(values::tenant(slot).as_str())
 }
 
 /// `drifted.lua`, for a DID.
@@ -37,4 +28,13 @@ pub fn did_as_recorded(redis: &Redis, nth: usize) -> bool {
 pub fn config_as_recorded(redis: &Redis, tenant: &str) -> bool {
     let record = redis.records.get(tenant);
     redis.configs.get(tenant).is_some_and(|config| record.is_some_and(|record| record.sha1 == config.sha1))
+}
+
+/// All records, each with its owner and with whether Redis holds exactly what it says.
+pub fn records(redis: &Redis) -> Vec<FoundRecord> {
+    let record = |slot| {
+        let (owner, record) = recorded(redis, slot)?;
+        Some((owner, record, redis.is_intact(values::tenant(slot).as_str())))
+    };
+    (0..SLOTS).filter_map(record).collect()
 }

@@ -1,27 +1,21 @@
-//! One replica of the operator: its state, and what it does around the product's decisions, as `controller` does. All
-//! decisions are the product's: `domain::claims` decides about holders and affected resources, `domain::plan` makes the
-//! plan of a reconcile.
+//! One replica of the operator: its role, its index, its queues, and the reconciles in flight. All decisions are the
+//! product's: `domain::index` decides what each event leads to, `domain::plan` makes the plan of a reconcile. What is here
+//! is what `controller` and `leader` do around their I/O.
 
 mod replies;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use crate::flight::{Flight, Script};
-use crate::index::{Change, Index, Object, Status, Version};
-use crate::plans::{self, Outcome, PendingWrite, Planned, Rejected};
+use crate::index::{self, Consequences, Event, Expected, FoundRecord, Index, OperationDone};
+use crate::objects::{Object, Status};
+use crate::plans::{self, OutcomeKind, Prepared};
 use crate::reading;
 use crate::redis::Redis;
 use crate::role::Role;
 use crate::scenario::Bug;
 use crate::shared::Shared;
 use crate::values::{self, DidSet, Resource, ResourceSet, SLOTS, Slot};
-
-/// The result of preparing a reconcile.
-#[derive(Clone, Debug)]
-enum Prepared {
-    Done(Outcome),
-    Write(PendingWrite),
-}
 
 /// A write to a resource.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,6 +35,21 @@ pub struct Signals {
     pub flushed: bool,
 }
 
+/// An audit in progress: what it expected of each slot's tenant id, and the records that it found.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Audit {
+    expected: [Option<Expected>; SLOTS],
+    found: Vec<FoundRecord>,
+}
+
+/// The things that a reconcile reads.
+#[derive(Clone, Copy)]
+pub struct Reads<'a> {
+    pub api: &'a [Option<Object>; SLOTS],
+    pub redis: &'a Redis,
+    pub bug: Option<Bug>,
+}
+
 /// One replica.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Replica {
@@ -51,20 +60,31 @@ pub struct Replica {
     /// The highest epoch that it has seen.
     pub highest: u64,
     pub index: Shared<Index>,
-    recorded: BTreeMap<Resource, Version>,
-    verified: ResourceSet,
-    outcomes: BTreeMap<Resource, Outcome>,
-    gone: ResourceSet,
     pub queue: ResourceSet,
-    /// Resources with a newer record in Redis: reconciled again once the watch has caught up.
+    /// Resources that are requeued with a delay: reconciled again once the watch has caught up.
     pub backoff: ResourceSet,
     pub flights: BTreeMap<Resource, Flight>,
-    /// Resources that were reconciled and whose status was not written since.
+    /// Resources whose status must be written. One of which nothing must be written leaves the queue immediately.
     status_queue: ResourceSet,
     pub reading: Option<Shared<Redis>>,
+    /// The audit in progress.
+    pub audit: Option<Audit>,
     pub signals: Signals,
     /// Signals were lost: only an audit finds what they were about.
     pub missed_signals: bool,
+}
+
+impl Reads<'_> {
+    /// True where a resource exists although the watch does not show it, and its record says that it owns its tenant id.
+    fn is_unseen(&self, resource: Resource) -> bool {
+        let slot = values::slot(resource);
+        self.exists(resource)
+            && reading::recorded(self.redis, slot).is_some_and(|(owner, _)| owner == resource)
+    }
+
+    fn exists(&self, resource: Resource) -> bool {
+        self.api[values::slot(resource)].as_ref().is_some_and(|object| object.resource == resource)
+    }
 }
 
 impl Replica {
@@ -75,16 +95,13 @@ impl Replica {
             process_id,
             term: 0,
             highest: 0,
-            index: Shared::new(Index { seen: api.clone(), published: BTreeMap::new() }),
-            recorded: BTreeMap::new(),
-            verified: ResourceSet::default(),
-            outcomes: BTreeMap::new(),
-            gone: ResourceSet::default(),
+            index: Index::new(api),
             queue: ResourceSet::default(),
             backoff: ResourceSet::default(),
             flights: BTreeMap::new(),
             status_queue: ResourceSet::default(),
             reading: None,
+            audit: None,
             signals: Signals::default(),
             missed_signals: false,
         }
@@ -99,105 +116,107 @@ impl Replica {
         self.is_writing() || self.reading.is_some()
     }
 
-    fn knows(&self, resource: Resource) -> bool {
-        self.index.object(resource).is_some() || self.gone.contains(resource)
+    /// Applies an event to the index, and runs all of its effects but the reconciles, which it returns.
+    fn apply(&mut self, event: Event) -> Consequences {
+        let consequences = Index::apply(&mut self.index, event);
+        self.status_queue.extend(consequences.status.iter());
+        self.status_queue =
+            self.status_queue.iter().filter(|resource| self.status_write(*resource).is_some()).collect();
+        consequences
     }
 
-    fn enqueue(&mut self, all: impl IntoIterator<Item = Resource>) {
-        // A replica that does not write yet reconciles everything when it starts to.
+    /// Applies an event to the index, and runs its effects.
+    fn update(&mut self, event: Event) {
+        let consequences = self.apply(event);
+        self.invalidate(consequences.invalidated);
+        self.enqueue(consequences.reconcile.iter());
+    }
+
+    /// The same for an event of one resource that may affect others.
+    fn update_one(&mut self, resource: Option<Resource>, event: Event, bug: Option<Bug>) {
+        if bug == Some(Bug::NoPromotion) {
+            let only: ResourceSet = resource.into_iter().collect();
+            let affected = self.apply(event).reconcile;
+            self.enqueue(affected.and(only).iter());
+        } else {
+            self.update(event);
+        }
+    }
+
+    /// Notes in pending writes and in the audit that these resources were invalidated since.
+    fn invalidate(&mut self, resources: ResourceSet) {
+        let prepared = self.flights.values_mut().flat_map(|flight| &mut flight.prepared);
+        for write in prepared.filter_map(Prepared::write_mut) {
+            write.invalidated |= resources.contains(write.resource);
+        }
+        let expected = self.audit.iter_mut().flat_map(|audit| &mut audit.expected);
+        expected.flatten().for_each(|expected| expected.invalidate(resources));
+    }
+
+    fn enqueue(&mut self, resources: impl IntoIterator<Item = Resource>) {
+        // What is queued where the replica does not write is dropped. It reconciles everything when it starts to.
         if self.is_writing() {
-            for resource in all {
-                if self.knows(resource) {
-                    self.queue.insert(resource);
-                }
+            for resource in resources {
+                self.queue.insert(resource);
+                self.backoff.remove(resource);
             }
         }
     }
 
-    /// Applies what the watch shows of one slot. `listed`: a new list shows it, which does not report deletions.
-    pub fn watch(&mut self, slot: Slot, now: Option<&Object>, listed: bool, bug: Option<Bug>) {
-        let was = self.index.seen[slot].clone();
-        let mut seen = (*self.index).clone();
-        if let Some(was) = was.filter(|was| now.is_none_or(|now| now.resource != was.resource)) {
-            seen.seen[slot] = None;
-            if self.index.published.contains_key(&was.resource) {
-                self.gone.insert(was.resource);
-            } else {
-                self.forget(was.resource);
-            }
-            let affected = Index::alter(&mut self.index, &seen, Change::Remove(was.resource));
-            if bug != Some(Bug::NoPromotion) {
-                self.enqueue(affected.iter());
-            }
-            if !listed && self.is_writing() {
-                self.queue.insert(was.resource);
-            }
+    /// Enqueues a resource in the orphan sweep.
+    pub fn sweep(&mut self, resource: Resource) {
+        self.enqueue([resource]);
+    }
+
+    /// Applies what the watch shows of one slot.
+    pub fn watch(&mut self, slot: Slot, now: Option<&Object>, bug: Option<Bug>) {
+        let was = self.index.facts.seen[slot].as_ref().map(|was| was.resource);
+        if let Some(was) = was.filter(|was| now.is_none_or(|now| now.resource != *was)) {
+            self.update_one(Some(was), Event::Deleted(was), bug);
         }
         if let Some(now) = now {
-            seen.seen[slot] = Some(now.clone());
-            let affected = Index::alter(&mut self.index, &seen, Change::Upsert(now.resource));
-            if bug != Some(Bug::NoPromotion) {
-                self.enqueue(affected.iter());
-            }
-            self.enqueue([now.resource]);
+            self.update_one(Some(now.resource), Event::Applied(now.clone()), bug);
         }
     }
 
-    fn forget(&mut self, resource: Resource) {
-        self.status_queue.remove(resource);
-        self.recorded.remove(&resource);
-        self.verified.remove(resource);
-        self.outcomes.remove(&resource);
-        self.gone.remove(resource);
-    }
-
-    /// Sets what a resource's ownership record says, as the controller's index does.
-    fn record(
-        &mut self,
-        resource: Resource,
-        record: Option<(Slot, DidSet, Version)>,
-        intact: bool,
-    ) -> ResourceSet {
-        if self.knows(resource) {
-            match record {
-                Some((_, _, version)) => drop(self.recorded.insert(resource, version)),
-                None => drop(self.recorded.remove(&resource)),
-            }
-            self.verified.remove(resource);
-            if intact {
-                self.verified.insert(resource);
-            }
-            if self.gone.contains(resource) && record.is_none() {
-                self.forget(resource);
-            }
-        }
-        let published = record.map(|(slot, dids, _)| (slot, dids));
-        let seen = self.index.clone();
-        Index::alter(&mut self.index, &seen, Change::SetPublished(resource, published))
+    /// The watch lists everything again, which does not report deletions.
+    pub fn list(&mut self, api: &[Option<Object>; SLOTS]) {
+        self.update(Event::Listed(api.clone()));
     }
 
     /// Loads what Redis held when it was read, and reconciles everything.
     pub fn load(&mut self, redis: &Redis, bug: Option<Bug>) {
-        if bug != Some(Bug::LateRepliesTrusted) {
-            self.invalidate_all(|_| true);
+        let event = Event::Resynced(reading::records(redis));
+        if bug == Some(Bug::LateRepliesTrusted) {
+            let affected = self.apply(event).reconcile;
+            self.enqueue(affected.iter());
+        } else {
+            self.update(event);
         }
-        let known = self.index.seen.iter().flatten().map(|object| object.resource);
-        let known: BTreeSet<Resource> =
-            known.chain(self.gone.iter()).chain(self.index.published.keys().copied()).collect();
-        let records: Vec<_> =
-            (0..SLOTS).filter_map(|slot| Some((slot, reading::recorded(redis, slot)?))).collect();
-        for resource in known {
-            if !records.iter().any(|(_, (theirs, _))| *theirs == resource) {
-                self.record(resource, None, false);
-            }
-        }
-        for (slot, (resource, record)) in records {
-            self.record(resource, Some(record), redis.is_intact(values::tenant(slot).as_str()));
-        }
-        let everyone: Vec<Resource> =
-            self.index.seen.iter().flatten().map(|object| object.resource).collect();
-        let gone = self.gone;
-        self.enqueue(everyone.into_iter().chain(gone.iter()));
+    }
+
+    /// Begins an audit.
+    pub fn start_audit(&mut self, redis: &Redis) {
+        self.missed_signals = false;
+        self.audit = Some(Audit { expected: self.index.expected(), found: reading::records(redis) });
+    }
+
+    /// True if an audit can end: records that are not known are adopted while nothing is published.
+    pub fn may_finish_audit(&self) -> bool {
+        let is_unknown = |found: &FoundRecord| {
+            self.audit.as_ref().is_some_and(|audit| audit.expected[found.1.0].is_none())
+        };
+        let unknown = self.audit.iter().flat_map(|audit| &audit.found).any(is_unknown);
+        self.audit.is_some() && (self.flights.is_empty() || !unknown)
+    }
+
+    /// Repairs what an audit found to differ, and adopts unknown records.
+    pub fn finish_audit(&mut self, redis: &Redis) {
+        let Audit { expected, found } = self.audit.take().unwrap();
+        let compared = self.index.compare(&expected, &found);
+        // The next audit compares what has changed since this one began.
+        self.missed_signals |= compared.iter().any(|compared| !compared.is_same);
+        self.update(Event::Audited { compared, unknown: reading::records(redis) });
     }
 
     /// True if a reconcile of `resource` may start now.
@@ -209,21 +228,20 @@ impl Replica {
     }
 
     /// Reconciles `resource`, and publishes it with all resources that take DIDs from it.
-    pub fn reconcile(&mut self, resource: Resource, redis: &Redis, bug: Option<Bug>) {
+    pub fn reconcile(&mut self, resource: Resource, reads: Reads<'_>) {
         self.queue.remove(resource);
         self.backoff.remove(resource);
         let mut order = Index::order(&self.index, resource);
-        if bug == Some(Bug::NoPromotion) {
+        if reads.bug == Some(Bug::NoPromotion) {
             order = vec![vec![resource]];
         }
         let flight = Flight {
             exclusive: plans::is_exclusive(&order),
             order,
-            passed: ResourceSet::default(),
+            published: BTreeMap::new(),
             rejections: BTreeMap::new(),
             attempts: 0,
-            writes: Vec::new(),
-            done: Vec::new(),
+            prepared: Vec::new(),
             script: Script {
                 term: self.term,
                 epoch: 0,
@@ -233,80 +251,69 @@ impl Replica {
             },
             reply: None,
         };
-        self.proceed(resource, flight, redis, bug);
+        self.proceed(resource, flight, reads);
     }
 
     /// Continues a reconcile until it needs Redis.
-    fn proceed(&mut self, root: Resource, mut flight: Flight, redis: &Redis, bug: Option<Bug>) {
-        let Role::Writing(epoch) = self.role else {
-            // It does not lead any more. When it leads again, it reconciles everything.
-            return;
-        };
+    fn proceed(&mut self, root: Resource, mut flight: Flight, reads: Reads<'_>) {
         while let Some(members) = flight.order.first().cloned() {
-            (flight.writes, flight.done) = (Vec::new(), Vec::new());
-            if bug != Some(Bug::NoPromotion) && !Index::is_in_order(&self.index, &members, flight.passed) {
+            let Role::Writing(epoch) = self.role else {
+                // It does not lead any more. When it leads again, it reconciles everything.
+                return;
+            };
+            let claim = |resource: Resource| self.index.object(resource).and_then(Object::claim);
+            let is_same =
+                |(resource, claimed): (&Resource, &_)| (claim(*resource) == *claimed).then_some(*resource);
+            let mut published: ResourceSet = flight.published.iter().filter_map(is_same).collect();
+            if reads.bug == Some(Bug::NoPromotion) {
+                published = values::resources().collect();
+            }
+            let Some(prepared) = plans::plan(&self.index, &members, published, &flight.rejections) else {
                 // Other resources take the DIDs now: start again.
                 self.enqueue([root]);
                 return;
+            };
+            flight.published.extend(members.iter().map(|resource| (*resource, claim(*resource))));
+            flight.prepared = prepared;
+            if flight.writes().any(|write| write.unwatched.iter().any(|owner| reads.is_unseen(owner))) {
+                self.back_off(root);
+                return;
             }
-            flight.passed.extend(members.iter().copied());
-            for resource in &members {
-                match self.prepare(*resource, redis, flight.rejections.get(resource)) {
-                    Prepared::Done(outcome) => flight.done.push((*resource, outcome)),
-                    Prepared::Write(write) => flight.writes.push(write),
-                }
-            }
-            if !flight.writes.is_empty() {
-                let calls = flight.writes.iter().map(|write| write.call.clone()).collect();
+            let calls: Vec<_> = flight.writes().map(|write| write.call.clone()).collect();
+            if !calls.is_empty() {
                 flight.script =
                     Script { term: self.term, epoch, process_id: self.process_id, calls, half: false };
                 flight.reply = None;
                 self.flights.insert(root, flight);
                 return;
             }
-            self.conclude(&mut flight, bug);
+            self.conclude(&mut flight, reads.bug);
         }
+        self.update(Event::Reconciled(root));
     }
 
+    /// Records the results of a group.
     fn conclude(&mut self, flight: &mut Flight, bug: Option<Bug>) {
         let members = flight.order.remove(0);
-        for (resource, outcome) in std::mem::take(&mut flight.done) {
-            if self.knows(resource) {
-                self.outcomes.insert(resource, outcome);
-                self.status_queue.insert(resource);
-            }
-        }
-        for write in std::mem::take(&mut flight.writes) {
-            if self.knows(write.resource) {
-                self.status_queue.insert(write.resource);
-                match write.outcome {
-                    Some(outcome) => drop(self.outcomes.insert(write.resource, outcome)),
-                    None => drop(self.outcomes.remove(&write.resource)),
-                }
-            }
-            let affected = self.record(write.resource, write.after, !write.invalidated);
-            if bug != Some(Bug::NoPromotion) {
-                self.enqueue(affected.iter().filter(|resource| !members.contains(resource)));
-            }
-        }
+        let result = |(resource, prepared): (Resource, Prepared)| match prepared {
+            Prepared::Done(outcome) => OperationDone { resource, outcome: Some(outcome), change: None },
+            Prepared::Write(write) => OperationDone {
+                resource,
+                outcome: write.outcome,
+                change: Some((write.after, write.invalidated)),
+            },
+        };
+        let results = members.into_iter().zip(std::mem::take(&mut flight.prepared)).map(result).collect();
+        self.update_one(None, Event::Results(results), bug);
         flight.rejections.clear();
         flight.attempts = 0;
     }
 
-    fn prepare(&mut self, resource: Resource, redis: &Redis, rejected: Option<&Rejected>) -> Prepared {
-        let generation = self.index.object(resource).map_or(0, |object| object.generation);
-        let rejected =
-            rejected.filter(|rejected| rejected.generation == generation).cloned().unwrap_or_default();
-        match plans::plan(&self.index, resource, &self.recorded, rejected) {
-            Planned::Done(outcome) => Prepared::Done(outcome),
-            Planned::Write(write) => Prepared::Write(write),
-            Planned::Recorded(outcome, write) => {
-                if !self.verified.contains(resource) && !reading::holds(redis, &write) {
-                    return Prepared::Write(write);
-                }
-                self.verified.insert(resource);
-                Prepared::Done(outcome)
-            }
+    /// A reconcile failed: it is retried with a delay.
+    fn back_off(&mut self, resource: Resource) {
+        self.update(Event::Failed(resource));
+        if self.is_writing() && !self.queue.contains(resource) {
+            self.backoff.insert(resource);
         }
     }
 
@@ -319,56 +326,61 @@ impl Replica {
             self.lose_epoch(epoch);
             return;
         }
-        let claims = self.index.claims();
         let dids = values::each(signals.dids).filter(|nth| !reading::did_as_recorded(redis, *nth));
-        let by_did = dids.filter_map(|nth| claims.holder(values::did(nth)));
-        let tenants = (0..SLOTS).filter(|slot| signals.configs & 1 << slot != 0).map(values::tenant);
-        let tenants = tenants.filter(|tenant| !reading::config_as_recorded(redis, tenant.as_str()));
-        let by_tenant = tenants.filter_map(|tenant| claims.tenant_holder(tenant));
-        let changed: ResourceSet = by_did.chain(by_tenant).map(values::resource).collect();
-        for resource in changed.iter() {
-            self.verified.remove(resource);
-        }
-        self.invalidate_all(|resource| changed.contains(resource));
-        self.enqueue(changed.iter());
-    }
-
-    /// Marks pending writes of these resources: they may be undone by the time that Redis replies.
-    fn invalidate_all(&mut self, changed: impl Fn(Resource) -> bool) {
-        for write in self.flights.values_mut().flat_map(|flight| &mut flight.writes) {
-            write.invalidated |= changed(write.resource);
+        let is_broken = |slot: &Slot| {
+            signals.configs & 1 << slot != 0
+                && !reading::config_as_recorded(redis, values::tenant(*slot).as_str())
+        };
+        let dids = dids.fold(0, |set, nth| set | 1 << nth);
+        let configs = (0..SLOTS).filter(is_broken).fold(0, |set, slot| set | 1 << slot);
+        for owner in index::owners_of(&self.index, dids, configs).iter() {
+            self.update(Event::Drifted(owner));
         }
     }
 
     /// The resources that are gone and have a record, and that are not being reconciled.
     pub fn orphans(&self) -> impl Iterator<Item = Resource> {
         Index::orphans(&self.index).iter().filter(|resource| {
-            self.index.object(*resource).is_none()
-                && !self.queue.contains(*resource)
+            !self.queue.contains(*resource)
                 && !self.backoff.contains(*resource)
                 && !self.flights.contains_key(resource)
         })
     }
 
-    /// The status of this slot's resource was written.
-    pub fn status_written(&mut self, slot: Slot) {
-        if let Some(object) = &self.index.seen[slot] {
-            self.status_queue.remove(object.resource);
+    /// This slot's resource was written, and has this version now.
+    pub fn written(&mut self, slot: Slot, version: u8) {
+        if let Some(object) = &self.index.facts.seen[slot] {
+            let resource = object.resource;
+            self.status_queue.remove(resource);
+            self.update(Event::Written(resource, version));
         }
     }
 
     /// The next write to this slot's resource, if there is one.
     pub fn next_write(&self, slot: Slot) -> Option<ResourceWrite> {
-        let object =
-            self.index.seen[slot].as_ref().filter(|object| self.status_queue.contains(object.resource))?;
-        match self.outcomes.get(&object.resource)? {
-            Outcome::FinalizerRemovable => object.finalizer.then_some(ResourceWrite::Release),
-            Outcome::Assessed(status) if object.status != Some(*status) => {
-                Some(ResourceWrite::Status(*status))
+        let object = self.index.facts.seen[slot].as_ref()?;
+        self.status_queue.contains(object.resource).then(|| self.status_write(object.resource)).flatten()
+    }
+
+    /// The write that the status of a resource needs, as in `controller::status`.
+    fn status_write(&self, resource: Resource) -> Option<ResourceWrite> {
+        let object = self.index.object(resource)?;
+        match self.index.pending_status(resource)? {
+            (Some(OutcomeKind::FinalizerRemovable), _) => object.finalizer.then_some(ResourceWrite::Release),
+            (Some(OutcomeKind::Assessed(status)), _) if object.status != Some(status) => {
+                Some(ResourceWrite::Status(status))
             }
-            Outcome::Assessed(_) => {
+            (Some(OutcomeKind::Assessed(_)), _) => {
                 (!object.deleting && !object.finalizer).then_some(ResourceWrite::Finalizer)
             }
+            (None, true) if object.status.is_none() && !object.deleting => {
+                Some(ResourceWrite::Status(Status {
+                    generation: object.generation,
+                    published: 0,
+                    ready: false,
+                }))
+            }
+            (None, _) => None,
         }
     }
 }

@@ -1,6 +1,6 @@
 //! The properties that must hold, judged by the resources and by Redis alone.
 
-use crate::index::{Object, Status};
+use crate::objects::{Object, Status};
 use crate::redis::Redis;
 use crate::values::{self, DID_COUNT, DidSet, EXTERNAL_TENANT, SLOTS};
 use crate::world::World;

@@ -4,7 +4,7 @@
 use std::sync::LazyLock;
 
 use runtime_operator::contract::{Did, RuntimeTenantConfig, TenantId};
-use runtime_operator::domain::claims::{Claim, Eligibility};
+use runtime_operator::domain::compile::Claimed;
 use runtime_operator::domain::{ClusterId, Owner, ResourceName, Uid, compile};
 use runtime_operator::store::{Operation, Publication, Removal};
 use secrecy::ExposeSecret;
@@ -25,7 +25,9 @@ pub const DID_COUNT: usize = 2;
 pub const WRITER: &str = "here/voice";
 /// The tenant id to which another client maps DIDs; no resource has it.
 pub const EXTERNAL_TENANT: &str = "external";
-/// The Secret's version, which never changes.
+/// The Secret to which every resource refers.
+pub const SECRET_NAME: &str = "hook";
+/// Its version, which never changes.
 pub const SECRET: &str = "secret/1";
 
 /// The product's spec and config of one slot with one set of DIDs.
@@ -34,6 +36,7 @@ struct Part {
     /// `None` for the empty set.
     config: Option<String>,
     hash: String,
+    claimed: Claimed,
 }
 
 static UIDS: LazyLock<Vec<Uid>> =
@@ -53,7 +56,7 @@ fn part(slot: Slot, set: DidSet) -> Part {
     let spec = json!({
         "tenantId": tenant(slot),
         "dids": did_list(set),
-        "webhookSecretRef": { "name": "hook" },
+        "webhookSecretRef": { "name": SECRET_NAME },
         "caps": { "maxConcurrentCallsTenant": 10, "maxCallsPerMinuteTenant": 60 },
         "stt": { "mode": "disabled", "chunkMs": 500 },
         "tts": { "mode": "kokoro_http", "kokoroUrl": "https://tts.example.com/tts" },
@@ -64,7 +67,8 @@ fn part(slot: Slot, set: DidSet) -> Part {
         .ok()
         .map(|config| config.with_secret(&"whsec".into()).unwrap());
     let hash = config.as_ref().map(RuntimeTenantConfig::hash_without_secret).unwrap_or_default();
-    Part { spec, config: config.map(|config| config.to_json().expose_secret().to_owned()), hash }
+    let config = config.map(|config| config.to_json().expose_secret().to_owned());
+    Part { claimed: compile::claimed(&spec), spec, config, hash }
 }
 
 pub fn slot(resource: Resource) -> Slot {
@@ -78,6 +82,16 @@ pub fn uid(resource: Resource) -> &'static Uid {
 /// The resource with this uid.
 pub fn resource(uid: &Uid) -> Resource {
     uid.as_str().strip_prefix("uid-").unwrap().parse().unwrap()
+}
+
+/// All resources that there can be.
+pub fn resources() -> impl Iterator<Item = Resource> {
+    0..u8::try_from(RESOURCES).unwrap()
+}
+
+/// The namespace and name of a slot's resources.
+pub fn name(slot: Slot) -> &'static ResourceName {
+    &NAMES[slot]
 }
 
 pub fn tenant(slot: Slot) -> &'static TenantId {
@@ -118,21 +132,19 @@ pub fn hash(slot: Slot, set: DidSet) -> &'static str {
     &PARTS[slot][usize::from(set)].hash
 }
 
+/// The DIDs of the config with this hash.
+pub fn dids_of_hash(slot: Slot, hash: &str) -> DidSet {
+    (0..1 << DID_COUNT).find(|set| self::hash(slot, *set) == hash).unwrap()
+}
+
 /// The stored config with these DIDs.
 pub fn config(slot: Slot, set: DidSet) -> &'static str {
     PARTS[slot][usize::from(set)].config.as_deref().unwrap()
 }
 
-pub fn claim(resource: Resource, set: DidSet, status_dids: DidSet) -> Claim {
-    Claim {
-        uid: uid(resource).clone(),
-        name: NAMES[slot(resource)].clone(),
-        created: i64::from(resource),
-        tenant: tenant(slot(resource)).clone(),
-        dids: did_list(set),
-        eligibility: Eligibility::Active,
-        status_dids: did_list(status_dids),
-    }
+/// What a spec with these DIDs claims.
+pub fn claimed(slot: Slot, set: DidSet) -> Claimed {
+    PARTS[slot][usize::from(set)].claimed.clone()
 }
 
 /// A set of resources.
@@ -153,7 +165,12 @@ impl ResourceSet {
     }
 
     pub fn iter(self) -> impl Iterator<Item = Resource> {
-        (0..u8::try_from(RESOURCES).unwrap()).filter(move |resource| self.contains(*resource))
+        resources().filter(move |resource| self.contains(*resource))
+    }
+
+    /// The resources that are in both sets.
+    pub fn and(self, other: Self) -> Self {
+        Self(self.0 & other.0)
     }
 }
 
@@ -196,13 +213,6 @@ pub enum Call {
 }
 
 impl Call {
-    pub fn slot(&self) -> Slot {
-        match self {
-            Self::Publish { resource, .. } => slot(*resource),
-            Self::Remove { slot, .. } => *slot,
-        }
-    }
-
     /// The operation as the store takes it.
     pub fn operation(&self) -> Operation {
         match self {

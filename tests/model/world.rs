@@ -2,7 +2,7 @@
 //! still happen. And the actions that can happen next.
 
 use crate::flight::Script;
-use crate::index::Object;
+use crate::objects::Object;
 use crate::redis::Redis;
 use crate::replica::{Replica, Signals};
 use crate::role::Role;
@@ -64,7 +64,7 @@ pub enum Action {
     LoseConfig(Slot),
     Reroute(usize),
     Flush,
-    Relist(usize, Slot),
+    Relist(usize),
     DropSignals(usize),
 
     Watch(usize, Slot),
@@ -81,6 +81,8 @@ pub enum Action {
     WriteStatus(usize, Slot),
     HandleSignals(usize),
     Sweep(usize, Resource),
+    StartAudit(usize),
+    FinishAudit(usize),
 }
 
 /// Creates a resource as a user does.
@@ -149,14 +151,13 @@ impl World {
             if left.timeouts > 0 {
                 actions.extend(replica.flights.keys().map(|resource| Action::TimeOut(at, *resource)));
             }
-            for slot in 0..SLOTS {
-                let was = self.replicas[at].index.seen[slot].as_ref();
-                let is_other = was.is_some_and(|was| {
-                    self.api[slot].as_ref().is_none_or(|now| now.resource != was.resource)
-                });
-                if left.relists > 0 && is_other && replica.role != Role::Following {
-                    actions.push(Action::Relist(at, slot));
-                }
+            // Only a list that does not show a resource any more differs from what a watch shows.
+            let is_gone = |slot: usize| {
+                let was = replica.index.facts.seen[slot].as_ref().map(|was| was.resource);
+                was.is_some() && was != self.api[slot].as_ref().map(|now| now.resource)
+            };
+            if left.relists > 0 && replica.role != Role::Following && (0..SLOTS).any(is_gone) {
+                actions.push(Action::Relist(at));
             }
         }
     }
@@ -165,18 +166,21 @@ impl World {
     pub fn progress(&self, actions: &mut Vec<Action>) {
         for (at, replica) in self.replicas.iter().enumerate() {
             self.elections(at, replica, actions);
-            let watched = |slot: Slot| replica.index.seen[slot] == self.api[slot];
+            let watched = |slot: Slot| replica.index.facts.seen[slot] == self.api[slot];
             // A follower's watch makes no difference until it leads.
             let behind = (0..SLOTS).filter(|slot| replica.role != Role::Following && !watched(*slot));
             actions.extend(behind.map(|slot| Action::Watch(at, slot)));
             let up_to_date = (0..SLOTS).all(watched);
             match replica.role {
-                Role::Leading(_) | Role::Writing(_) if replica.reading.is_some() => {
+                Role::Leading(_) if replica.reading.is_some() => {
                     actions.push(Action::StartWriting(at));
                 }
                 Role::Leading(_) => actions.push(Action::ReadRedis(at)),
+                Role::Writing(_) if replica.audit.is_some() => {
+                    actions.extend(replica.may_finish_audit().then_some(Action::FinishAudit(at)));
+                }
                 // The audit, if it finds something.
-                Role::Writing(_) if replica.missed_signals => actions.push(Action::ReadRedis(at)),
+                Role::Writing(_) if replica.missed_signals => actions.push(Action::StartAudit(at)),
                 _ => {}
             }
             if replica.is_writing() {

@@ -40,6 +40,7 @@ pub async fn run(ctx: &Context, intervals: &Intervals) {
     }
 }
 
+/// One audit.
 struct Audit<'a> {
     ctx: &'a Context,
     /// The owners of the published tenant ids.

@@ -1,5 +1,5 @@
-//! What Redis holds against what it should: the audit compares everything now and then, the orphan sweep removes what
-//! resources left that are gone. Changes that Redis signals arrive in the leader's loop.
+//! The search for differences that Redis does not signal: the audit compares everything now and then, the orphan sweep
+//! removes what resources left that are gone. Changes that Redis signals arrive in `leadership`.
 
 mod audit;
 mod orphans;

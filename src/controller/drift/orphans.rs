@@ -18,9 +18,9 @@ use crate::domain::index::Index;
 use crate::domain::{ResourceName, Uid};
 use crate::leader::LEASE;
 
-/// The number of orphans that a sweep may always remove ...
+/// The number of orphans that a sweep may remove, however few records there are.
 const ALWAYS_ALLOWED: usize = 10;
-/// ... and the part of all records that it may remove: one in this many.
+/// A sweep may remove one in this many of all records, where that is more.
 const MAX_SHARE: usize = 5;
 /// The interval of reports that sweeps are refused: events expire after an hour.
 const REPORT_INTERVAL: Duration = Duration::from_secs(1800);
@@ -56,6 +56,8 @@ pub async fn sweep(ctx: &Context, intervals: &Intervals) {
         reported = None;
         for uid in due {
             info!(%uid, "removing orphaned keys");
+            // No effect of the index, which drops those on tenants that it does not know. The reconcile removes the
+            // keys.
             ctx.reconciles.enqueue(uid.clone(), change_span());
         }
     }

@@ -34,12 +34,12 @@ impl Liveness {
         Self { timeout, last: Mutex::new(Instant::now()) }
     }
 
-    /// The loop runs.
+    /// Notes that the loop runs.
     pub fn heartbeat(&self, now: Instant) {
         *self.last.lock().unwrap_or_else(PoisonError::into_inner) = now;
     }
 
-    /// Reports what makes no progress, and for how long.
+    /// Returns an error that names what makes no progress, and for how long.
     pub fn check(&self, reconciles: &WorkQueue<Uid>, now: Instant) -> Result<(), String> {
         let last = *self.last.lock().unwrap_or_else(PoisonError::into_inner);
         let silent = now.saturating_duration_since(last);

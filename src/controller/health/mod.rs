@@ -1,4 +1,4 @@
-//! What the probes answer: readiness and liveness of this replica.
+//! Readiness and liveness of this replica, which the probes report.
 
 mod liveness;
 
@@ -18,15 +18,16 @@ use liveness::Liveness;
 pub struct Health {
     writer: Writer,
     reconciles: Arc<WorkQueue<Uid>>,
-    /// True once the caches have synced and the records of Redis were loaded, or another replica leads.
+    /// True once the caches have synced, and the records of Redis were loaded; without the records where this replica
+    /// does not lead or Redis is unavailable.
     started: AtomicBool,
-    /// What the index reports of Redis while it answers.
+    /// The index's last report of writes that Redis rejects.
     readiness: Mutex<Readiness>,
     liveness: Liveness,
 }
 
 impl Health {
-    /// The health of a replica with this writer state and this queue of reconciles.
+    /// The health of a replica with this writer state. It creates the queue of reconciles, which liveness watches.
     #[must_use]
     pub fn new(writer: Writer) -> Self {
         Self::with_liveness(writer, Liveness::default())
@@ -43,7 +44,7 @@ impl Health {
         Self::with_liveness(writer, Liveness::new(timeout))
     }
 
-    /// What readiness reports: `ok`, and how; or why this replica is of no use.
+    /// Returns the state in which this replica is ready, as in `ok: following`; or why it is not ready.
     pub fn ready(&self) -> Result<&'static str, String> {
         if !self.started.load(Ordering::Relaxed) {
             return Err("starting".to_owned());
@@ -62,8 +63,8 @@ impl Health {
         }
     }
 
-    /// What liveness reports: an error only where a restart can help. Trouble of Redis or the API server does not count,
-    /// since a restart would change nothing about it.
+    /// Returns an error only where a restart can help. A failure of Redis or of the API server is none, since a restart
+    /// would not change it.
     pub fn alive(&self) -> Result<(), String> {
         self.liveness.check(&self.reconciles, Instant::now())
     }
@@ -73,12 +74,12 @@ impl Health {
         Arc::clone(&self.reconciles)
     }
 
-    /// The controller's loop runs.
+    /// Notes that the controller's loop runs.
     pub(super) fn heartbeat(&self) {
         self.liveness.heartbeat(Instant::now());
     }
 
-    /// The controller has begun to work.
+    /// Notes that `started` holds from now on.
     pub(super) fn set_started(&self) {
         self.started.store(true, Ordering::Relaxed);
     }

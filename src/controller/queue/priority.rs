@@ -28,7 +28,7 @@ pub struct WritePriority {
     statuses: Arc<WorkQueue<Uid>>,
     /// The time from which the next throttled status may be written, locked while one is.
     next_status: AsyncMutex<Instant>,
-    /// The same for events.
+    /// The time from which the next throttled event may be written, locked while one is.
     next_event: AsyncMutex<Instant>,
 }
 
@@ -64,7 +64,7 @@ impl Drop for Permit<'_> {
 }
 
 impl WritePriority {
-    /// The priority of writes beside this queue of statuses.
+    /// Creates the priority of writes. `statuses` is the queue of status writes.
     #[must_use]
     pub fn new(statuses: Arc<WorkQueue<Uid>>) -> Self {
         let now = Instant::now();
@@ -104,7 +104,8 @@ impl WritePriority {
     }
 }
 
-/// While the API server is busy, waits for the throttled writes before, and for the pause after them where one `pauses`.
+/// While the API server is `busy`, waits until the throttled write before this one has ended, and, where this one
+/// `pauses`, for the pause that follows it.
 async fn throttle(
     next: &AsyncMutex<Instant>,
     busy: impl Fn() -> bool,

@@ -45,7 +45,7 @@ struct State<K> {
     last_progress: Option<Instant>,
 }
 
-/// What is known of a queued key.
+/// The time and the trace of a queued key.
 #[derive(Debug)]
 struct Item {
     queued_at: Instant,
@@ -178,7 +178,7 @@ impl<K: Clone + Eq + Hash> State<K> {
         }
     }
 
-    /// The delay of a key is over.
+    /// Enqueues a key whose delay is over.
     fn on_timer(&mut self, key: K) {
         self.delay_keys.remove(&key);
         self.enqueue(key, Item { queued_at: Instant::now(), span: Span::none() });

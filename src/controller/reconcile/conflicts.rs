@@ -1,4 +1,5 @@
-//! Conflicts that Redis reports: what the index did not know, or another owner decides.
+//! Conflicts that Redis reports: the index was behind, or an owner that this operator does not reconcile holds
+//! something.
 
 use super::super::context::Context;
 use super::super::error::Error;
@@ -10,7 +11,8 @@ use crate::domain::plan::Rejections;
 use crate::domain::{ResourceName, Uid};
 use crate::store::Conflict;
 
-/// Handles a conflict that Redis reported for `uid`: corrects the index, or adds to what is rejected in this reconcile.
+/// Handles a conflict that Redis reported for `uid`: corrects the index, or adds to the rejections from which the
+/// reconcile plans again.
 pub async fn resolve(
     ctx: &Context,
     uid: &Uid,
@@ -39,8 +41,9 @@ pub async fn resolve(
     Ok(())
 }
 
-/// The record carries a later generation. Either the watch is behind, or another leader was ahead: then the newer version
-/// of the resource is on its way. Or there is none, since etcd was restored from before it: then this generation counts.
+/// Handles a record that carries a later generation. Either the watch is behind, or another leader was ahead: then the
+/// newer version of the resource is on its way. Or there is none, since etcd was restored from before it: then this
+/// generation counts.
 async fn accept_generation(ctx: &Context, uid: &Uid, rejections: &mut Rejections) -> Result<(), Error> {
     let name = ctx.read(|index| index.tenant(uid).map(TenantState::name));
     let name = name.ok_or(Error::OwnershipKeptChanging(1))?;
@@ -51,7 +54,7 @@ async fn accept_generation(ctx: &Context, uid: &Uid, rejections: &mut Rejections
     Ok(())
 }
 
-/// The index was behind: a resource of this cluster owns it by its record.
+/// Handles a conflict with `uid`, a resource of this cluster that owns something by its record: the index was behind.
 async fn correct_holder(
     ctx: &Context,
     uid: Uid,
@@ -73,7 +76,7 @@ async fn correct_holder(
         }
         // No such resource is left, or it is being deleted: its record yields.
         None => {
-            live_read::owner_is_gone(ctx, &uid, &ResourceName::new(namespace, name)).await?;
+            live_read::check_owner(ctx, &uid, &ResourceName::new(namespace, name)).await?;
             rejections.yielding_owners.insert(uid);
         }
     }

@@ -16,9 +16,9 @@ fn is_watched(ctx: &Context, uid: &Uid) -> bool {
     ctx.read(|index| index.object(uid).is_some())
 }
 
-/// Returns an error when the owner of a record exists though the watches do not show it: they are behind, and what it owns
-/// must be neither removed nor taken over.
-pub async fn owner_is_gone(ctx: &Context, uid: &Uid, name: &ResourceName) -> Result<(), Error> {
+/// Checks that the watches are not behind on the owner of a record: either they show it, or it is gone. Where it exists
+/// and they do not show it, what it owns must be neither removed nor taken over: the error is [`Error::WatchBehind`].
+pub async fn check_owner(ctx: &Context, uid: &Uid, name: &ResourceName) -> Result<(), Error> {
     if is_watched(ctx, uid) {
         return Ok(());
     }
@@ -30,8 +30,8 @@ pub async fn owner_is_gone(ctx: &Context, uid: &Uid, name: &ResourceName) -> Res
     }
 }
 
-/// The same for the owner that the tenant's record names.
-pub async fn recorded_owner_is_gone(ctx: &Context, uid: &Uid, tenant: &TenantId) -> Result<(), Error> {
+/// Checks the same for `uid` if the tenant's record in Redis, which it reads, names it as the owner.
+pub async fn check_recorded_owner(ctx: &Context, uid: &Uid, tenant: &TenantId) -> Result<(), Error> {
     if is_watched(ctx, uid) {
         return Ok(());
     }
@@ -40,7 +40,7 @@ pub async fn recorded_owner_is_gone(ctx: &Context, uid: &Uid, tenant: &TenantId)
     match found.and_then(|found| found.record).filter(|record| record.owner.uid == *uid) {
         Some(record) => {
             let owner = record.owner;
-            owner_is_gone(ctx, uid, &ResourceName::new(&owner.namespace, &owner.name)).await
+            check_owner(ctx, uid, &ResourceName::new(&owner.namespace, &owner.name)).await
         }
         None => Ok(()),
     }

@@ -71,7 +71,8 @@ pub fn error_policy(dequeued: &Dequeued<Uid>, error: &Error, ctx: &Arc<Context>)
     Action::requeue(jittered(backoff::delay(retry.failures, retry.retrying)))
 }
 
-/// Lets a deleted resource with the annotation `force-delete` go where Redis fails. Returns any other error.
+/// Notes that the finalizer of a deleted resource with the annotation `force-delete` must be removed where Redis fails.
+/// Returns any other error.
 fn force_release(ctx: &Context, uid: &Uid, error: Error) -> Result<(), Error> {
     let is_forced = |object: Arc<CachedTenant>| object.is_deleting() && object.force_delete();
     let fails_in_redis = matches!(error, Error::Store(_)) || error.waits_for_redis();

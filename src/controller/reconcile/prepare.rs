@@ -1,5 +1,5 @@
-//! From a snapshot to the operation that a tenant needs. Reads at most its Secret and its ownership record, and checks that
-//! an owner that no watch shows is gone; writes nothing.
+//! Prepares the operation that a tenant needs, from a snapshot. Reads its Secret where it must be published, and checks
+//! that an owner of its keys that no watch shows is gone; writes nothing.
 
 use std::sync::Arc;
 
@@ -17,11 +17,11 @@ use crate::store::{Operation, Publication, Removal};
 
 use super::super::secrets::ResolvedSecret;
 
-/// What a tenant needs.
+/// The result of a preparation.
 pub enum Prepared {
-    /// Nothing must be written.
+    /// Nothing must be written to Redis; this is the outcome.
     Done(Outcome),
-    /// This must be written.
+    /// This operation must be sent to Redis.
     Write(Box<PendingWrite>),
 }
 
@@ -29,9 +29,9 @@ pub enum Prepared {
 pub struct PendingWrite {
     /// The operation.
     pub operation: Operation,
-    /// What the status must say once it is done; none for a resource that is gone.
+    /// The outcome once it is done, for the status; none for a resource that is gone.
     pub outcome: Option<Outcome>,
-    /// The invalidations that the operation starts from.
+    /// The number of invalidations when the snapshot was taken.
     pub invalidations: u64,
     /// Why it is written.
     pub cause: Cause,
@@ -49,7 +49,7 @@ pub enum Cause {
 }
 
 impl Prepared {
-    /// What must be written.
+    /// The operation to send, if there is one.
     #[must_use]
     pub fn write(&self) -> Option<&PendingWrite> {
         match self {
@@ -60,7 +60,7 @@ impl Prepared {
 }
 
 impl PendingWrite {
-    /// What the ownership record says once it is done; none: there is none.
+    /// The content of the ownership record once it is done; none: there is no record.
     #[must_use]
     pub fn recorded(&self) -> Option<Recorded> {
         let Operation::Publish(publication) = &self.operation else { return None };
@@ -81,7 +81,7 @@ pub async fn prepare(
     let Some(object) = snapshot.object.clone() else {
         let removal = plan::plan_orphan(&snapshot.claims, snapshot.deletion_policy);
         if let Some(removal) = &removal {
-            live_read::recorded_owner_is_gone(ctx, &snapshot.uid, &removal.tenant).await?;
+            live_read::check_recorded_owner(ctx, &snapshot.uid, &removal.tenant).await?;
         }
         return Ok(removal_or_done(removal, &snapshot));
     };
@@ -104,10 +104,11 @@ pub async fn prepare(
     };
     match input.plan() {
         Plan::Done(outcome) => Ok(Prepared::Done(outcome)),
-        Plan::Remove(removal) => Ok(remove(removal, &snapshot)),
+        Plan::Remove(removal) => Ok(pending_removal(removal, &snapshot)),
         Plan::Publish(desired) => {
-            let publish = Publish { ctx, object: &object, snapshot: &snapshot, input, desired: &desired };
-            publish.prepare().await
+            let publishable =
+                Publishable { ctx, object: &object, snapshot: &snapshot, input, desired: &desired };
+            publishable.prepare().await
         }
     }
 }
@@ -117,11 +118,12 @@ fn unchanged(ctx: &Context, snapshot: &TenantSnapshot, object: &CachedTenant) ->
     plan::unchanged(&snapshot.claims, object.generation(), hash, secret.recorded(ctx.publish_secret))
 }
 
+/// Without a removal nothing is left: the finalizer can be removed.
 fn removal_or_done(removal: Option<RemovalPlan>, snapshot: &TenantSnapshot) -> Prepared {
-    removal.map_or(Prepared::Done(Outcome::FinalizerRemovable), |removal| remove(removal, snapshot))
+    removal.map_or(Prepared::Done(Outcome::FinalizerRemovable), |removal| pending_removal(removal, snapshot))
 }
 
-fn remove(removal: RemovalPlan, snapshot: &TenantSnapshot) -> Prepared {
+fn pending_removal(removal: RemovalPlan, snapshot: &TenantSnapshot) -> Prepared {
     let RemovalPlan { tenant, previously_listed, retain, outcome } = removal;
     let operation =
         Operation::Remove(Removal { tenant, uid: snapshot.uid.clone(), previously_listed, retain });
@@ -129,8 +131,8 @@ fn remove(removal: RemovalPlan, snapshot: &TenantSnapshot) -> Prepared {
     Prepared::Write(Box::new(PendingWrite { operation, outcome, invalidations, cause: Cause::Edit }))
 }
 
-/// A tenant that must be published, unless it is.
-struct Publish<'a> {
+/// A tenant that can be published, and must be unless Redis holds this version already.
+struct Publishable<'a> {
     ctx: &'a Context,
     object: &'a Arc<CachedTenant>,
     snapshot: &'a TenantSnapshot,
@@ -138,7 +140,7 @@ struct Publish<'a> {
     desired: &'a Desired,
 }
 
-impl Publish<'_> {
+impl Publishable<'_> {
     async fn prepare(self) -> Result<Prepared, Error> {
         let key = SecretKey::of(&self.object.name(), &self.desired.spec);
         let Some(version) = &self.snapshot.secret else {
@@ -149,22 +151,22 @@ impl Publish<'_> {
         if self.snapshot.claims.verified && self.input.is_recorded(self.desired, &desired_version) {
             return Ok(Prepared::Done(Outcome::Assessed(self.input.assess_published(self.desired))));
         }
-        self.yielding_owners_are_gone().await?;
+        self.check_yielding_owners().await?;
         let read = self.ctx.secrets.read(&self.snapshot.uid, &key, version).await;
         match read.map_err(|error| Error::ReadSecret(self.object.name().to_string(), error))? {
-            Ok(secret) => Ok(self.publish(&secret)),
+            Ok(secret) => Ok(self.pending_publication(&secret)),
             Err(fault) => Ok(self.blocked(NotPublished::Secret(fault))),
         }
     }
 
-    /// Owners by record that no watch shows yield to this tenant, if the reason is that they are gone.
-    async fn yielding_owners_are_gone(&self) -> Result<(), Error> {
+    /// Checks that each owner by record that yields to this tenant is either shown by the watches or gone.
+    async fn check_yielding_owners(&self) -> Result<(), Error> {
         for uid in self.snapshot.claims.yielding_owners.keys() {
             let published = self
                 .ctx
                 .read(|index| index.claims().published(uid).map(|published| published.tenant.clone()));
             if let Some(tenant) = published {
-                live_read::recorded_owner_is_gone(self.ctx, uid, &tenant).await?;
+                live_read::check_recorded_owner(self.ctx, uid, &tenant).await?;
             }
         }
         Ok(())
@@ -174,7 +176,7 @@ impl Publish<'_> {
         Prepared::Done(self.input.blocked(self.desired, reason))
     }
 
-    fn publish(&self, secret: &ResolvedSecret) -> Prepared {
+    fn pending_publication(&self, secret: &ResolvedSecret) -> Prepared {
         let value = self.ctx.publish_secret.then_some(&secret.value);
         let recorded = secret.version.recorded(self.ctx.publish_secret);
         let draft = self.input.draft_publication(self.desired, recorded, value, self.object.status_dids());
@@ -182,7 +184,7 @@ impl Publish<'_> {
             Ok(draft) => draft,
             Err(reason) => return self.blocked(reason),
         };
-        let cause = if self.is_published(&version) {
+        let cause = if self.was_published(&version) {
             Cause::Repair
         } else if rotation {
             Cause::Rotation
@@ -215,7 +217,7 @@ impl Publish<'_> {
     }
 
     /// True when this version was published already, as far as the record or, where that is lost too, the status says.
-    fn is_published(&self, version: &PublishedVersion) -> bool {
+    fn was_published(&self, version: &PublishedVersion) -> bool {
         match &self.snapshot.claims.record {
             Some(record) => record == version,
             None => self.object.status().and_then(CachedStatus::published_hash) == Some(&*version.hash),

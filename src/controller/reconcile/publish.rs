@@ -40,7 +40,7 @@ pub async fn publish(ctx: &Context, uid: &Uid, change: &Span) -> Result<(), Erro
     Err(Error::OwnershipKeptChanging(MAX_ATTEMPTS))
 }
 
-/// One pass over a tenant and those that must be published before it.
+/// One reconcile's attempts to publish a tenant and those that must be published before it.
 struct Pass<'a> {
     ctx: &'a Context,
     epoch: Epoch,

@@ -1,4 +1,4 @@
-//! The results of a script call, for the index, the log, metrics and events.
+//! Records the results of a script call in the index, the log, metrics and events.
 
 use std::time::Instant;
 
@@ -69,7 +69,7 @@ fn log(uid: &Uid, write: &PendingWrite, applied: &Applied) {
     }
 }
 
-/// The events of what an operation did.
+/// The events that report what an operation did.
 fn events(write: &PendingWrite, applied: &Applied) -> Vec<EventDraft> {
     let mut events = Vec::new();
     match (&write.operation, applied) {

@@ -39,7 +39,7 @@ const PAGE_TIMEOUT: Duration = Duration::from_secs(10);
 /// The tenants that wait for a Secret, by namespace.
 pub struct PrefetchPlan(pub HashMap<String, SecretUsers>);
 
-/// Carries out plans, one at a time.
+/// Lists Secrets as plans say, one plan at a time.
 pub struct SecretPrefetch {
     /// The client for the lists.
     pub client: Client,
@@ -64,7 +64,7 @@ impl SecretPrefetch {
             });
             let listing = async {
                 prefetches.for_each_concurrent(NAMESPACE_CONCURRENCY, NamespacePrefetch::run).await;
-                self.reader.prefetched.wait_until_below(0).await;
+                self.reader.prefetched.wait_until_at_most(0).await;
             };
             next = tokio::select! {
                 () = listing => plans.next().await,
@@ -78,6 +78,7 @@ impl SecretPrefetch {
     }
 }
 
+/// The prefetch of one namespace, with the tenants whose Secret no page has contained yet.
 struct NamespacePrefetch<'a> {
     prefetch: &'a SecretPrefetch,
     namespace: String,
@@ -110,7 +111,7 @@ impl NamespacePrefetch<'_> {
                 }
                 _ => break,
             }
-            prefetched.wait_until_below(LARGEST_PAGE).await;
+            prefetched.wait_until_at_most(LARGEST_PAGE).await;
         }
         // Secrets that no page contained are read one by one.
         self.prefetch.enqueue(self.users.into_values().flatten());

@@ -1,4 +1,4 @@
-//! Secrets that were listed for tenants that are about to be reconciled.
+//! The values of listed Secrets, held until the reconciles of their tenants take them.
 
 use std::collections::HashMap;
 use std::pin::pin;
@@ -51,8 +51,8 @@ impl PrefetchedSecrets {
         }
     }
 
-    /// Waits until at most `most` are held. Drops those that no reconcile takes.
-    pub async fn wait_until_below(&self, most: usize) {
+    /// Waits until at most `most` values are held. Drops all of them when no reconcile takes one for a while.
+    pub async fn wait_until_at_most(&self, most: usize) {
         loop {
             let mut taken = pin!(self.taken.notified());
             // From here on a notification is not missed.
@@ -102,12 +102,12 @@ mod tests {
     fn prefetched_secrets_are_dropped_after_the_reconcile() {
         let (prefetched, uid) = (PrefetchedSecrets::default(), Uid::from("u"));
         prefetched.insert(uid.clone(), listed("1"));
-        let mut below = pin!(prefetched.wait_until_below(0));
+        let mut dropped = pin!(prefetched.wait_until_at_most(0));
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
         let _inside = runtime.enter();
-        assert!(below.as_mut().now_or_never().is_none());
+        assert!(dropped.as_mut().now_or_never().is_none());
         prefetched.discard(&uid);
-        assert!(below.now_or_never().is_some());
+        assert!(dropped.now_or_never().is_some());
         assert!(prefetched.held().is_empty());
     }
 }

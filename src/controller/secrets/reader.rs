@@ -42,7 +42,7 @@ impl SecretReader {
         read::read(&self.client, key, version).instrument(span).await
     }
 
-    /// The tenant was reconciled: a value that was prefetched for it is dropped.
+    /// Drops a value that was prefetched for a tenant, which was reconciled.
     pub fn reconciled(&self, uid: &Uid) {
         self.prefetched.discard(uid);
     }

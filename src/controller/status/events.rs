@@ -137,7 +137,7 @@ impl EventWriter {
     }
 }
 
-/// What writes an event, beside the queue.
+/// The client, the replica's name and the recent events, with which events are written.
 struct Sink<'a> {
     client: &'a Client,
     instance: &'a str,
@@ -210,7 +210,7 @@ impl Sink<'_> {
     }
 }
 
-/// What makes two events equal.
+/// The fields in which equal events agree.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct Key {
     uid: Option<Uid>,

@@ -1,6 +1,6 @@
-//! Writes the outcome of a reconcile for people: status, then finalizer, then events. All of it follows a publish in a queue of
-//! its own, so that no publish waits for a status; one write of a resource at a time, so that no status waits for another's
-//! finalizer.
+//! Writes the outcome of a reconcile for people: the status; then, once the watch shows that status, the finalizer. It
+//! has a queue of its own, so that no publish waits for a status, and each pass writes one of the two, so that no
+//! status waits for another resource's finalizer. Events go to a third queue, so that neither waits for them.
 
 mod events;
 mod patch;
@@ -24,7 +24,7 @@ use writer::StatusWriter;
 /// The delay before a failed write is retried.
 const RETRY: Duration = Duration::from_secs(2);
 
-/// Writes the status, the finalizer and the events of one tenant, where they are not written yet.
+/// Writes the status or the finalizer of one tenant, where it is not written yet, and enqueues its events.
 pub async fn update_status(dequeued: &Dequeued<Uid>, ctx: &Arc<Context>) -> Result<Action, Error> {
     let Dequeued { key: uid, queued_at, span: change } = dequeued;
     let _permit = ctx.priority.status_permit(*queued_at).await;

@@ -1,4 +1,4 @@
-//! Writes what one tenant's status and finalizers must be.
+//! Writes one tenant's status and finalizers.
 
 use std::sync::Arc;
 
@@ -27,15 +27,15 @@ const FIELD_MANAGER: &str = "runtime-operator";
 /// The result of a write.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum WriteResult {
-    /// The watch will show it.
+    /// The API server stored a new version, which the watch will show.
     Changed,
-    /// It was there already: there is no new version, and the watch shows nothing.
+    /// The API server had the same content already: there is no new version, and the watch shows nothing.
     Unchanged,
     /// The resource has changed in the meantime, and is reconciled again; or the API server rejects the write.
     Skipped,
 }
 
-/// Writes the status, the finalizer and the events of one tenant.
+/// Writes the status and the finalizer of one tenant, and enqueues its events.
 pub struct StatusWriter<'a> {
     ctx: &'a Context,
     api: Api<WatchedTenant>,
@@ -49,7 +49,7 @@ impl<'a> StatusWriter<'a> {
         Self { ctx, api, object }
     }
 
-    /// Writes what is pending: one write at most, beside the events.
+    /// Enqueues the events, and writes the status or the finalizers if they differ: one write at most.
     pub async fn write(&self, pending: PendingStatus) -> Result<(), Error> {
         self.record_events(pending.events);
         match (pending.outcome, pending.failure) {

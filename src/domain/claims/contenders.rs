@@ -29,11 +29,11 @@ pub enum Entitlement {
 }
 
 /// The contenders of every key (a tenant id or a DID) that a tenant claims.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct ContendersByKey<K>(HashMap<K, Contenders>);
 
 /// The contenders of one key, the first one holds it. Never none; nearly always one, which needs no allocation.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 enum Contenders {
     One(Priority),
     Many(Vec<Priority>),

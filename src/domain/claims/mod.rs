@@ -1,8 +1,8 @@
 //! Decides which resource holds which tenant id and which DID.
 //!
-//! Calls that go on come first: a resource keeps a DID that is published for it for as long as it claims it. A DID that
-//! is published for none of its claimants goes to the oldest one. The same holds for tenant ids; a resource that does
-//! not hold its tenant id does not compete for any DID.
+//! No phone number that is in service changes its tenant: a resource keeps a DID that is published for it for as long
+//! as it claims it. A DID that is published for none of its claimants goes to the oldest one. The same holds for tenant
+//! ids; a resource that does not hold its tenant id does not compete for any DID.
 //!
 //! The index is incremental: an event costs what it affects, never the number of tenants. Every decision follows from
 //! the resources and the ownership records alone, so each replica, and each restart, decides the same.
@@ -71,7 +71,7 @@ pub type Affected = BTreeSet<Uid>;
 type FormerHolders = HashMap<Did, Option<Uid>>;
 
 /// The index of all claims.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Claims {
     by_uid: HashMap<Uid, Arc<Claim>>,
     published: PublishedIndex,

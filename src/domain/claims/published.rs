@@ -16,7 +16,7 @@ pub struct Published {
 }
 
 /// The published state of all resources. A DID, like a tenant id, has at most one owner.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct PublishedIndex {
     by_uid: HashMap<Uid, Published>,
     owners_of_dids: HashMap<Did, Uid>,

@@ -159,7 +159,7 @@ pub fn checked(spec: &RuntimeTenantSpec, dids: &[Did]) -> Result<Option<RuntimeT
     let document = document(spec, some);
     let mut violations = validate::rules_beside_the_contract(spec, &document);
     if some.is_empty() {
-        // The rules have reported a spec without a valid DID.
+        // A spec without a valid DID violates a rule that was checked above.
         return if violations.is_empty() { Ok(None) } else { Err(violations) };
     }
     match RuntimeTenantConfig::from_document(document) {

@@ -8,7 +8,7 @@ use crate::contract::TenantId;
 use crate::domain::plan::PublishedVersion;
 use crate::domain::{ClusterId, OwnershipRecord, Uid};
 
-/// What the index expected of a tenant id before Redis was read.
+/// The state in which the index expected a tenant id before Redis was read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Expected {
     /// The tenant.
@@ -19,10 +19,10 @@ pub struct Expected {
     state: Option<(u64, Option<PublishedVersion>)>,
 }
 
-/// What a comparison showed.
+/// The result of a comparison.
 #[derive(Debug, Default)]
 pub struct AuditResult {
-    /// Tenants of which Redis holds something else than is known.
+    /// The number of tenants of which Redis holds something else than is known.
     pub drifted: usize,
     /// Tenant ids whose record is not known.
     pub unknown: Vec<TenantId>,
@@ -44,7 +44,7 @@ impl Index {
         self.finish(Effects::reconcile(waiting))
     }
 
-    /// What is expected of these tenant ids, of which `owners` names the owners.
+    /// Returns the expected state of these tenant ids. `owners` is the result of [`Self::published_owners`].
     #[must_use]
     pub fn expect(&self, tenants: &[TenantId], owners: &HashMap<TenantId, Uid>) -> Vec<Expected> {
         let expected = |tenant: &TenantId| {
@@ -76,7 +76,7 @@ impl Index {
                 continue;
             };
             let record = record.as_ref().filter(|record| *intact && record.cluster == *cluster);
-            // What was written meanwhile is not what was compared.
+            // A tenant that was written meanwhile differs from what was compared, and has not drifted.
             if expected.state == self.state(uid) && !self.is_as_known(uid, record) {
                 if let Some(tenant) = self.tenants.get_mut(uid) {
                     tenant.invalidate();

@@ -16,22 +16,22 @@ pub struct Effects {
     pub status: Vec<Uid>,
     /// Tenants to reconcile once their Secrets were listed, by namespace. A newer plan replaces the one under way.
     pub prefetch: Option<HashMap<String, SecretUsers>>,
-    /// What readiness must report of Redis, where that has changed.
+    /// The new state of readiness, where it has changed.
     pub readiness: Option<Readiness>,
 }
 
-/// What readiness reports of Redis while it answers.
+/// The part of readiness that the index knows. The writer state says if Redis can be used at all.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Readiness {
-    /// No tenant waits for Redis.
+    /// No tenant waits because Redis rejects writes.
     #[default]
     Ready,
-    /// Redis rejects writes that tenants wait for: the error.
+    /// The error with which Redis rejects writes that tenants wait for.
     StoreError(String),
 }
 
 impl Effects {
-    /// Only reconciles.
+    /// Effects that are only reconciles.
     pub(super) fn reconcile(affected: Affected) -> Self {
         Self { reconcile: affected, ..Self::default() }
     }

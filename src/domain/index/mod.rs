@@ -1,8 +1,9 @@
 //! The index: all that is known between two events, and never the only copy of anything.
 //!
-//! It is fed with what the watches, Redis and the reconciles report. Every method that changes it returns [`Effects`]: the
-//! tenants that must be reconciled and the statuses that must be written because of the change. It never waits, reads no
-//! clock and knows no queue, so that tests and the model checker drive it as a value.
+//! It is fed with what the watches, Redis and the reconciles report. A method after whose change tenants must be
+//! reconciled or statuses written returns them as [`Effects`]; other methods only note something, such as a status that
+//! was written. It never waits, reads no clock and knows no queue, so that tests and the model checker drive it as a
+//! value.
 
 mod audit;
 mod cached;
@@ -37,11 +38,11 @@ use cached::ByName;
 use tenant::Lifecycle;
 
 /// All that is known of resources, Secrets and ownership records.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Index {
-    /// Whether configs carry the webhook secret's value; else they carry its reference alone.
+    /// True when configs carry the webhook secret's value; else they carry its reference alone.
     publishes_secrets: bool,
-    /// Whether every watch has listed: nothing is enqueued before, since claims can't be decided earlier.
+    /// True once every watch has listed. Changes have no effects before, since claims can't be decided earlier.
     synced: bool,
     tenants: HashMap<Uid, Box<TenantState>>,
     names: HashSet<ByName>,
@@ -50,7 +51,7 @@ pub struct Index {
     repairs: RepairLimiter,
     /// Tenants whose last reconcile failed: when one of them succeeds, the others are retried.
     retrying: BTreeSet<Uid>,
-    /// The last error of a write to Redis, until a write succeeds.
+    /// The last error of Redis in a reconcile, until a write succeeds.
     store_error: Option<String>,
     /// The last reported readiness.
     readiness: Readiness,
@@ -108,7 +109,7 @@ impl Index {
         &self.claims
     }
 
-    /// Every watch has listed: from now on changes have effects.
+    /// Notes that every watch has listed: from now on changes have effects.
     pub fn mark_synced(&mut self) {
         self.synced = true;
     }
@@ -123,7 +124,7 @@ impl Index {
         if let Some(other) = before.as_ref().map(|before| before.uid()).filter(|other| *other != uid) {
             affected.extend(self.forget(&other));
         }
-        // Most events of a resource are its own finalizer and status coming back.
+        // Most events of a resource show a finalizer or a status that the operator itself has written.
         let same = before.filter(|before| before.uid() == uid);
         let same = !listed && same.is_some_and(|before| before.same_desired_state(&object));
         let object = Arc::new(object);
@@ -150,8 +151,8 @@ impl Index {
         self.finish(effects)
     }
 
-    /// The resource of this name as it is known, and whether the claims of the resource with this uid are: then
-    /// [`Self::apply`] needs none as long as the spec is the same.
+    /// The known resource of this name; and true if the claim of the resource with this uid is known, so that
+    /// [`Self::apply`] needs no `claimed` as long as the spec is the same.
     #[must_use]
     pub fn known(&self, name: &ResourceName, uid: &Uid) -> (Option<Arc<CachedTenant>>, bool) {
         let claim = self.claims.get(uid);
@@ -166,6 +167,9 @@ impl Index {
         let new = || Box::new(TenantState::new(Arc::clone(object)));
         let tenant = self.tenants.entry(uid.clone()).or_insert_with(new);
         tenant.desire(claimed.hash, claimed.deletion_policy);
+        if claimed.eligibility != Eligibility::Unreadable {
+            tenant.status.unreadable = None;
+        }
         tenant.lifecycle = if object.is_deleting() { Lifecycle::Deleting } else { Lifecycle::Live };
         // A spec that can't be read claims the tenant id under which it is published, if any.
         let published = self.claims.published(&uid).map(|published| published.tenant.clone());
@@ -183,7 +187,7 @@ impl Index {
         }
     }
 
-    /// Takes over the DIDs of the status, where the spec is the known one.
+    /// Updates the claim of a resource whose spec is the known one: only the DIDs in its status may have changed.
     fn refresh_claim(&mut self, object: &CachedTenant) -> Affected {
         let Some(claim) = self.claims.get(&object.uid()) else { return Affected::new() };
         let status_dids = object.status_dids();
@@ -194,7 +198,8 @@ impl Index {
         self.claims.upsert(claim)
     }
 
-    /// A watch saw the resource go: what is left of it in Redis must be removed now, and not when the sweep finds it.
+    /// Takes in that a watch reported a resource as deleted: what is left of it in Redis is removed now, and not when
+    /// the sweep finds it.
     pub fn delete(&mut self, uid: &Uid) -> Effects {
         let affected = self.forget(uid);
         let mut effects = self.finish(Effects::reconcile(affected));
@@ -205,7 +210,7 @@ impl Index {
         effects
     }
 
-    /// A list is complete: the resources in `scope` that it did not show are gone.
+    /// Takes in that a list is complete: the resources in `scope` that it did not show are gone.
     pub fn remove_unlisted(&mut self, list: u32, scope: impl Fn(&ResourceName) -> bool) -> Effects {
         let unlisted = |known: &&ByName| known.0.list() != list && scope(&known.0.name());
         let unlisted: Vec<Uid> = self.names.iter().filter(unlisted).map(|known| known.0.uid()).collect();
@@ -237,7 +242,7 @@ impl Index {
         self.finish(Effects::reconcile(users.into_iter().collect()))
     }
 
-    /// A list of Secrets is complete: those in `scope` that it did not show are gone.
+    /// Takes in that a list of Secrets is complete: those in `scope` that it did not show are gone.
     pub fn remove_unlisted_secrets(&mut self, list: u32, scope: impl Fn(&ResourceName) -> bool) -> Effects {
         let unlisted = self.secrets.not_in_list(list).into_iter().filter(|name| scope(name));
         let users =

@@ -1,4 +1,4 @@
-//! The choice between reading Secrets one by one and listing them, when many tenants need theirs together.
+//! Chooses between reading Secrets one by one and listing them, when many tenants need theirs together.
 
 use std::collections::HashMap;
 

@@ -1,4 +1,5 @@
-//! Ownership records in the index: what each says is held as claims (tenant id, DIDs) and as a version.
+//! Ownership records in the index. The tenant id and the DIDs of a record are held with the claims, its version with
+//! the tenant.
 
 use std::collections::HashSet;
 
@@ -10,7 +11,7 @@ use crate::domain::claims::{Affected, Published};
 use crate::domain::plan::{Outcome, PublishedVersion};
 use crate::domain::{OwnershipRecord, Uid};
 
-/// What an ownership record says is published, and in which version.
+/// The content of an ownership record: what is published, and in which version.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Recorded {
     /// The tenant id and its DIDs.
@@ -67,7 +68,8 @@ impl Index {
         self.claims.set_published(uid, published)
     }
 
-    /// A reconcile read the record of another tenant: the index was behind.
+    /// Sets what the ownership record of `uid` says, after a reconcile found that the index was behind. `except` is not
+    /// reconciled: that is the tenant whose reconcile this is.
     pub fn correct_record(&mut self, uid: &Uid, recorded: Option<Recorded>, except: Option<&Uid>) -> Effects {
         let mut affected = self.record(uid, recorded, false);
         if let Some(except) = except {
@@ -76,8 +78,9 @@ impl Index {
         self.finish(Effects::reconcile(affected))
     }
 
-    /// What the status of a tenant must say.
-    pub(super) fn outcome(&self, uid: &Uid) -> Option<Outcome> {
+    /// What the status of a tenant must say; none before the first successful reconcile.
+    #[must_use]
+    pub fn outcome(&self, uid: &Uid) -> Option<Outcome> {
         match &self.tenants.get(uid)?.status.outcome {
             Derived::None => None,
             Derived::FromRecord => self.recorded_outcome(uid),
@@ -85,7 +88,7 @@ impl Index {
         }
     }
 
-    /// Sets what the status of a tenant must say.
+    /// Sets the outcome of a tenant, which its status must report.
     pub(super) fn set_outcome(&mut self, uid: &Uid, outcome: Option<Outcome>) {
         let from_record = outcome.is_some() && self.recorded_outcome(uid) == outcome;
         if let Some(tenant) = self.tenants.get_mut(uid) {
@@ -110,7 +113,7 @@ impl Index {
         }))
     }
 
-    /// Makes values explicit that were derived from the record, before the record changes.
+    /// Makes the values of `uid` explicit that are [`Derived::FromRecord`], before the record changes.
     fn materialise(&mut self, uid: &Uid) {
         let outcome = self.outcome(uid);
         if let Some(tenant) = self.tenants.get_mut(uid) {

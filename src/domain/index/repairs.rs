@@ -16,13 +16,13 @@ const REPAIR_BURST: u32 = 50;
 const LIMIT: RateLimiter = RateLimiter::new(REPAIR_BURST, REPAIR_INTERVAL);
 /// Deferred repairs in a row before an event reports them: a single pass over a tenant's DIDs is no contest.
 const REPORT_AFTER: u32 = 3;
-/// The interval between two events while it goes on.
+/// The interval between two events of one tenant while the contest goes on.
 const REPORT_INTERVAL: Duration = Duration::from_secs(300);
 /// The number of tenants from which idle ones are removed.
 const MIN_COLLECTION: usize = 64;
 
-/// The repairs of each tenant lately.
-#[derive(Debug, Default)]
+/// Limits the repairs of each tenant, and holds those that are deferred.
+#[derive(Clone, Debug, Default)]
 pub struct RepairLimiter {
     tenants: HashMap<Uid, Repairs>,
     due: BTreeSet<(Instant, Uid)>,
@@ -30,7 +30,7 @@ pub struct RepairLimiter {
     collect_at: usize,
 }
 
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct Repairs {
     bucket: Bucket,
     /// True while a repair is deferred.
@@ -43,7 +43,7 @@ struct Repairs {
 }
 
 impl RepairLimiter {
-    /// Another client changed a key of this tenant. Returns true when it may be repaired immediately.
+    /// Counts that another client changed a key of this tenant. Returns true when it may be repaired immediately.
     fn allow(&mut self, uid: &Uid, now: Instant) -> bool {
         self.remove_idle(now);
         let repairs = self.tenants.entry(uid.clone()).or_default();
@@ -111,9 +111,9 @@ impl Repairs {
 }
 
 impl Index {
-    /// Another client changed a key of `uid`. It is repaired immediately, or later when its keys keep being changed;
-    /// returns true in the first case. Until a deferred repair is due, the tenant is not invalidated: a reconcile for
-    /// another reason would repair it and bypass the limit.
+    /// Takes in that another client changed a key of `uid`. It is repaired immediately, or later when its keys keep
+    /// being changed; returns true in the first case. Until a deferred repair is due, the tenant is not invalidated: a
+    /// reconcile for another reason would repair it and bypass the limit.
     pub fn drifted(&mut self, uid: &Uid, now: Instant) -> (Effects, bool) {
         if !self.repairs.allow(uid, now) {
             return (Effects::default(), false);

@@ -1,4 +1,4 @@
-//! What reconciles and status writes report back.
+//! The results of reconciles and status writes, which change the index.
 
 use std::collections::BTreeSet;
 
@@ -16,41 +16,41 @@ use crate::domain::{ResourceName, Uid};
 pub struct OperationResult {
     /// The tenant.
     pub uid: Uid,
-    /// What the status must say; none for a resource that is gone.
+    /// The outcome, for the status; none for a resource that is gone.
     pub outcome: Option<Outcome>,
-    /// What was sent to Redis; none where nothing had to be.
+    /// The effect of the operation in Redis; none where no operation was needed.
     pub change: Option<Change>,
 }
 
-/// What one operation did in Redis.
+/// The effect of one operation in Redis, on the record and on the keys.
 #[derive(Debug)]
 pub struct Change {
-    /// What the ownership record says from now on; none: there is none.
+    /// The content of the ownership record from now on; none: there is no record.
     pub recorded: Option<Recorded>,
-    /// The invalidations that the operation started from.
+    /// The number of invalidations when the snapshot was taken.
     pub invalidations: u64,
     /// True when something was written, so that Redis takes writes.
     pub written: bool,
     /// True when the config or the mappings were written.
     pub published: bool,
-    /// Events of it.
+    /// The events that report it.
     pub events: Vec<EventDraft>,
 }
 
-/// Why a reconcile failed, for the status of a tenant that has none yet.
+/// The failure of a reconcile, as readiness, events, and the status of a tenant that has none yet report it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Failure {
     /// The condition's reason.
     pub reason: Reason,
     /// The cause, for a person to read.
     pub message: String,
-    /// True when Redis rejected or did not answer a write: readiness reports it.
+    /// True when Redis rejected or did not answer a request: readiness reports it.
     pub is_store: bool,
     /// True for a lost epoch: another one is acquired immediately, so that nothing is worth reporting.
     pub is_epoch_lost: bool,
 }
 
-/// How a failed reconcile is retried.
+/// A resource whose reconcile failed, and the numbers from which the delay of its retry follows.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Retry {
     /// The resource, for the log.
@@ -88,8 +88,8 @@ impl Index {
         self.finish(effects)
     }
 
-    /// A reconcile succeeded. Tenants whose reconciles failed are retried, since the cause may be over for them too.
-    /// Returns true when the tenant waits for something that no watch of Kubernetes will announce.
+    /// Takes in that a reconcile succeeded. Tenants whose reconciles failed are retried, since the cause may be over
+    /// for them too. Returns true when the tenant waits for something that no watch of Kubernetes will announce.
     pub fn reconciled(&mut self, uid: &Uid) -> (Effects, bool) {
         let mut effects = Effects::default();
         if self.retrying.remove(uid) {
@@ -105,7 +105,8 @@ impl Index {
         (self.finish(effects), waits)
     }
 
-    /// A reconcile failed. A tenant that waits for a change to be published, or for its deletion, reports that once.
+    /// Takes in that a reconcile failed. A tenant that waits for a change to be published, or for its deletion, reports
+    /// that once.
     pub fn failed(&mut self, uid: &Uid, failure: Failure) -> (Effects, Retry) {
         self.retrying.insert(uid.clone());
         let retrying = self.retrying.len();
@@ -137,7 +138,7 @@ impl Index {
         (self.finish(effects), Retry { name, failures, retrying })
     }
 
-    /// The finalizer is removed without cleaning up Redis: `why`.
+    /// Takes in that the finalizer must be removed without cleaning up Redis; the event says `why`.
     pub fn force_release(&mut self, uid: &Uid, why: &str) {
         self.set_outcome(uid, Some(Outcome::FinalizerRemovable));
         if let Some(tenant) = self.tenants.get_mut(uid) {
@@ -163,14 +164,15 @@ impl Index {
         })
     }
 
-    /// The status says what was published: the next one keeps its time of publishing.
+    /// Takes in that the status reports the last publish: the next status keeps its time of publishing.
     pub fn status_written(&mut self, uid: &Uid) {
         if let Some(tenant) = self.tenants.get_mut(uid) {
             tenant.status.published_since_status = false;
         }
     }
 
-    /// The operator wrote to the resource: this is its new version. The watch may show it before the response does.
+    /// Takes in the version of a resource that the operator has written. The watch may show it before the response
+    /// does.
     pub fn own_write(&mut self, uid: &Uid, version: Option<u64>) {
         if let Some(tenant) = self.tenants.get_mut(uid) {
             tenant.status.last_written_version = version.unwrap_or_default();
@@ -191,7 +193,7 @@ impl Index {
     }
 }
 
-/// The delay to report while reconciles of this tenant fail; none for a tenant without changes.
+/// The event that reports the delay while reconciles of this tenant fail; none for a tenant without changes.
 fn waiting_reason(tenant: &TenantState, secret: Option<&str>) -> Option<EventReason> {
     let object = &tenant.object;
     if object.is_deleting() {

@@ -6,14 +6,14 @@ use crate::domain::secret::SecretVersion;
 use crate::domain::{ResourceName, Uid};
 
 /// The versions of Secrets, and the tenants that refer to them.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct SecretIndex {
     secrets: HashMap<ResourceName, SecretEntry>,
     references: HashMap<Uid, ResourceName>,
 }
 
 /// A Secret that exists, or that a tenant refers to.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct SecretEntry {
     /// None: it does not exist.
     version: Option<SecretVersion>,
@@ -23,7 +23,7 @@ struct SecretEntry {
 }
 
 /// The tenants that refer to a Secret. Nearly always one.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 enum Users {
     #[default]
     None,

@@ -1,4 +1,4 @@
-//! What a reconcile starts from: one consistent reading of everything that is known.
+//! The snapshot from which a reconcile starts: one consistent reading of everything that is known.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -25,24 +25,32 @@ pub struct TenantSnapshot {
     pub hash: Option<String>,
     /// The version of the Secret that the spec refers to, if it exists.
     pub secret: Option<SecretVersion>,
-    /// What happens to the keys when the resource is deleted.
+    /// The policy that decides whether the keys outlive the resource.
     pub deletion_policy: DeletionPolicy,
     /// The number of invalidations so far: a result counts as verified only where it is the same afterwards.
     pub invalidations: u64,
 }
 
-/// The tenants that were published already in this pass, with the claims that were published. What they could not take
-/// then is not available to them.
+/// The tenants of which this pass has taken a snapshot already, with the claims that they had then. While its claim is
+/// the same, such a tenant counts as published, even if Redis did not let it take everything.
 #[derive(Debug, Default)]
 pub struct AlreadyPublished(HashMap<Uid, Option<Arc<Claim>>>);
 
-/// How the reconcile of a tenant begins.
+/// The way in which the reconcile of a tenant begins: alone, or with others before it.
 #[derive(Debug)]
 pub enum Start {
     /// No other tenant takes anything from it.
     Alone(Box<TenantSnapshot>),
     /// Others take DIDs or the tenant id from it: see [`Index::publish_order`].
     Group,
+}
+
+impl AlreadyPublished {
+    /// Adds tenants with what they claim now.
+    pub fn add<'a>(&mut self, index: &Index, tenants: impl IntoIterator<Item = &'a Uid>) {
+        let claim = |uid: &Uid| (uid.clone(), index.claims.get(uid).cloned());
+        self.0.extend(tenants.into_iter().map(claim));
+    }
 }
 
 impl Index {
@@ -74,7 +82,7 @@ impl Index {
         if !members.iter().flat_map(|uid| self.claims.taking_owners(uid)).all(|taker| in_order(&taker)) {
             return None;
         }
-        done.0.extend(members.iter().map(|uid| (uid.clone(), self.claims.get(uid).cloned())));
+        done.add(self, members);
         Some(members.iter().map(|uid| self.snapshot_of(uid)).collect())
     }
 

@@ -13,7 +13,7 @@ use crate::domain::event::{EventDraft, EventReason};
 use crate::domain::plan::{Outcome, PublishedVersion};
 
 /// All that is known of one tenant beside its claims.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct TenantState {
     /// The resource as the watch last showed it; as it last was, once it is gone.
     pub(super) object: Arc<CachedTenant>,
@@ -24,35 +24,36 @@ pub struct TenantState {
     pub(super) lifecycle: Lifecycle,
 }
 
-/// What the spec asks for.
-#[derive(Debug)]
+/// The desired state of the keys. The DIDs and the tenant id are among the claims.
+#[derive(Clone, Debug)]
 pub(super) struct Desired {
     /// The hash of the config with all claimed DIDs; none while nothing may be published.
     pub hash: Derived<Box<str>>,
     pub deletion_policy: DeletionPolicy,
 }
 
-/// What Redis holds.
-#[derive(Debug)]
+/// The state of Redis, as far as it is known.
+#[derive(Clone, Debug)]
 pub(super) struct Observed {
-    /// What the ownership record says, as it was last written or read. The DIDs and the tenant id are among the claims.
+    /// The version that the ownership record states, as it was last written or read. Its DIDs and tenant id are among
+    /// the claims.
     pub version: Option<PublishedVersion>,
     pub confidence: Confidence,
     /// The number of signs so far that Redis may hold something else. What was read before the newest one proves nothing.
     pub invalidations: u64,
 }
 
-/// What is known about Redis holding exactly what the record says.
+/// The confidence that Redis holds exactly what the record says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Confidence {
-    /// It was seen to hold it since the last sign of the contrary.
+    /// Redis was seen to hold it, and nothing has said the contrary since.
     Verified,
-    /// It may hold something else.
+    /// Redis may hold something else.
     Suspect,
 }
 
-/// What the status must say, and what was written of it.
-#[derive(Debug)]
+/// The outcome that the status must report, and what was written of it.
+#[derive(Clone, Debug)]
 pub(super) struct StatusSync {
     pub outcome: Derived<Box<Outcome>>,
     /// Events to write with the next status.
@@ -61,20 +62,20 @@ pub(super) struct StatusSync {
     pub published_since_status: bool,
     /// The resourceVersion of the operator's own last write; 0: none.
     pub last_written_version: u64,
-    /// The text that was last reported of a spec that can't be decoded.
+    /// The last error that was reported of a spec that can't be decoded. It stays when the spec is corrected.
     pub unreadable: Option<Box<str>>,
 }
 
 /// Failures since the last success.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct RetryState {
     pub failures: u32,
-    /// The delay that was reported, so that it is reported once.
+    /// The event that reported the delay since the last success, so that it is reported once.
     pub waiting_reason: Option<EventReason>,
     pub failure: Option<Box<Failure>>,
 }
 
-/// Where a tenant is in its life.
+/// The place of a tenant in its life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Lifecycle {
     Live,
@@ -85,7 +86,7 @@ pub(super) enum Lifecycle {
 }
 
 /// A value that nearly always follows from the ownership record, and is held only where it does not.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Derived<T> {
     None,
     FromRecord,
@@ -98,12 +99,12 @@ impl<T> From<Option<T>> for Derived<T> {
     }
 }
 
-/// What a status write starts from.
-#[derive(Debug)]
+/// Everything from which a status is written.
+#[derive(Clone, Debug)]
 pub struct PendingStatus {
     /// The resource.
     pub object: Arc<CachedTenant>,
-    /// What the status must say; none before the first successful reconcile.
+    /// The outcome that the status must report; none before the first successful reconcile.
     pub outcome: Option<Outcome>,
     /// Events to write.
     pub events: Vec<EventDraft>,
@@ -153,19 +154,19 @@ impl TenantState {
         self.lifecycle == Lifecycle::Gone
     }
 
-    /// True when its spec could not be decoded, and that was reported.
+    /// True once it was reported that its spec can't be decoded, also after the spec was corrected.
     #[must_use]
     pub fn is_unreadable(&self) -> bool {
         self.status.unreadable.is_some()
     }
 
-    /// True once a reconcile has determined what the status must say.
+    /// True once a reconcile has determined the outcome.
     #[must_use]
     pub fn has_outcome(&self) -> bool {
         self.status.outcome != Derived::None
     }
 
-    /// The assessment where not all is well.
+    /// The assessment, unless it only says that the tenant is published as its record says.
     #[must_use]
     pub fn assessment(&self) -> Option<&Assessment> {
         match &self.status.outcome {
@@ -181,6 +182,24 @@ impl TenantState {
     #[must_use]
     pub fn is_awaiting_own_write(&self) -> bool {
         self.status.last_written_version > self.object.version()
+    }
+
+    /// The version that the ownership record states, as it was last written or read.
+    #[must_use]
+    pub fn recorded_version(&self) -> Option<&PublishedVersion> {
+        self.observed.version.as_ref()
+    }
+
+    /// The number of signs so far that Redis may hold something else than the record says.
+    #[must_use]
+    pub fn invalidations(&self) -> u64 {
+        self.observed.invalidations
+    }
+
+    /// Why the last reconcile failed, if it did.
+    #[must_use]
+    pub fn failure(&self) -> Option<&Failure> {
+        self.retry.failure.as_deref()
     }
 
     pub(super) fn desire(&mut self, hash: Option<String>, deletion_policy: DeletionPolicy) {
@@ -206,7 +225,7 @@ impl TenantState {
         }
     }
 
-    /// Redis may hold something else than the record says.
+    /// Notes that Redis may hold something else than the record says.
     pub(super) fn invalidate(&mut self) {
         self.observed.confidence = Confidence::Suspect;
         self.observed.invalidations += 1;

@@ -16,7 +16,7 @@ pub enum Applied {
     Published {
         /// The tenant's config was there already, from a publisher that keeps no records.
         adopted: bool,
-        /// What was taken from another holder because the publication says `take_over`.
+        /// The tenant id and the DIDs that were taken from another holder because the publication says `take_over`.
         taken_over: Vec<TakenOver>,
         /// The DIDs that this tenant held and that now map to no tenant.
         removed: Vec<Did>,

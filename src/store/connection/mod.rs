@@ -43,12 +43,16 @@ struct ConnectionHandle {
     is_new: bool,
 }
 
+/// The attempt to connect that all callers wait for.
 type Connecting = Shared<BoxFuture<'static, Result<(MultiplexedConnection, Arc<str>), StoreError>>>;
 
+/// The state of the shared connection.
 enum State {
     Idle,
+    /// An attempt for the connection of this id is under way.
     Connecting(u64, Connecting),
     Connected(ConnectionHandle),
+    /// The last attempt failed at this time.
     Failed(Instant, StoreError),
 }
 

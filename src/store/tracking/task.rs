@@ -32,6 +32,7 @@ const KEYS_PER_CHECK: usize = 512;
 /// The number of keys per script call, so that calls of the voice runtime get in between.
 const KEYS_PER_CALL: usize = 64;
 
+/// The task, with the channels into which it reports.
 pub(super) struct TrackingTask {
     pub(super) shared: Arc<SharedConnection>,
     pub(super) seen: Arc<SeenEpoch>,

@@ -40,7 +40,7 @@ pub struct CachedTenant {
     flags: Flags,
 }
 
-/// What a person or the API server marked on a resource.
+/// The finalizer, the deletion and the annotations of a resource, one bit each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Flags(u8);
 
@@ -230,7 +230,7 @@ pub fn name_of(meta: &ObjectMeta) -> ResourceName {
 }
 
 /// A cached resource in a set of names.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct ByName(pub Arc<CachedTenant>);
 
 impl Borrow<ResourceName> for ByName {

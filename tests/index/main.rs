@@ -1,123 +1,18 @@
 //! The index as a value: what each event makes it ask for.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs, reason = "a test may fail")]
 
+mod fixture;
+mod history;
+
+use fixture::{DID, Fixture, OTHER_DID, publish, start, synced, tenant, uid};
 use runtime_operator::domain::claims::Published;
-use runtime_operator::domain::compile;
 use runtime_operator::domain::event::EventReason;
-use runtime_operator::domain::index::{
-    CachedTenant, Change, Effects, Failure, Index, Interners, OperationResult, Readiness, Recorded, Start,
-    TenantSnapshot,
-};
-use runtime_operator::domain::plan::{Plan, PlanInput, PublishedVersion, Rejections};
+use runtime_operator::domain::index::{Effects, Failure, Index, Readiness, Recorded, Start};
+use runtime_operator::domain::plan::PublishedVersion;
 use runtime_operator::domain::reason::Reason;
 use runtime_operator::domain::secret::SecretVersion;
 use runtime_operator::domain::{ResourceName, Uid};
-use serde_json::value::RawValue;
-use serde_json::{Value, json};
-
-const DID: &str = "+15551234567";
-const OTHER_DID: &str = "+15557654321";
-
-/// A resource, and what changes about it.
-struct Fixture {
-    name: &'static str,
-    uid: &'static str,
-    dids: Vec<&'static str>,
-    version: u64,
-    generation: i64,
-    deleted: bool,
-    status: Value,
-}
-
-fn tenant(name: &'static str) -> Fixture {
-    let (dids, status) = (vec![DID], json!(null));
-    Fixture { name, uid: name, dids, version: 1, generation: 1, deleted: false, status }
-}
-
-impl Fixture {
-    fn object(&self) -> CachedTenant {
-        let raw = |value: &Value| RawValue::from_string(value.to_string()).unwrap();
-        let mut meta = json!({
-            "name": self.name, "namespace": "voice", "uid": self.uid, "generation": self.generation,
-            "resourceVersion": self.version.to_string(), "creationTimestamp": "2026-01-01T00:00:00Z",
-        });
-        if self.deleted {
-            meta["deletionTimestamp"] = json!("2026-01-02T00:00:00Z");
-        }
-        let spec = json!({
-            "tenantId": self.name, "dids": self.dids, "webhookSecretRef": { "name": "hook" },
-            "caps": { "maxConcurrentCallsTenant": 1, "maxCallsPerMinuteTenant": 1 },
-            "stt": { "mode": "disabled", "chunkMs": 500 },
-            "tts": { "mode": "kokoro_http", "kokoroUrl": "https://tts.example.com/tts" },
-        });
-        let meta = serde_json::from_value(meta).unwrap();
-        CachedTenant::new(
-            meta,
-            Some(raw(&spec)),
-            Some(&raw(&self.status)),
-            1,
-            None,
-            &mut Interners::default(),
-        )
-    }
-
-    fn apply(&self, index: &mut Index) -> Effects {
-        let object = self.object();
-        let claimed = compile::claimed(object.spec());
-        index.apply(object, Some(claimed), false)
-    }
-
-    /// The same spec again, as after a write of the operator's own.
-    fn apply_again(&self, index: &mut Index) -> Effects {
-        index.apply(self.object(), None, false)
-    }
-}
-
-fn uid(name: &str) -> Uid {
-    Uid::from(name)
-}
-
-/// An index that has synced, with the Secret of all fixtures.
-fn synced() -> Index {
-    let mut index = Index::new(true);
-    index.mark_synced();
-    let hook = ResourceName::new("voice", "hook");
-    let version = SecretVersion::new(Some("secret"), Some("1"));
-    let _ = index.apply_secret(&hook, Some((version, 1)));
-    index
-}
-
-fn start(index: &Index, name: &str) -> TenantSnapshot {
-    match index.start(&uid(name)) {
-        Start::Alone(snapshot) => *snapshot,
-        Start::Group => panic!("{name} is not published alone"),
-    }
-}
-
-/// Plans the tenant and reports it as published, as a reconcile does.
-fn publish(index: &mut Index, snapshot: &TenantSnapshot) -> Effects {
-    let object = snapshot.object.clone().unwrap();
-    let rejections = Rejections::default();
-    let generation = object.generation();
-    let input =
-        PlanInput { spec: object.spec(), generation, snapshot: &snapshot.claims, rejections: &rejections };
-    let Plan::Publish(desired) = input.plan() else { panic!("it must be published") };
-    let secret = snapshot.secret.as_ref().unwrap().recorded(true);
-    let version = PublishedVersion { generation, secret, hash: desired.hash.clone() };
-    let (tenant, dids) = (desired.config.tenant_id().clone(), desired.config.dids().to_vec());
-    let outcome = runtime_operator::domain::plan::Outcome::Assessed(input.assess_published(&desired));
-    index.record_results(vec![OperationResult {
-        uid: snapshot.uid.clone(),
-        outcome: Some(outcome),
-        change: Some(Change {
-            recorded: Some(Recorded { published: Published { tenant, dids }, version }),
-            invalidations: snapshot.invalidations,
-            written: true,
-            published: true,
-            events: Vec::new(),
-        }),
-    }])
-}
+use serde_json::json;
 
 fn failure(message: &str) -> Failure {
     let reason = Reason::RedisUnavailable;

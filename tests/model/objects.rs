@@ -1,0 +1,98 @@
+//! A resource as the API server stores it, and in the form in which the product's index caches it.
+
+use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time};
+use runtime_operator::api;
+use runtime_operator::domain::index::{CachedStatus, CachedTenant, Interners};
+use serde_json::json;
+use serde_json::value::{RawValue, to_raw_value};
+
+use crate::values::{self, DID_COUNT, DidSet, Resource};
+
+/// A resource as the API server has it.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Object {
+    pub resource: Resource,
+    /// The number of writes to it.
+    pub version: u8,
+    pub generation: u8,
+    pub dids: DidSet,
+    pub deleting: bool,
+    pub finalizer: bool,
+    pub status: Option<Status>,
+}
+
+/// The content of a status.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Status {
+    pub generation: u8,
+    pub published: DidSet,
+    pub ready: bool,
+}
+
+impl Object {
+    /// The resource as a watch decodes it, in or after the list number `list`.
+    pub fn cached(&self, list: u32) -> CachedTenant {
+        let time = |second: Resource| Time(Timestamp::from_second(second.into()).unwrap());
+        let name = values::name(values::slot(self.resource));
+        let meta = ObjectMeta {
+            uid: Some(values::uid(self.resource).to_string()),
+            namespace: Some(name.namespace.to_string()),
+            name: Some(name.name.to_string()),
+            resource_version: Some(self.version.to_string()),
+            generation: Some(self.generation.into()),
+            creation_timestamp: Some(time(self.resource)),
+            deletion_timestamp: self.deleting.then(|| time(self.resource + 1)),
+            finalizers: self.finalizer.then(|| vec![api::FINALIZER.to_owned()]),
+            ..ObjectMeta::default()
+        };
+        let spec = values::spec(values::slot(self.resource), self.dids);
+        let spec = RawValue::from_string(spec.to_owned()).unwrap();
+        let status = self.status.map(Status::json);
+        CachedTenant::new(meta, Some(spec), status.as_deref(), list, None, &mut Interners::default())
+    }
+
+    /// The resource that is cached.
+    pub fn of(cached: &CachedTenant) -> Self {
+        let resource = values::resource(&cached.uid());
+        let is_spec = |dids: &DidSet| values::spec(values::slot(resource), *dids) == cached.spec();
+        Self {
+            resource,
+            version: u8::try_from(cached.version()).unwrap(),
+            generation: u8::try_from(cached.generation()).unwrap(),
+            dids: (0..1 << DID_COUNT).find(is_spec).unwrap(),
+            deleting: cached.is_deleting(),
+            finalizer: cached.has_finalizer(),
+            status: cached.status().map(Status::of),
+        }
+    }
+
+    /// The DIDs that it claims, and those that its status lists; none while it is being deleted.
+    pub fn claim(&self) -> Option<(DidSet, DidSet)> {
+        let status_dids = self.status.map_or(0, |status| status.published);
+        (!self.deleting).then_some((self.dids, status_dids))
+    }
+}
+
+impl Status {
+    fn json(self) -> Box<RawValue> {
+        let ready = if self.ready { "True" } else { "False" };
+        let status = json!({
+            "observedGeneration": self.generation,
+            "publishedDids": values::did_list(self.published),
+            "conditions": [{
+                "type": "Ready", "status": ready, "reason": "Model", "message": "",
+                "lastTransitionTime": "2026-01-01T00:00:00Z",
+            }],
+        });
+        to_raw_value(&status).unwrap()
+    }
+
+    fn of(cached: &CachedStatus) -> Self {
+        Self {
+            generation: u8::try_from(cached.observed_generation().unwrap()).unwrap(),
+            published: values::did_set(&cached.published_dids()),
+            ready: cached.conditions().any(|condition| &*condition.status == "True"),
+        }
+    }
+}
