@@ -3,12 +3,13 @@
 use std::fmt::Write;
 use std::fs;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::helm::chart;
 
 const CRD_START: &str = "\
 {{- /* Generated from src/api: `UPDATE=1 cargo test --test chart` writes it. */ -}}
+{{- include \"runtime-operator.complete\" . }}
 {{- if .Values.crds.install }}
 apiVersion: apiextensions.k8s.io/v1
 kind: CustomResourceDefinition
@@ -50,6 +51,25 @@ fn the_readme_describes_every_value() {
         }
     }
     keep("README.md", &readme);
+}
+
+/// Helm has no way to the chart's values.yaml from a template, and gives none of its values where `--reuse-values` or null removed
+/// them.
+#[test]
+fn the_defaults_for_missing_values_are_the_values() {
+    let text = fs::read_to_string(chart().join("values.yaml")).unwrap();
+    let mut defaults: Value = serde_saphyr::from_str(&text).unwrap();
+    for line in described(&text) {
+        if let Line::Value { path, .. } = line {
+            let default = defaults.pointer_mut(&format!("/{}", path.replace('.', "/"))).unwrap();
+            // A missing map of texts or of members of a Kubernetes object was removed, with all that it contains.
+            if default.is_object() && path != "global" {
+                *default = json!({});
+            }
+        }
+    }
+    let defaults = serde_json::to_string_pretty(&defaults).unwrap();
+    keep("templates/_defaults.tpl", &format!("{DEFAULTS_START}{defaults}\n{{{{- end }}}}\n"));
 }
 
 fn keep(name: &str, generated: &str) {
@@ -95,6 +115,11 @@ pub fn described(text: &str) -> Vec<Line> {
     lines
 }
 
+const DEFAULTS_START: &str = "\
+{{- /* Generated from values.yaml: `UPDATE=1 cargo test --test chart` writes it. */ -}}
+{{- define \"runtime-operator.defaults\" -}}
+";
+
 const README_START: &str = "\
 # runtime-operator
 
@@ -121,7 +146,8 @@ since its replicas share the Lease `runtime-operator` there.
 | ClusterRole, ClusterRoleBinding | without `watchNamespaces`; with it, only for `admin.enabled` and `admin.auth: kubernetes`, to review tokens |
 | Role, RoleBinding in the release's namespace | always, for its Lease |
 | Role, RoleBinding in each of `watchNamespaces` | with `watchNamespaces` |
-| PriorityLevelConfiguration, FlowSchema, PriorityClass, aggregated ClusterRoles | without `watchNamespaces` |
+| PriorityClass, aggregated ClusterRoles | without `watchNamespaces` |
+| PriorityLevelConfiguration, FlowSchema | `flowControl.enabled`, without `watchNamespaces` |
 
 The Pods meet the Pod Security Standard `restricted`.
 

@@ -32,6 +32,7 @@ podMonitor: { enabled: true }
 prometheusRule: { enabled: true, labels: { release: prometheus } }
 dashboard: { enabled: true }
 priorityClass: { create: true }
+flowControl: { enabled: true }
 commonLabels: { team: voice }
 commonAnnotations: { contact: voice }
 imagePullSecrets: [registry]
@@ -42,6 +43,13 @@ nodeSelector: { kubernetes.io/os: linux }
 tolerations: [{ operator: Exists }]
 affinity: { nodeAffinity: {} }
 extraEnv: [{ name: NO_COLOR, value: '1' }]
+extraArgs: [--log-format=json]
+extraContainers: [{ name: sidecar, image: sidecar }]
+initContainers: [{ name: first, image: first }]
+extraObjects: [{ apiVersion: v1, kind: ConfigMap, metadata: { name: '{{ .Release.Name }}-extra' } }]
+dnsPolicy: None
+dnsConfig: { nameservers: [192.0.2.53] }
+hostAliases: [{ ip: 192.0.2.1, hostnames: [redis] }]
 ";
 /// A release without cluster-wide objects.
 pub const NAMESPACED: &str = "
@@ -82,9 +90,18 @@ pub fn render(values: &str) -> Vec<Value> {
 /// Renders the release as YAML, for a version of Kubernetes.
 pub fn rendered(program: &str, values: &str, kubernetes: &str) -> String {
     let version = format!("{kubernetes}.0");
-    let args = ["template", "release", "--namespace", "space", "--kube-version", &version];
-    let output = run(program, &args, values);
-    assert!(output.status.success(), "{program}: {}", String::from_utf8_lossy(&output.stderr));
+    text(program, &["release", "--namespace", "space", "--kube-version", &version], values)
+}
+
+/// Renders a release with other arguments than those of [`render`], as documents.
+pub fn render_with(args: &[&str], values: &str) -> Vec<Value> {
+    documents(&text(BOTH[0], args, values))
+}
+
+/// Renders a release as YAML. The arguments begin with its name.
+pub fn text(program: &str, args: &[&str], values: &str) -> String {
+    let output = run(program, &[&["template"], args].concat(), values);
+    assert!(output.status.success(), "{program} {args:?}: {}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8(output.stdout).unwrap()
 }
 
@@ -93,6 +110,11 @@ pub fn refusal(values: &str) -> String {
     let output = run(BOTH[0], &["template", "release", "--namespace", "space"], values);
     assert!(!output.status.success(), "not refused: {values}");
     String::from_utf8(output.stderr).unwrap()
+}
+
+/// Returns the Pod of the operator's Deployment.
+pub fn pod(documents: &[Value]) -> &Value {
+    &one(documents, "Deployment", "operator")["spec"]["template"]
 }
 
 /// Parses the documents of a YAML text.

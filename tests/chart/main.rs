@@ -5,6 +5,10 @@
 mod generated;
 mod helm;
 mod kubernetes;
+mod labels;
+mod network;
+mod odd;
+mod pods;
 mod rendered;
 mod schema;
 mod swagger;

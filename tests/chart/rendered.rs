@@ -125,7 +125,7 @@ fn is_hook(document: &Value) -> bool {
 }
 
 /// Returns the operator's environment: value or source by name.
-fn environment(documents: &[Value]) -> Value {
+pub fn environment(documents: &[Value]) -> Value {
     let deployment = one(documents, "Deployment", "operator");
     let env = deployment["spec"]["template"]["spec"]["containers"][0]["env"].as_array().unwrap();
     let value = |variable: &Value| variable.get("value").unwrap_or(&variable["valueFrom"]).clone();

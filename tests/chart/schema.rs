@@ -42,11 +42,18 @@ fn the_schema_is_strict_except_for_kubernetes_objects() {
     open.sort();
     let passed_through = [
         ".affinity",
+        ".dnsConfig",
+        ".extraContainers[]",
         ".extraEnv[]",
+        ".extraObjects[]",
         ".extraVolumeMounts[]",
         ".extraVolumes[]",
         ".global",
+        ".global.compatibility",
+        ".global.compatibility.openshift",
+        ".hostAliases[]",
         ".httpRoute.parentRefs[]",
+        ".initContainers[]",
         ".networkPolicy.adminFrom[]",
         ".networkPolicy.apiServerTo[]",
         ".networkPolicy.extraEgress[]",
@@ -60,6 +67,7 @@ fn the_schema_is_strict_except_for_kubernetes_objects() {
         ".securityContext",
         ".serviceMonitor.metricRelabelings[]",
         ".serviceMonitor.relabelings[]",
+        ".strategy",
         ".tolerations[]",
         ".topologySpreadConstraints[]",
     ];

@@ -3,7 +3,7 @@
 use runtime_operator::domain::claims::Published;
 use runtime_operator::domain::compile;
 use runtime_operator::domain::index::{
-    CachedTenant, Change, Effects, Index, Interners, OperationResult, Recorded, Start, TenantSnapshot,
+    CachedTenant, Effects, Index, Interners, OperationResult, Recorded, RedisChange, Start, TenantSnapshot,
 };
 use runtime_operator::domain::plan::{Outcome, Plan, PlanInput, PublishedVersion, Rejections};
 use runtime_operator::domain::secret::SecretVersion;
@@ -108,7 +108,7 @@ pub fn publish(index: &mut Index, snapshot: &TenantSnapshot) -> Effects {
 /// The result of a reconcile that starts from this snapshot.
 pub fn reconcile(snapshot: &TenantSnapshot) -> OperationResult {
     let uid = snapshot.uid.clone();
-    let change = |recorded: Option<Recorded>| Change {
+    let change = |recorded: Option<Recorded>| RedisChange {
         published: recorded.is_some(),
         recorded,
         invalidations: snapshot.invalidations,

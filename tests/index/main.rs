@@ -94,6 +94,22 @@ fn a_resource_that_was_recreated_between_two_lists_replaces_the_one_before() {
 }
 
 #[test]
+fn a_resource_whose_record_another_took_over_is_forgotten() {
+    let mut index = synced();
+    let _ = tenant("acme").apply(&mut index);
+    let snapshot = start(&index, "acme");
+    let _ = publish(&mut index, &snapshot);
+    let _ = index.remove_unlisted(2, |_| true);
+    let again = Fixture { uid: "second", ..tenant("acme") };
+    let _ = again.apply(&mut index);
+    let snapshot = start(&index, "second");
+    let _ = publish(&mut index, &snapshot);
+    assert_eq!(reconciles(&index.enqueue_unpublished()), ["acme"], "the audit finds it");
+    let _ = index.reconciled(&uid("acme"));
+    assert!(index.tenant(&uid("acme")).is_none());
+}
+
+#[test]
 fn a_result_from_before_an_invalidation_proves_nothing() {
     let mut index = synced();
     let _ = tenant("acme").apply(&mut index);

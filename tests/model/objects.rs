@@ -9,7 +9,7 @@ use serde_json::value::{RawValue, to_raw_value};
 
 use crate::values::{self, DID_COUNT, DidSet, Resource};
 
-/// A resource as the API server has it.
+/// A resource in the API server.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Object {
     pub resource: Resource,

@@ -1,19 +1,34 @@
-{{/* Names, at most 63 characters, with room for the longest suffix. */}}
-{{- define "runtime-operator.name" -}}
-{{- default .Chart.Name .Values.nameOverride | trunc 40 | trimSuffix "-" }}
+{{/* Sets the values that are missing, because a section or a value is null or because `helm upgrade --reuse-values` has kept the
+values of a chart without them. Each template begins with it, since Helm promises no order. */}}
+{{- define "runtime-operator.complete" -}}
+{{- include "runtime-operator.setMissing" (list .Values (include "runtime-operator.defaults" . | fromJson)) }}
 {{- end }}
 
+{{/* Takes (list values defaults). */}}
+{{- define "runtime-operator.setMissing" -}}
+{{- $values := first . }}
+{{- range $name, $default := last . }}
+{{- $value := index $values $name }}
+{{- if kindIs "invalid" $value }}
+{{- $_ := set $values $name $default }}
+{{- else if and (kindIs "map" $value) (kindIs "map" $default) }}
+{{- include "runtime-operator.setMissing" (list $value $default) }}
+{{- end }}
+{{- end }}
+{{- end }}
+
+{{/* The value of a label. At most 40 characters, since it is part of names. */}}
+{{- define "runtime-operator.name" -}}
+{{- default .Chart.Name .Values.nameOverride | trunc 40 | trimAll "-._" }}
+{{- end }}
+
+{{/* A name as a Service must have: at most 63 characters, with room for the longest suffix. */}}
 {{- define "runtime-operator.fullname" -}}
-{{- if .Values.fullnameOverride }}
-{{- .Values.fullnameOverride | trunc 40 | trimSuffix "-" }}
-{{- else }}
 {{- $name := default .Chart.Name .Values.nameOverride }}
-{{- if contains $name .Release.Name }}
-{{- .Release.Name | trunc 40 | trimSuffix "-" }}
-{{- else }}
-{{- printf "%s-%s" .Release.Name $name | trunc 40 | trimSuffix "-" }}
-{{- end }}
-{{- end }}
+{{- $full := default (ternary .Release.Name (printf "%s-%s" .Release.Name $name) (contains $name .Release.Name)) .Values.fullnameOverride }}
+{{- $full = regexReplaceAll "[^a-z0-9-]+" (lower $full) "-" | trimPrefix "-" }}
+{{- if regexMatch "^[0-9]" $full }}{{ $full = print "r" $full }}{{ end }}
+{{- $full | trunc 40 | trimAll "-" }}
 {{- end }}
 
 {{/* The name of a cluster-wide object, unique among the releases of all namespaces. */}}
@@ -48,51 +63,133 @@
 {{- if and .Values.admin.enabled (eq .Values.admin.auth "kubernetes") }}true{{ end }}
 {{- end }}
 
-{{/* Selectors are immutable, so they contain only labels that never change. Takes (dict "root" $ "component" "operator"). */}}
-{{- define "runtime-operator.selectorLabels" -}}
-app.kubernetes.io/name: {{ include "runtime-operator.name" .root }}
-app.kubernetes.io/instance: {{ .root.Release.Name }}
-app.kubernetes.io/component: {{ .component }}
+{{/* Members of a map of texts. A number or a boolean becomes text, and null removes the member. */}}
+{{- define "runtime-operator.texts" -}}
+{{- range $name, $value := . }}
+{{- if not (kindIs "invalid" $value) }}
+{{ $name | quote }}: {{ ternary $value (toJson $value) (kindIs "string" $value) | quote }}
+{{- end }}
+{{- end }}
 {{- end }}
 
-{{- define "runtime-operator.componentLabels" -}}
-{{ include "runtime-operator.selectorLabels" . }}
-app.kubernetes.io/version: {{ .root.Chart.AppVersion | quote }}
-app.kubernetes.io/managed-by: {{ .root.Release.Service }}
-app.kubernetes.io/part-of: runtime-operator
-helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version | replace "+" "_" | trunc 63 | trimSuffix "-" }}
-{{- with .root.Values.commonLabels }}
-{{ toYaml . }}
+{{/* Selectors are immutable, so they contain only labels that never change. Takes (dict "root" $ "component" "operator"). */}}
+{{- define "runtime-operator.selectorLabels" -}}
+app.kubernetes.io/name: {{ include "runtime-operator.name" .root | quote }}
+app.kubernetes.io/instance: {{ .root.Release.Name | quote }}
+app.kubernetes.io/component: {{ .component | quote }}
 {{- end }}
+
+{{/* Labels of an object. Those of the values replace the chart's own, except those that select Pods or by which Helm knows its
+objects. Takes (dict "root" $ "component" "operator"), with "labels" (list map…) and, for a Pod, "pod" true: a Pod's labels contain
+no version, since each change restarts it. */}}
+{{- define "runtime-operator.componentLabels" -}}
+{{- $root := .root }}
+{{- $labels := dict "app.kubernetes.io/part-of" "runtime-operator" }}
+{{- if not .pod }}
+{{- $chart := printf "%s-%s" $root.Chart.Name $root.Chart.Version | replace "+" "_" | trunc 63 | trimAll "-._" }}
+{{- $labels = merge $labels (dict "app.kubernetes.io/version" $root.Chart.AppVersion "helm.sh/chart" $chart) }}
+{{- end }}
+{{- range prepend (default list .labels) $root.Values.commonLabels }}
+{{- range $name, $value := . }}{{ $_ := set $labels $name $value }}{{ end }}
+{{- end }}
+{{- $fixed := include "runtime-operator.selectorLabels" . | fromYaml }}
+{{- range $name, $value := set $fixed "app.kubernetes.io/managed-by" $root.Release.Service }}
+{{- $_ := set $labels $name $value }}
+{{- end }}
+{{- include "runtime-operator.texts" $labels | trim }}
 {{- end }}
 
 {{- define "runtime-operator.labels" -}}
 {{ include "runtime-operator.componentLabels" (dict "root" . "component" "operator") }}
 {{- end }}
 
-{{/* Annotations of an object, or nothing. Takes (list $ map…). */}}
-{{- define "runtime-operator.annotations" -}}
-{{- $root := first . }}
-{{- $all := deepCopy $root.Values.commonAnnotations }}
-{{- range rest . }}{{ $all = merge (deepCopy .) $all }}{{ end }}
-{{- with $all }}
-annotations:
-  {{- toYaml . | nindent 2 }}
+{{/* The operator's labels with those of the values. Takes (list $ map…). */}}
+{{- define "runtime-operator.labelsWith" -}}
+{{ include "runtime-operator.componentLabels" (dict "root" (first .) "component" "operator" "labels" (rest .)) }}
 {{- end }}
+
+{{/* Annotations of an object, or nothing; a later map replaces members of an earlier one. Takes (list $ map…). */}}
+{{- define "runtime-operator.annotations" -}}
+{{- $all := dict }}
+{{- range prepend (rest .) (first .).Values.commonAnnotations }}
+{{- range $name, $value := . }}{{ $_ := set $all $name $value }}{{ end }}
+{{- end }}
+{{- with include "runtime-operator.texts" $all | trim }}
+annotations:
+  {{- . | nindent 2 }}
+{{- end }}
+{{- end }}
+
+{{/* A map without the members that are null, nor maps that have nothing else. */}}
+{{- define "runtime-operator.withoutNull" -}}
+{{- $kept := dict }}
+{{- range $name, $value := . }}
+{{- if kindIs "map" $value }}
+{{- with include "runtime-operator.withoutNull" $value | fromYaml }}{{ $_ := set $kept $name . }}{{ end }}
+{{- else if not (kindIs "invalid" $value) }}
+{{- $_ := set $kept $name $value }}
+{{- end }}
+{{- end }}
+{{- toYaml $kept }}
+{{- end }}
+
+{{/* A security context, without the users and groups that OpenShift chooses for each namespace. Takes (list $ context). */}}
+{{- define "runtime-operator.securityContext" -}}
+{{- $root := first . }}
+{{- $context := last . }}
+{{- $mode := (($root.Values.global.compatibility).openshift).adaptSecurityContext }}
+{{- if or (eq $mode "force") (and (eq $mode "auto") ($root.Capabilities.APIVersions.Has "security.openshift.io/v1")) }}
+{{- $context = omit $context "runAsUser" "runAsGroup" "fsGroup" }}
+{{- end }}
+{{- include "runtime-operator.withoutNull" $context }}
+{{- end }}
+
+{{/* The port of a URL, or that of its scheme. Takes a URL, or `host:port`. */}}
+{{- define "runtime-operator.port" -}}
+{{- $schemes := dict "http" "80" "https" "443" "redis" "6379" "rediss" "6379" }}
+{{- $scheme := regexFind "^[a-z]+://" . | trimSuffix "://" }}
+{{- $authority := regexReplaceAll "^[a-z]+://" . "" }}
+{{- $authority = regexFind "^[^/?#]*" $authority }}
+{{- default (get $schemes $scheme) (regexFind ":[0-9]+$" $authority | trimPrefix ":") }}
+{{- end }}
+
+{{/* The ports of Redis and its Sentinels, as JSON. */}}
+{{- define "runtime-operator.redisPorts" -}}
+{{- $redis := .Values.redis }}
+{{- $ports := list }}
+{{- range .Values.networkPolicy.redisPorts }}{{ $ports = append $ports (int .) }}{{ end }}
+{{- $given := $ports }}
+{{- range $redis.sentinel.addresses }}{{ $ports = append $ports (include "runtime-operator.port" . | int) }}{{ end }}
+{{- if and $redis.url (not $redis.sentinel.addresses) }}
+{{- $ports = append $ports (include "runtime-operator.port" $redis.url | int) }}
+{{- else if not $given }}
+{{- $ports = append $ports 6379 }}
+{{- end }}
+{{- uniq $ports | toJson }}
+{{- end }}
+
+{{/* An address to bind. */}}
+{{- define "runtime-operator.bind" -}}
+{{- $host := .Values.bindAddress }}
+{{- if and (contains ":" $host) (not (hasPrefix "[" $host)) }}{{ printf "[%s]" $host }}{{ else }}{{ $host }}{{ end }}
 {{- end }}
 
 {{/* Takes (dict "root" $ "image" …). */}}
 {{- define "runtime-operator.image" -}}
 {{- $registry := default .image.registry (.root.Values.global).imageRegistry }}
 {{- $reference := ternary (printf "@%s" .image.digest) (printf ":%s" (default .root.Chart.AppVersion .image.tag)) (ne .image.digest "") }}
-{{- with $registry }}{{ . }}/{{ end }}{{ .image.repository }}{{ $reference }}
+{{- with $registry }}{{ trimSuffix "/" . }}/{{ end }}{{ .image.repository }}{{ $reference }}
 {{- end }}
 
 {{- define "runtime-operator.pullSecrets" -}}
-{{- with concat (default list (.Values.global).imagePullSecrets) .Values.imagePullSecrets | uniq }}
+{{- $names := list }}
+{{- range concat (default list .Values.global.imagePullSecrets) .Values.imagePullSecrets }}
+{{- if kindIs "string" . }}{{ $names = append $names . }}{{ else }}{{ $names = append $names .name }}{{ end }}
+{{- end }}
+{{- with uniq $names }}
 imagePullSecrets:
   {{- range . }}
-  - name: {{ . }}
+  - name: {{ . | quote }}
   {{- end }}
 {{- end }}
 {{- end }}
@@ -140,6 +237,16 @@ imagePullSecrets:
 {{- else }}
 {{- .Values.redis.existingSecret | toJson }}
 {{- end }}
+{{- end }}
+
+{{/* The keys of Redis' Secret that are files, as JSON: each {key, path}. */}}
+{{- define "runtime-operator.redisFiles" -}}
+{{- $secret := include "runtime-operator.redisSecret" . | fromJson }}
+{{- $files := list }}
+{{- range $key, $file := dict "usernameKey" "username" "passwordKey" "password" "caKey" "ca.crt" "certKey" "tls.crt" "keyKey" "tls.key" }}
+{{- with get $secret $key }}{{ $files = append $files (dict "key" . "path" $file) }}{{ end }}
+{{- end }}
+{{- $files | toJson }}
 {{- end }}
 
 {{/* The RBAC rules for tenants, in each watched namespace or in the whole cluster. */}}
@@ -193,6 +300,12 @@ imagePullSecrets:
 {{- end }}
 {{- if and .Values.admin.tls.certManager.enabled (not .Values.admin.tls.certManager.issuerRef.name) }}
 {{- fail "admin.tls.certManager.issuerRef.name must be given with admin.tls.certManager.enabled" }}
+{{- end }}
+{{- if eq (int .Values.admin.port) (int .Values.telemetry.port) }}
+{{- fail (printf "admin.port and telemetry.port are both %d: give each a port of its own" (int .Values.admin.port)) }}
+{{- end }}
+{{- if eq (int .Values.service.adminPort) (int .Values.service.telemetryPort) }}
+{{- fail (printf "service.adminPort and service.telemetryPort are both %d: give each a port of its own" (int .Values.service.adminPort)) }}
 {{- end }}
 {{- if and .Values.httpRoute.enabled (not .Values.httpRoute.parentRefs) }}
 {{- fail "httpRoute.parentRefs must be given with httpRoute.enabled" }}

@@ -10,7 +10,7 @@ use crate::contract::Did;
 use crate::domain::Uid;
 use crate::domain::assessment::plural_dids;
 use crate::domain::event::{EventDraft, EventReason};
-use crate::domain::index::{Change, OperationResult};
+use crate::domain::index::{OperationResult, RedisChange};
 use crate::store::{Applied, Operation};
 
 /// Records the results, and enqueues the statuses and the tenants that they affect. `applied` has one entry for each
@@ -40,7 +40,7 @@ pub fn record_results(
                 if is_published && write.cause == Cause::Repair {
                     ctx.metrics.drift_repaired.inc();
                 }
-                let change = Change {
+                let change = RedisChange {
                     recorded: write.recorded(),
                     invalidations: write.invalidations,
                     written: matches!(

@@ -93,7 +93,7 @@ impl Claims {
     }
 
     /// Every resource that has an ownership record and no claim, with what is published for it.
-    pub fn orphans(&self) -> impl Iterator<Item = (&Uid, &Published)> {
+    pub fn published_without_claim(&self) -> impl Iterator<Item = (&Uid, &Published)> {
         self.published.iter().filter(|(uid, _)| !self.by_uid.contains_key(*uid))
     }
 

@@ -95,7 +95,7 @@ mod tests {
     fn a_record_without_a_resource_yields_to_any_claimant() {
         let mut claims = Claims::default();
         claims.set_published(&uid("gone"), Some(published("a", &[1])));
-        assert_eq!(claims.orphans().count(), 1);
+        assert_eq!(claims.published_without_claim().count(), 1);
         claims.upsert(claim("b", 2, "b", &[1]));
         assert_eq!(claims.yielding_owners(&uid("b")), BTreeSet::from([uid("gone")]));
     }

@@ -33,7 +33,7 @@ impl Index {
     #[must_use]
     pub fn published_owners(&self) -> HashMap<TenantId, Uid> {
         let published = self.tenants.keys().filter_map(|uid| Some((uid, self.claims.published(uid)?)));
-        let all = published.chain(self.claims.orphans());
+        let all = published.chain(self.claims.published_without_claim());
         all.map(|(uid, published)| (published.tenant.clone(), uid.clone())).collect()
     }
 

@@ -25,7 +25,7 @@ pub use effects::{Effects, Readiness};
 pub use prefetch::SecretUsers;
 pub use records::Recorded;
 pub use repairs::RepairLimiter;
-pub use results::{Change, Failure, OperationResult, Retry};
+pub use results::{Failure, OperationResult, RedisChange, Retry};
 pub use secrets::SecretIndex;
 pub use snapshot::{AlreadyPublished, Start, TenantSnapshot};
 pub use tenant::{PendingStatus, TenantState};

@@ -36,7 +36,7 @@ impl Index {
             tenant.observed.invalidations += 1;
         }
         let present: HashSet<&Uid> = records.iter().map(|(owner, ..)| owner).collect();
-        let known = self.tenants.keys().chain(self.claims.orphans().map(|(uid, _)| uid));
+        let known = self.tenants.keys().chain(self.claims.published_without_claim().map(|(uid, _)| uid));
         let lost: Vec<Uid> = known.filter(|uid| !present.contains(*uid)).cloned().collect();
         for uid in lost {
             let _ = self.record(&uid, None, false);
@@ -127,7 +127,13 @@ impl Index {
     #[must_use]
     pub fn orphans(&self) -> (HashSet<Uid>, usize) {
         let gone = |uid: &Uid| self.tenants.get(uid).is_none_or(|tenant| tenant.is_gone());
-        let orphans = self.claims.orphans().map(|(uid, _)| uid).filter(|uid| gone(uid)).cloned().collect();
+        let orphans = self
+            .claims
+            .published_without_claim()
+            .map(|(uid, _)| uid)
+            .filter(|uid| gone(uid))
+            .cloned()
+            .collect();
         (orphans, self.claims.record_count())
     }
 

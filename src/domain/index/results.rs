@@ -19,12 +19,12 @@ pub struct OperationResult {
     /// The outcome, for the status; none for a resource that is gone.
     pub outcome: Option<Outcome>,
     /// The effect of the operation in Redis; none where no operation was needed.
-    pub change: Option<Change>,
+    pub change: Option<RedisChange>,
 }
 
 /// The effect of one operation in Redis, on the record and on the keys.
 #[derive(Debug)]
-pub struct Change {
+pub struct RedisChange {
     /// The content of the ownership record from now on; none: there is no record.
     pub recorded: Option<Recorded>,
     /// The number of invalidations when the snapshot was taken.
@@ -99,8 +99,13 @@ impl Index {
             tenant.retry = super::tenant::RetryState::default();
             waits_for_outside(tenant)
         });
-        if self.tenants.contains_key(uid) {
-            effects.status.push(uid.clone());
+        match self.tenants.get(uid) {
+            // Another resource took over its record, so that no removal will be recorded for it.
+            Some(tenant) if tenant.is_gone() && self.claims.published(uid).is_none() => {
+                self.tenants.remove(uid);
+            }
+            Some(_) => effects.status.push(uid.clone()),
+            None => {}
         }
         (self.finish(effects), waits)
     }

@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use runtime_operator::domain::claims::Published;
 use runtime_operator::domain::index::{
-    Change, Effects, Failure, Index, OperationResult, Recorded, TenantState,
+    Effects, Failure, Index, OperationResult, Recorded, RedisChange, TenantState,
 };
 use runtime_operator::domain::plan::PublishedVersion;
 use runtime_operator::domain::reason::Reason;
@@ -182,7 +182,7 @@ fn operation_result(index: &Index, done: &OperationDone) -> OperationResult {
     OperationResult {
         uid: uid.clone(),
         outcome: done.outcome.as_ref().map(Outcome::product),
-        change: done.change.map(|(record, invalidated)| Change {
+        change: done.change.map(|(record, invalidated)| RedisChange {
             recorded: record.map(recorded),
             invalidations: if invalidated { now.wrapping_sub(1) } else { now },
             written: true,
