@@ -67,7 +67,7 @@ fn event() -> impl Strategy<Value = Event> {
     ]
 }
 
-/// The index, and what it was told last.
+/// The index, and its last input.
 struct World {
     index: Index,
     /// The resources that the watch shows.
@@ -86,7 +86,9 @@ fn all_uids() -> impl Iterator<Item = Uid> {
 /// Snapshots of all tenants.
 fn snapshots(index: &Index) -> Vec<TenantSnapshot> {
     let uids: Vec<Uid> = all_uids().collect();
-    index.snapshot(&uids, &mut AlreadyPublished::default()).expect("whoever takes something is among them")
+    index
+        .snapshot(&uids, &mut AlreadyPublished::default())
+        .expect("every tenant that takes something is among them")
 }
 
 impl World {
