@@ -61,8 +61,10 @@ fn write_rule(schema: &mut JSONSchemaProps, rule: &Rule) {
             add_cel(schema, rules::DESTINATION);
         }
         Rule::Integer { min, max } => {
-            // The CRD's integers are int32, and every int32 is exact as a double.
-            #[allow(clippy::cast_precision_loss)]
+            #[allow(
+                clippy::cast_precision_loss,
+                reason = "the CRD's integers are int32, which are exact as doubles"
+            )]
             let bound = |bound: i64| Some(bound.clamp(i32::MIN.into(), i32::MAX.into()) as f64);
             (schema.minimum, schema.maximum) = (bound(*min), bound(*max));
         }
@@ -364,7 +366,10 @@ mod tests {
             }
             Rule::Did => has_rule(rules::DID),
             Rule::List { min, max, .. } => sizes(schema.min_items, schema.max_items, *min, *max),
-            #[allow(clippy::cast_precision_loss)]
+            #[allow(
+                clippy::cast_precision_loss,
+                reason = "the table's bounds are below 2^53, which are exact as doubles"
+            )]
             Rule::Integer { min, max } => {
                 schema.minimum.is_some_and(|minimum| minimum >= *min as f64)
                     && schema.maximum.is_some_and(|maximum| maximum <= *max as f64)

@@ -184,7 +184,7 @@ fn is_destination(text: &str) -> bool {
 fn integer(number: &Number) -> Option<i128> {
     // A double's whole part is exact in 128 bits up to 2^127. Beyond that the conversion saturates, which is out of
     // every rule's range too.
-    #[allow(clippy::cast_possible_truncation)]
+    #[allow(clippy::cast_possible_truncation, reason = "the conversion saturates")]
     let from_double = || number.as_f64().filter(|double| double.fract() == 0.0).map(|double| double as i128);
     number.as_i128().or_else(from_double)
 }

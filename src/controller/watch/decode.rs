@@ -10,7 +10,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::value::RawValue;
 
 use crate::api::RuntimeTenant;
-use crate::domain::index::{CachedTenant, Interners};
+use crate::domain::index::{CachedTenant, Interners, name_of, uid_of};
 use crate::domain::{ResourceName, Uid};
 
 /// A `RuntimeTenant` of which only the metadata are decoded. A spec that can't be decoded stops no watch.
@@ -60,14 +60,13 @@ impl WatchedTenant {
     /// `metadata.uid`; empty only for an object that no API server sent.
     #[must_use]
     pub fn uid(&self) -> Uid {
-        Uid::from(self.metadata.uid.as_deref().unwrap_or_default())
+        uid_of(&self.metadata)
     }
 
     /// `<namespace>/<name>`.
     #[must_use]
     pub fn name(&self) -> ResourceName {
-        let (namespace, name) = (self.metadata.namespace.as_deref(), self.metadata.name.as_deref());
-        ResourceName::new(namespace.unwrap_or_default(), name.unwrap_or_default())
+        name_of(&self.metadata)
     }
 
     /// The form in which the index caches it. `list` is the number of the list in or after which it was shown.

@@ -1,14 +1,14 @@
 //! Applies the events of the watches to the index.
 
+use kube::Resource;
 use kube::runtime::watcher::Event;
-use kube::{Resource, ResourceExt};
 use tracing::info;
 
 use super::super::context::Context;
 use super::decode::{SecretMeta, WatchedTenant};
 use super::streams::WatchEvent;
 use crate::domain::compile;
-use crate::domain::index::Interners;
+use crate::domain::index::{Interners, name_of};
 use crate::domain::secret::SecretVersion;
 use crate::domain::{ResourceName, Uid};
 
@@ -96,12 +96,14 @@ impl<'a> EventHandler<'a> {
             Event::InitApply(secret) | Event::Apply(secret) => {
                 let meta = secret.meta();
                 let version = SecretVersion::new(meta.uid.as_deref(), meta.resource_version.as_deref());
-                let mut name = name_of(&secret);
+                let mut name = name_of(meta);
                 name.namespace = self.interners.namespaces.intern(name.namespace);
                 let list = self.secrets[scope].list;
                 self.ctx.update(|index| index.apply_secret(&name, Some((version, list))));
             }
-            Event::Delete(secret) => self.ctx.update(|index| index.apply_secret(&name_of(&secret), None)),
+            Event::Delete(secret) => {
+                self.ctx.update(|index| index.apply_secret(&name_of(secret.meta()), None));
+            }
             Event::InitDone => {
                 let list = self.secrets[scope].list;
                 self.secrets[scope].complete = true;
@@ -116,8 +118,4 @@ impl<'a> EventHandler<'a> {
     fn is_in_scope(&self, scope: usize, name: &ResourceName) -> bool {
         self.ctx.namespaces.get(scope).is_none_or(|namespace| **namespace == *name.namespace)
     }
-}
-
-fn name_of(secret: &SecretMeta) -> ResourceName {
-    ResourceName::new(&secret.namespace().unwrap_or_default(), &secret.name_any())
 }

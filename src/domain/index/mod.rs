@@ -20,7 +20,7 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 pub use audit::{AuditResult, Expected};
-pub use cached::{CachedStatus, CachedTenant, ConditionText, Interner, Interners};
+pub use cached::{CachedStatus, CachedTenant, ConditionText, Interner, Interners, name_of, uid_of};
 pub use effects::{Effects, Readiness};
 pub use prefetch::SecretUsers;
 pub use records::Recorded;

@@ -78,7 +78,7 @@ impl Index {
         self.finish(Effects::reconcile(affected))
     }
 
-    /// What the status of a tenant must say; none before the first successful reconcile.
+    /// Returns the outcome that a tenant's status must report; none before the first successful reconcile.
     #[must_use]
     pub fn outcome(&self, uid: &Uid) -> Option<Outcome> {
         match &self.tenants.get(uid)?.status.outcome {

@@ -6,5 +6,5 @@ mod object;
 mod status;
 
 pub use intern::Interner;
-pub use object::{ByName, CachedTenant, Interners};
+pub use object::{ByName, CachedTenant, Interners, name_of, uid_of};
 pub use status::{CachedStatus, ConditionText};
