@@ -38,7 +38,7 @@ fn documented(heading: &str) -> BTreeSet<String> {
 const SETTINGS_HEADER: &str = "\
 # Settings of `runtime-operator run`
 
-<!-- Generated from src/settings.rs: `UPDATE=1 cargo test --test docs` writes it. -->
+<!-- Generated from src/settings/args.rs: `UPDATE=1 cargo test --test docs` writes it. -->
 
 Every setting is a flag and an environment variable; a flag wins, and an empty variable counts as not given. All settings
 are validated at startup, and all errors are reported together, each with its flag and variable. A `BOOL` is `true` or

@@ -1,0 +1,137 @@
+//! Flags and environment variables of `runtime-operator run`: read once, validated together at startup, typed from then on.
+
+mod args;
+mod error;
+mod parser;
+mod redis;
+#[cfg(test)]
+mod tests;
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+pub use args::RunArgs;
+pub use error::{InvalidSettings, SettingError};
+use parser::{Parser, list, non_empty};
+
+use crate::admin::{AdminAuth, AdminSettings};
+use crate::store::RedisSettings;
+use crate::telemetry::LogFormat;
+
+/// The validated settings of `runtime-operator run`.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// The connection to Redis.
+    pub redis: RedisSettings,
+    /// The namespaces to watch; empty: all.
+    pub watch_namespaces: Vec<String>,
+    /// The name of this cluster in ownership records, if it is not the UID of kube-system.
+    pub cluster_id: Option<String>,
+    /// True: the replicas elect a leader. False: this process leads.
+    pub leader_elect: bool,
+    /// True: configs in Redis contain the webhook secret. False: a reference to it.
+    pub publish_webhook_secret: bool,
+    /// The admin routes.
+    pub admin: AdminSettings,
+    /// The address of probes and metrics.
+    pub telemetry_addr: SocketAddr,
+    /// The format of log lines; `None` depends on the output.
+    pub log_format: Option<LogFormat>,
+}
+
+impl Settings {
+    /// Validates all settings, and reports all errors together.
+    pub fn parse(args: RunArgs) -> Result<Self, InvalidSettings> {
+        let mut parser = Parser::default();
+        let enabled = parser.boolean("--enable-runtime-admin", args.enable_runtime_admin, false);
+        let redis = RedisSettings {
+            url: parser.redis_url(args.redis_url, enabled),
+            username_file: non_empty(args.redis_username_file).map(PathBuf::from),
+            password_file: non_empty(args.redis_password_file).map(PathBuf::from),
+            ca_file: non_empty(args.redis_ca_file).map(PathBuf::from),
+            cert_file: non_empty(args.redis_cert_file).map(PathBuf::from),
+            key_file: non_empty(args.redis_key_file).map(PathBuf::from),
+            sentinels: list(args.redis_sentinel.as_deref()),
+            sentinel_service: non_empty(args.redis_sentinel_service),
+        };
+        parser.check_redis(&redis);
+        let auths = [("kubernetes", AdminAuth::Kubernetes), ("none", AdminAuth::None)];
+        let allow_secret_read =
+            parser.boolean("--allow-runtime-secret-read", args.allow_runtime_secret_read, false);
+        let admin = AdminSettings {
+            addr: parser.address("--admin-addr", args.admin_addr, ([127, 0, 0, 1], 8080).into()),
+            enabled,
+            allow_secret_read,
+            auth: parser
+                .one_of("--runtime-admin-auth", args.runtime_admin_auth, &auths)
+                .unwrap_or(AdminAuth::Kubernetes),
+            tls: parser.pair(
+                ("--admin-tls-cert-file", non_empty(args.admin_tls_cert_file)),
+                ("--admin-tls-key-file", non_empty(args.admin_tls_key_file)),
+            ),
+        };
+        let insecure = parser.boolean("--runtime-admin-insecure", args.runtime_admin_insecure, false);
+        parser.check_admin(&admin, insecure);
+        let publish_webhook_secret =
+            parser.boolean("--publish-webhook-secret", args.publish_webhook_secret, true);
+        let telemetry_addr = ([0, 0, 0, 0], 8081).into();
+        let formats = [("text", LogFormat::Text), ("json", LogFormat::Json)];
+        let settings = Self {
+            redis,
+            watch_namespaces: parser.namespaces(list(args.watch_namespaces.as_deref())),
+            cluster_id: parser.cluster_id(non_empty(args.cluster_id)),
+            leader_elect: parser.boolean("--leader-elect", args.leader_elect, true),
+            publish_webhook_secret,
+            admin,
+            telemetry_addr: parser.address("--telemetry-addr", args.telemetry_addr, telemetry_addr),
+            log_format: parser.one_of("--log-format", args.log_format, &formats),
+        };
+        if parser.errors.is_empty() { Ok(settings) } else { Err(InvalidSettings(parser.errors)) }
+    }
+}
+
+impl Parser {
+    fn check_admin(&mut self, admin: &AdminSettings, insecure: bool) {
+        let addr = admin.addr;
+        if admin.auth == AdminAuth::None && !addr.ip().is_loopback() && !insecure {
+            self.reject(
+                "--runtime-admin-auth",
+                format!(
+                    "none requires a loopback address, and {addr} is not one: use kubernetes, or add \
+                     --runtime-admin-insecure"
+                ),
+            );
+        }
+    }
+
+    fn namespaces(&mut self, mut namespaces: Vec<String>) -> Vec<String> {
+        for namespace in &namespaces {
+            if !is_dns_label(namespace) {
+                self.reject(
+                    "--watch-namespaces",
+                    format!("{namespace:?} must be a namespace's name (RFC 1123 label)"),
+                );
+            }
+        }
+        namespaces.sort();
+        namespaces.dedup();
+        namespaces
+    }
+
+    fn cluster_id(&mut self, id: Option<String>) -> Option<String> {
+        let valid = |id: &String| id.len() <= 253 && id.chars().all(|c| c.is_ascii_graphic());
+        if id.as_ref().is_some_and(|id| !valid(id)) {
+            self.reject("--cluster-id", "must be up to 253 visible ASCII characters");
+        }
+        id
+    }
+}
+
+fn is_dns_label(name: &str) -> bool {
+    let valid = |c: u8| c.is_ascii_lowercase() || c.is_ascii_digit() || c == b'-';
+    !name.is_empty()
+        && name.len() <= 63
+        && name.bytes().all(valid)
+        && !name.starts_with('-')
+        && !name.ends_with('-')
+}

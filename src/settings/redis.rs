@@ -1,0 +1,78 @@
+//! The settings of the connection to Redis.
+
+use secrecy::{ExposeSecret, SecretString};
+use url::Url;
+
+use super::args::SecretText;
+use super::parser::{Parser, non_empty};
+use crate::store::RedisSettings;
+
+impl Parser {
+    /// The messages don't contain the URL, since it may contain a password.
+    pub(super) fn redis_url(&mut self, url: Option<SecretText>, admin_enabled: bool) -> SecretString {
+        const FLAG: &str = "--redis-url";
+        let url = non_empty(url.map(|url| url.0)).unwrap_or_default();
+        if url.is_empty() {
+            let admin =
+                if admin_enabled { ", and used by the admin routes (ENABLE_RUNTIME_ADMIN)" } else { "" };
+            self.reject(FLAG, format!("is required{admin}, for example redis://redis:6379/0"));
+            return url.into();
+        }
+        match Url::parse(&url) {
+            Err(error) => {
+                self.reject(FLAG, format!("must be a URL ({error}), for example redis://redis:6379/0"));
+            }
+            Ok(parsed) if !matches!(parsed.scheme(), "redis" | "rediss") => {
+                self.reject(FLAG, "must begin with redis:// or rediss://");
+            }
+            Ok(parsed) if parsed.host_str().is_none_or(str::is_empty) => {
+                self.reject(FLAG, "must contain a host, for example redis://redis:6379/0");
+            }
+            Ok(parsed) => {
+                let database = parsed.path().trim_start_matches('/');
+                if !database.is_empty() && database.parse::<u32>().is_err() {
+                    self.reject(
+                        FLAG,
+                        "must end with the number of the database, for example redis://redis:6379/0",
+                    );
+                }
+            }
+        }
+        url.into()
+    }
+
+    pub(super) fn check_redis(&mut self, redis: &RedisSettings) {
+        let tls = redis.url.expose_secret().starts_with("rediss://");
+        for (flag, file, requires_tls) in [
+            ("--redis-username-file", &redis.username_file, false),
+            ("--redis-password-file", &redis.password_file, false),
+            ("--redis-ca-file", &redis.ca_file, true),
+            ("--redis-cert-file", &redis.cert_file, true),
+            ("--redis-key-file", &redis.key_file, true),
+        ] {
+            let Some(file) = file else { continue };
+            if let Err(error) = std::fs::metadata(file) {
+                self.reject(flag, format!("{}: {error}", file.display()));
+            }
+            if requires_tls && !tls {
+                self.reject(flag, "is for TLS: --redis-url must begin with rediss://");
+            }
+        }
+        match (&redis.cert_file, &redis.key_file) {
+            (Some(_), None) => self.reject("--redis-key-file", "is required with --redis-cert-file"),
+            (None, Some(_)) => self.reject("--redis-cert-file", "is required with --redis-key-file"),
+            _ => {}
+        }
+        match (redis.sentinels.is_empty(), &redis.sentinel_service) {
+            (false, None) => self.reject("--redis-sentinel-service", "is required with --redis-sentinel"),
+            (true, Some(_)) => self.reject("--redis-sentinel", "is required with --redis-sentinel-service"),
+            _ => {}
+        }
+        for sentinel in &redis.sentinels {
+            let port = sentinel.rsplit_once(':').and_then(|(_, port)| port.parse::<u16>().ok());
+            if port.is_none() {
+                self.reject("--redis-sentinel", format!("{sentinel} must be host:port"));
+            }
+        }
+    }
+}

@@ -1,0 +1,68 @@
+use clap::Parser;
+
+use super::{InvalidSettings, RunArgs, Settings};
+
+#[derive(Parser)]
+struct Line {
+    #[command(flatten)]
+    run: RunArgs,
+}
+
+fn parse(flags: &[&str]) -> Result<Settings, InvalidSettings> {
+    Settings::parse(Line::parse_from([&["run"], flags].concat()).run)
+}
+
+#[test]
+fn a_redis_url_is_the_only_required_setting() {
+    let settings = parse(&["--redis-url", "redis://localhost"]).unwrap();
+    assert!(settings.leader_elect && settings.publish_webhook_secret && !settings.admin.enabled);
+    assert_eq!(settings.admin.addr.to_string(), "127.0.0.1:8080");
+    assert_eq!(settings.telemetry_addr.to_string(), "0.0.0.0:8081");
+}
+
+#[test]
+fn all_errors_are_reported_together_with_their_flag_and_variable() {
+    let flags = ["--leader-elect", "maybe", "--admin-addr", "8080", "--watch-namespaces", "ok,Not_ok"];
+    let InvalidSettings(errors) = parse(&flags).unwrap_err();
+    for named in [
+        "--redis-url (REDIS_URL)",
+        "--leader-elect (LEADER_ELECT)",
+        "--admin-addr (ADMIN_ADDR)",
+        "\"Not_ok\"",
+    ] {
+        assert!(errors.iter().any(|error| error.to_string().contains(named)), "{named}: {errors:?}");
+    }
+    assert_eq!(errors.len(), 4);
+}
+
+#[test]
+fn an_invalid_url_is_not_shown() {
+    for url in
+        ["http://user:hunter2@host", "redis://user:hunter2@", "redis://user:hunter2@host/zero", "hunter2"]
+    {
+        let error = parse(&["--redis-url", url]).unwrap_err().to_string();
+        assert!(error.contains("REDIS_URL") && !error.contains("hunter2"), "{error}");
+    }
+}
+
+#[test]
+fn no_authentication_requires_a_loopback_address() {
+    let open = ["--redis-url", "redis://h", "--runtime-admin-auth", "none", "--admin-addr", "0.0.0.0:8080"];
+    assert!(parse(&open).unwrap_err().to_string().contains("--runtime-admin-insecure"));
+    assert!(parse(&[&open[..], &["--runtime-admin-insecure"]].concat()).is_ok());
+    assert!(parse(&open[..4]).is_ok());
+}
+
+#[test]
+fn settings_that_belong_together_are_required_together() {
+    let error = parse(&["--redis-url", "redis://h", "--admin-tls-cert-file", "c"]).unwrap_err().to_string();
+    assert!(error.contains("--admin-tls-key-file"), "{error}");
+    let error = parse(&["--redis-url", "redis://h", "--redis-sentinel", "a:26379"]).unwrap_err().to_string();
+    assert!(error.contains("--redis-sentinel-service"), "{error}");
+}
+
+#[test]
+fn debug_output_shows_no_password() {
+    let settings = parse(&["--redis-url", "redis://:hunter2@localhost"]).unwrap();
+    assert!(!format!("{settings:?}").contains("hunter2"));
+}
