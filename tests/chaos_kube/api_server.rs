@@ -43,6 +43,15 @@ async fn a_restarted_or_compacted_api_server_costs_only_a_list() {
     proxied.wait_ready("acme").await;
     truth::wait(&proxied).await;
 
+    // A kind whose watch is not open yet would be listed for that, and not because its watch expired.
+    for kind in ["runtimetenants", "secrets"] {
+        let open = || async {
+            let open = proxied.kube.open_watches(kind);
+            if open == 1 { Ok(()) } else { Err(format!("{open} open watches of {kind}")) }
+        };
+        proxied.wait("the watches are open again", open).await;
+    }
+
     // Events during the operator's disconnection are compacted away, and no watch cache holds them.
     let lists = proxied.kube.lists();
     proxied.kube.lose_event(None);

@@ -51,6 +51,8 @@ struct Shared {
     failed: AtomicU64,
     /// The number of lists of each kind of resource.
     lists: Mutex<BTreeMap<String, usize>>,
+    /// The number of watches of each kind of resource that the API server has accepted and that are open.
+    watches: Mutex<BTreeMap<String, usize>>,
     connections: AtomicU64,
     /// Connections below this id are dead: they are open, and nothing is forwarded on them any more.
     stalled: watch::Sender<u64>,
@@ -90,6 +92,7 @@ impl KubeProxy {
             failing_path: Mutex::default(),
             failed: AtomicU64::default(),
             lists: Mutex::default(),
+            watches: Mutex::default(),
             connections: AtomicU64::default(),
             stalled: watch::Sender::new(0),
             cut: watch::Sender::new(0),
@@ -194,6 +197,11 @@ impl KubeProxy {
     pub fn lists(&self) -> BTreeMap<String, usize> {
         self.shared.lists.lock().unwrap().clone()
     }
+
+    /// Returns the number of open watches of a kind of resource, such as `secrets`.
+    pub fn open_watches(&self, kind: &str) -> usize {
+        self.shared.watches.lock().unwrap().get(kind).copied().unwrap_or_default()
+    }
 }
 
 impl Drop for KubeProxy {
@@ -251,7 +259,15 @@ impl Shared {
         parts.headers.remove(hyper::header::TRANSFER_ENCODING);
         parts.headers.remove(hyper::header::CONTENT_LENGTH);
         let chunks = body.into_data_stream().map_err(|error| error.to_string());
-        let chunks = if watched { Arc::clone(&self.events).filter(chunks) } else { chunks.boxed() };
+        let Some(kind) = watched else {
+            return Ok(Response::from_parts(parts, StreamBody::new(self.stalling(chunks, id))));
+        };
+        let chunks = Arc::clone(&self.events).filter(chunks);
+        // An answer that refuses the watch opens none.
+        let open = parts.status.is_success().then(|| OpenWatch::new(&self, kind));
+        let chunks = chunks.inspect(move |_| {
+            let _ = &open;
+        });
         Ok(Response::from_parts(parts, StreamBody::new(self.stalling(chunks, id))))
     }
 
@@ -294,8 +310,8 @@ impl Shared {
         *response
     }
 
-    /// Counts a list; returns true for a watch whose events are counted.
-    fn note(&self, method: &Method, path: &str, query: &str) -> bool {
+    /// Counts a list; returns the kind of resource of a watch whose events are counted.
+    fn note(&self, method: &Method, path: &str, query: &str) -> Option<String> {
         let kind = path.rsplit('/').next().unwrap_or_default().to_owned();
         let watch = query.split('&').any(|pair| pair == "watch=true" || pair == "watch=1");
         // A list of one item only reads etcd's revision.
@@ -303,7 +319,28 @@ impl Shared {
         if *method == Method::GET && !watch && list {
             *self.lists.lock().unwrap().entry(kind.clone()).or_default() += 1;
         }
-        watch && (kind == "runtimetenants" || kind == "secrets")
+        (watch && (kind == "runtimetenants" || kind == "secrets")).then_some(kind)
+    }
+}
+
+/// Counts as an open watch until it is dropped.
+struct OpenWatch {
+    shared: Arc<Shared>,
+    kind: String,
+}
+
+impl OpenWatch {
+    fn new(shared: &Arc<Shared>, kind: String) -> Self {
+        *shared.watches.lock().unwrap().entry(kind.clone()).or_default() += 1;
+        Self { shared: Arc::clone(shared), kind }
+    }
+}
+
+impl Drop for OpenWatch {
+    fn drop(&mut self) {
+        if let Some(open) = self.shared.watches.lock().unwrap().get_mut(&self.kind) {
+            *open -= 1;
+        }
     }
 }
 
