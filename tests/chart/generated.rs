@@ -10,7 +10,7 @@ use super::helm::chart;
 const CRD_START: &str = "\
 {{- /* Generated from src/api: `UPDATE=1 cargo test --test chart` writes it. */ -}}
 {{- include \"runtime-operator.complete\" . }}
-{{- if .Values.crds.install }}
+{{- if include \"runtime-operator.crd\" . }}
 apiVersion: apiextensions.k8s.io/v1
 kind: CustomResourceDefinition
 metadata:
@@ -142,11 +142,12 @@ since its replicas share the Lease `runtime-operator` there.
 
 | object | condition |
 | --- | --- |
-| CustomResourceDefinition | `crds.install` |
+| CustomResourceDefinition | `crds.enabled` |
 | ClusterRole, ClusterRoleBinding | without `watchNamespaces`; with it, only for `admin.enabled` and `admin.auth: kubernetes`, to review tokens |
 | Role, RoleBinding in the release's namespace | always, for its Lease |
 | Role, RoleBinding in each of `watchNamespaces` | with `watchNamespaces` |
 | PriorityClass, aggregated ClusterRoles | without `watchNamespaces` |
+| ValidatingAdmissionPolicies and their bindings | `claimsPolicy.enabled` |
 | PriorityLevelConfiguration, FlowSchema | `flowControl.enabled`, without `watchNamespaces` |
 
 The Pods meet the Pod Security Standard `restricted`.

@@ -33,6 +33,8 @@ prometheusRule: { enabled: true, labels: { release: prometheus } }
 dashboard: { enabled: true }
 priorityClass: { create: true }
 flowControl: { enabled: true }
+claimsPolicy: { enabled: true }
+rbac: { aggregateToEdit: true }
 commonLabels: { team: voice }
 commonAnnotations: { contact: voice }
 imagePullSecrets: [registry]
@@ -56,7 +58,7 @@ pub const NAMESPACED: &str = "
 redis: { url: 'redis://redis:6379/0' }
 watchNamespaces: [voice-a, voice-b]
 clusterId: cluster-1
-crds: { install: false }
+crds: { enabled: false }
 priorityClass: { create: true }
 ";
 /// A release with its own Redis.

@@ -2,6 +2,7 @@
 //! Kubernetes accepts them.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
+mod claims_policy;
 mod generated;
 mod helm;
 mod kubernetes;

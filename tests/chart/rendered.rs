@@ -5,13 +5,15 @@ use serde_json::{Value, json};
 use super::helm::{BOTH, LEAST, MOST, NAMESPACED, TRIAL, documents, kinds, one, render, rendered, run};
 
 /// Cluster-wide kinds.
-const CLUSTER_WIDE: [&str; 6] = [
+const CLUSTER_WIDE: [&str; 8] = [
     "ClusterRole",
     "ClusterRoleBinding",
     "CustomResourceDefinition",
     "FlowSchema",
     "PriorityClass",
     "PriorityLevelConfiguration",
+    "ValidatingAdmissionPolicy",
+    "ValidatingAdmissionPolicyBinding",
 ];
 
 #[test]

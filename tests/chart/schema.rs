@@ -42,6 +42,7 @@ fn the_schema_is_strict_except_for_kubernetes_objects() {
     open.sort();
     let passed_through = [
         ".affinity",
+        ".claimsPolicy.namespaceSelector",
         ".dnsConfig",
         ".extraContainers[]",
         ".extraEnv[]",

@@ -24,7 +24,8 @@
   },
   "imagePullSecrets": [],
   "crds": {
-    "install": true,
+    "enabled": true,
+    "install": null,
     "keep": true,
     "annotations": {}
   },
@@ -163,7 +164,15 @@
   "rbac": {
     "create": true,
     "aggregate": true,
+    "aggregateToEdit": false,
     "adminRoles": true
+  },
+  "claimsPolicy": {
+    "enabled": false,
+    "validationActions": [
+      "Deny"
+    ],
+    "namespaceSelector": {}
   },
   "serviceAccount": {
     "create": true,

@@ -58,6 +58,24 @@ values of a chart without them. Each template begins with it, since Helm promise
 {{- if not .Values.watchNamespaces }}true{{ end }}
 {{- end }}
 
+{{/* Not empty if the release has the CRD. */}}
+{{- define "runtime-operator.crd" -}}
+{{- if and .Values.crds.enabled (ne (toJson .Values.crds.install) "false") }}true{{ end }}
+{{- end }}
+
+{{/* The namespaces whose claims are checked, as a label selector. The release's own is left out for `helm test`. */}}
+{{- define "runtime-operator.claimsSelector" -}}
+{{- if .Values.claimsPolicy.namespaceSelector }}
+{{- toYaml .Values.claimsPolicy.namespaceSelector }}
+{{- else }}
+matchExpressions:
+  {{- if .Values.watchNamespaces }}
+  - { key: kubernetes.io/metadata.name, operator: In, values: {{ uniq .Values.watchNamespaces | toJson }} }
+  {{- end }}
+  - { key: kubernetes.io/metadata.name, operator: NotIn, values: [{{ .Release.Namespace | quote }}] }
+{{- end }}
+{{- end }}
+
 {{/* Not empty if the API server reviews the tokens of the admin routes' clients. */}}
 {{- define "runtime-operator.reviewsTokens" -}}
 {{- if and .Values.admin.enabled (eq .Values.admin.auth "kubernetes") }}true{{ end }}
