@@ -8,7 +8,7 @@ use redis::Cmd;
 use secrecy::SecretSlice;
 
 use super::connection::{
-    Endpoint, Observer, RedisSettings, RequestError, SettingsError, SharedConnection, StoreError,
+    Endpoint, Observer, RedisSettings, Repeat, RequestError, SettingsError, SharedConnection, StoreError,
 };
 use super::epoch::SeenEpoch;
 use super::keys::{EPOCH_KEY, EPOCHS_KEY};
@@ -97,17 +97,31 @@ impl Store {
         Ok(bytes.map(|bytes| String::from_utf8_lossy(&bytes).into_owned()))
     }
 
+    /// Sends a command that reads.
     pub(super) async fn query<T: redis::FromRedisValue>(&self, cmd: &Cmd) -> Result<T, StoreError> {
-        self.connection.run(|mut connection| async move { Ok(cmd.query_async(&mut connection).await?) }).await
+        self.connection
+            .run(Repeat::Once, |mut connection| async move { Ok(cmd.query_async(&mut connection).await?) })
+            .await
     }
 
+    /// Calls a script that writes.
     pub(super) async fn run(
         &self,
         script: &redis::Script,
         calls: &[Cmd],
     ) -> Result<Vec<redis::Value>, StoreError> {
+        self.call(Repeat::Never, script, calls).await
+    }
+
+    /// Calls a script.
+    pub(super) async fn call(
+        &self,
+        repeat: Repeat,
+        script: &redis::Script,
+        calls: &[Cmd],
+    ) -> Result<Vec<redis::Value>, StoreError> {
         self.connection
-            .run(|mut connection| async move {
+            .run(repeat, |mut connection| async move {
                 script::run(&mut connection, script, calls).await.map_err(RequestError::from)
             })
             .await

@@ -3,7 +3,7 @@
 use redis::{Cmd, Value};
 
 use super::client::Store;
-use super::connection::StoreError;
+use super::connection::{Repeat, StoreError};
 use super::keys::{DIDS_KEY, record_key, tenants_key};
 use super::script;
 use crate::contract::{Did, TenantId};
@@ -33,7 +33,7 @@ impl Store {
         if calls.is_empty() {
             return Ok(Vec::new());
         }
-        let replies = self.run(&script::INSPECT, &calls).await?;
+        let replies = self.call(Repeat::Once, &script::INSPECT, &calls).await?;
         let mut rows = Vec::with_capacity(tenants.len());
         for reply in replies {
             let reply = redis::from_redis_value::<Vec<Value>>(reply);

@@ -4,6 +4,7 @@
 
 mod credentials;
 mod failover;
+mod nat;
 mod refusals;
 
 use std::process::Command;

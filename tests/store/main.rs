@@ -6,6 +6,7 @@
 mod connection;
 mod direct;
 mod failures;
+mod idle;
 mod inspecting;
 mod ownership;
 mod property;

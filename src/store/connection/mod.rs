@@ -4,12 +4,14 @@
 mod connect;
 mod error;
 mod handshake;
+mod liveness;
 mod observer;
 mod open;
 mod push_buffer;
 mod sentinel;
 mod settings;
 
+use std::convert::Infallible;
 use std::future::Future;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
@@ -17,6 +19,9 @@ use std::time::{Duration, Instant};
 use futures::FutureExt;
 use futures::future::{BoxFuture, Shared};
 use redis::aio::MultiplexedConnection;
+use tokio::time::{MissedTickBehavior, interval};
+
+use liveness::{LastReply, PROBE_INTERVAL};
 
 pub(super) use connect::connect;
 pub(super) use error::RequestError;
@@ -39,8 +44,18 @@ struct ConnectionHandle {
     connection: MultiplexedConnection,
     address: Arc<str>,
     id: u64,
+    last_reply: LastReply,
     /// Set for the callers that waited for this connection to be opened.
     is_new: bool,
+}
+
+/// What happens to a request that gets no reply.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Repeat {
+    /// It is sent once more, on a new connection: a read.
+    Once,
+    /// It fails, since Redis may still do it later: a write.
+    Never,
 }
 
 /// The attempt to connect that all callers wait for.
@@ -88,17 +103,20 @@ impl SharedConnection {
     }
 
     /// Runs `request` on the shared connection. Where a connection that served requests before turns out to be dead,
-    /// `request` runs once more on a new one: all requests of the store are safe to repeat.
-    pub(super) async fn run<T, F, Fut>(&self, request: F) -> Result<T, StoreError>
+    /// `request` runs once more on a new one: all requests of the store are safe to repeat. A connection that only loses
+    /// what is sent on it looks like a slow Redis: then `repeat` decides.
+    pub(super) async fn run<T, F, Fut>(&self, repeat: Repeat, request: F) -> Result<T, StoreError>
     where
         F: Fn(MultiplexedConnection) -> Fut,
         Fut: Future<Output = Result<T, RequestError>>,
     {
+        let mut repeats_left = repeat == Repeat::Once;
         loop {
-            let handle = self.handle().await?;
+            let handle = self.proven_handle().await?;
             let sent = Instant::now();
             let error = match request(handle.connection.clone()).await {
                 Ok(reply) => {
+                    handle.last_reply.note();
                     if let Some(observer) = self.observer.get() {
                         observer.on_reply(sent.elapsed());
                     }
@@ -111,9 +129,43 @@ impl SharedConnection {
             if error.is_fatal_to_connection() {
                 self.discard(&handle);
             }
-            if !dropped || handle.is_new {
+            let lost = error == StoreError::TimedOut && std::mem::take(&mut repeats_left);
+            if handle.is_new || !(dropped || lost) {
                 return Err(error);
             }
+        }
+    }
+
+    /// Keeps the shared connection alive while it is idle, and drops it when it no longer leads to Redis, so that the next
+    /// request finds a new one.
+    pub(super) async fn keep_alive(&self) -> Infallible {
+        let mut probe = interval(PROBE_INTERVAL);
+        probe.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            probe.tick().await;
+            let Some(handle) = self.connected() else { continue };
+            if handle.last_reply.is_probe_due() && !handle.last_reply.probe(handle.connection.clone()).await {
+                self.discard(&handle);
+            }
+        }
+    }
+
+    /// Returns the shared connection, after a probe if it was idle for long.
+    async fn proven_handle(&self) -> Result<ConnectionHandle, StoreError> {
+        loop {
+            let handle = self.handle().await?;
+            if handle.is_new || handle.last_reply.is_proven(handle.connection.clone()).await {
+                return Ok(handle);
+            }
+            self.discard(&handle);
+        }
+    }
+
+    /// Returns the shared connection if there is one.
+    fn connected(&self) -> Option<ConnectionHandle> {
+        match &self.lock().1 {
+            State::Connected(handle) => Some(handle.clone()),
+            _ => None,
         }
     }
 
@@ -145,7 +197,8 @@ impl SharedConnection {
         }
         match outcome {
             Ok((connection, address)) => {
-                let handle = ConnectionHandle { connection, address, id, is_new: true };
+                let last_reply = LastReply::now();
+                let handle = ConnectionHandle { connection, address, id, last_reply, is_new: true };
                 if is_first {
                     guard.1 = State::Connected(ConnectionHandle { is_new: false, ..handle.clone() });
                 }

@@ -3,6 +3,8 @@
 use std::time::Duration;
 
 use redis::aio::MultiplexedConnection;
+use redis::io::tcp::TcpSettings;
+use redis::io::tcp::socket2::TcpKeepalive;
 use redis::{AsyncConnectionConfig, Client, RedisError};
 
 use super::push_buffer::PushBuffer;
@@ -11,6 +13,12 @@ use super::push_buffer::PushBuffer;
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 /// The limit of a reply.
 pub(in crate::store) const RESPONSE_TIMEOUT: Duration = Duration::from_secs(5);
+/// The idle time after which the kernel probes a connection, and the interval of its probes. The idle timeouts of clouds
+/// are 240 s (Azure), 350 s (AWS) and 600 s (Google Cloud).
+const TCP_KEEPALIVE: (Duration, Duration) = (Duration::from_secs(15), Duration::from_secs(5));
+/// The time for which the kernel waits for an acknowledgement, of data or of a probe, before it closes the connection.
+#[cfg(target_os = "linux")]
+const TCP_USER_TIMEOUT: Duration = Duration::from_secs(20);
 /// The number of commands that may wait to be sent before callers wait.
 const PIPELINE_CAPACITY: usize = 1024;
 
@@ -27,4 +35,14 @@ pub(super) async fn open(
         config = config.set_push_sender(pushes.sender());
     }
     client.get_multiplexed_async_connection_with_config(&config).await
+}
+
+/// The options of every connection to Redis and to Sentinels.
+pub(super) fn tcp_settings() -> TcpSettings {
+    let (time, interval) = TCP_KEEPALIVE;
+    let keepalive = TcpKeepalive::new().with_time(time).with_interval(interval);
+    let settings = TcpSettings::default().set_nodelay(true).set_keepalive(keepalive);
+    #[cfg(target_os = "linux")]
+    let settings = settings.set_user_timeout(TCP_USER_TIMEOUT);
+    settings
 }

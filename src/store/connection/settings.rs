@@ -10,6 +10,7 @@ use redis::{
 use secrecy::{ExposeSecret, SecretString};
 
 use super::error::StoreError;
+use super::open::tcp_settings;
 
 /// The connection settings. The files are read again on every connect, so that their content can be rotated.
 #[derive(Clone, Debug)]
@@ -149,8 +150,7 @@ impl Endpoint {
     }
 
     fn build(&self, info: ConnectionInfo) -> Result<Client, StoreError> {
-        let tcp = info.tcp_settings().clone().set_nodelay(true);
-        let info = info.set_tcp_settings(tcp);
+        let info = info.set_tcp_settings(tcp_settings());
         let files = &self.settings;
         let client = if files.ca_file.is_some() || files.cert_file.is_some() {
             let root_cert = files.ca_file.as_deref().map(read).transpose()?;

@@ -59,7 +59,8 @@ impl Drop for Tracking {
 }
 
 impl Store {
-    /// Tracks the contract's keys on a connection of its own, which is replaced when it breaks.
+    /// Tracks the contract's keys on a connection of its own, which is replaced when it breaks. Meanwhile, the shared
+    /// connection is kept alive.
     ///
     /// Each connection begins to track and then requests a resync. Must be called within a tokio runtime.
     #[must_use]
@@ -73,7 +74,14 @@ impl Store {
             signals: sender,
             health: health_sender,
         };
-        let task = tokio::spawn(task.run()).abort_handle();
+        let shared = Arc::clone(&self.connection);
+        let run = async move {
+            tokio::select! {
+                () = task.run() => {}
+                never = shared.keep_alive() => match never {},
+            }
+        };
+        let task = tokio::spawn(run).abort_handle();
         Tracking { signals, health, task }
     }
 }
