@@ -1,5 +1,6 @@
 //! The state that the controller's tasks share: clients, the index, the queues.
 
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
@@ -10,10 +11,10 @@ use tracing::Span;
 
 use super::error::Error;
 use super::health::Health;
-use super::queue::{self, WorkQueue, WritePriority};
+use super::queue::{self, Namespace, WorkQueue, WritePriority};
 use super::secrets::{PrefetchPlan, SecretReader};
 use super::status::EventQueue;
-use crate::domain::index::{Effects, Index, TenantState};
+use crate::domain::index::{Effects, Index, Readiness, SecretUsers, TenantState};
 use crate::domain::{ClusterId, Epoch, Uid};
 use crate::leader::Writer;
 use crate::store::{Store, StoreError};
@@ -58,6 +59,27 @@ pub struct Context {
     pub(super) locks: std::sync::atomic::AtomicUsize,
 }
 
+/// Effects whose tenants stand beside their namespaces, by which the queues are fair.
+struct Queued {
+    reconcile: Vec<(Namespace, Uid)>,
+    status: Vec<(Namespace, Uid)>,
+    prefetch: Option<HashMap<String, SecretUsers>>,
+    readiness: Option<Readiness>,
+}
+
+impl Queued {
+    fn of(index: &Index, effects: Effects) -> Self {
+        let Effects { reconcile, status, prefetch, readiness } = effects;
+        let place = |uid: Uid| (index.namespace(&uid), uid);
+        Self {
+            reconcile: reconcile.into_iter().map(place).collect(),
+            status: status.into_iter().map(place).collect(),
+            prefetch,
+            readiness,
+        }
+    }
+}
+
 impl Context {
     /// The index. Never held over an await, since none of its methods waits.
     fn index(&self) -> MutexGuard<'_, Index> {
@@ -84,8 +106,11 @@ impl Context {
 
     /// Does what [`Self::update_with`] does. The statuses to write belong to `span`, the trace of the change.
     pub fn update_in<T>(&self, span: &Span, change: impl FnOnce(&mut Index) -> (Effects, T)) -> T {
-        let (effects, result) = change(&mut self.index());
-        self.run(effects, span);
+        let mut index = self.index();
+        let (effects, result) = change(&mut index);
+        let queued = Queued::of(&index, effects);
+        drop(index);
+        self.run(queued, span);
         result
     }
 
@@ -95,13 +120,13 @@ impl Context {
     }
 
     /// Carries out effects: the only place that does so.
-    fn run(&self, effects: Effects, span: &Span) {
-        let Effects { reconcile, status, prefetch, readiness } = effects;
+    fn run(&self, effects: Queued, span: &Span) {
+        let Queued { reconcile, status, prefetch, readiness } = effects;
         if !reconcile.is_empty() {
             self.reconciles.enqueue_all(reconcile, queue::change_span);
         }
-        for uid in status {
-            self.statuses.enqueue(uid, span.clone());
+        for (namespace, uid) in status {
+            self.statuses.enqueue(namespace, uid, span.clone());
         }
         if let Some(plan) = prefetch {
             // The channel is closed only when the process is about to end.

@@ -53,15 +53,15 @@ pub use health::Health;
 pub use intervals::Intervals;
 use leadership::LeaderLoop;
 pub use queue::QUEUES;
-use queue::{WorkQueue, WritePriority};
+use queue::{Concurrency, WorkQueue, WritePriority};
 use secrets::{PrefetchPlan, SecretPrefetch, SecretReader};
 use status::EventWriter;
 pub use watch::WATCH_SILENCE;
 
 /// The reconciles that run concurrently.
-const RECONCILE_CONCURRENCY: usize = 64;
+const RECONCILE_CONCURRENCY: Concurrency = Concurrency { shared: 64, own: 4, most: 256 };
 /// The statuses that are written concurrently.
-const STATUS_CONCURRENCY: usize = 16;
+const STATUS_CONCURRENCY: Concurrency = Concurrency { shared: 16, own: 2, most: 64 };
 /// The time that a clean stop waits for what is in flight.
 const STOP_TIMEOUT: Duration = Duration::from_secs(3);
 

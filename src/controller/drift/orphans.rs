@@ -58,7 +58,8 @@ pub async fn sweep(ctx: &Context, intervals: &Intervals) {
             info!(%uid, "removing orphaned keys");
             // No effect of the index, which drops those on tenants that it does not know. The reconcile removes the
             // keys.
-            ctx.reconciles.enqueue(uid.clone(), change_span());
+            let namespace = ctx.read(|index| index.namespace(uid));
+            ctx.reconciles.enqueue(namespace, uid.clone(), change_span());
         }
     }
 }

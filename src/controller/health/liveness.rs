@@ -83,7 +83,7 @@ mod tests {
     async fn queued_work_without_progress_fails_liveness() {
         let (liveness, queue) = (Liveness::default(), WorkQueue::default());
         let before = Instant::now();
-        queue.enqueue(Uid::from("u"), Span::none());
+        queue.enqueue("ns".into(), Uid::from("u"), Span::none());
         let now = Instant::now();
         let check = |time| {
             liveness.heartbeat(time);

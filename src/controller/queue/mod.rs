@@ -5,10 +5,12 @@
 
 mod action;
 mod priority;
+mod ready;
 mod work_queue;
 
 pub use action::Action;
 pub use priority::WritePriority;
+pub use ready::{Concurrency, Namespace};
 pub use work_queue::{Dequeued, WorkQueue};
 
 use tracing::{Span, field, trace_span};

@@ -126,7 +126,7 @@ mod tests {
     use futures::FutureExt;
     use tracing::Span;
 
-    use super::super::Action;
+    use super::super::{Action, Concurrency};
     use super::*;
 
     fn priority() -> WritePriority {
@@ -176,7 +176,7 @@ mod tests {
     #[tokio::test]
     async fn events_are_serialised_while_statuses_are_written() {
         let priority = priority();
-        priority.statuses.enqueue(Uid::from("u"), Span::none());
+        priority.statuses.enqueue("ns".into(), Uid::from("u"), Span::none());
         let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
         let process = |_| async {
             let first = priority.event_permit().await;
@@ -187,7 +187,7 @@ mod tests {
         };
         let stopped = stopped.map(drop);
         let queue = Arc::clone(&priority.statuses);
-        let running = queue.run(1, process, stopped);
+        let running = queue.run(Concurrency { shared: 1, own: 1, most: 1 }, process, stopped);
         let ending = async {
             while queue.depth() > 0 || queue.in_flight() > 0 {
                 tokio::task::yield_now().await;

@@ -1,11 +1,11 @@
-//! A work queue: processes each key that is enqueued, immediately and in order, never one key twice at a time, and never
-//! more than a number of keys concurrently. It alone knows what is queued, since when, and what is in flight; metrics and
+//! A work queue: processes each key that is enqueued, immediately, never one key twice at a time, and never more than a
+//! number of keys concurrently. The keys of one namespace are processed in order; namespaces take turns. It alone knows what is queued, since when, and what is in flight; metrics and
 //! the liveness probe read it here.
 //!
 //! kube-runtime's `applier` does the same, but sends every request through a timer that ticks in milliseconds, so that a
 //! request at rest is one to two of them late (docs/decisions).
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::HashMap;
 use std::future::poll_fn;
 use std::hash::Hash;
 use std::pin::pin;
@@ -21,6 +21,7 @@ use tokio_util::time::delay_queue::Key;
 use tracing::Span;
 
 use super::Action;
+use super::ready::{Concurrency, Namespace, ReadyKeys};
 
 /// A queue of keys. Enqueueing never waits.
 #[derive(Debug)]
@@ -33,14 +34,13 @@ pub struct WorkQueue<K> {
 #[derive(Debug)]
 struct State<K> {
     /// Keys in the order in which they will be processed.
-    ready: VecDeque<K>,
+    ready: ReadyKeys<K>,
     /// The keys of `ready`.
     queued: HashMap<K, Item>,
-    /// Keys that are being processed, each with the item of an enqueue in the meantime.
-    in_flight: HashMap<K, Option<Item>>,
+    in_flight: HashMap<K, InFlight>,
     /// Keys that wait for the end of a delay.
     delayed: DelayQueue<K>,
-    delay_keys: HashMap<K, Key>,
+    delay_keys: HashMap<K, (Key, Namespace)>,
     /// The last start or end of processing while there was work; none while there is none.
     last_progress: Option<Instant>,
 }
@@ -50,6 +50,14 @@ struct State<K> {
 struct Item {
     queued_at: Instant,
     span: Span,
+}
+
+/// A key that is being processed.
+#[derive(Debug)]
+struct InFlight {
+    namespace: Namespace,
+    /// The item of an enqueue in the meantime.
+    again: Option<Item>,
 }
 
 /// A key whose processing begins.
@@ -66,7 +74,7 @@ pub struct Dequeued<K> {
 impl<K: Clone + Eq + Hash> Default for WorkQueue<K> {
     fn default() -> Self {
         let state = State {
-            ready: VecDeque::new(),
+            ready: ReadyKeys::default(),
             queued: HashMap::new(),
             in_flight: HashMap::new(),
             delayed: DelayQueue::new(),
@@ -82,19 +90,19 @@ impl<K: Clone + Eq + Hash> WorkQueue<K> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Enqueues a key for a change that this span traces. A key that is queued already stays where it is; one that waits
-    /// for the end of a delay no longer does; one that is in flight will be processed once more.
-    pub fn enqueue(&self, key: K, span: Span) {
-        self.state().enqueue(key, Item { queued_at: Instant::now(), span });
+    /// Enqueues a key of a namespace for a change that this span traces. A key that is queued already stays where it is;
+    /// one that waits for the end of a delay no longer does; one that is in flight will be processed once more.
+    pub fn enqueue(&self, namespace: Namespace, key: K, span: Span) {
+        self.state().enqueue(namespace, key, Item { queued_at: Instant::now(), span });
         self.enqueued.notify_one();
     }
 
     /// Enqueues several keys, each for a change that `span` begins to trace.
-    pub fn enqueue_all(&self, keys: impl IntoIterator<Item = K>, span: impl Fn() -> Span) {
+    pub fn enqueue_all(&self, keys: impl IntoIterator<Item = (Namespace, K)>, span: impl Fn() -> Span) {
         let mut state = self.state();
         let queued_at = Instant::now();
-        for key in keys {
-            state.enqueue(key, Item { queued_at, span: span() });
+        for (namespace, key) in keys {
+            state.enqueue(namespace, key, Item { queued_at, span: span() });
         }
         drop(state);
         self.enqueued.notify_one();
@@ -104,15 +112,15 @@ impl<K: Clone + Eq + Hash> WorkQueue<K> {
     #[must_use]
     pub fn depth(&self) -> usize {
         let state = self.state();
-        state.ready.len() + state.in_flight.values().flatten().count()
+        state.ready.len() + state.enqueued_again().count()
     }
 
     /// The age of the oldest queued key; zero while none is queued.
     #[must_use]
     pub fn oldest(&self, now: Instant) -> Duration {
         let state = self.state();
-        let first = state.ready.front().and_then(|key| state.queued.get(key));
-        let oldest = state.in_flight.values().flatten().chain(first).map(|item| item.queued_at).min();
+        let first = state.ready.first().filter_map(|key| state.queued.get(key));
+        let oldest = state.enqueued_again().chain(first).map(|item| item.queued_at).min();
         oldest.map_or(Duration::ZERO, |oldest| now.saturating_duration_since(oldest))
     }
 
@@ -128,10 +136,14 @@ impl<K: Clone + Eq + Hash> WorkQueue<K> {
         self.state().last_progress.map(|last| now.saturating_duration_since(last))
     }
 
-    /// Processes keys until `stop` is done, then waits for those in flight. At most `concurrency` are processed at a time.
+    fn start_next(&self, concurrency: Concurrency, stopping: bool) -> Option<Dequeued<K>> {
+        if stopping { None } else { self.state().start_next(concurrency, Instant::now()) }
+    }
+
+    /// Processes keys until `stop` is done, then waits for those in flight.
     pub async fn run<Work>(
         &self,
-        concurrency: usize,
+        concurrency: Concurrency,
         process: impl Fn(Dequeued<K>) -> Work,
         stop: impl Future<Output = ()>,
     ) where
@@ -141,8 +153,7 @@ impl<K: Clone + Eq + Hash> WorkQueue<K> {
         let mut stopping = false;
         let mut in_flight = FuturesUnordered::new();
         loop {
-            while !stopping && in_flight.len() < concurrency {
-                let Some(dequeued) = self.state().start_next(Instant::now()) else { break };
+            while let Some(dequeued) = self.start_next(concurrency, stopping) {
                 let key = dequeued.key.clone();
                 let work = process(dequeued);
                 in_flight.push(async move { (key, work.await) });
@@ -163,25 +174,31 @@ impl<K: Clone + Eq + Hash> WorkQueue<K> {
 }
 
 impl<K: Clone + Eq + Hash> State<K> {
-    fn enqueue(&mut self, key: K, item: Item) {
-        if let Some(again) = self.in_flight.get_mut(&key) {
-            again.get_or_insert(item);
+    fn enqueue(&mut self, namespace: Namespace, key: K, item: Item) {
+        if let Some(in_flight) = self.in_flight.get_mut(&key) {
+            in_flight.again.get_or_insert(item);
             return;
         }
-        if let Some(delay) = self.delay_keys.remove(&key) {
+        if let Some((delay, _)) = self.delay_keys.remove(&key) {
             self.delayed.remove(&delay);
         }
         self.last_progress.get_or_insert(item.queued_at);
         if !self.queued.contains_key(&key) {
             self.queued.insert(key.clone(), item);
-            self.ready.push_back(key);
+            self.ready.push(namespace, key);
         }
+    }
+
+    /// The items of keys that were enqueued while they were in flight.
+    fn enqueued_again(&self) -> impl Iterator<Item = &Item> {
+        self.in_flight.values().filter_map(|in_flight| in_flight.again.as_ref())
     }
 
     /// Enqueues a key whose delay is over.
     fn on_timer(&mut self, key: K) {
-        self.delay_keys.remove(&key);
-        self.enqueue(key, Item { queued_at: Instant::now(), span: Span::none() });
+        if let Some((_, namespace)) = self.delay_keys.remove(&key) {
+            self.enqueue(namespace, key, Item { queued_at: Instant::now(), span: Span::none() });
+        }
     }
 
     /// Waits for the end of a delay; for ever while no key is delayed.
@@ -192,20 +209,23 @@ impl<K: Clone + Eq + Hash> State<K> {
         }
     }
 
-    fn start_next(&mut self, now: Instant) -> Option<Dequeued<K>> {
-        let key = self.ready.pop_front()?;
+    fn start_next(&mut self, concurrency: Concurrency, now: Instant) -> Option<Dequeued<K>> {
+        let (namespace, key) = self.ready.start(concurrency)?;
         let item = self.queued.remove(&key)?;
-        self.in_flight.insert(key.clone(), None);
+        self.in_flight.insert(key.clone(), InFlight { namespace, again: None });
         self.last_progress = Some(now);
         Some(Dequeued { key, queued_at: item.queued_at, span: item.span })
     }
 
     fn finish(&mut self, key: K, action: Action, now: Instant) {
-        if let Some(item) = self.in_flight.remove(&key).flatten() {
-            self.enqueue(key, item);
-        } else if let Some(after) = action.requeue_after() {
-            let delay = self.delayed.insert(key.clone(), after);
-            self.delay_keys.insert(key, delay);
+        if let Some(InFlight { namespace, again }) = self.in_flight.remove(&key) {
+            self.ready.finish(&namespace);
+            if let Some(item) = again {
+                self.enqueue(namespace, key, item);
+            } else if let Some(after) = action.requeue_after() {
+                let delay = self.delayed.insert(key.clone(), after);
+                self.delay_keys.insert(key, (delay, namespace));
+            }
         }
         let has_work = !self.in_flight.is_empty() || !self.ready.is_empty();
         self.last_progress = has_work.then_some(now);
@@ -221,12 +241,19 @@ mod tests {
 
     use super::*;
 
+    const TEN: Concurrency = Concurrency { shared: 10, own: 1, most: 20 };
+
+    /// Keys of one namespace.
+    fn keys<K>(keys: impl IntoIterator<Item = K>) -> impl Iterator<Item = (Namespace, K)> {
+        keys.into_iter().map(|key| ("ns".into(), key))
+    }
+
     fn enqueue<K: Clone + Eq + Hash>(state: &mut State<K>, key: K) {
-        state.enqueue(key, Item { queued_at: Instant::now(), span: Span::none() });
+        state.enqueue("ns".into(), key, Item { queued_at: Instant::now(), span: Span::none() });
     }
 
     fn start<K: Clone + Eq + Hash>(state: &mut State<K>) -> Option<K> {
-        state.start_next(Instant::now()).map(|dequeued| dequeued.key)
+        state.start_next(TEN, Instant::now()).map(|dequeued| dequeued.key)
     }
 
     /// A stop signal and its sender.
@@ -250,7 +277,7 @@ mod tests {
     async fn concurrency_is_bounded() {
         let (now, most, done) = (Cell::new(0), Cell::new(0), Cell::new(0));
         let queue = WorkQueue::default();
-        queue.enqueue_all(0..10, Span::none);
+        queue.enqueue_all(keys(0..10), Span::none);
         let (sender, stop) = stop();
         let process = |_| async {
             now.set(now.get() + 1);
@@ -263,7 +290,7 @@ mod tests {
             }
             Action::await_change()
         };
-        queue.run(3, process, stop).await;
+        queue.run(Concurrency { shared: 3, own: 1, most: 3 }, process, stop).await;
         assert_eq!((most.get(), done.get()), (3, 10));
     }
 
@@ -272,13 +299,13 @@ mod tests {
         let (running, runs) = (RefCell::new(HashSet::new()), Cell::new(0));
         let queue = WorkQueue::default();
         let (sender, stop) = stop();
-        queue.enqueue_all(0..4, Span::none);
+        queue.enqueue_all(keys(0..4), Span::none);
         let process = |dequeued: Dequeued<i32>| {
             assert!(running.borrow_mut().insert(dequeued.key), "{} runs twice", dequeued.key);
             runs.set(runs.get() + 1);
             // Enqueued while it runs, as by a watch event, a drift signal and the sweep.
             for _ in 0..3 {
-                queue.enqueue(dequeued.key, Span::none());
+                queue.enqueue("ns".into(), dequeued.key, Span::none());
             }
             let (running, runs, sender) = (&running, &runs, &sender);
             async move {
@@ -292,7 +319,7 @@ mod tests {
                 Action::requeue(Duration::from_millis(1))
             }
         };
-        queue.run(64, process, stop).await;
+        queue.run(TEN, process, stop).await;
         assert!(runs.get() >= 200 && running.borrow().is_empty());
     }
 
@@ -301,19 +328,19 @@ mod tests {
         let queue = WorkQueue::default();
         let (sender, stop) = stop();
         let runs = Cell::new(0);
-        queue.enqueue("a", Span::none());
+        queue.enqueue("ns".into(), "a", Span::none());
         let process = |_| {
             runs.set(runs.get() + 1);
             if runs.get() == 1 {
-                queue.enqueue("a", Span::none());
-                queue.enqueue("a", Span::none());
+                queue.enqueue("ns".into(), "a", Span::none());
+                queue.enqueue("ns".into(), "a", Span::none());
                 assert_eq!((queue.depth(), queue.in_flight()), (1, 1));
             } else {
                 sender.send_replace(true);
             }
             std::future::ready(Action::await_change())
         };
-        queue.run(8, process, stop).await;
+        queue.run(TEN, process, stop).await;
         assert_eq!((runs.get(), queue.depth()), (2, 0));
     }
 
@@ -321,7 +348,7 @@ mod tests {
     async fn a_requeued_key_returns_after_its_delay() {
         let queue = WorkQueue::default();
         let (sender, stop) = stop();
-        queue.enqueue("a", Span::none());
+        queue.enqueue("ns".into(), "a", Span::none());
         let runs = Cell::new(0);
         let process = |_| {
             runs.set(runs.get() + 1);
@@ -330,7 +357,7 @@ mod tests {
             }
             std::future::ready(Action::requeue(Duration::from_millis(1)))
         };
-        queue.run(8, process, stop).await;
+        queue.run(TEN, process, stop).await;
         assert_eq!(runs.get(), 3);
     }
 
@@ -355,17 +382,59 @@ mod tests {
         assert_eq!(queue.without_progress(begin), None);
         let mut state = queue.state();
         for key in ["a", "b"] {
-            state.enqueue(key, Item { queued_at: begin, span: Span::none() });
+            state.enqueue("ns".into(), key, Item { queued_at: begin, span: Span::none() });
         }
         drop(state);
         assert_eq!(queue.without_progress(begin + minute), Some(minute), "queued, and nothing starts");
         assert_eq!((queue.depth(), queue.oldest(begin + minute)), (2, minute));
-        assert!(queue.state().start_next(begin + minute).is_some());
+        assert!(queue.state().start_next(TEN, begin + minute).is_some());
         assert_eq!(queue.without_progress(begin + 2 * minute), Some(minute), "in flight, and nothing ends");
         queue.state().finish("a", Action::await_change(), begin + 2 * minute);
         assert_eq!(queue.without_progress(begin + 2 * minute), Some(Duration::ZERO), "another one is queued");
-        assert!(queue.state().start_next(begin + 3 * minute).is_some());
+        assert!(queue.state().start_next(TEN, begin + 3 * minute).is_some());
         queue.state().finish("b", Action::await_change(), begin + 3 * minute);
         assert_eq!(queue.without_progress(begin + 9 * minute), None, "there is no work");
+    }
+
+    const ANOTHER: &str = "calm";
+
+    /// The place of the other tenant among all keys that were processed.
+    async fn place_of_another(hangs: bool) -> usize {
+        let queue = WorkQueue::default();
+        let (sender, stop) = stop();
+        let (processed, place) = (Cell::new(0), Cell::new(None));
+        queue.enqueue_all((0..10_000).map(|key| ("noisy".into(), key)), Span::none);
+        let process = |dequeued: Dequeued<i32>| {
+            let (queue, sender, processed, place) = (&queue, &sender, &processed, &place);
+            async move {
+                processed.set(processed.get() + 1);
+                if processed.get() == 64 {
+                    queue.enqueue(ANOTHER.into(), -1, Span::none());
+                }
+                if dequeued.key == -1 {
+                    place.set(Some(processed.get()));
+                    sender.send_replace(true);
+                }
+                tokio::task::yield_now().await;
+                while hangs && place.get().is_none() {
+                    tokio::task::yield_now().await;
+                }
+                Action::await_change()
+            }
+        };
+        queue.run(Concurrency { shared: 64, own: 4, most: 256 }, process, stop).await;
+        place.get().unwrap()
+    }
+
+    #[tokio::test]
+    async fn another_namespace_is_processed_before_128_of_a_noisy_one() {
+        let place = place_of_another(false).await;
+        assert!(place <= 128, "it is number {place}");
+    }
+
+    #[tokio::test]
+    async fn another_namespace_is_processed_while_a_whole_namespace_hangs() {
+        let place = place_of_another(true).await;
+        assert!(place <= 128, "it is number {place}");
     }
 }

@@ -18,7 +18,7 @@ use tracing::{debug, info};
 
 use super::read::SecretValue;
 use super::reader::SecretReader;
-use crate::controller::queue::{WorkQueue, change_span};
+use crate::controller::queue::{Namespace, WorkQueue, change_span};
 use crate::domain::Uid;
 use crate::domain::index::SecretUsers;
 use crate::leader::Writer;
@@ -73,8 +73,9 @@ impl SecretPrefetch {
         }
     }
 
-    fn enqueue(&self, uids: impl IntoIterator<Item = Uid>) {
-        self.reconciles.enqueue_all(uids, change_span);
+    fn enqueue(&self, namespace: &str, uids: impl IntoIterator<Item = Uid>) {
+        let namespace: Namespace = namespace.into();
+        self.reconciles.enqueue_all(uids.into_iter().map(|uid| (Arc::clone(&namespace), uid)), change_span);
     }
 }
 
@@ -114,7 +115,7 @@ impl NamespacePrefetch<'_> {
             prefetched.wait_until_at_most(LARGEST_PAGE).await;
         }
         // Secrets that no page contained are read one by one.
-        self.prefetch.enqueue(self.users.into_values().flatten());
+        self.prefetch.enqueue(&self.namespace, self.users.into_values().flatten());
     }
 
     /// Holds each Secret for the tenants that wait for it, and enqueues them.
@@ -128,7 +129,7 @@ impl NamespacePrefetch<'_> {
                 ready.push(uid);
             }
         }
-        self.prefetch.enqueue(ready);
+        self.prefetch.enqueue(&self.namespace, ready);
     }
 }
 

@@ -103,6 +103,12 @@ impl Index {
         self.tenants.get(uid).map(|tenant| &**tenant)
     }
 
+    /// The namespace of a resource; empty where none with this uid is known.
+    #[must_use]
+    pub fn namespace(&self, uid: &Uid) -> Arc<str> {
+        self.tenants.get(uid).map(|tenant| tenant.name().namespace).unwrap_or_default()
+    }
+
     /// The claims and what is published.
     #[must_use]
     pub fn claims(&self) -> &Claims {
