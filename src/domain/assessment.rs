@@ -2,6 +2,7 @@
 
 use crate::contract::Did;
 
+use super::claims::NOTIFIED;
 use super::{ResourceName, reason::Reason};
 
 /// The result of a reconcile of a resource that stays. Its status, and the events about it, follow from this alone.
@@ -42,6 +43,8 @@ pub struct UnavailableDid {
 pub enum Holder {
     /// Another resource of this cluster.
     Resource(ResourceName),
+    /// Another resource of this cluster, for one before which many others wait.
+    Unnamed,
     /// A tenant id that no resource owns: an older publisher mapped the DID to it.
     Unmanaged(String),
     /// A resource of another cluster.
@@ -108,7 +111,7 @@ pub enum SecretFaultKind {
 impl UnavailableDid {
     fn reason(&self) -> Reason {
         match self.holder {
-            Holder::Resource(_) => Reason::DidConflict,
+            Holder::Resource(_) | Holder::Unnamed => Reason::DidConflict,
             Holder::Unmanaged(_) => Reason::NumberInUse,
             Holder::Elsewhere { .. } => Reason::OwnedElsewhere,
         }
@@ -253,6 +256,9 @@ impl Holder {
     fn message(&self) -> String {
         match self {
             Self::Resource(name) => format!("is held by {name}"),
+            Self::Unnamed => {
+                format!("is held by another resource, and at least {} wait before this one", NOTIFIED - 1)
+            }
             Self::Unmanaged(tenant) => format!(
                 "is mapped to the tenant id {tenant:?}, which no resource owns (unmap it there, or set the annotation \
                  runtime.veralux.io/take-over: \"true\")"

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use secrecy::SecretString;
 
 use super::assessment::{Assessment, Holder, NotPublished, PublishedConfig, UnavailableDid};
-use super::claims::{Claims, Holdings, Published};
+use super::claims::{Claims, HeldBy, Holdings, Published};
 use super::compile;
 use super::{ResourceName, Uid};
 use crate::api::{DeletionPolicy, RuntimeTenantSpec};
@@ -58,6 +58,8 @@ impl Snapshot {
         let holders = holdings.iter().flat_map(|holdings| {
             holdings.contested.iter().map(|(_, holder)| holder).chain(&holdings.tenant_held_by)
         });
+        let holders: BTreeSet<&Uid> = holders.filter_map(HeldBy::uid).collect();
+        let holders = holders.into_iter();
         let names = holders.filter_map(|uid| Some((uid.clone(), claims.get(uid)?.name.clone()))).collect();
         Self {
             names,
@@ -316,18 +318,19 @@ impl PlanInput<'_> {
         let held = holdings.dids.iter().filter(|did| !is_rejected(did)).cloned().collect();
         let contested = holdings.contested.iter();
         let contested =
-            contested.map(|(did, uid)| UnavailableDid { did: did.clone(), holder: self.resource(uid) });
+            contested.map(|(did, held_by)| UnavailableDid { did: did.clone(), holder: self.holder(held_by) });
         (held, contested.chain(rejected.iter().cloned()).collect())
     }
 
-    fn resource(&self, uid: &Uid) -> Holder {
+    fn holder(&self, held_by: &HeldBy) -> Holder {
+        let Some(uid) = held_by.uid() else { return Holder::Unnamed };
         let name = self.snapshot.names.get(uid).cloned();
         Holder::Resource(name.unwrap_or_else(|| ResourceName::new("?", uid.as_str())))
     }
 
     fn tenant_conflict(&self) -> Option<NotPublished> {
         let holder = self.snapshot.holdings.as_ref()?.tenant_held_by.as_ref()?;
-        Some(NotPublished::Tenant(self.resource(holder)))
+        Some(NotPublished::Tenant(self.holder(holder)))
     }
 
     /// The config that stays published while something prevents a publish.

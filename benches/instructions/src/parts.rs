@@ -22,9 +22,10 @@ type Work<'a> = Box<dyn FnMut() + 'a>;
 type Prepare = fn(&mut Site) -> Work<'_>;
 
 /// The name of each part, and the function that prepares it.
-pub const PARTS: [(&str, Prepare); 9] = [
+pub const PARTS: [(&str, Prepare); 10] = [
     ("claims: ten changed specs, and their records", change),
     ("claims: publish order and snapshot", snapshot),
+    ("claims: a number that all tenants claim changes its holder", contest),
     ("compile: the claim of a spec", claimed),
     ("compile: the plan of a reconcile", plan),
     ("JSON: a config with its secret, written", write),
@@ -129,6 +130,26 @@ fn change(site: &mut Site) -> Work<'_> {
             let uid = claim.uid.clone();
             black_box(site.claims.upsert(claim));
             black_box(site.claims.set_published(&uid, Some(published)));
+        }
+    })
+}
+
+/// The oldest of all tenants, which claim one number, claims it, or does not, in alternation.
+fn contest(site: &mut Site) -> Work<'_> {
+    let number = did(99_999_999);
+    let of = |tenant: usize, dids| Claim {
+        created: 1_700_000_000 + i64::try_from(tenant).expect("it is small"),
+        ..claim(tenant, dids)
+    };
+    let mut claims = Claims::default();
+    for tenant in 0..site.tenants {
+        claims.upsert(of(tenant, vec![number.clone()]));
+    }
+    let mut changes: Vec<_> =
+        (0..EVENTS).map(|event| of(0, if event % 2 == 0 { dids(0) } else { vec![number.clone()] })).collect();
+    Box::new(move || {
+        for claim in changes.drain(..) {
+            black_box(claims.upsert(claim));
         }
     })
 }

@@ -1,4 +1,4 @@
-//! The keys that wait to be processed, by namespace: the namespaces take turns, so that however much one of them has to do,
+//! The keys that wait to be processed, by namespace: the namespaces are served round robin, so that however much one of them has to do,
 //! another waits for one of its keys at most.
 
 use std::collections::{HashMap, VecDeque};
@@ -24,14 +24,14 @@ pub struct Concurrency {
 pub struct ReadyKeys<K> {
     lines: HashMap<Namespace, VecDeque<K>>,
     /// The namespaces of `lines`, the next one first.
-    turns: VecDeque<Namespace>,
+    round: VecDeque<Namespace>,
     in_flight: HashMap<Namespace, usize>,
     all_in_flight: usize,
 }
 
 impl<K> Default for ReadyKeys<K> {
     fn default() -> Self {
-        Self { lines: HashMap::new(), turns: VecDeque::new(), in_flight: HashMap::new(), all_in_flight: 0 }
+        Self { lines: HashMap::new(), round: VecDeque::new(), in_flight: HashMap::new(), all_in_flight: 0 }
     }
 }
 
@@ -41,12 +41,12 @@ impl<K: Eq + Hash> ReadyKeys<K> {
         if let Some(line) = self.lines.get_mut(&namespace) {
             line.push_back(key);
         } else {
-            self.turns.push_back(Arc::clone(&namespace));
+            self.round.push_back(Arc::clone(&namespace));
             self.lines.insert(namespace, VecDeque::from([key]));
         }
     }
 
-    /// Takes the first key of the namespace whose turn it is, of those that may have one more in flight.
+    /// Takes the first key of the next namespace of the round that may have one more in flight.
     pub fn start(&mut self, concurrency: Concurrency) -> Option<(Namespace, K)> {
         if self.all_in_flight >= concurrency.most {
             return None;
@@ -56,14 +56,14 @@ impl<K: Eq + Hash> ReadyKeys<K> {
                 || self.in_flight.get(namespace).is_none_or(|count| *count < concurrency.own)
         };
         // At most as many are passed over as have keys in flight.
-        let place = self.turns.iter().position(may_start)?;
-        let namespace = self.turns.remove(place)?;
+        let place = self.round.iter().position(may_start)?;
+        let namespace = self.round.remove(place)?;
         let line = self.lines.get_mut(&namespace)?;
         let key = line.pop_front()?;
         if line.is_empty() {
             self.lines.remove(&namespace);
         } else {
-            self.turns.push_back(Arc::clone(&namespace));
+            self.round.push_back(Arc::clone(&namespace));
         }
         *self.in_flight.entry(Arc::clone(&namespace)).or_default() += 1;
         self.all_in_flight += 1;
@@ -90,7 +90,7 @@ impl<K: Eq + Hash> ReadyKeys<K> {
     /// True while no key waits.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.turns.is_empty()
+        self.round.is_empty()
     }
 
     /// The keys that have waited longest, one of each namespace.
@@ -118,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn namespaces_take_turns() {
+    fn namespaces_are_served_round_robin() {
         let mut ready = noisy(3);
         ready.push("calm".into(), 3);
         ready.push("other".into(), 4);

@@ -1,6 +1,6 @@
 //! A work queue: processes each key that is enqueued, immediately, never one key twice at a time, and never more than a
-//! number of keys concurrently. The keys of one namespace are processed in order; namespaces take turns. It alone knows what is queued, since when, and what is in flight; metrics and
-//! the liveness probe read it here.
+//! number of keys concurrently. The keys of one namespace are processed in order, the namespaces round robin. It alone knows
+//! what is queued, since when, and what is in flight; metrics and the liveness probe read it here.
 //!
 //! kube-runtime's `applier` does the same, but sends every request through a timer that ticks in milliseconds, so that a
 //! request at rest is one to two of them late (docs/decisions).

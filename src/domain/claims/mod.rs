@@ -11,12 +11,14 @@ mod contenders;
 mod publish_order;
 mod published;
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::hash::Hash;
 use std::sync::Arc;
 
 use super::{ResourceName, Uid};
 use crate::contract::{Did, TenantId};
-use contenders::{ContendersByKey, Entitlement, Priority};
+pub use contenders::NOTIFIED;
+use contenders::{ContendersByKey, Entitlement, Former, Priority};
 pub use published::Published;
 use published::PublishedIndex;
 
@@ -57,18 +59,38 @@ pub enum Eligibility {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Holdings {
     /// The resource that holds the tenant id, if it is another one.
-    pub tenant_held_by: Option<Uid>,
+    pub tenant_held_by: Option<HeldBy>,
     /// The DIDs that the resource holds, in the order of its spec.
     pub dids: Vec<Did>,
     /// The DIDs that it waits for, in the order of its spec, each with its holder.
-    pub contested: Vec<(Did, Uid)>,
+    pub contested: Vec<(Did, HeldBy)>,
+}
+
+/// The holder of what a resource waits for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum HeldBy {
+    /// This resource.
+    Resource(Uid),
+    /// Another resource, and at least [`NOTIFIED`] are before this one: a change of the holder does not concern it.
+    Unnamed,
+}
+
+impl HeldBy {
+    /// The holder, where the status names it.
+    #[must_use]
+    pub fn uid(&self) -> Option<&Uid> {
+        match self {
+            Self::Resource(uid) => Some(uid),
+            Self::Unnamed => None,
+        }
+    }
 }
 
 /// The resources that an event affects: their holdings may have changed, or the holder for which they wait.
 pub type Affected = BTreeSet<Uid>;
 
-/// The holders that DIDs had before a change.
-type FormerHolders = HashMap<Did, Option<Uid>>;
+/// The contenders that DIDs had before a change.
+type FormerHolders = HashMap<Did, Former>;
 
 /// The index of all claims.
 #[derive(Clone, Debug, Default)]
@@ -170,18 +192,16 @@ impl Claims {
     pub fn holdings(&self, uid: &Uid) -> Option<Holdings> {
         let claim = self.by_uid.get(uid)?;
         // A resource that does not compete for the tenant id has not lost it.
-        let competes = self.tenants.of(&claim.tenant).iter().any(|contender| contender.uid == *uid);
-        let tenant_held_by =
-            self.tenant_holder(&claim.tenant).filter(|holder| competes && *holder != uid).cloned();
+        let tenant_held_by = match standing(&self.tenants, &claim.tenant, claim) {
+            Some(Standing::Waits(held_by)) => Some(held_by),
+            _ => None,
+        };
         let mut holdings = Holdings { tenant_held_by, dids: Vec::new(), contested: Vec::new() };
         for did in self.wanted(claim) {
-            let contenders = self.dids.of(&did);
-            match contenders.first() {
-                Some(first) if first.uid == *uid => holdings.dids.push(did),
-                Some(first) if contenders.iter().any(|contender| contender.uid == *uid) => {
-                    holdings.contested.push((did, first.uid.clone()));
-                }
-                _ => {}
+            match standing(&self.dids, &did, claim) {
+                Some(Standing::Holds) => holdings.dids.push(did),
+                Some(Standing::Waits(held_by)) => holdings.contested.push((did, held_by)),
+                None => {}
             }
         }
         Some(holdings)
@@ -208,49 +228,47 @@ impl Claims {
         let mut affected = Affected::new();
         let mut former = FormerHolders::new();
         self.leave_dids(uid, &mut former);
-        let left = self.leave_tenant(uid);
+        // The tenant ids that the resource claims before and after, and their contenders before the change.
+        let mut tenants = BTreeMap::new();
+        let note = |claims: &Self, tenants: &mut BTreeMap<TenantId, Former>| {
+            if let Some(claim) = claims.get(uid) {
+                let state = || claims.tenants.state(&claim.tenant);
+                tenants.entry(claim.tenant.clone()).or_insert_with(state);
+            }
+        };
+        note(self, &mut tenants);
+        self.leave_tenant(uid);
         change(self);
-        let entered = self.enter_tenant(uid);
+        note(self, &mut tenants);
+        self.enter_tenant(uid);
         // When a tenant id changes its holder, the contenders for the DIDs of both holders change too.
-        for tenant in left.iter().chain(&entered).map(|(tenant, _)| tenant).collect::<BTreeSet<_>>() {
-            let before = left.as_ref().filter(|(left, _)| left == tenant).map(|(_, holder)| holder.clone());
-            let before = before.unwrap_or_else(|| self.holder_without(tenant, uid));
+        for (tenant, state) in &tenants {
             let after = self.tenant_holder(tenant).cloned();
-            if before != after {
-                for other in before.iter().chain(&after).filter(|other| *other != uid) {
+            if state.holder != after {
+                for other in state.holder.iter().chain(&after).filter(|other| *other != uid) {
                     self.leave_dids(other, &mut former);
                     self.enter_dids(other, &mut former);
                 }
-                affected.extend(self.tenants.of(tenant).iter().map(|contender| contender.uid.clone()));
-                affected.extend(before);
             }
+            affected.extend(self.tenants.notified(tenant, state));
         }
         self.enter_dids(uid, &mut former);
-        for (did, before) in former {
-            if self.holder(&did) != before.as_ref() {
-                affected.extend(before);
-                affected.extend(self.dids.of(&did).iter().map(|contender| contender.uid.clone()));
-            }
+        for (did, before) in &former {
+            affected.extend(self.dids.notified(did, before));
         }
         affected
     }
 
-    /// The resource that would hold the tenant id if `uid` did not claim it.
-    fn holder_without(&self, tenant: &TenantId, uid: &Uid) -> Option<Uid> {
-        self.tenants.of(tenant).iter().map(|contender| &contender.uid).find(|other| *other != uid).cloned()
+    /// Removes `uid` from the contenders of its tenant id.
+    fn leave_tenant(&mut self, uid: &Uid) {
+        if let Some(claim) = self.by_uid.get(uid) {
+            self.tenants.remove(&claim.tenant, claim.created, uid);
+        }
     }
 
-    /// Removes `uid` from the contenders of its tenant id; returns the id with its holder until now.
-    fn leave_tenant(&mut self, uid: &Uid) -> Option<(TenantId, Option<Uid>)> {
-        let tenant = self.by_uid.get(uid)?.tenant.clone();
-        let holder = self.tenant_holder(&tenant).cloned();
-        self.tenants.remove(&tenant, uid);
-        Some((tenant, holder))
-    }
-
-    /// Adds `uid` to the contenders of its tenant id; returns the id with its holder from now on.
-    fn enter_tenant(&mut self, uid: &Uid) -> Option<(TenantId, Option<Uid>)> {
-        let claim = self.by_uid.get(uid)?;
+    /// Adds `uid` to the contenders of its tenant id.
+    fn enter_tenant(&mut self, uid: &Uid) {
+        let Some(claim) = self.by_uid.get(uid) else { return };
         let entitlement = match self.published.get(uid) {
             Some(published) if published.tenant == claim.tenant => Entitlement::PublishedByRecord,
             None if !claim.status_dids.is_empty() => Entitlement::PublishedByStatus,
@@ -259,14 +277,13 @@ impl Claims {
         if claim.competes(entitlement) {
             self.tenants.add(claim.tenant.clone(), claim.priority(entitlement));
         }
-        Some((claim.tenant.clone(), self.tenant_holder(&claim.tenant).cloned()))
     }
 
     fn leave_dids(&mut self, uid: &Uid, former: &mut FormerHolders) {
         let Some(claim) = self.by_uid.get(uid) else { return };
         for did in self.wanted(claim) {
-            former.entry(did.clone()).or_insert_with(|| self.dids.holder(&did).cloned());
-            self.dids.remove(&did, uid);
+            former.entry(did.clone()).or_insert_with(|| self.dids.state(&did));
+            self.dids.remove(&did, claim.created, uid);
         }
     }
 
@@ -284,7 +301,7 @@ impl Claims {
                 (false, _) => Entitlement::Waiting,
             };
             if claim.competes(entitlement) {
-                former.entry(did.clone()).or_insert_with(|| self.dids.holder(&did).cloned());
+                former.entry(did.clone()).or_insert_with(|| self.dids.state(&did));
                 self.dids.add(did, claim.priority(entitlement));
             }
         }
@@ -313,6 +330,23 @@ impl Claim {
     fn priority(&self, entitlement: Entitlement) -> Priority {
         Priority { entitlement, created: self.created, uid: self.uid.clone() }
     }
+}
+
+/// What a claim has of one thing for which it contends.
+enum Standing {
+    Holds,
+    Waits(HeldBy),
+}
+
+/// What a claim has of this thing; none: it does not contend for it.
+fn standing<K: Eq + Hash>(contenders: &ContendersByKey<K>, key: &K, claim: &Claim) -> Option<Standing> {
+    let (contends, is_notified) = contenders.contends(key, claim.created, &claim.uid);
+    let holder = contenders.holder(key).filter(|_| contends)?;
+    Some(match holder {
+        holder if *holder == claim.uid => Standing::Holds,
+        holder if is_notified => Standing::Waits(HeldBy::Resource(holder.clone())),
+        _ => Standing::Waits(HeldBy::Unnamed),
+    })
 }
 
 #[cfg(test)]
@@ -362,7 +396,10 @@ mod tests {
         let affected = claims.upsert(claim("old", 10, "a", &[1]));
         assert_eq!(held(&claims, "old"), [did(1)]);
         assert!(affected.contains(&uid("young")));
-        assert_eq!(claims.holdings(&uid("young")).unwrap().contested, [(did(1), uid("old"))]);
+        assert_eq!(
+            claims.holdings(&uid("young")).unwrap().contested,
+            [(did(1), HeldBy::Resource(uid("old")))]
+        );
     }
 
     #[test]
@@ -391,7 +428,10 @@ mod tests {
         claims.upsert(claim("first", 1, "same", &[1]));
         claims.upsert(claim("second", 2, "same", &[2]));
         claims.upsert(claim("third", 3, "other", &[2]));
-        assert_eq!(claims.holdings(&uid("second")).unwrap().tenant_held_by, Some(uid("first")));
+        assert_eq!(
+            claims.holdings(&uid("second")).unwrap().tenant_held_by,
+            Some(HeldBy::Resource(uid("first")))
+        );
         assert_eq!(held(&claims, "third"), [did(2)]);
         let affected = claims.remove(&uid("first"));
         assert!(affected.contains(&uid("second")) && affected.contains(&uid("third")), "{affected:?}");
@@ -431,5 +471,54 @@ mod tests {
         claims.set_published(&uid("a"), Some(published("a", &[1, 2])));
         claims.set_published(&uid("b"), Some(published("b", &[1])));
         assert_eq!(claims.published(&uid("a")), Some(&published("a", &[2])));
+    }
+
+    #[test]
+    fn a_change_of_a_number_that_many_claim_affects_a_bounded_number_of_them() {
+        let (mut claims, tenants) = (Claims::default(), 200);
+        let name = |tenant: u32| format!("t{tenant:03}");
+        let of = |tenant: u32, dids: &[u32]| claim(&name(tenant), i64::from(tenant), &name(tenant), dids);
+        let numbers: Vec<u32> = (0..20).collect();
+        for tenant in 0..tenants {
+            claims.upsert(of(tenant, &numbers));
+        }
+        publish(&mut claims, "t000");
+        let holdings = |claims: &Claims| -> Vec<Option<Holdings>> {
+            (0..tenants).map(|tenant| claims.holdings(&uid(&name(tenant)))).collect()
+        };
+        let changes: [&dyn Fn(&mut Claims) -> Affected; 5] = [
+            &|claims| claims.upsert(of(0, &[])),
+            &|claims| claims.upsert(of(150, &[])),
+            &|claims| claims.upsert(of(20, &[])),
+            &|claims| claims.upsert(of(20, &numbers)),
+            &|claims| claims.remove(&uid("t001")),
+        ];
+        for (place, change) in changes.iter().enumerate() {
+            let before = holdings(&claims);
+            let affected = change(&mut claims);
+            assert!(affected.len() <= NOTIFIED + 3, "change {place} affects {}", affected.len());
+            let after = holdings(&claims);
+            for (tenant, (before, after)) in (0..tenants).zip(before.iter().zip(&after)) {
+                let own = [uid("t000"), uid("t150"), uid("t020"), uid("t001")].contains(&uid(&name(tenant)));
+                assert!(
+                    own || before == after || affected.contains(&uid(&name(tenant))),
+                    "{place}: {tenant}"
+                );
+            }
+        }
+        let last = claims.holdings(&uid("t199")).unwrap();
+        assert_eq!(last.contested[0], (did(0), HeldBy::Unnamed));
+    }
+
+    #[test]
+    fn a_change_of_a_tenant_id_that_many_claim_affects_a_bounded_number_of_them() {
+        let mut claims = Claims::default();
+        for tenant in 0..200 {
+            claims.upsert(claim(&format!("t{tenant:03}"), tenant, "same", &[1]));
+        }
+        let affected = claims.remove(&uid("t000"));
+        assert!(affected.contains(&uid("t001")) && affected.len() <= NOTIFIED + 3, "{}", affected.len());
+        assert_eq!(claims.holdings(&uid("t199")).unwrap().tenant_held_by, Some(HeldBy::Unnamed));
+        assert_eq!(held(&claims, "t001"), [did(1)]);
     }
 }

@@ -216,7 +216,7 @@ fn waiting_reason(tenant: &TenantState, secret: Option<&str>) -> Option<EventRea
 
 /// True where the tenant waits for a change outside of the watched resources: it must be polled for.
 fn waits_for_outside(tenant: &TenantState) -> bool {
-    let outside = |holder: &Holder| !matches!(holder, Holder::Resource(_));
+    let outside = |holder: &Holder| !matches!(holder, Holder::Resource(_) | Holder::Unnamed);
     let Some(assessment) = tenant.assessment() else { return false };
     assessment.unavailable.iter().any(|did| outside(&did.holder))
         || match &assessment.not_published {
