@@ -12,6 +12,7 @@ use tracing::warn;
 use super::failure::Failure;
 use crate::controller::WATCH_SILENCE;
 use crate::domain::ClusterId;
+use crate::telemetry::with_causes;
 
 /// Timeout of a response by the API server. A half-open connection never fails, and kube has no timeout by default.
 const RESPONSE_TIMEOUT: Duration = Duration::from_secs(10);
@@ -88,11 +89,11 @@ async fn kube_system_uid(client: &Client) -> Result<String, Failure> {
                 .into());
             }
             Err(error) if waited < CONNECT_TIMEOUT => {
-                warn!(%error, "API server unreachable, retrying");
+                warn!(error = with_causes(&error), "API server unreachable, retrying");
                 sleep(CONNECT_INTERVAL).await;
                 waited += CONNECT_INTERVAL;
             }
-            Err(error) => return Err(format!("the API server does not respond: {error}").into()),
+            Err(error) => return Err(with_causes(&error).into()),
         }
     }
 }

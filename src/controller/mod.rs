@@ -48,7 +48,7 @@ use crate::leader::Writer;
 use crate::store::Store;
 use crate::telemetry::Metrics;
 use context::Context;
-pub use error::{Error, with_causes};
+pub use error::Error;
 pub use health::Health;
 pub use intervals::Intervals;
 use leadership::LeaderLoop;

@@ -1,8 +1,33 @@
-//! The reasons of conditions: a closed set, which events and the labels of metrics share.
+//! The reasons why a resource is in its state: a closed set, which conditions, events, the labels of metrics and the
+//! probes share.
 
-/// The reason of a condition of a `RuntimeTenant`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Reason {
+use std::fmt;
+
+/// Declares the reasons, with their list and their names.
+macro_rules! reasons {
+    ($($(#[$doc:meta])* $name:ident,)*) => {
+        /// The reason of a condition of a `RuntimeTenant`, of a failed reconcile, and of a replica that is not ready.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub enum Reason {
+            $($(#[$doc])* $name,)*
+        }
+
+        impl Reason {
+            /// Every reason.
+            pub const ALL: [Self; [$(stringify!($name)),*].len()] = [$(Self::$name,)*];
+
+            /// The reason in `CamelCase`, as a condition carries it.
+            #[must_use]
+            pub const fn as_str(self) -> &'static str {
+                match self {
+                    $(Self::$name => stringify!($name),)*
+                }
+            }
+        }
+    };
+}
+
+reasons! {
     /// Redis matches the spec.
     Published,
     /// The webhook secret was read.
@@ -11,6 +36,8 @@ pub enum Reason {
     Claimed,
     /// `spec.suspend` is true: nothing is written for the resource.
     Suspended,
+    /// The spec, the Secret or an annotation has something odd that prevents nothing.
+    SpecWarnings,
     /// The spec violates a rule that the API server did not check.
     InvalidSpec,
     /// The spec can't be decoded.
@@ -25,6 +52,8 @@ pub enum Reason {
     OwnedElsewhere,
     /// An older publisher's config lists DIDs that the spec does not.
     AdoptionWouldUnmap,
+    /// An older publisher's config has another webhook secret.
+    AdoptionWouldChangeSecret,
     /// The Secret does not exist.
     SecretNotFound,
     /// The Secret does not have the key.
@@ -35,78 +64,78 @@ pub enum Reason {
     SecretNotUtf8,
     /// The API server did not return the Secret.
     SecretUnreadable,
-    /// A Redis command failed.
-    RedisUnavailable,
     /// A request to the API server failed, or its watch cache is behind.
     ApiServerUnavailable,
     /// Ownership records in Redis changed during each attempt.
     OwnershipKeptChanging,
+    /// There is no connection to Redis, or it broke.
+    RedisUnreachable,
+    /// Redis did not reply in time.
+    RedisTimedOut,
+    /// A credential or certificate file can't be used.
+    RedisFileUnusable,
+    /// Redis rejected the user or the password.
+    RedisWrongPassword,
+    /// Redis' ACL denies a command or a key.
+    RedisNoPermission,
+    /// Redis is a replica.
+    RedisReadOnly,
+    /// Redis has reached `maxmemory`.
+    RedisOutOfMemory,
+    /// Redis can't persist, or has too few replicas.
+    RedisRefusesWrites,
+    /// Redis reads its data set from disk.
+    RedisLoading,
+    /// Redis is in cluster mode.
+    RedisClusterMode,
+    /// No Sentinel names a primary.
+    RedisNoPrimary,
+    /// Redis replied with something unexpected.
+    RedisUnexpected,
+    /// The write's epoch is not the current one.
+    Fenced,
 }
 
 impl Reason {
-    /// Every reason.
-    pub const ALL: [Self; 19] = [
-        Self::Published,
-        Self::Resolved,
-        Self::Claimed,
-        Self::Suspended,
-        Self::InvalidSpec,
-        Self::Unreadable,
-        Self::TenantIdConflict,
-        Self::DidConflict,
-        Self::NumberInUse,
-        Self::OwnedElsewhere,
-        Self::AdoptionWouldUnmap,
-        Self::SecretNotFound,
-        Self::SecretKeyNotFound,
-        Self::SecretEmpty,
-        Self::SecretNotUtf8,
-        Self::SecretUnreadable,
-        Self::RedisUnavailable,
-        Self::ApiServerUnavailable,
-        Self::OwnershipKeptChanging,
-    ];
-
-    /// The reason in `CamelCase`, as a condition carries it.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Published => "Published",
-            Self::Resolved => "Resolved",
-            Self::Claimed => "Claimed",
-            Self::Suspended => "Suspended",
-            Self::InvalidSpec => "InvalidSpec",
-            Self::Unreadable => "Unreadable",
-            Self::TenantIdConflict => "TenantIdConflict",
-            Self::DidConflict => "DidConflict",
-            Self::NumberInUse => "NumberInUse",
-            Self::OwnedElsewhere => "OwnedElsewhere",
-            Self::AdoptionWouldUnmap => "AdoptionWouldUnmap",
-            Self::SecretNotFound => "SecretNotFound",
-            Self::SecretKeyNotFound => "SecretKeyNotFound",
-            Self::SecretEmpty => "SecretEmpty",
-            Self::SecretNotUtf8 => "SecretNotUtf8",
-            Self::SecretUnreadable => "SecretUnreadable",
-            Self::RedisUnavailable => "RedisUnavailable",
-            Self::ApiServerUnavailable => "ApiServerUnavailable",
-            Self::OwnershipKeptChanging => "OwnershipKeptChanging",
-        }
-    }
-
     /// True if the reason clears without a change of the resource (`Reconciling`): on its own, or when something appears to
     /// which the resource refers. Any other reason stays until a person changes something (`Stalled`).
     #[must_use]
     pub const fn is_transient(self) -> bool {
+        self.is_failure()
+            || matches!(
+                self,
+                Self::SecretNotFound | Self::SecretKeyNotFound | Self::SecretEmpty | Self::SecretNotUtf8
+            )
+    }
+
+    /// True if it is the reason of a reconcile that failed and is retried, so that nothing is known to be wrong with the
+    /// resource.
+    #[must_use]
+    pub const fn is_failure(self) -> bool {
         matches!(
             self,
-            Self::SecretNotFound
-                | Self::SecretKeyNotFound
-                | Self::SecretEmpty
-                | Self::SecretNotUtf8
-                | Self::SecretUnreadable
-                | Self::RedisUnavailable
+            Self::SecretUnreadable
                 | Self::ApiServerUnavailable
                 | Self::OwnershipKeptChanging
+                | Self::RedisUnreachable
+                | Self::RedisTimedOut
+                | Self::RedisFileUnusable
+                | Self::RedisWrongPassword
+                | Self::RedisNoPermission
+                | Self::RedisReadOnly
+                | Self::RedisOutOfMemory
+                | Self::RedisRefusesWrites
+                | Self::RedisLoading
+                | Self::RedisClusterMode
+                | Self::RedisNoPrimary
+                | Self::RedisUnexpected
+                | Self::Fenced
         )
+    }
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
     }
 }

@@ -17,6 +17,7 @@ use super::permissions;
 use super::state::Writer;
 use crate::domain::Epoch;
 use crate::store::Store;
+use crate::telemetry::with_causes;
 
 /// The time after which a lease expires that is not renewed.
 const DURATION: Duration = Duration::from_secs(15);
@@ -111,7 +112,7 @@ impl OwnLease<'_> {
                 Ok(Ok(Some(manager))) => return manager,
                 // Another replica was faster.
                 Ok(Ok(None)) | Err(_) => debug!("lease is held by another replica"),
-                Ok(Err(error)) => warn!(%error, "failed to acquire lease"),
+                Ok(Err(error)) => warn!(error = with_causes(&error), "failed to acquire lease"),
             }
             sleep(RETRY.mul_f64(rand::random_range(0.2..0.6))).await;
         }
@@ -242,7 +243,7 @@ impl OwnLease<'_> {
             match self.leases.get_opt(LEASE).await {
                 Ok(lease) => return self.is_holder(lease.as_ref()),
                 Err(error) => {
-                    warn!(%error, "failed to read lease");
+                    warn!(error = with_causes(&error), "failed to read lease");
                     sleep(RETRY).await;
                 }
             }

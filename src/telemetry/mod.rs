@@ -2,6 +2,7 @@
 //! the values of labels are given to [`Metrics::new`].
 
 mod builder;
+mod cause;
 mod certificates;
 mod exposition;
 mod labels;
@@ -10,6 +11,7 @@ mod metrics;
 mod resources;
 mod traces;
 
+pub use cause::{api_server_cause, one_line, with_causes};
 pub use certificates::Certificate;
 pub use exposition::Format;
 pub use labels::LabelValues;

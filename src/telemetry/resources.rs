@@ -48,7 +48,10 @@ impl Default for ResourceCounts {
         });
         let reasons = Reason::ALL.map(Reason::as_str).into_iter().chain([UNSEEN, OTHER]);
         // The reasons of conditions that are True.
-        let reasons = reasons.filter(|reason| !["Published", "Resolved", "Claimed"].contains(reason));
+        let is_true =
+            [Reason::Published, Reason::Resolved, Reason::Claimed, Reason::Suspended, Reason::SpecWarnings]
+                .map(Reason::as_str);
+        let reasons = reasons.filter(|reason| !is_true.contains(reason));
         Self {
             conditions: pairs.collect(),
             not_ready: reasons.map(|reason| (reason, 0)).collect(),

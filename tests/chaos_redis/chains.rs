@@ -7,6 +7,7 @@ use proptest::strategy::{Strategy, ValueTree};
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
+use runtime_operator::domain::reason::Reason;
 use serde_json::{Value, json};
 use test_support::{Operator, World, generator, tenant};
 
@@ -144,7 +145,7 @@ async fn observed(world: &World, name: &str) -> Result<Value, String> {
         |condition: &&Value| condition["observedGeneration"].as_i64() == resource.metadata.generation;
     let ready = conditions.iter().find(|is| is["type"] == "Ready").filter(current);
     let Some(ready) = ready else { return Err(format!("the status is of an older spec: {status:#}")) };
-    if ready["reason"] == "RedisUnavailable" {
+    if Reason::ALL.iter().any(|reason| reason.is_failure() && ready["reason"] == reason.as_str()) {
         return Err(ready["message"].to_string());
     }
     let parts = |condition: &Value| {

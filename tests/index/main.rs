@@ -15,7 +15,7 @@ use runtime_operator::domain::{ResourceName, Uid};
 use serde_json::json;
 
 fn failure(message: &str) -> Failure {
-    let reason = Reason::RedisUnavailable;
+    let reason = Reason::RedisUnreachable;
     Failure { reason, message: message.to_owned(), is_store: true, is_epoch_lost: false }
 }
 

@@ -85,7 +85,7 @@ async fn a_start_without_redis_is_not_ready_and_reports_why() {
     wait_sick(&world, &operator, &world.redis().address()).await;
     world.apply(&tenant("new").dids([DID])).await;
 
-    let message = world.wait_condition("new", "Ready", "Unknown", "RedisUnavailable").await;
+    let message = world.wait_condition("new", "Ready", "Unknown", "RedisUnreachable").await;
     assert!(message.starts_with("Redis can't be reached") && message.ends_with("; retrying"), "{message}");
     let message = world.wait_event("new", "PublishDelayed").await;
     assert!(message.contains("Redis can't be reached"), "{message}");
@@ -300,7 +300,7 @@ async fn out_of_memory_is_reported_and_unpublishes_nothing() {
 
     let message = world.wait_event("beta", "PublishDelayed").await;
     assert!(message.contains("out of memory") && message.contains("maxmemory"), "{message}");
-    world.wait_condition("beta", "Ready", "Unknown", "RedisUnavailable").await;
+    world.wait_condition("beta", "Ready", "Unknown", "RedisOutOfMemory").await;
     assert_eq!(world.live(DID).await.as_deref(), Some("acme"));
     world.redis_cli(&["CONFIG", "SET", "maxmemory", "0"]).await;
     world.wait_ready("beta").await;

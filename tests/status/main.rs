@@ -157,7 +157,7 @@ async fn a_new_tenant_without_redis_is_unknown_and_not_failed() {
 
     world.apply(&tenant("acme").dids([DID])).await;
 
-    world.wait_condition("acme", "Ready", "Unknown", "RedisUnavailable").await;
+    world.wait_condition("acme", "Ready", "Unknown", "RedisUnreachable").await;
     let acme = world.get("acme").await.unwrap();
     assert_well_formed(&acme);
     assert_eq!(kstatus(&acme), Kstatus::InProgress);

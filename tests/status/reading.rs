@@ -2,28 +2,8 @@
 
 use kube::ResourceExt;
 use kube::api::DynamicObject;
+use runtime_operator::domain::reason::Reason;
 use serde_json::Value;
-
-/// All reasons of conditions.
-pub const REASONS: [&str; 17] = [
-    "Published",
-    "Resolved",
-    "Claimed",
-    "Suspended",
-    "InvalidSpec",
-    "Unreadable",
-    "TenantIdConflict",
-    "DidConflict",
-    "NumberInUse",
-    "OwnedElsewhere",
-    "AdoptionWouldUnmap",
-    "SecretNotFound",
-    "SecretKeyNotFound",
-    "SecretEmpty",
-    "SecretNotUtf8",
-    "SecretUnreadable",
-    "RedisUnavailable",
-];
 
 /// The state that kstatus computes of a resource, as Flux, Argo CD and Helm do.
 #[derive(Debug, PartialEq, Eq)]
@@ -74,7 +54,10 @@ pub fn assert_well_formed(tenant: &DynamicObject) {
             tenant.metadata.generation,
             "{name}: {condition}"
         );
-        assert!(REASONS.contains(&condition["reason"].as_str().unwrap()), "{name}: {condition}");
+        assert!(
+            Reason::ALL.iter().any(|reason| condition["reason"] == reason.as_str()),
+            "{name}: {condition}"
+        );
         assert!(!condition["message"].as_str().unwrap().is_empty(), "{name}: {condition}");
         assert!(condition["lastTransitionTime"].as_str().unwrap().ends_with('Z'), "{name}: {condition}");
     }

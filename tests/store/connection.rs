@@ -37,7 +37,7 @@ async fn calls_in_an_outage_fail_immediately_and_recover_after_it() {
     let world = World::new().await;
     world.redis.stop().await.unwrap();
     for result in futures::future::join_all((0..50).map(|_| world.store.ping())).await {
-        assert_eq!(result.unwrap_err().reason(), "RedisUnreachable");
+        assert_eq!(result.unwrap_err().reason().as_str(), "RedisUnreachable");
     }
     world.redis.restart().await.unwrap();
     eventually(async || world.store.ping().await.is_ok()).await;
@@ -96,7 +96,7 @@ async fn tls_works_with_a_private_authority_and_a_client_certificate() {
 
     let anonymous = RedisSettings { cert_file: None, key_file: None, ..whole.clone() };
     let failed = Store::new(anonymous).unwrap().ping().await.unwrap_err();
-    assert_eq!(failed.reason(), "RedisUnreachable", "{failed}");
+    assert_eq!(failed.reason().as_str(), "RedisUnreachable", "{failed}");
 
     let other = Redis::start(RedisOptions::default().in_memory().tls()).await.unwrap();
     let distrusted = RedisSettings { ca_file: Some(other.tls().unwrap().ca.clone()), ..whole };

@@ -9,7 +9,7 @@ const A: &str = "+15550000001";
 
 async fn error(world: &World, new: Tenant) -> StoreError {
     let error = world.try_apply([new]).await.unwrap_err();
-    assert!(StoreError::REASONS.contains(&error.reason()));
+    assert!(error.reason().is_failure());
     error
 }
 
@@ -96,7 +96,7 @@ async fn an_aborted_script_leaves_no_did_without_its_config() {
     let store = Store::new(settings(&format!("redis://operator:p@{}", world.redis.address()))).unwrap();
     let operation = Operation::from(tenant("acme", &[A]));
     let failed = store.apply(world.epoch, &world.cluster, &[operation]).await.unwrap_err();
-    assert_eq!(failed.reason(), "RedisNoPermission");
+    assert_eq!(failed.reason().as_str(), "RedisNoPermission");
     assert_eq!(world.tenant_of(A).await.as_deref(), Some("acme"));
     assert_eq!(world.config("acme").await, Some(tenant("acme", &[A]).json()));
     let applied = world.apply_one(tenant("acme", &[A])).await;
@@ -133,7 +133,7 @@ async fn a_replica_serves_reads_and_rejects_writes() {
 async fn missing_replicas_are_reported_as_refused_writes() {
     let world = World::new().await;
     let () = world.run("CONFIG SET min-replicas-to-write 1").await;
-    assert_eq!(error(&world, tenant("acme", &[A])).await.reason(), "RedisRefusesWrites");
+    assert_eq!(error(&world, tenant("acme", &[A])).await.reason().as_str(), "RedisRefusesWrites");
 }
 
 #[tokio::test]
@@ -203,7 +203,7 @@ async fn a_server_that_is_not_redis_is_reported() {
         }
     });
     let failed = Store::new(settings(&url)).unwrap().ping().await.unwrap_err();
-    assert!(matches!(failed.reason(), "RedisUnexpected" | "RedisUnreachable"), "{failed:?}");
+    assert!(matches!(failed.reason().as_str(), "RedisUnexpected" | "RedisUnreachable"), "{failed:?}");
 }
 
 #[tokio::test]

@@ -98,7 +98,7 @@ async fn a_superseded_writer_is_fenced_and_writes_nothing() {
     for operation in operations {
         let error = world.try_apply([operation]).await.unwrap_err();
         assert_eq!(error, StoreError::Fenced { current: Some(next) });
-        assert_eq!(error.reason(), "Fenced");
+        assert_eq!(error.reason().as_str(), "Fenced");
     }
     assert_eq!(world.everything().await, before);
 }

@@ -159,7 +159,7 @@ async fn a_restart_causes_a_resync_once_tracking_is_on_again() {
     let mut health = tracking.health();
     world.redis.stop().await.unwrap();
     health.wait_for(Option::is_some).await.unwrap();
-    assert_eq!(health.borrow().as_ref().unwrap().reason(), "RedisUnreachable");
+    assert_eq!(health.borrow().as_ref().unwrap().reason().as_str(), "RedisUnreachable");
     world.redis.restart().await.unwrap();
     assert_eq!(next(&mut tracking).await, DriftSignal::Resync(ResyncCause::Reconnected));
     assert_eq!(*tracking.health().borrow(), None);

@@ -24,7 +24,7 @@ use warp::http::{HeaderMap, header};
 use self::cache::TtlCache;
 use super::response::ApiError;
 use crate::contract::routes::ErrorCode;
-use crate::telemetry::{Metrics, Review, ReviewResult};
+use crate::telemetry::{Metrics, Review, ReviewResult, with_causes};
 
 /// The audience of tokens that are meant for this operator alone.
 pub const AUDIENCE: &str = "runtime-operator";
@@ -103,7 +103,7 @@ impl Authorizer {
             Ok(None) => Err(unauthorized("the token is not valid")),
             Err(error) => {
                 self.0.metrics.count_review(Review::Token, ReviewResult::Failed);
-                warn!(%error, "TokenReview failed; request rejected");
+                warn!(error = with_causes(&error), "TokenReview failed; request rejected");
                 Err(unauthorized("token review failed"))
             }
         }
@@ -127,7 +127,7 @@ impl Authorizer {
             Ok(false) => Err(forbidden(format!("{:?} must be allowed to {verb} {path}", caller.name()))),
             Err(error) => {
                 self.0.metrics.count_review(Review::Access, ReviewResult::Failed);
-                warn!(%error, "SubjectAccessReview failed; request rejected");
+                warn!(error = with_causes(&error), "SubjectAccessReview failed; request rejected");
                 Err(forbidden("access review failed".to_owned()))
             }
         }

@@ -58,7 +58,7 @@ impl Health {
             WriterState::Follower { redis: None } => Ok("ok: following"),
             WriterState::NotPermitted(why) => Err(why),
             WriterState::Follower { redis: Some(error) } | WriterState::RedisUnavailable { error, .. } => {
-                Err(error.to_string())
+                Err(error.report())
             }
         }
     }
@@ -110,7 +110,7 @@ mod tests {
         assert!(writer.not_permitted("forbidden".to_owned()));
         assert_eq!(health.ready(), Err("forbidden".to_owned()));
         writer.no_epoch(StoreError::Loading);
-        assert_eq!(health.ready(), Err(StoreError::Loading.to_string()));
+        assert_eq!(health.ready(), Err(StoreError::Loading.report()));
         writer.elected(Epoch(1));
         writer.resynced(Epoch(1));
         assert_eq!(health.ready(), Ok("ok"));

@@ -62,5 +62,5 @@ pub async fn is_current(
 async fn read(ctx: &Context, name: &ResourceName) -> Result<Option<PartialObjectMeta<WatchedTenant>>, Error> {
     let api: Api<WatchedTenant> = Api::namespaced(ctx.client.clone(), &name.namespace);
     let read = api.get_metadata_opt(&name.name).await;
-    read.map_err(|error| Error::ReadResource(name.to_string(), error))
+    read.map_err(|source| Error::ReadResource { resource: name.clone(), source })
 }

@@ -57,10 +57,8 @@ pub async fn reconcile(dequeued: &Dequeued<Uid>, ctx: &Arc<Context>) -> Result<A
 /// retried, the less often each is, since one that succeeds has all others retried immediately.
 pub fn error_policy(dequeued: &Dequeued<Uid>, error: &Error, ctx: &Arc<Context>) -> Action {
     let uid = &dequeued.key;
-    if error.is_not_leading() {
-        return Action::await_change();
-    }
-    ctx.metrics.count_reconcile_error(error.reason());
+    let Some(reason) = error.reason() else { return Action::await_change() };
+    ctx.metrics.count_reconcile_error(reason.as_str());
     let retry = ctx.update_in(&dequeued.span, |index| index.failed(uid, error.failure()));
     let resource = retry.name.map(field::display);
     if error.waits_for_redis() {

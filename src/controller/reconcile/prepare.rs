@@ -153,7 +153,7 @@ impl Publishable<'_> {
         }
         self.check_yielding_owners().await?;
         let read = self.ctx.secrets.read(&self.snapshot.uid, &key, version).await;
-        match read.map_err(|error| Error::ReadSecret(self.object.name().to_string(), error))? {
+        match read.map_err(|source| Error::ReadSecret { secret: key.secret.clone(), source })? {
             Ok(secret) => Ok(self.pending_publication(&secret)),
             Err(fault) => Ok(self.blocked(NotPublished::Secret(fault))),
         }

@@ -39,7 +39,9 @@ pub async fn update_status(dequeued: &Dequeued<Uid>, ctx: &Arc<Context>) -> Resu
 
 /// Records a failed write and requeues it.
 pub fn error_policy(dequeued: &Dequeued<Uid>, error: &Error, ctx: &Arc<Context>) -> Action {
-    ctx.metrics.count_reconcile_error(error.reason());
+    if let Some(reason) = error.reason() {
+        ctx.metrics.count_reconcile_error(reason.as_str());
+    }
     debug!(uid = %dequeued.key, %error, "status update failed, requeued");
     Action::requeue(jittered(RETRY))
 }

@@ -18,7 +18,7 @@ use serde::de::DeserializeOwned;
 use tokio::time::sleep;
 use tracing::warn;
 
-use super::super::error::with_causes;
+use crate::telemetry::with_causes;
 
 /// The seconds after which the API server ends a watch; it is resumed then. A watch that does not end in time is dead, and
 /// is noticed [5 s later](watcher::Config::timeout): the default of 290 s would hide changes for that long.

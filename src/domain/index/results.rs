@@ -116,7 +116,7 @@ impl Index {
         self.retrying.insert(uid.clone());
         let retrying = self.retrying.len();
         if failure.is_store && !failure.is_epoch_lost {
-            self.store_error = Some(failure.message.clone());
+            self.store_error = Some(format!("{}: {}", failure.reason, failure.message));
         }
         let mut effects = Effects::default();
         let (mut failures, mut name) = (0, None);

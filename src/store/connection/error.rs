@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use redis::{ErrorKind, RedisError};
 
 use crate::domain::Epoch;
+use crate::domain::reason::Reason;
 
 /// The rights that Redis' ACL must give the operator's user.
 pub const PERMISSIONS: &str = "~tenantmap:did:* ~tenantcfg:* ~runtime-operator:* +hello +auth +ping +info +select \
@@ -86,42 +87,31 @@ pub enum StoreError {
 }
 
 impl StoreError {
-    /// Returns the error's name in conditions, events and metrics: one of a closed set.
+    /// Returns the error's reason in conditions, events, metrics and probes.
     #[must_use]
-    pub const fn reason(&self) -> &'static str {
+    pub const fn reason(&self) -> Reason {
         match self {
-            Self::Unreachable { .. } => "RedisUnreachable",
-            Self::TimedOut => "RedisTimedOut",
-            Self::File { .. } => "RedisFileUnusable",
-            Self::WrongPassword => "RedisWrongPassword",
-            Self::NoPermission { .. } => "RedisNoPermission",
-            Self::ReadOnly => "RedisReadOnly",
-            Self::OutOfMemory => "RedisOutOfMemory",
-            Self::Misconfigured { .. } => "RedisRefusesWrites",
-            Self::Loading => "RedisLoading",
-            Self::ClusterMode => "RedisClusterMode",
-            Self::NoPrimary { .. } => "RedisNoPrimary",
-            Self::Fenced { .. } => "Fenced",
-            Self::Unexpected(_) => "RedisUnexpected",
+            Self::Unreachable { .. } => Reason::RedisUnreachable,
+            Self::TimedOut => Reason::RedisTimedOut,
+            Self::File { .. } => Reason::RedisFileUnusable,
+            Self::WrongPassword => Reason::RedisWrongPassword,
+            Self::NoPermission { .. } => Reason::RedisNoPermission,
+            Self::ReadOnly => Reason::RedisReadOnly,
+            Self::OutOfMemory => Reason::RedisOutOfMemory,
+            Self::Misconfigured { .. } => Reason::RedisRefusesWrites,
+            Self::Loading => Reason::RedisLoading,
+            Self::ClusterMode => Reason::RedisClusterMode,
+            Self::NoPrimary { .. } => Reason::RedisNoPrimary,
+            Self::Fenced { .. } => Reason::Fenced,
+            Self::Unexpected(_) => Reason::RedisUnexpected,
         }
     }
 
-    /// All values of [`reason`](Self::reason).
-    pub const REASONS: [&str; 13] = [
-        "RedisUnreachable",
-        "RedisTimedOut",
-        "RedisFileUnusable",
-        "RedisWrongPassword",
-        "RedisNoPermission",
-        "RedisReadOnly",
-        "RedisOutOfMemory",
-        "RedisRefusesWrites",
-        "RedisLoading",
-        "RedisClusterMode",
-        "RedisNoPrimary",
-        "Fenced",
-        "RedisUnexpected",
-    ];
+    /// Returns the reason and the error, as probes and logs say it.
+    #[must_use]
+    pub fn report(&self) -> String {
+        format!("{}: {self}", self.reason())
+    }
 
     /// Returns `true` if the writer must acquire a new epoch: the write was fenced, or it timed out and Redis may still
     /// apply it later. A new epoch fences the late write.
