@@ -26,8 +26,8 @@ const ALLOWED: [(&str, &[&str]); 10] = [
     ("api", &["contract"]),
     ("domain", &["api", "contract"]),
     ("store", &["api", "contract", "domain"]),
-    // The leader acquires its epoch from the store, and reports the store's errors.
-    ("leader", &["api", "contract", "domain", "store"]),
+    // The leader acquires its epoch from the store, and reports the errors of the store and of the API server.
+    ("leader", &["api", "contract", "domain", "store", "telemetry"]),
     ("telemetry", &["domain"]),
     ("controller", &["api", "contract", "domain", "leader", "store", "telemetry"]),
     ("probes", &["telemetry"]),
