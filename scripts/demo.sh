@@ -160,12 +160,12 @@ until [[ $(get /readyz 2>/dev/null) == *" 200 "* ]]; do
 done
 ok "it is the leader and has loaded the records from Redis (ready after $(ms_since "$since") ms)"
 
-step "Six tenants, as their owners write them"
+step "Seven tenants, as their owners write them"
 run 'kubectl apply -f examples/'
 run 'kubectl wait --for=condition=Ready rtenant --all --timeout=60s'
 run 'kubectl get rtenant'
-[ "$(grep -c ' True ' <<<"$output")" = 6 ] || fail "expected six tenants that are Ready"
-ok "all six are Ready, and show how many numbers are published"
+[ "$(grep -c ' True ' <<<"$output")" = 7 ] || fail "expected seven tenants that are Ready"
+ok "all seven are Ready, and show how many numbers are published"
 
 step "The voice runtime reads two keys when +1 555 123 4567 is called"
 run 'redis-cli -u $REDIS_URL get tenantmap:did:+15551234567'
@@ -206,7 +206,7 @@ run 'redis-cli -u $REDIS_URL exists tenantmap:did:+15557654321 tenantcfg:harbor-
 [ "$output" = 0 ] || fail "expected that its keys are removed"
 ok "its keys are removed"
 run 'kubectl get rtenant'
-[ "$(grep -c ' True ' <<<"$output")" = 5 ] || fail "expected that the other five are Ready"
+[ "$(grep -c ' True ' <<<"$output")" = 6 ] || fail "expected that the other six are Ready"
 ok "the others are unchanged"
 
 took=$(($(ms_since "$began") / 1000))

@@ -104,7 +104,7 @@ fn the_demo_shows_what_it_promises_and_ends() {
 
     assert_eq!(status, Some(0), "{output}");
     for outcome in [
-        "all six are Ready",
+        "all seven are Ready",
         "the number is mapped to its tenant",
         "the conflict is reported, naming the number and its holder",
         "the number is mapped to the waiting tenant",

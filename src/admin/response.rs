@@ -25,7 +25,8 @@ pub(super) struct ApiError {
 impl ApiError {
     /// Describes an [`InvalidConfig`], with its violations as `details`.
     pub(super) fn invalid_config(invalid: &InvalidConfig) -> Self {
-        let detail = |Violation { path, rule }: &Violation| json!({ "path": path, "must": rule });
+        let detail =
+            |violation: &Violation| json!({ "path": violation.path.to_string(), "must": violation.rule });
         let details: Vec<Value> = invalid.violations.iter().map(detail).collect();
         let error = Self::from(ErrorCode::InvalidRuntimeConfig).with("details", details.into());
         if invalid.omitted == 0 { error } else { error.with("omitted", invalid.omitted.into()) }

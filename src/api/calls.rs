@@ -3,19 +3,20 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// Forwards every call to another phone number or SIP address.
+/// Forwards every call to another phone number or SIP address. The runtime answers the call first, then transfers it.
 #[derive(JsonSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
 pub struct CallForwarding {
     /// True: calls are forwarded.
     pub enabled: bool,
 
-    /// The destination: an E.164 number without white space or a SIP URI, for example "+15551234567" or
-    /// "sip:desk@example.com"; at most 512 characters.
+    /// The destination: a phone number, a dial string, or a sip:, sips: or tel: URI, for example "+15551234567" or
+    /// "sip:desk@example.com"; at most 512 characters. It is passed on as it is written.
     #[schemars(length(max = 512))]
     pub destination: String,
 
-    /// True: calls are forwarded without answering first, so that the caller hears the ringing tone of the destination.
+    /// False: calls are never forwarded, whatever enabled says. True and left out are the same: the runtime answers the call
+    /// and transfers it, despite the name.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub forward_before_answer: Option<bool>,
 

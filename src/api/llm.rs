@@ -7,7 +7,8 @@ use serde::{Deserialize, Serialize};
 #[derive(JsonSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
 pub struct LlmContext {
-    /// The people whom the model may name when a caller asks for someone; at most 200, may be empty.
+    /// The people whom the model may name when a caller asks for someone; at most 200, may be empty. No known runtime reads
+    /// it: transferProfiles decides.
     #[schemars(length(max = 200))]
     pub forwarding_profiles: Vec<ForwardingProfile>,
 
@@ -16,6 +17,74 @@ pub struct LlmContext {
 
     /// The prompts from which the model's instructions are made.
     pub prompts: Prompts,
+
+    /// The hours in which the tenant is open. Left out, runtimes that know them say to callers that it is closed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub business_hours: Option<BusinessHours>,
+}
+
+/// The hours in which the tenant is open. A day that is left out, a time that is not HH:MM and a zone that the runtime does
+/// not know all mean closed.
+#[derive(JsonSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub struct BusinessHours {
+    /// The time zone by its IANA name, for example "America/New_York"; 1 to 120 characters.
+    pub timezone: String,
+
+    /// The days of the week; may be empty.
+    pub weekly: Weekly,
+
+    /// The words that callers hear after hours; at most 4000 characters, may be empty.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub after_hours_message: Option<String>,
+}
+
+/// The days of the week. One that is left out is closed.
+#[derive(JsonSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq)]
+pub struct Weekly {
+    /// Monday.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mon: Option<Day>,
+
+    /// Tuesday.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tue: Option<Day>,
+
+    /// Wednesday.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub wed: Option<Day>,
+
+    /// Thursday.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub thu: Option<Day>,
+
+    /// Friday.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fri: Option<Day>,
+
+    /// Saturday.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sat: Option<Day>,
+
+    /// Sunday.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sun: Option<Day>,
+}
+
+/// A day: closed, or open from one time to another of the same day.
+#[derive(JsonSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq)]
+pub struct Day {
+    /// True: closed all day, whatever open and close say.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub closed: Option<bool>,
+
+    /// The time of opening as HH:MM; 1 to 8 characters.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub open: Option<String>,
+
+    /// The time of closing as HH:MM, later than open: that minute still counts as open. 1 to 8 characters.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub close: Option<String>,
 }
 
 /// A person for whom a caller may ask.
@@ -88,4 +157,10 @@ pub struct Prompts {
     /// The assistant's manner of speaking; may be empty, at most 65536 characters.
     #[schemars(length(max = 65536))]
     pub voice_prompt: String,
+
+    /// The first sentence of a call; may be empty, at most 65536 characters. Left out, or of white space alone, the runtime
+    /// says its own. Older runtimes ignore it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 65536))]
+    pub greeting_text: Option<String>,
 }

@@ -8,20 +8,24 @@
 mod calls;
 mod crd;
 mod llm;
+mod playbook;
 mod rules;
 mod spec;
 mod status;
 mod stt;
 mod table;
 mod tts;
+mod usage;
 
 pub use calls::{CallForwarding, QuickReply, TransferProfile};
 pub use crd::{CrdYamlError, crd, crd_yaml};
-pub use llm::{ForwardingProfile, LlmContext, Pricing, PricingItem, Prompts};
+pub use llm::{BusinessHours, Day, ForwardingProfile, LlmContext, Pricing, PricingItem, Prompts, Weekly};
+pub use playbook::{Digest, IntakeProfile, ServiceArea, ShopPlaybook, StormMode};
 pub use spec::{Audio, Caps, DeletionPolicy, RuntimeTenant, RuntimeTenantSpec, WebhookSecretRef};
 pub use status::RuntimeTenantStatus;
 pub use stt::{Stt, SttConfig};
 pub use tts::{ClonedVoice, Tts};
+pub use usage::{CallQuality, Features, LlmRouting, UsageLimits};
 
 /// The API group; also the prefix of every label, annotation and finalizer of this operator.
 pub const GROUP: &str = "runtime.veralux.io";

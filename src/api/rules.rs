@@ -35,22 +35,23 @@ pub const DID: RuleWithMessage = (
         white_space!(),
         "]*$')"
     ),
-    "must be an E.164 number, white space aside: a plus sign, then 2 to 15 digits of which the first is not 0",
+    "must be an E.164 number, white space aside: a plus sign, then 2 to 15 digits of which the first is not 0, as in +15551234567",
 );
 
 /// Returns the rule that no two phone numbers are equal once their white space is removed.
 ///
-/// A set's items are unique as they are written, so a list without white space passes immediately. [`DID`] refuses an
-/// item that is no number. Otherwise the white space is removed from all numbers in one text, and they are compared as
-/// integers: this stays within the budget (and within a few milliseconds) at the maximum of 500 numbers.
+/// [`DID`] refuses an item that is no number. Otherwise the white space is removed from all numbers in one text, unless
+/// there is none, and they are compared as integers: this stays within the budget (and within a few milliseconds) at the
+/// maximum of 500 numbers.
 pub fn unique_dids() -> Rule {
     let removals = WHITE_SPACE.map(|c| format!(r".replace('\u{:04x}', '')", u32::from(c)));
     let without_white_space = removals.concat();
     let (is_did, _) = DID;
     let is_did = is_did.replace("self.", "did.");
     Rule::new(format!(
-        "self.all(did, did.matches('^[+0-9]*$')) || !self.all(did, {is_did}) || \
-         [self.join(','){without_white_space}.split(',', 500).map(did, int(did))]\
+        "!self.all(did, {is_did}) || \
+         [(self.all(did, did.matches('^[+0-9]*$')) ? self.join(',') : self.join(','){without_white_space})\
+         .split(',', 500).map(did, int(did))]\
          .all(dids, dids.all(did, dids.indexOf(did) == dids.lastIndexOf(did)))"
     ))
     // Without a reason: the API server leaves out the message of a FieldValueDuplicate.
@@ -84,16 +85,55 @@ pub const HTTP_URL: RuleWithMessage = (
     "must be an absolute http or https URL, as in https://example.com/path",
 );
 
-/// E.164 without white space, or a SIP or SIPS URI (RFC 3261, section 19.1) as far as a typo can be recognised.
+/// A phone number or dial string as people write it, or a SIP, SIPS (RFC 3261, section 19.1) or telephone URI (RFC 3966) as
+/// far as a typo can be recognised. The runtime takes any text and passes it on.
 pub const DESTINATION: RuleWithMessage = (
     concat!(
-        r"self.matches(r'^\+[1-9][0-9]{1,14}$') || self.matches(r'^(?i:sips?):([^@<>",
+        "self.matches(r'^[",
+        white_space!(),
+        "]*[+(*#]*[0-9*#][0-9A-Da-dPpWw+*#().,;/",
+        white_space!(),
+        r"-]*$') || self.matches(r'^(?i:tel):[0-9A-Za-z+*#().;=_-]+$') || self.matches(r'^(?i:sips?):([^@<>",
         white_space!(),
         r"]+@)?([A-Za-z0-9_.-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?([;?][^<>",
         white_space!(),
         "]*)?$')"
     ),
-    "must be an E.164 number without white space or a SIP URI, as in +15551234567 or sip:desk@example.com",
+    "must be a phone number, a dial string, or a sip:, sips: or tel: URI, as in +15551234567 or sip:desk@example.com",
+);
+
+/// A URL that a control plane has hidden before it showed the config.
+pub const NOT_REDACTED: RuleWithMessage = (
+    "!self.startsWith('[redacted')",
+    "must not be a redacted value: take the value from where the config is stored",
+);
+
+pub const LONG_DID: RuleWithMessage = (
+    r"self.matches(r'^\+[1-9][0-9]{7,14}$')",
+    "must be an E.164 number of 8 to 15 digits, as in +15551234567",
+);
+
+pub const ZIP: RuleWithMessage = ("self.matches(r'^[0-9]{5}$')", "must be five digits, as in 90210");
+
+pub const EMAIL: RuleWithMessage = (
+    "self.matches(r\"^([A-Za-z0-9_'+-]+[.])*[A-Za-z0-9_'+-]*[A-Za-z0-9_+-]@([A-Za-z0-9][A-Za-z0-9-]*[.])+[A-Za-z]{2,}$\")",
+    "must be an email address, as in desk@example.com",
+);
+
+pub const DATE_TIME: RuleWithMessage = (
+    concat!(
+        "self.matches(r'",
+        "^((([0-9][0-9][2468][048]|[0-9][0-9][13579][26]|[0-9][0-9]0[48]|[02468][048]00|[13579][26]00)-02-29)",
+        "|([0-9]{4}-((0[13578]|1[02])-(0[1-9]|[12][0-9]|3[01])|(0[469]|11)-(0[1-9]|[12][0-9]|30)|02-(0[1-9]|1[0-9]|2[0-8]))))",
+        r"T([01][0-9]|2[0-3]):[0-5][0-9](:[0-5][0-9](\.[0-9]+)?)?Z$",
+        "')"
+    ),
+    "must be a time in UTC on a day that exists, as in 2026-09-30T12:00:00Z",
+);
+
+pub const DAY: RuleWithMessage = (
+    "(has(self.closed) && self.closed) || (has(self.open) && has(self.close))",
+    "a day must have closed: true, or both open and close",
 );
 
 pub const SECTION_NAMES: RuleWithMessage =
@@ -104,7 +144,21 @@ mod tests {
     use regex::Regex;
 
     use super::*;
-    use crate::contract::is_white_space;
+    use crate::contract::{self, is_white_space};
+
+    #[test]
+    fn the_patterns_of_the_rules_are_the_contracts() {
+        for ((rule, _), pattern) in [
+            (DATE_TIME, contract::DATE_TIME),
+            (EMAIL, contract::EMAIL),
+            (LONG_DID, contract::LONG_DID),
+            (ZIP, contract::ZIP),
+        ] {
+            let quoted = rule.strip_prefix("self.matches(r").and_then(|rule| rule.strip_suffix(')')).unwrap();
+            assert_eq!(&quoted[1..quoted.len() - 1], pattern);
+        }
+        assert!(NOT_REDACTED.0.contains(contract::REDACTED));
+    }
 
     #[test]
     fn the_white_space_of_the_rules_is_the_runtimes() {

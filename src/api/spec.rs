@@ -9,11 +9,13 @@ use serde_json::{Map, Value};
 
 use super::calls::{CallForwarding, QuickReply, TransferProfile};
 use super::llm::LlmContext;
+use super::playbook::{IntakeProfile, ShopPlaybook};
 use super::rules;
 use super::status::RuntimeTenantStatus;
 use super::stt::Stt;
 use super::table;
 use super::tts::Tts;
+use super::usage::{CallQuality, LlmRouting, UsageLimits};
 
 /// A tenant of the voice platform: its phone numbers, and the handling of its calls. The field names and shapes are those
 /// of the JSON that the voice runtime reads.
@@ -90,13 +92,20 @@ pub struct RuntimeTenantSpec {
     pub tenant_id: String,
 
     /// The phone numbers (DIDs) whose calls this tenant receives, in E.164, for example "+15551234567"; 1 to 500, each once.
-    /// White space in a number is removed when it is published.
+    /// White space in a number is removed when it is published. The list has one manager: it is replaced as a whole.
     #[schemars(length(max = 500), schema_with = "dids")]
-    #[x_kube(merge_strategy = ListMerge::Set, validation = rules::unique_dids())]
+    #[x_kube(merge_strategy = ListMerge::Atomic, validation = rules::unique_dids())]
     pub dids: Vec<String>,
 
     /// The reference to the Secret that holds the tenant's webhook secret. This resource never holds the value itself.
     pub webhook_secret_ref: WebhookSecretRef,
+
+    /// The public key with which Telnyx signs the tenant's webhooks: PEM, or hex or base64 of the 32 raw bytes or of the
+    /// SPKI; 16 to 4096 characters. The newest runtimes read it, and refuse every webhook of the tenant if it is none of
+    /// these; older ones ignore it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 4096))]
+    pub telnyx_public_key: Option<String>,
 
     /// The limits on the tenant's calls.
     pub caps: Caps,
@@ -108,7 +117,8 @@ pub struct RuntimeTenantSpec {
     /// allowed.
     pub tts: Tts,
 
-    /// The storage of call audio. If it is left out, it is published as {}.
+    /// The storage of call audio. If it is left out, it is published as {}. No known runtime reads it: its own settings
+    /// decide.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub audio: Option<Audio>,
 
@@ -125,6 +135,14 @@ pub struct RuntimeTenantSpec {
     #[schemars(length(max = 100))]
     pub transfer_profiles: Option<Vec<TransferProfile>>,
 
+    /// The shop's own rules for its calls.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub shop_playbook: Option<ShopPlaybook>,
+
+    /// The intake of calls.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub intake_profile: Option<IntakeProfile>,
+
     /// The assistant's knowledge about the tenant: a map of section name to text, for example "hours": "Weekdays nine to
     /// five."; at most 100 sections, names of at most 253 characters, texts of 1 to 65536.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -138,6 +156,18 @@ pub struct RuntimeTenantSpec {
     /// Fixed replies that are given without the language model; at most 200. Their order matters: the first match wins.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub quick_replies: Option<Vec<QuickReply>>,
+
+    /// The tenant's plan.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub usage_limits: Option<UsageLimits>,
+
+    /// The records of calls, and the people who see them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub call_quality: Option<CallQuality>,
+
+    /// The language model that calls use.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub llm_routing: Option<LlmRouting>,
 
     /// Fields of newer contracts: a free object whose members are added to the top level of the published JSON; at
     /// most 64. A field that the contract already has must be left out.

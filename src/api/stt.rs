@@ -9,7 +9,10 @@ use crate::contract::SttMode;
 #[derive(JsonSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
 pub struct Stt {
-    /// The kind of service: "whisper_http" (needs whisperUrl), "http_wav_json" (needs config.url), or "disabled".
+    /// The kind of service: "whisper_http" (needs whisperUrl), "http_wav_json" (needs config.url), "openai_whisper",
+    /// "deepgram", or "disabled". The runtime treats "http_wav_json" as "whisper_http" unless its own settings allow it.
+    /// "openai_whisper" and "deepgram" use the runtime's own keys and models, and runtimes that are older than they are refuse
+    /// the whole config.
     pub mode: SttMode,
 
     /// The endpoint of "whisper_http": an absolute http or https URL. Not allowed with another mode.
@@ -23,6 +26,10 @@ pub struct Stt {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub language: Option<String>,
 
+    /// The name of a model; 1 to 253 characters. No known runtime reads it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub model: Option<String>,
+
     /// Settings of "http_wav_json". Not allowed with another mode.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub config: Option<SttConfig>,
@@ -32,7 +39,7 @@ pub struct Stt {
 #[derive(JsonSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
 pub struct SttConfig {
-    /// The endpoint of "http_wav_json": an absolute http or https URL.
+    /// The endpoint of "http_wav_json": an absolute http or https URL. The runtime prefers it to whisperUrl in every mode.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub url: Option<String>,
 }

@@ -10,7 +10,7 @@ use schemars::{Schema, SchemaGenerator, json_schema};
 use serde_json::{Map, Value, json};
 
 use super::rules::{self, RuleWithMessage};
-use crate::contract::{CONFIG, Member, Modes, Presence, Rule, WEBHOOK_SECRET, mode_names};
+use crate::contract::{CONFIG, LAST_PUBLISHED_AT, Member, Modes, Presence, Rule, WEBHOOK_SECRET, mode_names};
 
 /// The greatest length of a text whose field declares none.
 const MAX_TEXT: i64 = 253;
@@ -43,6 +43,7 @@ fn write_rule(schema: &mut JSONSchemaProps, rule: &Rule) {
     match rule {
         // The resource has an object in this place, as with `webhookSecretRef`.
         _ if kind != json_type(rule) => {}
+        Rule::Literal(text) => schema.enum_ = Some(vec![JSON(json!(text))]),
         Rule::OneOf(names) => {
             let names = names.iter().map(|name| JSON(json!(name)));
             schema.enum_.get_or_insert_with(|| names.collect());
@@ -52,9 +53,20 @@ fn write_rule(schema: &mut JSONSchemaProps, rule: &Rule) {
             let declared = schema.max_length.unwrap_or(MAX_TEXT);
             schema.max_length = Some(size(*max).map_or(declared, |max| max.min(declared)));
         }
-        Rule::HttpUrl => {
+        Rule::HttpUrl | Rule::AudioUrl => {
             (schema.min_length, schema.max_length) = (Some(1), Some(MAX_URL));
             add_cel(schema, rules::HTTP_URL);
+        }
+        Rule::UrlText => {
+            schema.min_length = Some(1);
+            schema.max_length.get_or_insert(MAX_URL);
+            add_cel(schema, rules::NOT_REDACTED);
+        }
+        Rule::LongDid | Rule::Zip | Rule::Email | Rule::DateTime => {
+            if let Some((max, rule)) = form(rule) {
+                schema.max_length = Some(max);
+                add_cel(schema, rule);
+            }
         }
         Rule::Destination => {
             schema.min_length = Some(1);
@@ -70,6 +82,16 @@ fn write_rule(schema: &mut JSONSchemaProps, rule: &Rule) {
         }
         Rule::NumberAbove(limit) => {
             (schema.minimum, schema.exclusive_minimum) = (Some(*limit), Some(true));
+        }
+        Rule::NumberAboveTo(limit, max) => {
+            (schema.minimum, schema.exclusive_minimum) = (Some(*limit), Some(true));
+            schema.maximum = Some(*max);
+        }
+        // The API server takes null for left out.
+        Rule::Nullable(rule) => write_rule(schema, rule),
+        Rule::Day(members) => {
+            write_members(schema, members);
+            add_cel(schema, rules::DAY);
         }
         Rule::List { item, min, max } => {
             schema.min_items = size(*min).filter(|min| *min > 0);
@@ -88,6 +110,17 @@ fn write_rule(schema: &mut JSONSchemaProps, rule: &Rule) {
         Rule::Object(members) | Rule::ByMode(members) => write_members(schema, members),
         // The spec has a rule of its own for DIDs, which allows white space; the row of a number adds its range.
         Rule::Did | Rule::Boolean | Rule::Number | Rule::NumberIn(..) => {}
+    }
+}
+
+/// Returns the greatest length of a text of this form, and the form's CEL rule.
+fn form(rule: &Rule) -> Option<(i64, RuleWithMessage)> {
+    match rule {
+        Rule::LongDid => Some((16, rules::LONG_DID)),
+        Rule::Zip => Some((5, rules::ZIP)),
+        Rule::Email => Some((254, rules::EMAIL)),
+        Rule::DateTime => Some((64, rules::DATE_TIME)),
+        _ => None,
     }
 }
 
@@ -130,7 +163,12 @@ fn mode_rules(members: &[Member]) -> Vec<ValidationRule> {
         let rows = members.iter().filter(|row| row.name == member.name);
         let union = rows.fold(Modes::NONE, |union, row| union.or(row.modes));
         if is_first && is_limited(union, modes) {
-            rules.push(only_with(member.name, &names_of(union, modes)));
+            let (with, without) = (names_of(union, modes), names_of(union.complement(), modes));
+            rules.push(if without.len() == 1 {
+                never_with(member.name, without[0])
+            } else {
+                only_with(member.name, &with)
+            });
         }
     }
     for member in members {
@@ -187,6 +225,16 @@ fn only_with(member: &str, modes: &[&str]) -> ValidationRule {
     }
 }
 
+fn never_with(member: &str, mode: &str) -> ValidationRule {
+    ValidationRule {
+        rule: format!("!has(self.{member}) || self.mode != '{mode}'"),
+        message: Some(format!("{member} must be left out with mode {mode}")),
+        field_path: Some(format!(".{member}")),
+        reason: Some("FieldValueForbidden".to_owned()),
+        ..ValidationRule::default()
+    }
+}
+
 fn within(member: &str, modes: &[&str], min: f64, max: f64) -> ValidationRule {
     let other_mode = other_mode(modes);
     ValidationRule {
@@ -214,12 +262,24 @@ fn quoted(modes: &[&str]) -> String {
 /// The type of the JSON values that can meet a rule.
 fn json_type(rule: &Rule) -> &'static str {
     match rule {
-        Rule::OneOf(_) | Rule::Text { .. } | Rule::HttpUrl | Rule::Did | Rule::Destination => "string",
         Rule::Boolean => "boolean",
         Rule::Integer { .. } => "integer",
-        Rule::Number | Rule::NumberAbove(_) | Rule::NumberIn(..) => "number",
+        Rule::Number | Rule::NumberAbove(_) | Rule::NumberIn(..) | Rule::NumberAboveTo(..) => "number",
         Rule::List { .. } => "array",
-        Rule::Map(_) | Rule::Object(_) | Rule::ByMode(_) => "object",
+        Rule::Map(_) | Rule::Object(_) | Rule::ByMode(_) | Rule::Day(_) => "object",
+        Rule::Nullable(rule) => json_type(rule),
+        Rule::Literal(_)
+        | Rule::OneOf(_)
+        | Rule::Text { .. }
+        | Rule::HttpUrl
+        | Rule::AudioUrl
+        | Rule::UrlText
+        | Rule::Did
+        | Rule::LongDid
+        | Rule::Destination
+        | Rule::Zip
+        | Rule::Email
+        | Rule::DateTime => "string",
     }
 }
 
@@ -234,9 +294,23 @@ pub fn extensions(_: &mut SchemaGenerator) -> Schema {
     })
 }
 
+/// The one member of the contract that is no field: a control plane sets it with every publish.
+fn last_published_at() -> Value {
+    let (rule, message) = rules::DATE_TIME;
+    json!({
+        "type": "string",
+        "maxLength": 64,
+        "description": "The time at which a control plane last published the config, which no call reads. It is published as given, and never compared.",
+        "x-kubernetes-validations": [{ "rule": rule, "message": message }],
+    })
+}
+
 /// Declares the member with its type, since CEL can refuse, with a message, only a field of a declared type.
 fn forbidden(member: &Member) -> Value {
     let name = member.name;
+    if name == LAST_PUBLISHED_AT {
+        return last_published_at();
+    }
     let instead = match name {
         "contractVersion" => "the operator sets it".to_owned(),
         WEBHOOK_SECRET => "put the value in a Secret and set spec.webhookSecretRef instead".to_owned(),
@@ -273,8 +347,8 @@ mod tests {
     use super::*;
     use crate::api::crd;
 
-    /// Members of the contract that the operator sets itself.
-    const NOT_IN_THE_SPEC: [&str; 2] = ["contractVersion", WEBHOOK_SECRET];
+    /// Members of the contract that the operator sets itself, or takes from the extensions.
+    const NOT_IN_THE_SPEC: [&str; 3] = ["contractVersion", WEBHOOK_SECRET, LAST_PUBLISHED_AT];
     /// Fields of the spec beside the contract.
     const BESIDE_THE_CONTRACT: [&str; 3] = ["extensions", "deletionPolicy", "suspend"];
     /// Fields whose presence or type differs from the contract's: the operator publishes `{}` for an `audio` that is left
@@ -339,7 +413,10 @@ mod tests {
                 };
                 compare_value(&format!("{path}[]"), values, rule, found);
             }
-            Rule::Object(members) | Rule::ByMode(members) => compare(path, schema, members, found),
+            Rule::Object(members) | Rule::ByMode(members) | Rule::Day(members) => {
+                compare(path, schema, members, found);
+            }
+            Rule::Nullable(rule) => return compare_value(path, schema, rule, found),
             _ => {}
         }
         if !is_within(schema, rule) {
@@ -358,8 +435,20 @@ mod tests {
         };
         match rule {
             Rule::Text { min, max } => sizes(schema.min_length, schema.max_length, *min, *max),
-            Rule::HttpUrl => {
+            Rule::HttpUrl | Rule::AudioUrl => {
                 sizes(schema.min_length, schema.max_length, 1, usize::MAX) && has_rule(rules::HTTP_URL)
+            }
+            Rule::UrlText => {
+                sizes(schema.min_length, schema.max_length, 1, usize::MAX) && has_rule(rules::NOT_REDACTED)
+            }
+            Rule::LongDid | Rule::Zip | Rule::Email | Rule::DateTime => {
+                let (max, rule) = form(rule).unwrap();
+                schema.max_length == Some(max) && has_rule(rule)
+            }
+            Rule::Day(_) => has_rule(rules::DAY),
+            Rule::NumberAboveTo(limit, max) => {
+                (schema.minimum, schema.exclusive_minimum, schema.maximum)
+                    == (Some(*limit), Some(true), Some(*max))
             }
             Rule::Destination => {
                 sizes(schema.min_length, schema.max_length, 1, usize::MAX) && has_rule(rules::DESTINATION)

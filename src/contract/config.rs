@@ -12,7 +12,7 @@ use super::json::{self, MAX_DEPTH, NotJson};
 use super::keys::TenantId;
 use super::schema::Check;
 use super::schema::{CONFIG, SECRET, WEBHOOK_SECRET, WEBHOOK_SECRET_REF};
-use super::violation::{InvalidConfig, Violation};
+use super::violation::{DocumentPath, InvalidConfig, Violation, ViolationCode};
 
 /// The value of `tenantcfg:<tenantId>` (contract v1): a JSON object that keeps every rule of the contract.
 ///
@@ -48,7 +48,11 @@ impl RuntimeTenantConfig {
         if let Value::Object(document) = json::read(text.as_ref())? {
             return Ok(Self::from_document(document)?);
         }
-        let violation = Violation { path: String::new(), rule: "must be an object".to_owned() };
+        let violation = Violation {
+            code: ViolationCode::InvalidType,
+            path: DocumentPath::default(),
+            rule: "must be an object".to_owned(),
+        };
         Err(InvalidConfig { violations: vec![violation], omitted: 0 }.into())
     }
 
@@ -58,7 +62,8 @@ impl RuntimeTenantConfig {
     pub fn from_document(document: Map<String, Value>) -> Result<Self, InvalidConfig> {
         let mut check = Check::default();
         check.members(&document, CONFIG);
-        if !document.contains_key(WEBHOOK_SECRET_REF) && !document.contains_key(WEBHOOK_SECRET) {
+        let is_empty = |name| document.get(name).and_then(Value::as_str).is_none_or(str::is_empty);
+        if check.all_types_hold() && is_empty(WEBHOOK_SECRET_REF) && is_empty(WEBHOOK_SECRET) {
             check.violation_at(WEBHOOK_SECRET_REF, format!("must be given, or {WEBHOOK_SECRET} must be"));
         }
         for (name, value) in &document {

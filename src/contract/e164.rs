@@ -22,7 +22,9 @@ pub enum DidError {
     #[error("must not be empty")]
     Empty,
     /// The text is not E.164 after normalisation.
-    #[error("must be an E.164 number: a plus sign, then 2 to 15 digits of which the first is not 0")]
+    #[error(
+        "must be an E.164 number: a plus sign, then 2 to 15 digits of which the first is not 0, as in +15551234567"
+    )]
     NotE164,
 }
 

@@ -16,8 +16,8 @@ pub use json::{MAX_DEPTH, NotJson, read as read_json};
 pub use keys::{CONFIG_PREFIX, DID_PREFIX, TenantId, TenantIdError, config_key, did_key};
 pub use report::report;
 pub use schema::{
-    CONFIG, CONTRACT_VERSION, MODE, Member, Modes, Presence, Rule, SttMode, TtsMode, WEBHOOK_SECRET,
-    WEBHOOK_SECRET_REF, config_member, config_members_schema, config_schema, did_schema, mode_names,
-    resource_violations,
+    CONFIG, CONTRACT_VERSION, DATE_TIME, EMAIL, LAST_PUBLISHED_AT, LONG_DID, MODE, Member, Modes, Presence,
+    REDACTED, Rule, SttMode, TtsMode, UNLIMITED, WEBHOOK_SECRET, WEBHOOK_SECRET_REF, ZIP, config_member,
+    config_members_schema, config_schema, did_schema, mode_names, resource_violations,
 };
-pub use violation::{InvalidConfig, MAX_VIOLATIONS, Violation};
+pub use violation::{DocumentPath, InvalidConfig, MAX_VIOLATIONS, PathSegment, Violation, ViolationCode};

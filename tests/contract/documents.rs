@@ -63,7 +63,7 @@ pub fn violations(document: &Value) -> Vec<Violation> {
 }
 
 pub fn paths(document: &Value) -> Vec<String> {
-    violations(document).into_iter().map(|violation| violation.path).collect()
+    violations(document).iter().map(|violation| violation.path.to_string()).collect()
 }
 
 /// Collects the JSON pointers of all members and items inside `value`.

@@ -1,6 +1,6 @@
 //! Two managers apply parts of one resource with server-side apply.
 
-use kube::api::{Api, Patch, PatchParams};
+use kube::api::{Api, Patch, PatchParams, PostParams};
 use runtime_operator::api::RuntimeTenant;
 use serde_json::{Value, json};
 use test_support::specs::with;
@@ -13,27 +13,31 @@ async fn apply(api: &Api<RuntimeTenant>, manager: &str, spec: &Value) -> Result<
     applied.map_err(|error| error.to_string())
 }
 
-fn sorted(tenant: &RuntimeTenant) -> Vec<&str> {
-    let mut dids: Vec<_> = tenant.spec.dids.iter().map(String::as_str).collect();
-    dids.sort_unstable();
-    dids
-}
-
 #[tokio::test]
-async fn two_managers_apply_numbers_of_one_tenant() {
+async fn a_second_manager_of_the_numbers_is_a_conflict() {
     let client = client().await;
     namespace(&client, "managers").await;
     let api = tenants(&client, "managers");
 
     apply(&api, "platform", &with(&json!({ "dids": ["+12"] }))).await.unwrap();
-    let both = apply(&api, "sales", &json!({ "dids": ["+13", "+14"] })).await.unwrap();
-    assert_eq!(sorted(&both), ["+12", "+13", "+14"]);
+    let refusal = apply(&api, "sales", &json!({ "dids": ["+13", "+14"] })).await.unwrap_err();
+    assert!(refusal.contains("conflict") && refusal.contains(".spec.dids"), "{refusal}");
+}
 
-    let fewer = apply(&api, "sales", &json!({ "dids": ["+14"] })).await.unwrap();
-    assert_eq!(sorted(&fewer), ["+12", "+14"]);
+#[tokio::test]
+async fn numbers_that_a_manager_takes_out_are_gone_from_the_object() {
+    let client = client().await;
+    namespace(&client, "atomic").await;
+    let api = tenants(&client, "atomic");
 
-    let refusal = apply(&api, "sales", &json!({ "dids": ["+1 2"] })).await.unwrap_err();
-    assert!(refusal.contains("numbers must be unique once their white space is removed"), "{refusal}");
+    let made = object("a", &with(&json!({ "dids": ["+12", "+1 3"] })));
+    api.create(&PostParams::default(), &serde_json::from_value(made).unwrap()).await.unwrap();
+    let params = PatchParams::apply("gitops").force();
+    for dids in [json!(["+13"]), json!(["+14", "+12"])] {
+        let spec = with(&json!({ "dids": dids }));
+        let applied = api.patch("a", &params, &Patch::Apply(object("a", &spec))).await.unwrap();
+        assert_eq!(json!(applied.spec.dids), dids);
+    }
 }
 
 #[tokio::test]

@@ -25,10 +25,17 @@ pub fn row<'a>(members: &'a [Member], name: &str, mode: usize) -> Option<&'a Mem
 /// Returns a value that keeps the rule.
 fn value(rule: &Rule) -> Value {
     match rule {
+        Rule::Literal(text) => json!(text),
         Rule::OneOf(names) => json!(names[0]),
         Rule::Text { min, .. } => json!("x".repeat(*min)),
-        Rule::HttpUrl => json!("http://example.com"),
-        Rule::Did | Rule::Destination => json!("+15550002222"),
+        Rule::HttpUrl | Rule::AudioUrl | Rule::UrlText => json!("http://example.com"),
+        Rule::Did | Rule::LongDid | Rule::Destination => json!("+15550002222"),
+        Rule::Zip => json!("90210"),
+        Rule::Email => json!("desk@example.com"),
+        Rule::DateTime => json!("2026-09-30T12:00:00Z"),
+        Rule::Nullable(rule) => value(rule),
+        Rule::Day(_) => json!({ "closed": true }),
+        Rule::NumberAboveTo(_, max) => json!(max),
         Rule::Boolean => json!(true),
         Rule::Integer { min, .. } => json!(min),
         Rule::Number => json!(1),

@@ -8,8 +8,9 @@ use crate::cluster::{client, create, namespace, object};
 type Line = (&'static str, Value, &'static str);
 
 const URL: &str = "must be an absolute http or https URL";
-const DID: &str = "must be an E.164 number, white space aside: a plus sign, then 2 to 15 digits";
-const DESTINATION: &str = "must be an E.164 number without white space or a SIP URI";
+const DID: &str = "must be an E.164 number, white space aside: a plus sign, then 2 to 15 digits of which the first is not 0, as in +15551234567";
+const DESTINATION: &str =
+    "must be a phone number, a dial string, or a sip:, sips: or tel: URI, as in +15551234567";
 
 #[rustfmt::skip] // a case is a line
 fn tenant_ids() -> Vec<Line> {
@@ -50,7 +51,7 @@ fn numbers() -> Vec<Line> {
         ("a next-line character, which is no white space", json!({ "dids": ["+1555\u{85}0001111"] }), DID),
         ("a number as a JSON number", json!({ "dids": [15_550_001_111_i64] }), "spec.dids[0] in body must be of type string"),
         ("a number of more than 64 characters", json!({ "dids": [format!("+1555{}", " ".repeat(64))] }), "spec.dids[0]: Too long: may not be more than 64"),
-        ("the same number twice", json!({ "dids": ["+15550001111", "+15550001111"] }), "Duplicate value"),
+        ("the same number twice", json!({ "dids": ["+15550001111", "+15550001111"] }), "numbers must be unique once their white space is removed"),
         ("the same number with and without a blank", json!({ "dids": ["+15550001111", "+1 5550001111"] }), "numbers must be unique once their white space is removed"),
         ("the same number with different white space", json!({ "dids": ["+1 5550001111", "+12", "+1\u{a0}5550001111"] }), "numbers must be unique once their white space is removed"),
     ]
@@ -90,7 +91,7 @@ fn caps() -> Vec<Line> {
 fn stt() -> Vec<Line> {
     vec![
         ("no stt", json!({ "stt": null }), "spec.stt: Required value"),
-        ("an unknown stt mode", json!({ "stt": { "mode": "whisper" } }), "supported values: \"whisper_http\", \"http_wav_json\", \"disabled\""),
+        ("an unknown stt mode", json!({ "stt": { "mode": "whisper" } }), "supported values: \"whisper_http\", \"http_wav_json\", \"disabled\", \"openai_whisper\", \"deepgram\""),
         ("no chunkMs", json!({ "stt": { "chunkMs": null } }), "spec.stt.chunkMs: Required value"),
         ("a chunkMs of 0", json!({ "stt": { "chunkMs": 0 } }), "spec.stt.chunkMs in body should be greater than or equal to 1"),
         ("an empty language", json!({ "stt": { "language": "" } }), "spec.stt.language in body should be at least 1 chars long"),
@@ -129,22 +130,22 @@ fn tts_modes() -> Vec<Line> {
     vec![
         ("no tts", json!({ "tts": null }), "spec.tts: Required value"),
         ("no tts mode", kokoro(json!({ "mode": null })), "spec.tts.mode: Required value"),
-        ("an unknown tts mode", kokoro(json!({ "mode": "kokoro" })), "supported values: \"kokoro_http\", \"coqui_xtts\", \"chatterbox_http\", \"qwen3_tts_http\""),
+        ("an unknown tts mode", kokoro(json!({ "mode": "kokoro" })), "supported values: \"kokoro_http\", \"coqui_xtts\", \"chatterbox_http\", \"qwen3_tts_http\", \"miso_tts_http\", \"magpie_tts_http\", \"melo_tts_http\", \"openai_tts\", \"elevenlabs\""),
         ("kokoro without its URL", kokoro(json!({ "kokoroUrl": null })), "kokoroUrl must be set with mode kokoro_http"),
         ("coqui without its URL", coqui(json!({ "coquiXttsUrl": null })), "coquiXttsUrl must be set with mode coqui_xtts"),
         ("chatterbox without its URL", chatterbox(json!({ "chatterboxUrl": null })), "chatterboxUrl must be set with mode chatterbox_http"),
         ("qwen3 without its URL", qwen3(json!({ "qwen3TtsUrl": null })), "qwen3TtsUrl must be set with mode qwen3_tts_http"),
         ("two endpoints", kokoro(json!({ "coquiXttsUrl": "http://a" })), "coquiXttsUrl must be left out unless mode is coqui_xtts"),
         ("the endpoint of another mode", coqui(json!({ "kokoroUrl": "http://a" })), "kokoroUrl must be left out unless mode is kokoro_http"),
-        ("a language for kokoro", kokoro(json!({ "language": "en" })), "language must be left out unless mode is coqui_xtts or chatterbox_http or qwen3_tts_http"),
-        ("a cloned voice for kokoro", kokoro(json!({ "clonedVoice": { "speakerWavUrl": "a" } })), "clonedVoice must be left out unless mode is coqui_xtts or chatterbox_http"),
+        ("a language for kokoro", kokoro(json!({ "language": "en" })), "language must be left out unless mode is coqui_xtts or chatterbox_http or qwen3_tts_http or magpie_tts_http or melo_tts_http"),
+        ("a cloned voice for kokoro", kokoro(json!({ "clonedVoice": { "speakerWavUrl": "a" } })), "clonedVoice must be left out unless mode is coqui_xtts or chatterbox_http or miso_tts_http"),
         ("a variant for kokoro", kokoro(json!({ "chatterboxVariant": "turbo" })), "chatterboxVariant must be left out unless mode is chatterbox_http"),
-        ("a rate for chatterbox", chatterbox(json!({ "rate": 1 })), "rate must be left out unless mode is kokoro_http or coqui_xtts"),
+        ("a rate for chatterbox", chatterbox(json!({ "rate": 1 })), "rate must be left out unless mode is kokoro_http or coqui_xtts or magpie_tts_http or melo_tts_http"),
         ("a temperature of coqui for chatterbox", chatterbox(json!({ "coquiTemperature": 1 })), "coquiTemperature must be left out unless mode is coqui_xtts"),
-        ("a voice for qwen3", qwen3(json!({ "voice": "a" })), "voice must be left out unless mode is kokoro_http or coqui_xtts or chatterbox_http"),
-        ("a speaker recording for qwen3", qwen3(json!({ "speakerWavUrl": "a" })), "speakerWavUrl must be left out unless mode is coqui_xtts or chatterbox_http"),
-        ("a default voice mode for qwen3", qwen3(json!({ "defaultVoiceMode": "preset" })), "defaultVoiceMode must be left out unless mode is coqui_xtts or chatterbox_http"),
-        ("a speaker for coqui", coqui(json!({ "speaker": "a" })), "speaker must be left out unless mode is qwen3_tts_http"),
+        ("a voice for qwen3", qwen3(json!({ "voice": "a" })), "voice must be left out with mode qwen3_tts_http"),
+        ("a speaker recording for qwen3", qwen3(json!({ "speakerWavUrl": "a" })), "speakerWavUrl must be left out unless mode is coqui_xtts or chatterbox_http or miso_tts_http"),
+        ("a default voice mode for qwen3", qwen3(json!({ "defaultVoiceMode": "preset" })), "defaultVoiceMode must be left out unless mode is coqui_xtts or chatterbox_http or miso_tts_http"),
+        ("a speaker for coqui", coqui(json!({ "speaker": "a" })), "speaker must be left out unless mode is qwen3_tts_http or miso_tts_http or magpie_tts_http or melo_tts_http"),
         ("an instruction for coqui", coqui(json!({ "instruct": "" })), "instruct must be left out unless mode is qwen3_tts_http"),
         ("streaming for kokoro", kokoro(json!({ "qwen3Streaming": true })), "qwen3Streaming must be left out unless mode is qwen3_tts_http"),
         ("a member that no mode has", kokoro(json!({ "pitch": 1 })), "unknown field \"spec.tts.pitch\""),
@@ -156,8 +157,8 @@ fn tts_bounds() -> Vec<Line> {
     vec![
         ("a rate below kokoro's", kokoro(json!({ "rate": 0.49 })), "spec.tts.rate in body should be greater than or equal to 0.5"),
         ("a rate above kokoro's", kokoro(json!({ "rate": 1.51 })), "spec.tts.rate in body should be less than or equal to 1.5"),
-        ("a rate below coqui's", coqui(json!({ "rate": 0.79 })), "rate must be from 0.8 to 1.2 with mode coqui_xtts"),
-        ("a rate above coqui's", coqui(json!({ "rate": 1.21 })), "rate must be from 0.8 to 1.2 with mode coqui_xtts"),
+        ("a rate below coqui's", coqui(json!({ "rate": 0.79 })), "rate must be from 0.8 to 1.2 with mode coqui_xtts or magpie_tts_http or melo_tts_http"),
+        ("a rate above coqui's", coqui(json!({ "rate": 1.21 })), "rate must be from 0.8 to 1.2 with mode coqui_xtts or magpie_tts_http or melo_tts_http"),
         ("a rate as a text", kokoro(json!({ "rate": "1" })), "spec.tts.rate in body must be of type number"),
         ("an empty voice", kokoro(json!({ "voice": "" })), "spec.tts.voice in body should be at least 1 chars long"),
         ("an empty format", kokoro(json!({ "format": "" })), "spec.tts.format in body should be at least 1 chars long"),
@@ -206,12 +207,9 @@ fn calls() -> Vec<Line> {
     vec![
         ("forwarding without a destination", forwarding(json!({ "destination": null })), "spec.callForwarding.destination: Required value"),
         ("forwarding without enabled", forwarding(json!({ "enabled": null })), "spec.callForwarding.enabled: Required value"),
-        ("forwarding to a number with blanks", forwarding(json!({ "destination": "+1 555 000 2222" })), DESTINATION),
-        ("forwarding to a number without its plus", forwarding(json!({ "destination": "15550002222" })), DESTINATION),
         ("forwarding to a name", forwarding(json!({ "destination": "the front desk" })), DESTINATION),
         ("forwarding to a web address", forwarding(json!({ "destination": "https://example.com" })), DESTINATION),
         ("forwarding to a SIP URI without a host", forwarding(json!({ "destination": "sip:desk@" })), DESTINATION),
-        ("forwarding to a tel URI", forwarding(json!({ "destination": "tel:+15550002222" })), DESTINATION),
         ("forwarding with audio that is no URL", forwarding(json!({ "audioUrl": "hold.wav" })), URL),
         ("forwarding after 4 seconds", forwarding(json!({ "timeoutSecs": 4 })), "spec.callForwarding.timeoutSecs in body should be greater than or equal to 5"),
         ("forwarding after 601 seconds", forwarding(json!({ "timeoutSecs": 601 })), "spec.callForwarding.timeoutSecs in body should be less than or equal to 600"),

@@ -1,11 +1,12 @@
 //! The contract's tables as JSON Schema (2020-12), for tools and readers that know no Rust.
 //!
-//! JSON Schema can't express two rules: lengths are counted in UTF-16 units here and in code points there, and a document
-//! nests at most [`MAX_DEPTH`](crate::contract::MAX_DEPTH) levels deep.
+//! JSON Schema can't express three rules: lengths are counted in UTF-16 units here and in code points there, an `audioUrl`
+//! must be a URL to JavaScript, and a document nests at most [`MAX_DEPTH`](crate::contract::MAX_DEPTH) levels deep.
 
 use serde_json::{Map, Value, json};
 
-use super::rule::{MODE, Member, Presence, Rule, mode_names};
+use super::formats;
+use super::rule::{MODE, Member, Presence, Rule, UNLIMITED, mode_names};
 use super::tables::{CONFIG, WEBHOOK_SECRET, WEBHOOK_SECRET_REF};
 
 /// Returns the schema of a config that is accepted.
@@ -51,19 +52,44 @@ fn object<'a>(members: impl Iterator<Item = &'a Member>, mode: Option<&str>) -> 
 
 fn schema(rule: &Rule) -> Value {
     match rule {
+        Rule::Literal(text) => json!({ "type": "string", "enum": [text] }),
         Rule::OneOf(names) => json!({ "type": "string", "enum": names }),
         Rule::Text { min, max } => bounded("string", ["minLength", "maxLength"], *min, *max),
-        Rule::HttpUrl => bounded("string", ["minLength", "maxLength"], 1, usize::MAX),
+        Rule::HttpUrl | Rule::UrlText | Rule::Destination => {
+            bounded("string", ["minLength", "maxLength"], 1, usize::MAX)
+        }
         Rule::Did => did_schema(),
-        Rule::Destination => {
-            let sip = r"^[sS][iI][pP][sS]?:[^\s\u0000-\u001f\u007f-\u009f\ufeff]+$";
-            json!({ "anyOf": [did_schema(), { "type": "string", "pattern": sip }] })
+        Rule::AudioUrl => {
+            json!({ "type": "string", "minLength": 2, "examples": ["https://example.com/hold.wav"] })
+        }
+        Rule::LongDid => {
+            json!({ "type": "string", "pattern": formats::LONG_DID, "examples": ["+15551234567"] })
+        }
+        Rule::Zip => json!({ "type": "string", "pattern": formats::ZIP, "examples": ["90210"] }),
+        Rule::Email => {
+            json!({ "type": "string", "pattern": formats::EMAIL, "examples": ["desk@example.com"] })
+        }
+        Rule::DateTime => {
+            json!({ "type": "string", "pattern": formats::DATE_TIME, "examples": ["2026-09-30T12:00:00Z"] })
         }
         Rule::Boolean => json!({ "type": "boolean" }),
+        Rule::Integer { min, max: UNLIMITED } => json!({ "type": "integer", "minimum": min }),
         Rule::Integer { min, max } => json!({ "type": "integer", "minimum": min, "maximum": max }),
         Rule::Number => json!({ "type": "number" }),
         Rule::NumberAbove(limit) => json!({ "type": "number", "exclusiveMinimum": limit }),
         Rule::NumberIn(min, max) => json!({ "type": "number", "minimum": min, "maximum": max }),
+        Rule::NumberAboveTo(min, max) => {
+            json!({ "type": "number", "exclusiveMinimum": min, "maximum": max })
+        }
+        Rule::Nullable(rule) => json!({ "anyOf": [schema(rule), { "type": "null" }] }),
+        Rule::Day(members) => {
+            let closed = json!({
+                "type": "object", "properties": { "closed": { "enum": [true] } }, "required": ["closed"],
+            });
+            let mut open = object(members.iter().filter(|member| member.name != "closed"), None);
+            open["required"] = json!(["open", "close"]);
+            json!({ "anyOf": [closed, open] })
+        }
         Rule::List { item, min, max } => {
             let mut list = bounded("array", ["minItems", "maxItems"], *min, *max);
             list["items"] = schema(item);

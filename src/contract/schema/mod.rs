@@ -2,6 +2,7 @@
 //! Schema, and the bounds and CEL rules of the CRD are made.
 
 mod check;
+mod formats;
 mod json_schema;
 mod modes;
 mod resource;
@@ -9,9 +10,12 @@ mod rule;
 mod tables;
 
 pub(super) use check::Check;
+pub use formats::{DATE_TIME, EMAIL, LONG_DID, REDACTED, ZIP};
 pub use json_schema::{config_members_schema, config_schema, did_schema};
 pub use modes::{Modes, SttMode, TtsMode};
 pub use resource::resource_violations;
-pub use rule::{MODE, Member, Presence, Rule, mode_names};
+pub use rule::{MODE, Member, Presence, Rule, UNLIMITED, mode_names};
 pub(super) use tables::SECRET;
-pub use tables::{CONFIG, CONTRACT_VERSION, WEBHOOK_SECRET, WEBHOOK_SECRET_REF, config_member};
+pub use tables::{
+    CONFIG, CONTRACT_VERSION, LAST_PUBLISHED_AT, WEBHOOK_SECRET, WEBHOOK_SECRET_REF, config_member,
+};

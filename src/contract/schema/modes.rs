@@ -19,6 +19,12 @@ impl Modes {
         Self(self.0 | other.0)
     }
 
+    /// Returns all other modes.
+    #[must_use]
+    pub const fn complement(self) -> Self {
+        Self(!self.0)
+    }
+
     /// Returns true if the mode at this position is in the set.
     #[must_use]
     pub const fn contains(self, position: usize) -> bool {
@@ -71,6 +77,10 @@ modes! {
         HttpWavJson = "http_wav_json",
         /// No speech recognition.
         Disabled = "disabled",
+        /// OpenAI's service, with the runtime's own key.
+        OpenaiWhisper = "openai_whisper",
+        /// Deepgram's service, with the runtime's own key.
+        Deepgram = "deepgram",
     }
 }
 
@@ -85,5 +95,15 @@ modes! {
         ChatterboxHttp = "chatterbox_http",
         /// A Qwen3 TTS server at `qwen3TtsUrl`.
         Qwen3TtsHttp = "qwen3_tts_http",
+        /// A Miso TTS server at `misoTtsUrl`.
+        MisoTtsHttp = "miso_tts_http",
+        /// A Magpie TTS server at `magpieTtsUrl`.
+        MagpieTtsHttp = "magpie_tts_http",
+        /// A Melo TTS server at `meloTtsUrl`.
+        MeloTtsHttp = "melo_tts_http",
+        /// OpenAI's service.
+        OpenaiTts = "openai_tts",
+        /// The service of `ElevenLabs`.
+        Elevenlabs = "elevenlabs",
     }
 }

@@ -51,7 +51,7 @@ fn expected(table: &'static [Member]) -> impl Iterator<Item = &'static Member> {
 
 fn value_of<'d>(check: &mut Check<'d>, value: &'d Value, rule: &'static Rule, mode: Option<&str>) {
     match (rule, value) {
-        (Rule::HttpUrl, Value::String(text)) if !is_absolute_http(text) => {
+        (Rule::HttpUrl | Rule::AudioUrl, Value::String(text)) if !is_absolute_http(text) => {
             check.violation("must be an absolute http or https URL");
         }
         (Rule::Object(table) | Rule::ByMode(table), Value::Object(object)) => {

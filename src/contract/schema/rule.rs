@@ -4,8 +4,8 @@ use std::fmt;
 
 use super::modes::Modes;
 
-/// JavaScript's `Number.MAX_SAFE_INTEGER`: beyond it the runtime can't distinguish neighbouring integers.
-pub const MAX_SAFE_INTEGER: i64 = (1 << 53) - 1;
+/// The greatest value of an integer to which the contract sets no limit.
+pub const UNLIMITED: i64 = i64::MAX;
 
 /// The member that selects an object's mode.
 pub const MODE: &str = "mode";
@@ -13,6 +13,8 @@ pub const MODE: &str = "mode";
 /// The condition that a value must meet. Its `Display` completes the sentence "must be …".
 #[derive(Debug)]
 pub enum Rule {
+    /// This string alone.
+    Literal(&'static str),
     /// One of these strings.
     OneOf(&'static [&'static str]),
     /// A string whose length is in this range, counted in UTF-16 units as JavaScript does.
@@ -22,19 +24,32 @@ pub enum Rule {
         /// The greatest length.
         max: usize,
     },
-    /// Any text of at least one character to the runtime; an absolute http or https URL in a resource.
+    /// An endpoint: any text of at least one character to the runtime; an absolute http or https URL in a resource.
     HttpUrl,
+    /// An audio file: a URL of any scheme to the runtime, which parses it; an absolute http or https URL in a resource.
+    AudioUrl,
+    /// A text of at least one character that is usually a URL.
+    UrlText,
     /// A phone number that is already in normalised E.164.
     Did,
-    /// A place to which a call can be forwarded: E.164 or a SIP URI.
+    /// A phone number in normalised E.164 with 8 to 15 digits.
+    LongDid,
+    /// A place to which a call can be forwarded: any text of at least one character to the runtime; a number, a dial string,
+    /// or a SIP or telephone URI to the API server.
     Destination,
+    /// Five ASCII digits.
+    Zip,
+    /// An email address.
+    Email,
+    /// A UTC time.
+    DateTime,
     /// `true` or `false`.
     Boolean,
     /// A number without a fraction (`10.0` and `1e3` have none) in this range.
     Integer {
         /// The least value.
         min: i64,
-        /// The greatest value.
+        /// The greatest value, or [`UNLIMITED`].
         max: i64,
     },
     /// Any number.
@@ -43,6 +58,8 @@ pub enum Rule {
     NumberAbove(f64),
     /// A number from the first to the second, both included.
     NumberIn(f64, f64),
+    /// A number greater than the first and not greater than the second.
+    NumberAboveTo(f64, f64),
     /// An array of `min` to `max` items, each under one rule.
     List {
         /// The rule of each item.
@@ -57,6 +74,10 @@ pub enum Rule {
     /// An object with these members, and any others. The runtime takes each of them in every mode; a resource may have
     /// them only in the modes of their row.
     Object(&'static [Member]),
+    /// A day of business hours: `closed` is true, or both `open` and `close` are given. The other members do not count then.
+    Day(&'static [Member]),
+    /// `null`, or a value under this rule.
+    Nullable(&'static Rule),
     /// An object whose members depend on its member `mode`: a row counts only in its own modes.
     ByMode(&'static [Member]),
 }
@@ -105,29 +126,37 @@ pub fn mode_names(members: &[Member]) -> &'static [&'static str] {
 impl fmt::Display for Rule {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::Literal(text) => write!(f, "\"{text}\""),
             Self::OneOf(names) => write_names(f, names),
             Self::Text { min: 0, max: usize::MAX } => f.write_str("a string"),
             Self::Text { min, max } => {
                 write!(f, "a string of {}", Count { min: *min, max: *max, unit: "character" })
             }
-            Self::HttpUrl => f.write_str("a string of at least 1 character"),
+            Self::HttpUrl | Self::UrlText | Self::Destination => f.write_str("a string of at least 1 character"),
+            Self::AudioUrl => f.write_str("a URL with its scheme, as in https://example.com/hold.wav"),
             Self::Did => f.write_str(
                 "an E.164 number: a plus sign, then 2 to 15 digits of which the first is not 0, without white space",
             ),
-            Self::Destination => {
-                f.write_str("an E.164 number without white space, or a SIP URI (sip:… or sips:…)")
-            }
+            Self::LongDid => f.write_str("an E.164 number of 8 to 15 digits, as in +15551234567"),
+            Self::Zip => f.write_str("five digits, as in 90210"),
+            Self::Email => f.write_str("an email address, as in desk@example.com"),
+            Self::DateTime => f.write_str("a time in UTC, as in 2026-09-30T12:00:00Z"),
             Self::Boolean => f.write_str("true or false"),
-            Self::Integer { min: 1, max: MAX_SAFE_INTEGER } => f.write_str("an integer greater than 0"),
-            Self::Integer { min, max: MAX_SAFE_INTEGER } => write!(f, "an integer of at least {min}"),
+            Self::Integer { min: 1, max: UNLIMITED } => f.write_str("an integer greater than 0"),
+            Self::Integer { min, max: UNLIMITED } => write!(f, "an integer of at least {min}"),
             Self::Integer { min, max } => write!(f, "an integer from {min} to {max}"),
             Self::Number => f.write_str("a number"),
             Self::NumberAbove(limit) => write!(f, "a number greater than {limit}"),
             Self::NumberIn(min, max) => write!(f, "a number from {min} to {max}"),
+            Self::NumberAboveTo(min, max) => write!(f, "a number greater than {min} and at most {max}"),
             Self::List { min: 0, max: usize::MAX, .. } => f.write_str("an array"),
             Self::List { min, max, .. } => {
                 write!(f, "an array of {}", Count { min: *min, max: *max, unit: "item" })
             }
+            Self::Day(_) => f.write_str(
+                "an object in which closed is true, or open and close are strings of 1 to 8 characters",
+            ),
+            Self::Nullable(rule) => write!(f, "{rule}, or null"),
             Self::Map(_) | Self::Object(_) | Self::ByMode(_) => f.write_str("an object"),
         }
     }

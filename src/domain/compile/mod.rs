@@ -7,7 +7,8 @@ use serde_json::{Map, Value};
 use super::claims::Eligibility;
 use crate::api::{DeletionPolicy, RuntimeTenantSpec};
 use crate::contract::{
-    CONFIG, CONTRACT_VERSION, Did, InvalidConfig, Member, RuntimeTenantConfig, TenantId, WEBHOOK_SECRET_REF,
+    CONFIG, CONTRACT_VERSION, Did, InvalidConfig, LAST_PUBLISHED_AT, Member, RuntimeTenantConfig, TenantId,
+    WEBHOOK_SECRET_REF,
 };
 
 /// The claim of a spec, as far as it can be determined, whatever else is wrong with the spec.
@@ -125,7 +126,10 @@ fn document(spec: &RuntimeTenantSpec, dids: &[Did]) -> Map<String, Value> {
     if let Some(Value::Object(extensions)) = written.remove("extensions") {
         let mut extensions: Vec<_> =
             extensions.into_iter().filter(|(name, _)| !validate::is_known(name)).collect();
-        extensions.sort_by(|(one, _), (other, _)| one.cmp(other));
+        // The time of a control plane's last publish is the last member, where the drift comparison looks for it.
+        extensions.sort_by(|(one, _), (other, _)| {
+            (one == LAST_PUBLISHED_AT, one).cmp(&(other == LAST_PUBLISHED_AT, other))
+        });
         for (name, mut value) in extensions {
             value.sort_all_objects();
             document.insert(name, value);

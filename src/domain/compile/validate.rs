@@ -3,7 +3,7 @@
 use serde_json::{Map, Value};
 
 use crate::api::RuntimeTenantSpec;
-use crate::contract::{Did, config_member, resource_violations, trim};
+use crate::contract::{Did, LAST_PUBLISHED_AT, config_member, resource_violations, trim};
 
 /// Returns the violations of rules that the contract does not have, since they are about the spec and not the config.
 pub fn rules_beside_the_contract(spec: &RuntimeTenantSpec, document: &Map<String, Value>) -> Vec<String> {
@@ -17,9 +17,10 @@ pub fn rules_beside_the_contract(spec: &RuntimeTenantSpec, document: &Map<String
     violations
 }
 
-/// True if the contract has a member of this name, so that it is no extension.
+/// True if the contract has a member of this name, so that it is no extension. The time of a control plane's last publish
+/// has no field.
 pub fn is_known(extension: &str) -> bool {
-    config_member(extension).is_some()
+    config_member(extension).is_some() && extension != LAST_PUBLISHED_AT
 }
 
 fn tenant_id(spec: &RuntimeTenantSpec, violations: &mut Vec<String>) {
