@@ -8,7 +8,9 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use local_cluster::{Redis, RedisOptions};
-use runtime_operator::admin::{Access, AdminAuth, AdminSettings, Limits, Server};
+use runtime_operator::admin::limits::Limits;
+use runtime_operator::admin::{Access, AdminAuth, AdminSettings, Server};
+use runtime_operator::http::ListenAddress;
 use runtime_operator::store::{RedisSettings, Store};
 use runtime_operator::telemetry::{LabelValues, Metrics};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -36,7 +38,7 @@ async fn main() {
         let key = format!("tenantmap:did:{}", did(number));
         let () = redis::cmd("SET").arg(key).arg("acme-dental").query_async(&mut connection).await.unwrap();
     }
-    let admin = (admin(&redis).await, "/api/admin/runtime/dids/");
+    let admin = (admin(&redis), "/api/admin/runtime/dids/");
     let bare = (bare(&redis).await, "/bare/");
     for target in [admin, bare] {
         load(target, Duration::from_secs(1)).await;
@@ -72,23 +74,23 @@ fn did(number: u64) -> String {
     format!("+1555{number:07}")
 }
 
-async fn admin(redis: &Redis) -> SocketAddr {
+fn admin(redis: &Redis) -> SocketAddr {
     let store = Store::new(RedisSettings::at(redis.url()));
     let settings = AdminSettings {
-        addr: ([127, 0, 0, 1], 0).into(),
+        addr: ListenAddress::One(([127, 0, 0, 1], 0).into()),
         enabled: true,
         allow_secret_read: false,
         auth: AdminAuth::None,
         tls: None,
     };
     let server = Server::bind(
-        settings,
+        &settings,
         Access::Open,
         store.unwrap(),
         Metrics::new(&LabelValues::default()),
         Limits::default(),
     );
-    let server = server.await.unwrap();
+    let server = server.unwrap();
     let address = server.address().unwrap();
     tokio::spawn(server.serve(std::future::pending()));
     address

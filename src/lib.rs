@@ -13,6 +13,7 @@
 //! | [`store`] | Redis: connection, scripts, publish, lookup |
 //! | [`controller`] | the reconcile loop: watches, queues, reconcile, Secrets, status, events |
 //! | [`leader`] | the one writer: the Lease, and the epoch that fences other writers in Redis |
+//! | [`http`] | HTTP: the accept loop and its limits, for the two below
 //! | [`probes`] | HTTP: liveness, readiness and metrics |
 //! | [`admin`] | HTTP: the admin routes |
 //! | [`telemetry`] | metrics, logs and traces |
@@ -23,6 +24,7 @@ pub mod cli;
 pub mod contract;
 pub mod controller;
 pub mod domain;
+pub mod http;
 pub mod leader;
 pub mod probes;
 pub mod settings;

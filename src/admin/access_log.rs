@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::net::SocketAddr;
 use std::time::Instant;
 
+use bytes::Bytes;
 use tracing::{debug, info};
 use warp::http::header::{HeaderMap, HeaderName, HeaderValue};
 use warp::http::{Method, Response};
@@ -39,7 +40,7 @@ impl AccessLog {
     }
 
     /// Logs and counts the request, and adds its id to the response. `result` is `ok`, or an error code.
-    pub(super) fn finish(self, result: &str, response: &mut Response<String>, metrics: &Metrics) {
+    pub(super) fn finish(self, result: &str, response: &mut Response<Bytes>, metrics: &Metrics) {
         let Self { id, started, peer, method, endpoint, user, tenant, did } = self;
         let took = started.elapsed();
         let status = response.status().as_u16();

@@ -3,64 +3,62 @@
 use std::sync::Arc;
 
 use futures::{Stream, StreamExt};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, timeout_at};
 use warp::Buf;
 use warp::http::{HeaderMap, header};
 
-use super::limits::Limits;
+use super::limits::{Limits, SMALL_BYTES};
 use super::response::ApiError;
 use crate::contract::routes::{ErrorCode, MAX_BODY_BYTES};
+use crate::http::{ByteBudget, Peer, Reservation};
 
-/// The unit of the [`BodyBudget`], in bytes.
-const BLOCK: usize = 1024;
-
-/// The limit of the bytes that all request bodies in memory have together.
-pub(super) struct BodyBudget(Arc<Semaphore>);
-
-impl BodyBudget {
-    pub(super) fn new(limits: &Limits) -> Self {
-        Self(Arc::new(Semaphore::new((limits.body_bytes / BLOCK).max(1))))
-    }
-
-    fn reserve(&self, bytes: usize) -> Result<OwnedSemaphorePermit, ApiError> {
-        let blocks = u32::try_from(bytes.div_ceil(BLOCK)).unwrap_or(u32::MAX);
-        let permit = Arc::clone(&self.0).try_acquire_many_owned(blocks);
-        permit.map_err(|_| ErrorCode::Overloaded.into())
-    }
-}
+/// The mark with which some clients begin a UTF-8 text. It is not part of the JSON.
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
 /// A body, and the part of the budget that it uses.
 pub(super) struct Body {
     pub(super) bytes: Vec<u8>,
-    _reserved: OwnedSemaphorePermit,
+    _reserved: Reservation,
+}
+
+/// The limits of one request's body.
+pub(super) struct BodyLimits<'a> {
+    pub(super) peer: Peer,
+    /// The most bytes; 413 beyond it.
+    pub(super) max: usize,
+    pub(super) budget: &'a Arc<ByteBudget>,
+    pub(super) limits: &'a Limits,
 }
 
 /// Reads a body whose headers declare JSON, or nothing.
 pub(super) async fn read(
     headers: &HeaderMap,
     mut stream: impl Stream<Item = Result<impl Buf, warp::Error>> + Unpin,
-    limits: &Limits,
-    budget: &BodyBudget,
+    BodyLimits { peer, max, budget, limits }: BodyLimits<'_>,
 ) -> Result<Body, ApiError> {
     if let Err(rule) = check_media_type(headers) {
         return Err(ApiError::from(ErrorCode::UnsupportedMediaType).with_message(rule));
     }
-    let length = content_length(headers);
-    let max = usize::try_from(MAX_BODY_BYTES).unwrap_or(usize::MAX);
-    if length.is_some_and(|length| length > MAX_BODY_BYTES) {
+    let length = content_length(headers).unwrap_or_default();
+    if usize::try_from(length).map_or(true, |length| length > max) {
         return Err(ErrorCode::PayloadTooLarge.into());
     }
-    let length = length.and_then(|length| usize::try_from(length).ok()).unwrap_or_default();
-    let mut reserved = budget.reserve(length)?;
-    let mut bytes = Vec::with_capacity(length);
+    let overloaded = || ApiError::from(ErrorCode::Overloaded);
+    // Only received bytes are reserved: a client that announces many and sends none takes no room from others.
+    let mut reserved = budget.reserve(peer, 0).ok_or_else(overloaded)?;
+    let mut bytes = Vec::new();
     let deadline = Instant::now() + limits.body;
     loop {
         let next_by = deadline.min(Instant::now() + limits.body_pause);
         let chunk = timeout_at(next_by, stream.next())
             .await
             .map_err(|_| ApiError::from(ErrorCode::RequestTimeout))?;
-        let Some(chunk) = chunk else { return Ok(Body { bytes, _reserved: reserved }) };
+        let Some(chunk) = chunk else {
+            if bytes.starts_with(BYTE_ORDER_MARK) {
+                bytes.drain(..BYTE_ORDER_MARK.len());
+            }
+            return Ok(Body { bytes, _reserved: reserved });
+        };
         let mut chunk = chunk.map_err(|_| {
             ApiError::from(ErrorCode::InvalidJson)
                 .with_message("the body is incomplete, or its HTTP framing is wrong")
@@ -70,11 +68,13 @@ pub(super) async fn read(
             if bytes.len() + part.len() > max {
                 return Err(ErrorCode::PayloadTooLarge.into());
             }
-            // Only received bytes are reserved. A growing vector allocates up to twice as many: `Limits::body_bytes`
-            // allows for that.
-            let missing = (bytes.len() + part.len()).div_ceil(BLOCK).saturating_sub(reserved.num_permits());
-            if missing > 0 {
-                reserved.merge(budget.reserve(missing * BLOCK)?);
+            let received = bytes.len() + part.len();
+            if !reserved.grow_to(received) {
+                return Err(overloaded());
+            }
+            if received > bytes.capacity() {
+                // A vector would double: that is more than was reserved.
+                bytes.reserve_exact((bytes.len() / 8).max(SMALL_BYTES).max(part.len()));
             }
             bytes.extend_from_slice(part);
             let read = part.len();

@@ -5,45 +5,60 @@ use std::sync::Arc;
 use secrecy::{ExposeSecret, SecretSlice};
 use serde::Serialize;
 use serde_json::{Value, json};
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, SemaphorePermit};
 use tracing::warn;
 use warp::http::StatusCode;
 
 use super::access_log::AccessLog;
 use super::body::Body;
+use super::did_request::{DidRequest, Member};
 use super::endpoint::Endpoint;
+use super::limits::{
+    MAX_ARGUMENT_BYTES, MAX_DOCUMENT_MEMORY, MAX_LOGGED_BYTES, MAX_STORED_BYTES, SMALL_BYTES,
+};
 use super::response::{ApiError, JsonResponse};
+use super::weight::parsed_size;
 use crate::contract::routes::ErrorCode;
-use crate::contract::{Did, DidError, NotJson, ParseConfigError, RuntimeTenantConfig, TenantId, read_json};
-use crate::store::{Store, StoreError, WriteError};
-
-/// Larger documents are parsed on a blocking thread, one after the other, so that other requests don't wait for them.
-const LARGE: usize = 64 * 1024;
+use crate::contract::{
+    Did, DidError, InvalidConfig, NotJson, ParseConfigError, RuntimeTenantConfig, TenantId,
+};
+use crate::http::{ByteBudget, Peer, Reservation};
+use crate::store::{Store, StoreError, StoredConfig, WriteError};
 
 /// Handles requests that are already authorized.
 pub(super) struct Handlers {
     store: Store,
-    /// Held while a [`LARGE`] document is parsed.
+    answers: Arc<ByteBudget>,
+    /// Held while a document above [`SMALL_BYTES`] is read, parsed or written: one after the other, so that other requests
+    /// don't wait for them and only one is in memory in all its forms.
     large: Semaphore,
 }
 
 impl Handlers {
-    pub(super) fn new(store: Store) -> Self {
-        Self { store, large: Semaphore::new(1) }
+    /// `answers` is the budget of responses that are not sent yet.
+    pub(super) fn new(store: Store, answers: Arc<ByteBudget>) -> Self {
+        Self { store, answers, large: Semaphore::new(1) }
     }
 
     pub(super) async fn publish(
         &self,
+        peer: Peer,
         argument: Option<&str>,
         body: Body,
         secrets: bool,
     ) -> Result<JsonResponse, ApiError> {
         let tenant = parse_tenant_id(argument);
+        let answer = self.reserve(peer, body.bytes.len())?;
+        let _permit = self.permit(body.bytes.len()).await;
         let (parsed, body) = self.parse(body.bytes.into(), secrets).await;
         let (config, tenant) = match (parsed, tenant) {
-            (Err(ParseConfigError::NotJson(error)), _) => return Err(invalid_json(&error)),
+            (Err(UnusableConfig::NotJson(error)), _) => return Err(invalid_json(&error)),
             (_, Err(error)) => return Err(error),
-            (Err(ParseConfigError::Invalid(invalid)), _) => return Err(ApiError::invalid_config(&invalid)),
+            (Err(UnusableConfig::TooManyValues), _) => {
+                let error = ApiError::from(ErrorCode::PayloadTooLarge);
+                return Err(error.with_message("the config has too many values"));
+            }
+            (Err(UnusableConfig::Invalid(invalid)), _) => return Err(ApiError::invalid_config(&invalid)),
             (Ok(config), Ok(tenant)) => (config, tenant),
         };
         if config.tenant_id != tenant {
@@ -53,32 +68,84 @@ impl Handlers {
         self.store.put_config(&tenant, &body).await.map_err(|error| {
             write_failed(Endpoint::PublishConfig, &error, ErrorCode::RuntimePublishFailed)
         })?;
-        Ok(JsonResponse::ok(format!(r#"{{"status":"ok","config":{}}}"#, config.shown)))
+        let text = format!(r#"{{"status":"ok","config":{}}}"#, config.shown);
+        Ok(JsonResponse::counted(text, answer))
     }
 
     pub(super) async fn read_config(
         &self,
+        peer: Peer,
         argument: Option<&str>,
         secrets: bool,
     ) -> Result<JsonResponse, ApiError> {
         let tenant = parse_tenant_id(argument)?;
         let code = ErrorCode::RuntimeConfigReadFailed;
-        let stored = self.store.config(&tenant).await;
-        let stored = stored.map_err(|error| store_failed(Endpoint::ReadConfig, &error, code))?;
-        let stored = stored.ok_or(ErrorCode::RuntimeConfigNotFound)?;
+        let (stored, answer, _permit) = self.stored_config(peer, &tenant, Endpoint::ReadConfig, code).await?;
         match self.parse(stored, secrets).await.0 {
-            Ok(config) => Ok(JsonResponse::ok(format!(r#"{{"config":{}}}"#, config.shown))),
+            Ok(config) => {
+                let text = format!(r#"{{"config":{}}}"#, config.shown);
+                Ok(JsonResponse::counted(text, answer))
+            }
             Err(error) => {
-                warn!(tenant = tenant.as_str(), %error, "stored config violates the runtime contract");
+                let error = shortened(error.to_string());
+                warn!(tenant = tenant.as_str(), error, "stored config violates the runtime contract");
                 Err(ApiError::from(code).with_message("the stored config violates the runtime contract"))
             }
         }
     }
 
+    /// Reads a stored config; a large one after the others, and if the budget has room for the response.
+    async fn stored_config(
+        &self,
+        peer: Peer,
+        tenant: &TenantId,
+        endpoint: Endpoint,
+        code: ErrorCode,
+    ) -> Result<(SecretSlice<u8>, Option<Reservation>, Option<SemaphorePermit<'_>>), ApiError> {
+        let read = async |most| {
+            let stored = self.store.config(tenant, most).await;
+            stored.map_err(|error| store_failed(endpoint, &error, code))
+        };
+        let size = match read(SMALL_BYTES).await? {
+            StoredConfig::Absent => return Err(ErrorCode::RuntimeConfigNotFound.into()),
+            StoredConfig::Bytes(bytes) => return Ok((bytes, None, None)),
+            StoredConfig::Larger(size) => size,
+        };
+        if size > MAX_STORED_BYTES {
+            warn!(tenant = tenant.as_str(), size, "stored config is too large to be read");
+            return Err(ApiError::from(code)
+                .with_message(format!("the stored config has more than {MAX_STORED_BYTES} bytes")));
+        }
+        let answer = self.reserve(peer, size)?;
+        let permit = self.permit(size).await;
+        match read(size).await? {
+            StoredConfig::Absent => Err(ErrorCode::RuntimeConfigNotFound.into()),
+            StoredConfig::Bytes(bytes) => Ok((bytes, answer, permit)),
+            // It has grown since.
+            StoredConfig::Larger(_) => Err(ErrorCode::Overloaded.into()),
+        }
+    }
+
+    /// Reserves room for a response of about this size. Small ones need no reservation.
+    fn reserve(&self, peer: Peer, bytes: usize) -> Result<Option<Reservation>, ApiError> {
+        if bytes <= SMALL_BYTES {
+            return Ok(None);
+        }
+        self.answers.reserve(peer, bytes).map(Some).ok_or_else(|| ErrorCode::Overloaded.into())
+    }
+
+    /// Waits until no other large document is in work. Small ones don't wait.
+    async fn permit(&self, bytes: usize) -> Option<SemaphorePermit<'_>> {
+        if bytes <= SMALL_BYTES { None } else { self.large.acquire().await.ok() }
+    }
+
     pub(super) async fn map(&self, body: &Body, log: &mut AccessLog) -> Result<JsonResponse, ApiError> {
-        let document = read_json(&body.bytes).map_err(|error| invalid_json(&error))?;
-        let did = did_member(&document, log)?;
-        let tenant = parse_tenant_id(document["tenantId"].as_str())?;
+        let request = did_request(body)?;
+        let did = did_member(&request.did, log)?;
+        let tenant = match &request.tenant {
+            Member::Text(text) => parse_tenant_id(Some(text))?,
+            Member::Absent | Member::NoText => return Err(ErrorCode::TenantIdRequired.into()),
+        };
         log.tenant = Some(tenant.to_string());
         let has_config = self
             .store
@@ -93,8 +160,7 @@ impl Handlers {
     }
 
     pub(super) async fn unmap(&self, body: &Body, log: &mut AccessLog) -> Result<JsonResponse, ApiError> {
-        let document = read_json(&body.bytes).map_err(|error| invalid_json(&error))?;
-        let did = did_member(&document, log)?;
+        let did = did_member(&did_request(body)?.did, log)?;
         let tenant = self
             .store
             .unmap(&did)
@@ -134,26 +200,25 @@ impl Handlers {
             Err(error) => {
                 warn!(%error, "Redis health check failed");
                 let body = json!({ "ok": false, "error": "redis_unavailable" }).to_string();
-                Ok(JsonResponse { status: StatusCode::SERVICE_UNAVAILABLE, body })
+                Ok(JsonResponse::new(StatusCode::SERVICE_UNAVAILABLE, body))
             }
         }
     }
 
-    /// Parses a config from a body or from Redis, and returns the bytes as well.
+    /// Parses a config from a body or from Redis, and returns the bytes as well. Large ones are parsed on a blocking thread.
     async fn parse(
         &self,
         bytes: SecretSlice<u8>,
         secrets: bool,
-    ) -> (Result<ParsedConfig, ParseConfigError>, SecretSlice<u8>) {
-        if bytes.expose_secret().len() <= LARGE {
+    ) -> (Result<ParsedConfig, UnusableConfig>, SecretSlice<u8>) {
+        if bytes.expose_secret().len() <= SMALL_BYTES {
             return (ParsedConfig::parse(bytes.expose_secret(), secrets), bytes);
         }
-        let _permit = self.large.acquire().await;
         let bytes = Arc::new(bytes);
         let shared = Arc::clone(&bytes);
         let parse = move || ParsedConfig::parse(shared.expose_secret(), secrets);
         let parsed = tokio::task::spawn_blocking(parse).await;
-        let parsed = parsed.unwrap_or_else(|_| ParsedConfig::parse([], secrets));
+        let parsed = parsed.unwrap_or_else(|_| ParsedConfig::parse(&[], secrets));
         (parsed, Arc::try_unwrap(bytes).unwrap_or_else(|shared| shared.expose_secret().to_vec().into()))
     }
 }
@@ -174,8 +239,31 @@ struct ParsedConfig {
     shown: String,
 }
 
+/// The reason why bytes are no config that a request can use.
+#[derive(Debug, thiserror::Error)]
+enum UnusableConfig {
+    #[error(transparent)]
+    NotJson(NotJson),
+    #[error(transparent)]
+    Invalid(InvalidConfig),
+    #[error("must have fewer values")]
+    TooManyValues,
+}
+
+impl From<ParseConfigError> for UnusableConfig {
+    fn from(error: ParseConfigError) -> Self {
+        match error {
+            ParseConfigError::NotJson(error) => Self::NotJson(error),
+            ParseConfigError::Invalid(invalid) => Self::Invalid(invalid),
+        }
+    }
+}
+
 impl ParsedConfig {
-    fn parse(bytes: impl AsRef<[u8]>, secrets: bool) -> Result<Self, ParseConfigError> {
+    fn parse(bytes: &[u8], secrets: bool) -> Result<Self, UnusableConfig> {
+        if bytes.len() > SMALL_BYTES && parsed_size(bytes) > MAX_DOCUMENT_MEMORY {
+            return Err(UnusableConfig::TooManyValues);
+        }
         let config = RuntimeTenantConfig::parse(bytes)?;
         let shown = if secrets {
             config.to_json().expose_secret().to_owned()
@@ -187,7 +275,22 @@ impl ParsedConfig {
 }
 
 pub(super) fn parse_tenant_id(text: Option<&str>) -> Result<TenantId, ApiError> {
-    TenantId::parse_trimmed(text.unwrap_or_default()).map_err(|_| ErrorCode::TenantIdRequired.into())
+    let required = || ApiError::from(ErrorCode::TenantIdRequired);
+    let tenant = TenantId::parse_trimmed(text.unwrap_or_default()).map_err(|_| required())?;
+    if tenant.as_str().len() > MAX_ARGUMENT_BYTES {
+        return Err(required().with_message(format!("must have at most {MAX_ARGUMENT_BYTES} bytes")));
+    }
+    Ok(tenant)
+}
+
+/// Cuts a text that a client may have made long.
+fn shortened(mut text: String) -> String {
+    if text.len() > MAX_LOGGED_BYTES {
+        let end = (0..=MAX_LOGGED_BYTES).rev().find(|end| text.is_char_boundary(*end));
+        text.truncate(end.unwrap_or_default());
+        text.push('…');
+    }
+    text
 }
 
 fn parse_did(text: &str) -> Result<Did, ApiError> {
@@ -197,11 +300,15 @@ fn parse_did(text: &str) -> Result<Did, ApiError> {
     })
 }
 
-fn did_member(document: &Value, log: &mut AccessLog) -> Result<Did, ApiError> {
-    let did = match &document["didE164"] {
-        Value::Null => return Err(ErrorCode::DidRequired.into()),
-        Value::String(text) => parse_did(text)?,
-        _ => return Err(ErrorCode::InvalidDidE164.into()),
+fn did_request(body: &Body) -> Result<DidRequest, ApiError> {
+    serde_json::from_slice(&body.bytes).map_err(|error| invalid_json(&NotJson::from(error)))
+}
+
+fn did_member(member: &Member, log: &mut AccessLog) -> Result<Did, ApiError> {
+    let did = match member {
+        Member::Absent => return Err(ErrorCode::DidRequired.into()),
+        Member::Text(text) => parse_did(text)?,
+        Member::NoText => return Err(ErrorCode::InvalidDidE164.into()),
     };
     log.did = Some(did.to_string());
     Ok(did)

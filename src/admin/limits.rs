@@ -1,126 +1,86 @@
 //! The limits of the admin server: sizes, times and concurrency.
 
-use std::io;
-use std::pin::Pin;
-use std::task::{Context, Poll};
 use std::time::Duration;
 
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::time::{Instant, Sleep, sleep};
+use crate::http::ConnectionLimits;
+
+/// Concurrent connections to the admin port. With the other sockets of the process they are below 1,024, the usual soft
+/// limit of open files.
+pub const ADMIN_CONNECTIONS: usize = 512;
+/// Concurrent connections of one peer to the admin port.
+pub const ADMIN_CONNECTIONS_PER_PEER: usize = 128;
+/// Concurrent requests to the admin port; the response to further ones is 503 `overloaded`.
+pub const MAX_REQUESTS: usize = 256;
+/// The bytes of all request bodies in memory; the response to further ones is 503 `overloaded`.
+pub const BODY_BYTES: usize = 32 * 1024 * 1024;
+/// The bytes of one peer's request bodies in memory.
+pub const BODY_BYTES_PER_PEER: usize = 24 * 1024 * 1024;
+/// The bytes of all responses that are not sent yet; the response to further requests is 503 `overloaded`.
+pub const ANSWER_BYTES: usize = 32 * 1024 * 1024;
+/// The bytes of one peer's responses that are not sent yet.
+pub const ANSWER_BYTES_PER_PEER: usize = 24 * 1024 * 1024;
+/// The bytes of a body of `/dids/map` and `/dids/unmap`; the response to a larger one is 413.
+pub const MAX_SMALL_BODY_BYTES: usize = 64 * 1024;
+/// The bytes of a stored config that are read for a response; a larger one is 500 `runtime_config_read_failed`.
+pub const MAX_STORED_BYTES: usize = 16 * 1024 * 1024;
+/// The memory that a config may need while it is checked. Only one of many tiny values needs more; the response is 413.
+pub const MAX_DOCUMENT_MEMORY: usize = 96 * 1024 * 1024;
+/// Responses and documents up to this size don't count, and documents up to it don't wait for each other.
+pub const SMALL_BYTES: usize = 64 * 1024;
+/// The bytes of a log line's text about a stored config.
+pub const MAX_LOGGED_BYTES: usize = 512;
+/// The time between two parts of a body, then 408.
+pub const BODY_PAUSE: Duration = Duration::from_secs(10);
+/// The time for a whole body, then 408.
+pub const BODY_TIMEOUT: Duration = Duration::from_secs(60);
+/// The bytes of a bearer token or key; the response to a longer one is 401, without a review.
+pub const MAX_TOKEN_BYTES: usize = 16 * 1024;
+/// The bytes of a tenant id or number in a path, decoded; the response to a longer one is 400, without a review of access.
+pub const MAX_ARGUMENT_BYTES: usize = 1024;
+/// The time for a review by the API server; then the request is rejected.
+pub const REVIEW_TIMEOUT: Duration = Duration::from_secs(5);
+/// Concurrent reviews by the API server.
+pub const MAX_REVIEWS: usize = 16;
+/// The time for which a review counts.
+pub const REVIEW_TTL: Duration = Duration::from_secs(10);
+/// The bytes of all reviewed users that are cached, and of all reviewed permissions.
+pub const REVIEW_CACHE_BYTES: u64 = 2 * 1024 * 1024;
 
 /// The limits of the admin server. `run` uses the default.
 #[derive(Clone, Debug)]
 pub struct Limits {
-    /// Concurrent connections; further ones wait to be accepted.
-    pub connections: usize,
-    /// Concurrent requests; the response to further ones is 503 `overloaded`.
+    /// The limits of its connections.
+    pub connections: ConnectionLimits,
+    /// [`MAX_REQUESTS`].
     pub requests: usize,
-    /// Bytes of all bodies in memory; the response to further ones is 503 `overloaded`.
+    /// [`BODY_BYTES`].
     pub body_bytes: usize,
-    /// Bytes of a request's head; the response to a longer one, or to one with more than hyper's 100 headers, is 431.
-    pub head_bytes: usize,
-    /// Timeout of a TLS handshake.
-    pub handshake: Duration,
-    /// Timeout of a request's head, then 408; and of an idle connection, which is then closed.
-    pub head: Duration,
-    /// Timeout between two parts of a body, then 408.
+    /// [`BODY_BYTES_PER_PEER`].
+    pub body_bytes_per_peer: usize,
+    /// [`ANSWER_BYTES`].
+    pub answer_bytes: usize,
+    /// [`ANSWER_BYTES_PER_PEER`].
+    pub answer_bytes_per_peer: usize,
+    /// [`BODY_PAUSE`].
     pub body_pause: Duration,
-    /// Timeout of a whole body, then 408.
+    /// [`BODY_TIMEOUT`].
     pub body: Duration,
-    /// Timeout of a client that does not read its response; then the connection is closed.
-    pub response_pause: Duration,
-    /// Grace period for requests in flight when the process stops. Less than a pod's 30 s.
-    pub stop: Duration,
-    /// Timeout of a review by the API server; then the request is rejected.
+    /// [`REVIEW_TIMEOUT`].
     pub review: Duration,
 }
 
 impl Default for Limits {
     fn default() -> Self {
         Self {
-            connections: 1024,
-            requests: 256,
-            body_bytes: 48 * 1024 * 1024,
-            head_bytes: 32 * 1024,
-            handshake: Duration::from_secs(10),
-            head: Duration::from_secs(30),
-            body_pause: Duration::from_secs(10),
-            body: Duration::from_secs(60),
-            response_pause: Duration::from_secs(30),
-            stop: Duration::from_secs(20),
-            review: Duration::from_secs(5),
+            connections: ConnectionLimits::new(ADMIN_CONNECTIONS, ADMIN_CONNECTIONS_PER_PEER),
+            requests: MAX_REQUESTS,
+            body_bytes: BODY_BYTES,
+            body_bytes_per_peer: BODY_BYTES_PER_PEER,
+            answer_bytes: ANSWER_BYTES,
+            answer_bytes_per_peer: ANSWER_BYTES_PER_PEER,
+            body_pause: BODY_PAUSE,
+            body: BODY_TIMEOUT,
+            review: REVIEW_TIMEOUT,
         }
-    }
-}
-
-/// A connection that fails when the other side does not read for a while. Its own reads have no timeout here.
-pub(super) struct WriteTimeout<T> {
-    io: T,
-    timeout: Duration,
-    stalled: Option<Pin<Box<Sleep>>>,
-}
-
-impl<T> WriteTimeout<T> {
-    pub(super) fn new(io: T, timeout: Duration) -> Self {
-        Self { io, timeout, stalled: None }
-    }
-
-    /// Passes the outcome of a write on; fails instead if writes have been pending for the timeout.
-    fn poll_with_timeout<R>(
-        &mut self,
-        cx: &mut Context<'_>,
-        outcome: Poll<io::Result<R>>,
-    ) -> Poll<io::Result<R>> {
-        if outcome.is_ready() {
-            self.stalled = None;
-            return outcome;
-        }
-        let timeout = self.timeout;
-        let stalled = self.stalled.get_or_insert_with(|| Box::pin(sleep(timeout)));
-        // The sleep must not be polled again once it has completed.
-        if stalled.deadline() <= Instant::now() || stalled.as_mut().poll(cx).is_ready() {
-            return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
-        }
-        Poll::Pending
-    }
-}
-
-impl<T: AsyncRead + Unpin> AsyncRead for WriteTimeout<T> {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.io).poll_read(cx, buf)
-    }
-}
-
-impl<T: AsyncWrite + Unpin> AsyncWrite for WriteTimeout<T> {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        let outcome = Pin::new(&mut self.io).poll_write(cx, buf);
-        self.poll_with_timeout(cx, outcome)
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let outcome = Pin::new(&mut self.io).poll_flush(cx);
-        self.poll_with_timeout(cx, outcome)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let outcome = Pin::new(&mut self.io).poll_shutdown(cx);
-        self.poll_with_timeout(cx, outcome)
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bufs: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        let outcome = Pin::new(&mut self.io).poll_write_vectored(cx, bufs);
-        self.poll_with_timeout(cx, outcome)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.io.is_write_vectored()
     }
 }

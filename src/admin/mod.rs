@@ -6,15 +6,17 @@
 mod access_log;
 mod auth;
 mod body;
+mod did_request;
 pub mod endpoint;
 mod handlers;
-mod limits;
+pub mod limits;
 pub mod openapi;
 mod response;
 mod routes;
 mod server;
 mod settings;
 mod tls;
+mod weight;
 
 pub use auth::AUDIENCE;
 pub use limits::Limits;

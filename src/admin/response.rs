@@ -1,16 +1,30 @@
 //! Responses: always JSON.
 
+use bytes::Bytes;
 use serde_json::{Map, Value, json};
 use warp::http::header::{self, HeaderValue};
 use warp::http::{Response, StatusCode};
 
 use crate::contract::routes::ErrorCode;
 use crate::contract::{InvalidConfig, Violation};
+use crate::http::Reservation;
 
 /// A status and a JSON text. The text may contain a secret.
 pub(super) struct JsonResponse {
     pub(super) status: StatusCode,
-    pub(super) body: String,
+    body: Bytes,
+}
+
+/// A text that counts against the budget of responses until the connection has sent it.
+struct Counted {
+    text: String,
+    _reserved: Reservation,
+}
+
+impl AsRef<[u8]> for Counted {
+    fn as_ref(&self) -> &[u8] {
+        self.text.as_bytes()
+    }
 }
 
 /// An error response. It contains no secret, and nothing of a stored document.
@@ -49,11 +63,11 @@ impl ApiError {
         self
     }
 
-    pub(super) fn into_response(self) -> Response<String> {
+    pub(super) fn into_response(self) -> Response<Bytes> {
         let mut body = Map::from_iter([("error".to_owned(), self.code.as_str().into())]);
         body.extend(self.members.into_iter().map(|(name, value)| (name.to_owned(), value)));
         let status = StatusCode::from_u16(self.code.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        let mut response = JsonResponse { status, body: Value::from(body).to_string() }.into_response();
+        let mut response = JsonResponse::new(status, Value::from(body).to_string()).into_response();
         let of_code = match self.code {
             // RFC 6750, 3.
             ErrorCode::Unauthorized => Some((header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"))),
@@ -73,11 +87,24 @@ impl From<ErrorCode> for ApiError {
 }
 
 impl JsonResponse {
-    pub(super) fn ok(body: String) -> Self {
+    pub(super) fn new(status: StatusCode, text: String) -> Self {
+        Self { status, body: text.into() }
+    }
+
+    pub(super) fn ok(text: String) -> Self {
+        Self::new(StatusCode::OK, text)
+    }
+
+    /// Adds the part of the budget that the text uses; none for a small one.
+    pub(super) fn counted(text: String, reserved: Option<Reservation>) -> Self {
+        let body = match reserved {
+            Some(reserved) => Bytes::from_owner(Counted { text, _reserved: reserved }),
+            None => text.into(),
+        };
         Self { status: StatusCode::OK, body }
     }
 
-    pub(super) fn into_response(self) -> Response<String> {
+    pub(super) fn into_response(self) -> Response<Bytes> {
         let mut response = Response::new(self.body);
         *response.status_mut() = self.status;
         let headers = response.headers_mut();

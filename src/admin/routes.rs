@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::sync::{Arc, LazyLock};
 
+use bytes::Bytes;
 use futures::Stream;
 use tokio::sync::Semaphore;
 use warp::filters::path::FullPath;
@@ -11,14 +12,15 @@ use warp::{Buf, Filter};
 
 use super::access_log::AccessLog;
 use super::auth::Authorizer;
-use super::body::{self, BodyBudget};
+use super::body::{self, BodyLimits};
 use super::endpoint::{ACCESS_SECRETS, Endpoint, NoRoute, Target};
 use super::handlers::{Handlers, parse_tenant_id};
-use super::limits::Limits;
+use super::limits::{Limits, MAX_ARGUMENT_BYTES, MAX_SMALL_BODY_BYTES};
 use super::openapi;
 use super::response::{ApiError, JsonResponse};
 use super::settings::{Access, AdminSettings};
-use crate::contract::routes::{ErrorCode, parse_boolean};
+use crate::contract::routes::{ErrorCode, MAX_BODY_BYTES, parse_boolean};
+use crate::http::{ByteBudget, Peer};
 use crate::store::Store;
 use crate::telemetry::Metrics;
 
@@ -33,7 +35,7 @@ struct Shared {
     handlers: Handlers,
     metrics: Metrics,
     limits: Limits,
-    bodies: BodyBudget,
+    bodies: Arc<ByteBudget>,
     requests: Semaphore,
 }
 
@@ -55,7 +57,7 @@ struct Request {
 pub(super) fn routes(
     app: App,
     peer: SocketAddr,
-) -> impl Filter<Extract = (Response<String>,), Error = warp::Rejection> + Clone {
+) -> impl Filter<Extract = (Response<Bytes>,), Error = warp::Rejection> + Clone {
     let query = warp::query::raw().or(warp::any().map(String::new)).unify();
     warp::method()
         .and(warp::path::full())
@@ -87,9 +89,12 @@ impl App {
             enabled: settings.enabled,
             allow_secret_read: settings.allow_secret_read,
             authorizer,
-            handlers: Handlers::new(store),
+            handlers: Handlers::new(
+                store,
+                ByteBudget::new(limits.answer_bytes, limits.answer_bytes_per_peer),
+            ),
             metrics,
-            bodies: BodyBudget::new(&limits),
+            bodies: ByteBudget::new(limits.body_bytes, limits.body_bytes_per_peer),
             requests: Semaphore::new(limits.requests),
             limits,
         }))
@@ -100,9 +105,9 @@ impl App {
         request: Request,
         peer: SocketAddr,
         mut body: impl Stream<Item = Result<B, warp::Error>> + Unpin,
-    ) -> Response<String> {
+    ) -> Response<Bytes> {
         let mut log = AccessLog::new(&request.headers, peer, request.method.clone());
-        let (result, mut response) = match self.0.handle(&request, &mut body, &mut log).await {
+        let (result, mut response) = match self.0.handle(&request, peer.into(), &mut body, &mut log).await {
             Ok(response) => ("ok", response.into_response()),
             Err(error) => {
                 if error.code != ErrorCode::RequestTimeout {
@@ -120,6 +125,7 @@ impl Shared {
     async fn handle<B: Buf>(
         &self,
         request: &Request,
+        peer: Peer,
         body: impl Stream<Item = Result<B, warp::Error>> + Unpin,
         log: &mut AccessLog,
     ) -> Result<JsonResponse, ApiError> {
@@ -134,15 +140,15 @@ impl Shared {
         }
         let secrets = self.allow_secret_read && includes_secrets(&request.query);
         // The rare and the slow futures are boxed, so that the lookup's stays small.
-        match &self.authorizer {
-            Some(authorizer) => {
-                Box::pin(authorize(authorizer, &target, &request.headers, secrets, log)).await?;
-            }
-            None => log.user = "anonymous".into(),
+        if let Some(authorizer) = &self.authorizer {
+            Box::pin(authorize(authorizer, &target, &request.headers, secrets, log)).await?;
+        } else {
+            bounded(&target)?;
+            log.user = "anonymous".into();
         }
         let argument = target.argument.as_deref();
         match target.endpoint {
-            Endpoint::ReadConfig => Box::pin(self.handlers.read_config(argument, secrets)).await,
+            Endpoint::ReadConfig => Box::pin(self.handlers.read_config(peer, argument, secrets)).await,
             Endpoint::LookUpDid => self.handlers.look_up(argument, log).await,
             Endpoint::Health => self.handlers.health().await,
             Endpoint::OpenApi => {
@@ -151,9 +157,14 @@ impl Shared {
             }
             Endpoint::PublishConfig | Endpoint::MapDid | Endpoint::UnmapDid => {
                 let write = async {
-                    let body = body::read(&request.headers, body, &self.limits, &self.bodies).await?;
+                    let max = match target.endpoint {
+                        Endpoint::PublishConfig => usize::try_from(MAX_BODY_BYTES).unwrap_or(usize::MAX),
+                        _ => MAX_SMALL_BODY_BYTES,
+                    };
+                    let limits = BodyLimits { peer, max, budget: &self.bodies, limits: &self.limits };
+                    let body = body::read(&request.headers, body, limits).await?;
                     match target.endpoint {
-                        Endpoint::PublishConfig => self.handlers.publish(argument, body, secrets).await,
+                        Endpoint::PublishConfig => self.handlers.publish(peer, argument, body, secrets).await,
                         Endpoint::MapDid => self.handlers.map(&body, log).await,
                         _ => self.handlers.unmap(&body, log).await,
                     }
@@ -177,6 +188,7 @@ async fn authorize(
     }
     let caller = authorizer.authenticate(headers).await?;
     log.user = caller.name().to_owned().into();
+    bounded(target)?;
     let verb = if target.endpoint.writes() { "post" } else { "get" };
     authorizer.authorize(&caller, verb, &target.access_path()).await?;
     let shows_config = matches!(target.endpoint, Endpoint::ReadConfig | Endpoint::PublishConfig);
@@ -184,6 +196,18 @@ async fn authorize(
         authorizer.authorize(&caller, "get", ACCESS_SECRETS).await?;
     }
     Ok(())
+}
+
+/// Rejects an argument that is longer than any tenant id or number, before it is part of a review.
+fn bounded(target: &Target) -> Result<(), ApiError> {
+    if target.argument.as_ref().is_none_or(|argument| argument.len() <= MAX_ARGUMENT_BYTES) {
+        return Ok(());
+    }
+    Err(match target.endpoint {
+        Endpoint::LookUpDid => ErrorCode::InvalidDidE164.into(),
+        _ => ApiError::from(ErrorCode::TenantIdRequired)
+            .with_message(format!("a tenant id must have at most {MAX_ARGUMENT_BYTES} bytes")),
+    })
 }
 
 fn no_route(error: NoRoute) -> ApiError {

@@ -1,13 +1,14 @@
 //! The settings of the admin routes, and the access that follows from them.
 
-use std::net::SocketAddr;
 use std::path::PathBuf;
+
+use crate::http::ListenAddress;
 
 /// The settings of the admin routes.
 #[derive(Clone, Debug)]
 pub struct AdminSettings {
     /// The address to serve them on.
-    pub addr: SocketAddr,
+    pub addr: ListenAddress,
     /// False: every route responds 503 `runtime_admin_disabled`.
     pub enabled: bool,
     /// True: `includeSecrets` adds the webhook secret to a response.

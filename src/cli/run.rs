@@ -4,9 +4,9 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::net::TcpListener;
 use tokio::task::{JoinError, JoinHandle};
-use tracing::{error, info};
+use tokio::time::timeout;
+use tracing::{error, info, warn};
 
 use super::adapters::{self, StoreMetrics};
 use super::cluster::Cluster;
@@ -14,12 +14,16 @@ use super::failure::Failure;
 use super::stop::{Stop, stop_channel, stop_signal};
 use crate::admin::{Access, AdminAuth, Limits, Server};
 use crate::controller::{Controller, Health, Intervals};
+use crate::http::Listener;
 use crate::leader::Writer;
 use crate::settings::{RunArgs, Settings};
 use crate::store::{Store, StoreError};
 use crate::telemetry::{self, Certificate, Metrics, Traces};
 use crate::{leader, probes};
 
+/// Timeout of everything that ends after a signal. Each part has a shorter one of its own, so this one is for a part that
+/// hangs.
+const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(12);
 /// Timeout of blocking threads at exit: a DNS lookup can hang for minutes.
 const EXIT_TIMEOUT: Duration = Duration::from_millis(100);
 
@@ -40,8 +44,15 @@ pub(super) fn run(args: RunArgs) -> Result<(), Failure> {
 /// Runs the operator until a signal stops it, or until one of its parts fails.
 async fn operate(settings: Settings, store: Store) -> Result<(), Failure> {
     info!(version = env!("CARGO_PKG_VERSION"), "starting runtime-operator");
-    reject_cluster_mode(&store).await?;
-    let cluster = Cluster::connect(settings.cluster_id.as_deref()).await?;
+    // From the start: the first process of a container has no default action for a signal.
+    let mut signalled = pin!(stop_signal());
+    let cluster = tokio::select! {
+        cluster = connect(&settings, &store) => cluster?,
+        signal = &mut signalled => {
+            info!(signal = signal?, "received signal during startup, exiting");
+            return Ok(());
+        }
+    };
     let metrics = metrics(&settings);
     let store = store
         .with_writer(&cluster.writer(), &cluster.identity)
@@ -49,14 +60,14 @@ async fn operate(settings: Settings, store: Store) -> Result<(), Failure> {
     let writer = Writer::default();
     let health = Arc::new(Health::new(writer.clone()));
     let (stop, stopped) = stop_channel();
-    let servers = Servers::start(&settings, &cluster, &store, &metrics, &health, &stopped).await?;
+    let servers = Servers::start(&settings, &cluster, &store, &metrics, &health, &stopped)?;
     let controller = controller(&settings, &cluster, &store, metrics, writer.clone());
     let mut controlling = tokio::spawn(controller.run(health, stopped.requested()));
     // The Lease is released after the controller has drained its queues, never before.
     let (release, released) = stop_channel();
     let mut electing = pin!(elect(settings.leader_elect, &cluster, &store, &writer, released));
     let outcome = tokio::select! {
-        signal = stop_signal() => {
+        signal = &mut signalled => {
             info!(signal = signal?, "received signal, shutting down");
             Ok(())
         }
@@ -64,14 +75,26 @@ async fn operate(settings: Settings, store: Store) -> Result<(), Failure> {
         ended = &mut electing => ended.and_then(|()| Err("the leader election stopped unexpectedly".into())),
     };
     stop.request();
-    if outcome.is_ok() {
-        controlling.await?;
-        release.request();
-        electing.await?;
+    let ending = async {
+        if outcome.is_ok() {
+            controlling.await?;
+            release.request();
+            electing.await?;
+        }
+        Ok::<_, Failure>(servers.stopped().await?)
+    };
+    if let Ok(ended) = timeout(SHUTDOWN_TIMEOUT, ending).await {
+        ended?;
+    } else {
+        warn!(timeout = ?SHUTDOWN_TIMEOUT, "shutdown took too long; exiting with work in flight");
     }
-    servers.stopped().await?;
     info!("shutdown complete");
     outcome
+}
+
+async fn connect(settings: &Settings, store: &Store) -> Result<Cluster, Failure> {
+    reject_cluster_mode(store).await?;
+    Cluster::connect(settings.cluster_id.as_deref()).await
 }
 
 /// Fails at startup on a Redis Cluster, which is not supported. Every other error may be transient, and is
@@ -143,7 +166,7 @@ struct Servers {
 
 impl Servers {
     /// Binds both addresses, then serves them until `stopped`.
-    async fn start(
+    fn start(
         settings: &Settings,
         cluster: &Cluster,
         store: &Store,
@@ -151,21 +174,25 @@ impl Servers {
         health: &Arc<Health>,
         stopped: &Stop,
     ) -> Result<Self, Failure> {
-        let telemetry = TcpListener::bind(settings.telemetry_addr)
-            .await
+        let telemetry = Listener::bind(settings.telemetry_addr)
             .map_err(|error| format!("--telemetry-addr {}: {error}", settings.telemetry_addr))?;
         // The log has the bound address, since port 0 means any port.
-        info!(address = %telemetry.local_addr()?, "serving probes and metrics");
+        info!(address = %telemetry.address()?, "serving probes and metrics");
         let access = match settings.admin.auth {
             AdminAuth::Kubernetes => Access::Kubernetes(cluster.client.clone()),
             AdminAuth::None => Access::Open,
         };
-        let admin = settings.admin.clone();
-        let admin = Server::bind(admin, access, store.clone(), metrics.clone(), Limits::default()).await?;
+        let admin = Server::bind(&settings.admin, access, store.clone(), metrics.clone(), Limits::default())?;
         info!(address = %admin.address()?, "serving admin routes");
         let stop = || stopped.clone().requested();
         Ok(Self {
-            probes: tokio::spawn(probes::serve(telemetry, metrics.clone(), Arc::clone(health), stop())),
+            probes: tokio::spawn(probes::serve(
+                telemetry,
+                probes::limits::limits(),
+                metrics.clone(),
+                Arc::clone(health),
+                stop(),
+            )),
             admin: tokio::spawn(admin.serve(stop())),
         })
     }

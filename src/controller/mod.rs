@@ -224,6 +224,7 @@ async fn work(ctx: &Arc<Context>, workers: Workers, stop: impl Future<Output = (
 mod tests {
     use super::*;
     use crate::domain::Epoch;
+    use crate::http::Listener;
     use crate::probes;
     use crate::store::RedisSettings;
     use crate::telemetry::LabelValues;
@@ -265,9 +266,16 @@ mod tests {
         // So that the sweep reads the index all the time.
         writer.elected(Epoch(1));
         writer.resynced(Epoch(1));
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let url = format!("http://{}/livez", listener.local_addr().unwrap());
-        tokio::spawn(probes::serve(listener, metrics, Arc::clone(&health), std::future::pending()));
+        let listener = Listener::bind("127.0.0.1:0".parse().unwrap()).unwrap();
+        let url = format!("http://{}/livez", listener.address().unwrap());
+        let probed = Arc::clone(&health);
+        tokio::spawn(probes::serve(
+            listener,
+            probes::limits::limits(),
+            metrics,
+            probed,
+            std::future::pending(),
+        ));
         let (ctx, workers) = controller.context(health);
         let never = std::future::pending::<()>().shared();
         let shared = Arc::clone(&ctx);

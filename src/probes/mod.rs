@@ -1,12 +1,15 @@
 //! `/livez`, `/readyz` and `/metrics`, on the telemetry port and without authentication. Knows the controller only as
 //! [`Health`].
 
+pub mod limits;
+
 use std::sync::Arc;
 
-use tokio::net::TcpListener;
+use hyper_util::service::TowerToHyperService;
 use warp::Filter;
 use warp::http::{StatusCode, header};
 
+use crate::http::{self, ConnectionLimits, Listener};
 use crate::telemetry::{Format, Metrics};
 
 /// The health of a replica, as the probes report it.
@@ -19,9 +22,10 @@ pub trait Health: Send + Sync + 'static {
     fn alive(&self) -> Result<(), String>;
 }
 
-/// Serves probes and metrics until `stop` completes.
+/// Serves probes and metrics within the limits until `stop` completes.
 pub async fn serve(
-    listener: TcpListener,
+    listener: Listener,
+    limits: ConnectionLimits,
     metrics: Metrics,
     health: Arc<impl Health>,
     stop: impl Future<Output = ()> + Send + 'static,
@@ -41,7 +45,8 @@ pub async fn serve(
         warp::reply::with_header(metrics.encode(format), header::CONTENT_TYPE, format.content_type())
     });
     let routes = warp::get().and(live.or(ready).or(metrics));
-    warp::serve(routes).incoming(listener).graceful(stop).run().await;
+    let service = TowerToHyperService::new(warp::service(routes));
+    http::serve(listener, None, limits, |_| service.clone(), stop).await;
 }
 
 fn response(status: StatusCode, text: &str) -> warp::reply::WithStatus<String> {

@@ -57,10 +57,10 @@ pub struct RunArgs {
     #[arg(long, env, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true", help_heading = "Kubernetes")]
     pub(super) publish_webhook_secret: Option<String>,
 
-    /// Address to serve the admin routes on [default: 127.0.0.1:8080]
+    /// Address to serve the admin routes on; :8080 is every address of the host [default: 127.0.0.1:8080]
     #[arg(long, env, value_name = "ADDR", help_heading = "HTTP")]
     pub(super) admin_addr: Option<String>,
-    /// Address to serve /livez, /readyz and /metrics on [default: 0.0.0.0:8081]
+    /// Address to serve /livez, /readyz and /metrics on; :8081 is every address, IPv6 and IPv4 [default: :8081]
     #[arg(long, env, value_name = "ADDR", help_heading = "HTTP")]
     pub(super) telemetry_addr: Option<String>,
     /// Enable the admin routes; otherwise every response is 503 [default: false]

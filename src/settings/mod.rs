@@ -7,7 +7,6 @@ mod redis;
 #[cfg(test)]
 mod tests;
 
-use std::net::SocketAddr;
 use std::path::PathBuf;
 
 pub use args::RunArgs;
@@ -15,6 +14,7 @@ pub use error::{InvalidSettings, SettingError};
 use parser::{Parser, list, non_empty};
 
 use crate::admin::{AdminAuth, AdminSettings};
+use crate::http::ListenAddress;
 use crate::store::RedisSettings;
 use crate::telemetry::LogFormat;
 
@@ -34,7 +34,7 @@ pub struct Settings {
     /// The admin routes.
     pub admin: AdminSettings,
     /// The address of probes and metrics.
-    pub telemetry_addr: SocketAddr,
+    pub telemetry_addr: ListenAddress,
     /// The format of log lines; `None` depends on the output.
     pub log_format: Option<LogFormat>,
 }
@@ -59,7 +59,11 @@ impl Settings {
         let allow_secret_read =
             parser.boolean("--allow-runtime-secret-read", args.allow_runtime_secret_read, false);
         let admin = AdminSettings {
-            addr: parser.address("--admin-addr", args.admin_addr, ([127, 0, 0, 1], 8080).into()),
+            addr: parser.address(
+                "--admin-addr",
+                args.admin_addr,
+                ListenAddress::One(([127, 0, 0, 1], 8080).into()),
+            ),
             enabled,
             allow_secret_read,
             auth: parser
@@ -74,7 +78,7 @@ impl Settings {
         parser.check_admin(&admin, insecure);
         let publish_webhook_secret =
             parser.boolean("--publish-webhook-secret", args.publish_webhook_secret, true);
-        let telemetry_addr = ([0, 0, 0, 0], 8081).into();
+        let telemetry_addr = ListenAddress::Every(8081);
         let formats = [("text", LogFormat::Text), ("json", LogFormat::Json)];
         let settings = Self {
             redis,
@@ -93,7 +97,7 @@ impl Settings {
 impl Parser {
     fn check_admin(&mut self, admin: &AdminSettings, insecure: bool) {
         let addr = admin.addr;
-        if admin.auth == AdminAuth::None && !addr.ip().is_loopback() && !insecure {
+        if admin.auth == AdminAuth::None && !addr.is_loopback() && !insecure {
             self.reject(
                 "--runtime-admin-auth",
                 format!(

@@ -1,10 +1,10 @@
 //! Parsing of single values.
 
-use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use super::error::SettingError;
 use crate::contract::routes::parse_boolean;
+use crate::http::{InvalidAddress, ListenAddress};
 
 /// Parses texts, and collects the errors.
 #[derive(Default)]
@@ -29,11 +29,11 @@ impl Parser {
         &mut self,
         flag: &'static str,
         text: Option<String>,
-        default: SocketAddr,
-    ) -> SocketAddr {
+        default: ListenAddress,
+    ) -> ListenAddress {
         non_empty(text).map_or(default, |text| {
-            text.parse().unwrap_or_else(|_| {
-                self.reject(flag, format!("must be an address and a port, for example {default}"));
+            text.parse().unwrap_or_else(|error: InvalidAddress| {
+                self.reject(flag, error.to_string());
                 default
             })
         })

@@ -17,7 +17,7 @@ fn a_redis_url_is_the_only_required_setting() {
     let settings = parse(&["--redis-url", "redis://localhost"]).unwrap();
     assert!(settings.leader_elect && settings.publish_webhook_secret && !settings.admin.enabled);
     assert_eq!(settings.admin.addr.to_string(), "127.0.0.1:8080");
-    assert_eq!(settings.telemetry_addr.to_string(), "0.0.0.0:8081");
+    assert_eq!(settings.telemetry_addr.to_string(), ":8081");
 }
 
 #[test]

@@ -25,6 +25,17 @@ pub struct Store {
     pub(super) process_id: Arc<str>,
 }
 
+/// What is stored as a tenant's config.
+#[derive(Debug)]
+pub enum StoredConfig {
+    /// Nothing.
+    Absent,
+    /// These bytes, which may hold the webhook secret.
+    Bytes(SecretSlice<u8>),
+    /// More bytes than the caller reads: this number of them.
+    Larger(usize),
+}
+
 impl fmt::Debug for Store {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Store").finish_non_exhaustive()
@@ -85,10 +96,21 @@ impl Store {
         Ok(sent.elapsed())
     }
 
-    /// Returns the bytes stored as a tenant's config, which may hold its webhook secret.
-    pub async fn config(&self, tenant: &TenantId) -> Result<Option<SecretSlice<u8>>, StoreError> {
-        let bytes: Option<Vec<u8>> = self.query(redis::cmd("GET").arg(config_key(tenant))).await?;
-        Ok(bytes.map(SecretSlice::from))
+    /// Reads the bytes stored as a tenant's config, unless they are more than `most`.
+    pub async fn config(&self, tenant: &TenantId, most: usize) -> Result<StoredConfig, StoreError> {
+        let mut call = script::call(&script::READ);
+        call.arg(1).arg(config_key(tenant)).arg(most);
+        let reply = self.run(&script::READ, &[call]).await?.into_iter().next();
+        let Some(redis::Value::Array(reply)) = reply else { return Err(StoreError::unexpected_reply()) };
+        let mut reply = reply.into_iter();
+        match (reply.next(), reply.next()) {
+            (None, _) => Ok(StoredConfig::Absent),
+            (Some(_), Some(redis::Value::BulkString(bytes))) => Ok(StoredConfig::Bytes(bytes.into())),
+            (Some(redis::Value::Int(size)), None) => {
+                Ok(StoredConfig::Larger(usize::try_from(size).unwrap_or(usize::MAX)))
+            }
+            _ => Err(StoreError::unexpected_reply()),
+        }
     }
 
     /// Returns the tenant id to which a DID maps, as it is stored.

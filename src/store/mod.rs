@@ -35,7 +35,7 @@ mod script;
 mod tracking;
 
 pub use apply::{Applied, Conflict, Operation, Publication, Removal, TakenOver};
-pub use client::Store;
+pub use client::{Store, StoredConfig};
 pub use connection::{Observer, PERMISSIONS, Purpose, RedisSettings, SettingsError, StoreError};
 pub use direct::WriteError;
 pub use inspect::Inspection;

@@ -16,6 +16,8 @@ pub(super) static DRIFTED: LazyLock<Script> =
 /// Writes keys that no resource owns.
 pub(super) static DIRECT: LazyLock<Script> =
     LazyLock::new(|| Script::new(include_str!("scripts/direct.lua")));
+/// Reads a text that is not too large.
+pub(super) static READ: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("scripts/read.lua")));
 /// Acquires the next epoch.
 pub(super) static ACQUIRE_EPOCH: LazyLock<Script> =
     LazyLock::new(|| Script::new(include_str!("scripts/acquire_epoch.lua")));

@@ -5,7 +5,8 @@ use std::time::{Duration, Instant};
 use k8s_openapi::api::authorization::v1::SubjectAccessReview;
 use kube::api::{Api, DeleteParams, PostParams};
 use local_cluster::{Redis, RedisOptions};
-use runtime_operator::admin::{Access, Limits};
+use runtime_operator::admin::Access;
+use runtime_operator::admin::limits::Limits;
 use runtime_operator::telemetry::{Format, LabelValues, Metrics};
 use rustls::SignatureScheme;
 use rustls::pki_types::PrivateKeyDer;
@@ -327,6 +328,27 @@ async fn a_review_is_cached_for_ten_seconds_allowed_or_denied() {
     let took = began.elapsed();
     assert!((Duration::from_secs(9)..Duration::from_secs(60)).contains(&took), "{took:?}");
     assert_eq!(reviews(&metrics, "token", "allowed"), 2);
+    served.stop().await;
+    world.finish().await;
+}
+
+#[tokio::test]
+async fn long_tokens_and_arguments_are_rejected_without_a_review() {
+    let world = World::new().await;
+    let metrics = Metrics::new(&LabelValues::default());
+    let access = Access::Kubernetes(world.client());
+    let served = serve(world.redis(), access, metrics.clone(), Limits::default()).await;
+    unauthorized(&served.admin.with_token("x".repeat(17_000)).get(LOOKUP).await);
+    assert_eq!(reviews(&metrics, "token", "denied"), 0);
+
+    let caller = served.admin.with_token(account(&world, "long", &[]).await);
+    for number in 0..50 {
+        let long = format!("{}{number}", "!".repeat(30_000));
+        let response = caller.get(&format!("/tenants/{long}/config")).await;
+        response.rejected(400, "tenant_id_required");
+        caller.get(&format!("/dids/{long}")).await.rejected(400, "invalid_did_e164");
+    }
+    assert_eq!(reviews(&metrics, "access", "denied"), 0);
     served.stop().await;
     world.finish().await;
 }

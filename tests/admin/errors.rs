@@ -63,12 +63,17 @@ async fn a_body_must_be_json_and_be_declared_as_json() {
         let request = admin.request("POST", "/dids/map").header(name, value).body(body.clone());
         send(request).await.rejected(415, "unsupported_media_type");
     }
-    for broken in ["", "{", "{\"didE164\":}", "{} {}", "{'didE164':1}", "nul", "\u{feff}{}", "\"\\ud800\""] {
+    for broken in ["", "{", "{\"didE164\":}", "{} {}", "{'didE164':1}", "nul", "\"\\ud800\""] {
         for path in ["/dids/map", "/dids/unmap", "/tenants/acme/config"] {
             let rejected = admin.post_text(path, broken).await.rejected(400, "invalid_json");
             assert!(rejected["message"].as_str().unwrap().contains("must be JSON"), "{rejected}");
         }
     }
+    // A byte order mark before the JSON is not part of it.
+    admin.post_text("/dids/map", "\u{feff}{}").await.rejected(400, "did_required");
+    admin.post_text("/tenants/acme/config", format!("\u{feff}{}", config("acme", &[DID]))).await.ok();
+    assert_eq!(world.config_text("acme").await.unwrap(), config("acme", &[DID]).to_string());
+    world.delete_key("tenantcfg:acme").await;
     admin.post_text("/dids/map", &b"{\"didE164\":\"\xff\"}"[..]).await.rejected(400, "invalid_json");
     assert_eq!(world.keys("tenant*").await, Vec::<String>::new());
     for kind in [None, Some("application/json; charset=UTF-8"), Some("application/vnd.x+json")] {
@@ -90,7 +95,7 @@ async fn a_body_is_limited_in_nesting() {
     for levels in [127, 100_000] {
         admin.post_text("/tenants/acme/config", nested(levels)).await.rejected(400, "invalid_json");
     }
-    let bomb = "[".repeat(1_000_000);
+    let bomb = "[".repeat(60_000);
     admin.post_text("/dids/map", bomb).await.rejected(400, "invalid_json");
 
     // In a response the config is nested one level deeper, and must still be parsable.

@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use local_cluster::{Redis, RedisOptions};
-use runtime_operator::admin::{Access, AdminAuth, AdminSettings, Limits, Server};
+use runtime_operator::admin::limits::{Limits, MAX_STORED_BYTES};
+use runtime_operator::admin::{Access, AdminAuth, AdminSettings, Server};
+use runtime_operator::http::{ConnectionLimits, ListenAddress};
 use runtime_operator::store::{RedisSettings, Store};
 use runtime_operator::telemetry::{LabelValues, Metrics};
 use tokio::io::AsyncWriteExt;
@@ -11,7 +13,7 @@ use tokio::net::TcpStream;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
-use crate::client::{Admin, config, raw, read_all};
+use crate::client::{Admin, PREFIX, config, raw, read_all};
 
 const DID: &str = "+15551234567";
 const HEAD: &str =
@@ -35,17 +37,24 @@ impl Served {
 pub async fn serve(redis: &Redis, access: Access, metrics: Metrics, limits: Limits) -> Served {
     let store = Store::new(RedisSettings::at(redis.url()));
     let settings = AdminSettings {
-        addr: ([127, 0, 0, 1], 0).into(),
+        addr: ListenAddress::One(([127, 0, 0, 1], 0).into()),
         enabled: true,
         allow_secret_read: false,
         auth: AdminAuth::None,
         tls: None,
     };
-    let server = Server::bind(settings, access, store.unwrap(), metrics, limits).await.unwrap();
+    let server = Server::bind(&settings, access, store.unwrap(), metrics, limits).unwrap();
     let admin = Admin::at(format!("http://{}", server.address().unwrap()));
     let (stop, stopped) = oneshot::channel();
     let task = tokio::spawn(server.serve(async { stopped.await.unwrap_or_default() }));
     Served { admin, stop, task }
+}
+
+/// The default limits, but for connections.
+fn with_connections(change: impl FnOnce(&mut ConnectionLimits)) -> Limits {
+    let mut limits = Limits::default();
+    change(&mut limits.connections);
+    limits
 }
 
 async fn served(limits: Limits) -> (Redis, Served) {
@@ -56,7 +65,7 @@ async fn served(limits: Limits) -> (Redis, Served) {
 
 #[tokio::test]
 async fn an_incomplete_head_gets_408_and_an_idle_connection_is_closed() {
-    let (_redis, served) = served(Limits { head: SHORT, ..Limits::default() }).await;
+    let (_redis, served) = served(with_connections(|limits| limits.head = SHORT)).await;
     let address = served.admin.address();
 
     let slow = raw(address, b"GET /api/admin/runtime/health HTTP/1.1\r\nhost").await;
@@ -93,7 +102,7 @@ async fn a_paused_or_slow_body_gets_408() {
 
 #[tokio::test]
 async fn a_client_that_does_not_read_is_disconnected() {
-    let (_redis, served) = served(Limits { response_pause: SHORT, ..Limits::default() }).await;
+    let (_redis, served) = served(with_connections(|limits| limits.answer_pause = SHORT)).await;
     let mut large = config("acme", &[DID]);
     large["x"] = "p".repeat(8 << 20).into();
     served.admin.publish(&large).await.ok();
@@ -133,12 +142,15 @@ async fn a_too_large_head_gets_431() {
 async fn requests_and_bytes_beyond_the_limits_get_503_overloaded() {
     let few = Limits { requests: 1, ..Limits::default() };
     let little = Limits { body_bytes: 64 * 1024, ..Limits::default() };
-    for (limits, size) in [(few, 100), (little, 60 * 1024)] {
+    let per_peer = Limits { body_bytes_per_peer: 64 * 1024, ..Limits::default() };
+    for (limits, size) in [(few, 100), (little, 60 * 1024), (per_peer, 60 * 1024)] {
         let (_redis, served) = served(limits).await;
         let admin = &served.admin;
         let mut stream = TcpStream::connect(admin.address()).await.unwrap();
-        let head = format!("{HEAD}connection: close\r\ncontent-length: {size}\r\n\r\n{{");
-        stream.write_all(head.as_bytes()).await.unwrap();
+        let head = format!("{HEAD}connection: close\r\ncontent-length: {size}\r\n\r\n");
+        // Only bytes that were sent count.
+        let most = format!("{{{}", " ".repeat(size - 2));
+        stream.write_all(format!("{head}{most}").as_bytes()).await.unwrap();
         let padded = format!(r#"{{"didE164":"{DID}","tenantId":"acme"}}{}"#, " ".repeat(8000));
 
         // The server may not have read the first request yet.
@@ -154,7 +166,7 @@ async fn requests_and_bytes_beyond_the_limits_get_503_overloaded() {
         assert_eq!(response.headers["retry-after"], "1");
 
         // The first request completes, and its resources are free again.
-        stream.write_all(format!("{}}}", " ".repeat(size - 2)).as_bytes()).await.unwrap();
+        stream.write_all(b"}").await.unwrap();
         let response = read_all(&mut stream).await;
         assert!(response.contains("did_required"), "{response}");
         admin.post_text("/dids/map", padded).await.ok();
@@ -164,7 +176,7 @@ async fn requests_and_bytes_beyond_the_limits_get_503_overloaded() {
 
 #[tokio::test]
 async fn a_stop_waits_no_longer_than_the_grace_period() {
-    let (_redis, served) = served(Limits { stop: SHORT, ..Limits::default() }).await;
+    let (_redis, served) = served(with_connections(|limits| limits.stop = SHORT)).await;
     let mut stream = TcpStream::connect(served.admin.address()).await.unwrap();
     stream.write_all(format!("{HEAD}content-length: 10\r\n\r\n{{").as_bytes()).await.unwrap();
     served.admin.get("/health").await.ok();
@@ -172,4 +184,129 @@ async fn a_stop_waits_no_longer_than_the_grace_period() {
     tokio::time::timeout(Duration::from_secs(60), served.stop()).await.unwrap();
 
     assert_eq!(read_all(&mut stream).await, "");
+}
+
+#[tokio::test]
+async fn an_announced_body_takes_no_room_until_it_is_sent() {
+    let (_redis, served) = served(Limits { body_bytes: 128 * 1024, ..Limits::default() }).await;
+    let mut announced = Vec::new();
+    for _ in 0..4 {
+        let mut stream = TcpStream::connect(served.admin.address()).await.unwrap();
+        let head = "POST /api/admin/runtime/tenants/acme/config HTTP/1.1\r\nhost: x\r\ncontent-length: 100000\r\n\r\n{";
+        stream.write_all(head.as_bytes()).await.unwrap();
+        announced.push(stream);
+    }
+    served.admin.publish(&config("acme", &[DID])).await.ok();
+    drop(announced);
+    served.stop().await;
+}
+
+#[tokio::test]
+async fn bodies_of_map_and_unmap_are_small_and_only_two_members_of_them_count() {
+    let (_redis, served) = served(Limits::default()).await;
+    let large = format!(r#"{{"didE164":"{DID}","tenantId":"acme","x":"{}"}}"#, "x".repeat(70_000));
+    for path in ["/dids/map", "/dids/unmap"] {
+        served.admin.post_text(path, large.clone()).await.rejected(413, "payload_too_large");
+        let bomb = format!("[{}]", vec!["{\"\":0}"; 9_000].join(","));
+        served.admin.post_text(path, bomb).await.rejected(400, "did_required");
+    }
+    let other = r#"{"x":[{"":0}],"didE164":"+1 555 123 4567","tenantId":" acme ","didE164":"+15551234567"}"#;
+    served.admin.post_text("/dids/map", other).await.ok();
+    assert_eq!(served.admin.get(&format!("/dids/{DID}")).await.ok()["tenantId"], "acme");
+    served.stop().await;
+}
+
+#[tokio::test]
+async fn a_config_of_too_many_values_is_neither_stored_nor_read() {
+    let (redis, served) = served(Limits::default()).await;
+    let mut dense = config("acme", &[DID]).to_string();
+    dense.truncate(dense.len() - 1);
+    let dense = format!("{dense},\"x\":[{}]}}", vec!["{\"\":0}"; 400_000].join(","));
+    served.admin.post_text("/tenants/acme/config", dense.clone()).await.rejected(413, "payload_too_large");
+    let mut connection = redis.client().unwrap().get_multiplexed_async_connection().await.unwrap();
+    let set: String =
+        redis::cmd("SET").arg("tenantcfg:acme").arg(dense).query_async(&mut connection).await.unwrap();
+    assert_eq!(set, "OK");
+    served.admin.get("/tenants/acme/config").await.rejected(500, "runtime_config_read_failed");
+    served.stop().await;
+}
+
+#[tokio::test]
+async fn a_stored_config_above_the_limit_is_not_read() {
+    let (redis, served) = served(Limits::default()).await;
+    let mut connection = redis.client().unwrap().get_multiplexed_async_connection().await.unwrap();
+    let large = "x".repeat(MAX_STORED_BYTES + 1);
+    let set: String =
+        redis::cmd("SET").arg("tenantcfg:acme").arg(large).query_async(&mut connection).await.unwrap();
+    assert_eq!(set, "OK");
+    let rejected = served.admin.get("/tenants/acme/config").await.rejected(500, "runtime_config_read_failed");
+    assert!(rejected["message"].as_str().unwrap().contains("bytes"), "{rejected}");
+    served.stop().await;
+}
+
+#[tokio::test]
+async fn a_response_counts_until_it_is_sent() {
+    let limits =
+        Limits { answer_bytes: 5 << 20, ..with_connections(|limits| limits.answer_pause = 10 * SHORT) };
+    let (_redis, served) = served(limits).await;
+    let mut large = config("acme", &[DID]);
+    large["x"] = "p".repeat(4 << 20).into();
+    served.admin.publish(&large).await.ok();
+    let path = "/tenants/acme/config";
+    served.admin.get(path).await.ok();
+
+    let unread = test_support::hostile::ask_and_read_nothing(
+        served.admin.address(),
+        &format!("GET {PREFIX}{path} HTTP/1.1\r\nhost: x\r\n\r\n"),
+    )
+    .await;
+    let response = served.admin.get(path).await;
+    response.rejected(503, "overloaded");
+    // Small responses go on.
+    served.admin.get("/dids/+15551234567").await.rejected(404, "did_unmapped");
+
+    // The client that does not read is disconnected in the end, and its part is free again.
+    test_support::eventually("the response is free", Duration::from_secs(90), || async {
+        served.admin.get(path).await.status == 200
+    })
+    .await;
+    drop(unread);
+    served.stop().await;
+}
+
+#[tokio::test]
+async fn half_heads_of_one_peer_give_way_to_its_next_request() {
+    let (_redis, served) = served(with_connections(|limits| limits.connections_per_peer = 10)).await;
+    let half = "GET /api/admin/runtime/health HTTP/1.1\r\nhost";
+    let halves = test_support::hostile::send_half(served.admin.address(), 50, half).await;
+    served.admin.get("/health").await.ok();
+    test_support::eventually("the others are closed", Duration::from_secs(90), || async {
+        test_support::hostile::still_open(&halves).await <= 10
+    })
+    .await;
+    served.stop().await;
+}
+
+#[tokio::test]
+async fn a_peer_with_requests_in_flight_on_all_its_connections_is_refused_more() {
+    let (_redis, served) = served(with_connections(|limits| limits.connections_per_peer = 3)).await;
+    let half = format!("{HEAD}expect: 100-continue\r\ncontent-length: 10\r\n\r\n");
+    let halves = test_support::hostile::send_half(served.admin.address(), 3, &half).await;
+    for half in &halves {
+        // The server waits for the body.
+        half.readable().await.unwrap();
+    }
+    assert_eq!(raw(served.admin.address(), b"").await, "");
+    assert_eq!(test_support::hostile::still_open(&halves).await, 3);
+    drop(halves);
+    test_support::eventually("the slots are free", Duration::from_secs(90), || async {
+        raw(
+            served.admin.address(),
+            b"GET /api/admin/runtime/health HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n",
+        )
+        .await
+        .starts_with("HTTP/1.1 200 ")
+    })
+    .await;
+    served.stop().await;
 }

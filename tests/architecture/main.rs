@@ -21,7 +21,7 @@ const MAX_FILES: usize = 12;
 const NOT_OURS: [&str; 5] = [".git", "target", "tools/bin", "Cargo.lock", "tools/go.sum"];
 
 /// The modules that each top-level module may import.
-const ALLOWED: [(&str, &[&str]); 10] = [
+const ALLOWED: [(&str, &[&str]); 11] = [
     ("contract", &[]),
     ("api", &["contract"]),
     ("domain", &["api", "contract"]),
@@ -30,10 +30,11 @@ const ALLOWED: [(&str, &[&str]); 10] = [
     ("leader", &["api", "contract", "domain", "store", "telemetry"]),
     ("telemetry", &["domain"]),
     ("controller", &["api", "contract", "domain", "leader", "store", "telemetry"]),
-    ("probes", &["telemetry"]),
-    ("admin", &["contract", "domain", "store", "telemetry"]),
+    ("http", &[]),
+    ("probes", &["http", "telemetry"]),
+    ("admin", &["contract", "domain", "http", "store", "telemetry"]),
     // The modules define the types of their settings.
-    ("settings", &["admin", "contract", "store", "telemetry"]),
+    ("settings", &["admin", "contract", "http", "store", "telemetry"]),
 ];
 /// The command line starts all of them.
 const UNRESTRICTED: [&str; 1] = ["cli"];

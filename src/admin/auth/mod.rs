@@ -5,7 +5,6 @@ mod cache;
 
 use std::fmt;
 use std::future::Future;
-use std::hash::Hash;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -21,23 +20,20 @@ use tokio::time::timeout;
 use tracing::warn;
 use warp::http::{HeaderMap, header};
 
-use self::cache::TtlCache;
+use self::cache::{Key, ReviewCache};
+use super::limits::{MAX_REVIEWS, MAX_TOKEN_BYTES};
 use super::response::ApiError;
 use crate::contract::routes::ErrorCode;
 use crate::telemetry::{Metrics, Review, ReviewResult, with_causes};
 
 /// The audience of tokens that are meant for this operator alone.
 pub const AUDIENCE: &str = "runtime-operator";
-/// The maximal number of concurrent reviews.
-const REVIEW_CONCURRENCY: usize = 16;
-
-/// The hash of a token, which is cached in place of the token.
-type TokenHash = [u8; 32];
 
 /// An authenticated caller.
 #[derive(Clone)]
 pub(super) struct Caller {
-    token: TokenHash,
+    /// The hash of the token, which is cached in place of the token.
+    token: Key,
     user: Arc<UserInfo>,
 }
 
@@ -65,8 +61,8 @@ struct Shared {
     client: Client,
     timeout: Duration,
     metrics: Metrics,
-    users: TtlCache<TokenHash, Option<Arc<UserInfo>>>,
-    permissions: TtlCache<(TokenHash, &'static str, String), bool>,
+    users: ReviewCache<Option<Arc<UserInfo>>>,
+    permissions: ReviewCache<bool>,
     slots: Semaphore,
 }
 
@@ -82,9 +78,9 @@ impl Authorizer {
             client,
             timeout,
             metrics,
-            users: TtlCache::default(),
-            permissions: TtlCache::default(),
-            slots: Semaphore::new(REVIEW_CONCURRENCY),
+            users: ReviewCache::new(|user| user.as_deref().map_or(0, size_of_user)),
+            permissions: ReviewCache::new(|_| 0),
+            slots: Semaphore::new(MAX_REVIEWS),
         }))
     }
 
@@ -92,7 +88,7 @@ impl Authorizer {
     pub(super) async fn authenticate(&self, headers: &HeaderMap) -> Result<Caller, ApiError> {
         let unauthorized = |message| ApiError::from(ErrorCode::Unauthorized).with_message(message);
         let bearer = bearer(headers).ok_or_else(|| unauthorized("a bearer token must be given"))?;
-        let token: TokenHash = Sha256::digest(bearer).into();
+        let token: Key = Sha256::digest(bearer).into();
         let review = || async {
             let user = self.0.review_token(bearer).await?;
             self.count(Review::Token, user.is_some());
@@ -122,7 +118,7 @@ impl Authorizer {
             self.count(Review::Access, allowed);
             Ok(allowed)
         };
-        match self.0.cached(&self.0.permissions, (caller.token, verb, path.to_owned()), review).await {
+        match self.0.cached(&self.0.permissions, access_key(caller, verb, path), review).await {
             Ok(true) => Ok(()),
             Ok(false) => Err(forbidden(format!("{:?} must be allowed to {verb} {path}", caller.name()))),
             Err(error) => {
@@ -141,15 +137,14 @@ impl Authorizer {
 
 impl Shared {
     /// Returns the cached value, or that of a review. A failed review is not cached.
-    async fn cached<K, V, F>(
+    async fn cached<V, F>(
         &self,
-        cache: &TtlCache<K, V>,
-        key: K,
+        cache: &ReviewCache<V>,
+        key: Key,
         review: impl Fn() -> F,
     ) -> Result<V, ReviewError>
     where
-        K: Eq + Hash,
-        V: Clone,
+        V: Clone + Send + Sync + 'static,
         F: Future<Output = Result<V, kube::Error>>,
     {
         if let Some(value) = cache.get(&key) {
@@ -206,14 +201,32 @@ impl Shared {
     }
 }
 
+/// Returns the key of an access review: of the token and all that is asked for. The caller bounds the path.
+fn access_key(caller: &Caller, verb: &str, path: &str) -> Key {
+    let mut hash = Sha256::new();
+    for part in [&caller.token[..], verb.as_bytes(), b" ", path.as_bytes()] {
+        hash.update(part);
+    }
+    hash.finalize().into()
+}
+
+/// Returns about how many bytes a user needs in memory.
+fn size_of_user(user: &UserInfo) -> usize {
+    let of_list =
+        |list: &Vec<String>| list.iter().map(|item| size_of::<String>() + item.len()).sum::<usize>();
+    let extra = user.extra.iter().flatten().map(|(name, values)| 64 + name.len() + of_list(values));
+    let texts = [&user.username, &user.uid].into_iter().flatten().map(String::len).sum::<usize>();
+    size_of::<UserInfo>() + texts + user.groups.as_ref().map_or(0, of_list) + extra.sum::<usize>()
+}
+
 /// The token of `Authorization: Bearer` (RFC 6750, 2.1), if there is exactly one such header.
 fn bearer(headers: &HeaderMap) -> Option<&str> {
     let mut values = headers.get_all(header::AUTHORIZATION).iter();
     let (Some(only), None) = (values.next(), values.next()) else { return None };
     let (scheme, token) = only.to_str().ok()?.split_once(' ')?;
     let token = token.trim();
-    let valid =
-        !token.is_empty() && token.bytes().all(|c| c.is_ascii_alphanumeric() || b"-._~+/=".contains(&c));
+    let valid = (1..=MAX_TOKEN_BYTES).contains(&token.len())
+        && token.bytes().all(|c| c.is_ascii_alphanumeric() || b"-._~+/=".contains(&c));
     (scheme.eq_ignore_ascii_case("bearer") && valid).then_some(token)
 }
 

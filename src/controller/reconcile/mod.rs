@@ -105,7 +105,7 @@ mod tests {
     use crate::domain::secret::SecretVersion;
     use crate::domain::{ClusterId, Epoch, ResourceName, compile};
     use crate::leader::Writer;
-    use crate::store::{RedisSettings, Store};
+    use crate::store::{RedisSettings, Store, StoredConfig};
     use crate::telemetry::{LabelValues, Metrics};
 
     const SPEC: &str = r#"{
@@ -175,6 +175,7 @@ mod tests {
         assert_eq!(ctx.locks.load(Ordering::Relaxed), 3, "the snapshot, the result, the retries");
         assert_eq!(action, Action::await_change());
         let tenant = crate::contract::TenantId::parse("acme").unwrap();
-        assert!(ctx.store.config(&tenant).await.unwrap().is_some(), "it is published");
+        let stored = ctx.store.config(&tenant, 1 << 20).await.unwrap();
+        assert!(matches!(stored, StoredConfig::Bytes(_)), "it is published");
     }
 }

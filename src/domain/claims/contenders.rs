@@ -200,12 +200,13 @@ impl Crowd {
     }
 
     fn add(&mut self, contender: Priority) {
-        let is_new = self.all.insert(contender.clone());
+        let precedes = self.last_notified.as_ref().is_some_and(|last| contender < *last);
+        let is_new = self.all.insert(contender);
         match &self.last_notified {
             None if self.all.len() > NOTIFIED => {
-                self.last_notified = self.all.iter().nth(NOTIFIED - 1).cloned()
+                self.last_notified = self.all.iter().nth(NOTIFIED - 1).cloned();
             }
-            Some(last) if is_new && contender < *last => {
+            Some(last) if is_new && precedes => {
                 self.last_notified = self.all.range(..last).next_back().cloned();
             }
             _ => {}

@@ -9,8 +9,8 @@ use crate::domain::reason::Reason;
 
 /// The rights that Redis' ACL must give the operator's user.
 pub const PERMISSIONS: &str = "~tenantmap:did:* ~tenantcfg:* ~runtime-operator:* +hello +auth +ping +info +select \
-    +client|setname +client|tracking +client|trackinginfo +script|load +evalsha +get +mget +set +del +incr +hget \
-    +hmget +hvals +hset +hdel +sadd +srem +sismember +smembers";
+    +client|setname +client|tracking +client|trackinginfo +script|load +evalsha +get +mget +strlen +set +del +incr \
+    +hget +hmget +hvals +hset +hdel +sadd +srem +sismember +smembers";
 
 /// The reason why Redis did not do a request. No text of it holds a password, a key's value or a URL.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

@@ -19,6 +19,7 @@
 
 mod console;
 pub mod generator;
+pub mod hostile;
 mod journal;
 mod keys;
 mod observe;

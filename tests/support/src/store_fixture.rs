@@ -7,7 +7,7 @@ use redis::aio::MultiplexedConnection;
 use runtime_operator::contract::{Did, TenantId};
 use runtime_operator::domain::{ClusterId, Epoch, Owner, Uid};
 use runtime_operator::store::{
-    Applied, Conflict, Operation, Publication, RedisSettings, Removal, Store, StoreError,
+    Applied, Conflict, Operation, Publication, RedisSettings, Removal, Store, StoreError, StoredConfig,
 };
 use secrecy::ExposeSecret;
 
@@ -73,7 +73,8 @@ impl World {
     }
 
     pub async fn config(&self, tenant: &str) -> Option<String> {
-        let bytes = self.store.config(&tenant_id(tenant)).await.unwrap()?;
+        let stored = self.store.config(&tenant_id(tenant), usize::MAX >> 1).await.unwrap();
+        let StoredConfig::Bytes(bytes) = stored else { return None };
         Some(String::from_utf8(bytes.expose_secret().to_vec()).unwrap())
     }
 
