@@ -7,6 +7,7 @@
 
 mod calls;
 mod crd;
+mod extensions;
 mod llm;
 mod playbook;
 mod rules;
@@ -19,6 +20,7 @@ mod usage;
 
 pub use calls::{CallForwarding, QuickReply, TransferProfile};
 pub use crd::{CrdYamlError, crd, crd_yaml};
+pub use extensions::Extensions;
 pub use llm::{BusinessHours, Day, ForwardingProfile, LlmContext, Pricing, PricingItem, Prompts, Weekly};
 pub use playbook::{Digest, IntakeProfile, ServiceArea, ShopPlaybook, StormMode};
 pub use spec::{Audio, Caps, DeletionPolicy, RuntimeTenant, RuntimeTenantSpec, WebhookSecretRef};

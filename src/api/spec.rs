@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
 
 use super::calls::{CallForwarding, QuickReply, TransferProfile};
+use super::extensions::Extensions;
 use super::llm::LlmContext;
 use super::playbook::{IntakeProfile, ShopPlaybook};
 use super::rules;
@@ -171,9 +171,9 @@ pub struct RuntimeTenantSpec {
 
     /// Fields of newer contracts: a free object whose members are added to the top level of the published JSON; at
     /// most 64. A field that the contract already has must be left out.
-    #[serde(default, skip_serializing_if = "Map::is_empty")]
+    #[serde(default, skip_serializing_if = "Extensions::is_empty")]
     #[schemars(schema_with = "table::extensions")]
-    pub extensions: Map<String, Value>,
+    pub extensions: Extensions,
 
     /// The fate of the keys in Redis when this resource is deleted: "Delete" removes them, "Retain" keeps them. Defaults to
     /// "Delete".

@@ -4,6 +4,7 @@ use std::fmt;
 
 use secrecy::{ExposeSecret, SecretString};
 use serde::Serializer;
+use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
@@ -11,7 +12,7 @@ use super::e164::Did;
 use super::json::{self, MAX_DEPTH, NotJson};
 use super::keys::TenantId;
 use super::schema::Check;
-use super::schema::{CONFIG, SECRET, WEBHOOK_SECRET, WEBHOOK_SECRET_REF};
+use super::schema::{CONFIG, SECRET, WEBHOOK_SECRET, WEBHOOK_SECRET_REF, config_member};
 use super::violation::{DocumentPath, InvalidConfig, Violation, ViolationCode};
 
 /// The value of `tenantcfg:<tenantId>` (contract v1): a JSON object that keeps every rule of the contract.
@@ -26,7 +27,12 @@ pub struct RuntimeTenantConfig {
     tenant_id: TenantId,
     dids: Vec<Did>,
     document: Map<String, Value>,
+    /// Members after those of the document, as JSON: `,"name":value` for each.
+    more: String,
 }
+
+/// The longest JSON of a member that the contract knows and that stands among the extensions: a time.
+const LONGEST_KNOWN: usize = 64;
 
 /// The reason for which a text is no tenant's config.
 #[derive(Debug, thiserror::Error)]
@@ -60,7 +66,36 @@ impl RuntimeTenantConfig {
     ///
     /// Phone numbers in `dids` are not normalised: white space in one is a violation.
     pub fn from_document(document: Map<String, Value>) -> Result<Self, InvalidConfig> {
+        Self::with_members(document, [])
+    }
+
+    /// Checks a document like [`Self::from_document`], and adds members, each with its value's JSON, which is kept byte for
+    /// byte. The document has none of their names. Those that the contract knows are short, and are checked too.
+    pub fn with_members<'v>(
+        document: Map<String, Value>,
+        members: impl IntoIterator<Item = (&'v str, &'v RawValue)>,
+    ) -> Result<Self, InvalidConfig> {
+        let members: Vec<_> = members.into_iter().collect();
+        let short = |value: &RawValue| {
+            let value = Some(value.get()).filter(|value| value.len() <= LONGEST_KNOWN);
+            value.and_then(|value| json::read(value.as_bytes()).ok()).unwrap_or_default()
+        };
+        let known: Map<String, Value> = members
+            .iter()
+            .filter(|(name, _)| config_member(name).is_some())
+            .map(|(name, value)| ((*name).to_owned(), short(value)))
+            .collect();
         let mut check = Check::default();
+        check.members(&known, CONFIG.iter().filter(|member| known.contains_key(member.name)));
+        let mut more = String::new();
+        for (name, value) in members {
+            if json::is_text_deeper_than(MAX_DEPTH - 1, value.get()) {
+                check.violation_at(name, format!("must nest at most {} levels deep", MAX_DEPTH - 1));
+            }
+            for part in [",", &Value::from(name).to_string(), ":", value.get()] {
+                more.push_str(part);
+            }
+        }
         check.members(&document, CONFIG);
         let is_empty = |name| document.get(name).and_then(Value::as_str).is_none_or(str::is_empty);
         if check.all_types_hold() && is_empty(WEBHOOK_SECRET_REF) && is_empty(WEBHOOK_SECRET) {
@@ -78,15 +113,16 @@ impl RuntimeTenantConfig {
             dids.filter_map(Value::as_str).filter_map(|number| Did::parse_exact(number).ok()).collect();
         let invalid = check.finish();
         match tenant_id {
-            Some(Ok(tenant_id)) if invalid.violations.is_empty() => Ok(Self { tenant_id, dids, document }),
+            Some(Ok(tenant_id)) if invalid.violations.is_empty() => {
+                Ok(Self { tenant_id, dids, document, more })
+            }
             _ => Err(invalid),
         }
     }
 
     /// Returns the same config with this webhook secret, beside the reference to it. Only the secret can be an error.
     pub fn with_secret(&self, secret: &SecretString) -> Result<Self, InvalidConfig> {
-        let Self { tenant_id, dids, document } = self.clone();
-        let mut document = document;
+        let Self { tenant_id, dids, mut document, more } = self.clone();
         document.shift_remove(WEBHOOK_SECRET);
         let place = document.keys().position(|name| name == WEBHOOK_SECRET_REF);
         let place = place.map_or(document.len(), |place| place + 1);
@@ -94,7 +130,11 @@ impl RuntimeTenantConfig {
         let mut check = Check::default();
         check.members(&document, SECRET);
         let invalid = check.finish();
-        if invalid.violations.is_empty() { Ok(Self { tenant_id, dids, document }) } else { Err(invalid) }
+        if invalid.violations.is_empty() {
+            Ok(Self { tenant_id, dids, document, more })
+        } else {
+            Err(invalid)
+        }
     }
 
     /// The tenant's id.
@@ -109,7 +149,7 @@ impl RuntimeTenantConfig {
         &self.dids
     }
 
-    /// The document as it was given. **May hold the secret**, in clear text: for comparing and for writing to Redis,
+    /// The document as it was given, without the members of [`Self::with_members`]. **May hold the secret**, in clear text: for comparing and for writing to Redis,
     /// never for showing.
     #[must_use]
     pub fn document(&self) -> &Map<String, Value> {
@@ -143,10 +183,15 @@ impl RuntimeTenantConfig {
     }
 
     fn write(&self, with: impl Fn(&str) -> bool) -> String {
-        let mut json = Vec::with_capacity(2048);
+        let mut json = Vec::with_capacity(2048 + self.more.len());
         let members = self.document.iter().filter(|(name, _)| with(name));
         // Writing a value to memory can't fail, and JSON is text.
         let _ = serde_json::Serializer::new(&mut json).collect_map(members);
+        // The document has its required members, so that a comma follows.
+        if json.pop().is_some() {
+            json.extend_from_slice(self.more.as_bytes());
+            json.push(b'}');
+        }
         String::from_utf8(json).unwrap_or_default()
     }
 }

@@ -45,6 +45,26 @@ pub(super) fn is_deeper_than(levels: usize, value: &Value) -> bool {
     }
 }
 
+/// Returns true if arrays and objects nest more than `levels` deep in this JSON text, itself included.
+pub(super) fn is_text_deeper_than(levels: usize, json: &str) -> bool {
+    let (mut depth, mut in_text, mut bytes) = (0_usize, false, json.bytes());
+    while let Some(byte) = bytes.next() {
+        match (in_text, byte) {
+            (true, b'\\') => drop(bytes.next()),
+            (_, b'"') => in_text = !in_text,
+            (false, b'[' | b'{') => {
+                depth += 1;
+                if depth > levels {
+                    return true;
+                }
+            }
+            (false, b']' | b'}') => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+    }
+    false
+}
+
 /// A value read without the member name that `serde_json`'s feature `raw_value` reserves. `Value` itself parses the text
 /// under that name as JSON again, with a fresh depth limit, so that a text could nest without bound.
 struct Json(Value);
@@ -123,6 +143,21 @@ mod tests {
             let error = read(&nested(levels)).unwrap_err();
             assert!(error.to_string().starts_with("must be JSON: recursion limit exceeded"), "{error}");
         }
+    }
+
+    #[test]
+    fn the_depth_of_a_text_is_that_of_its_value() {
+        for text in [r#"["[[", "\"[", {"a": [1]}]"#, r#"{"]": {"\\": [[]]}}"#, "7", r#""[""#] {
+            let value = read(text.as_bytes()).unwrap();
+            for levels in 0..6 {
+                assert_eq!(
+                    is_text_deeper_than(levels, text),
+                    is_deeper_than(levels, &value),
+                    "{levels}: {text}"
+                );
+            }
+        }
+        assert!(is_text_deeper_than(126, &"[".repeat(1_000_000)));
     }
 
     #[test]

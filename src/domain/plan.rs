@@ -227,6 +227,9 @@ impl PlanInput<'_> {
     /// Makes the plan.
     #[must_use]
     pub fn plan(&self) -> Plan {
+        if self.spec.len() > compile::MAX_SPEC_BYTES {
+            return self.too_large(self.spec.len(), compile::MAX_SPEC_BYTES);
+        }
         let spec = match compile::read(self.spec) {
             Ok(spec) => spec,
             Err(why) => return self.not_published(NotPublished::Unreadable(why)),
@@ -249,6 +252,12 @@ impl PlanInput<'_> {
         let Some(config) = config else { return self.without_dids(unavailable) };
         let hash = config.hash_without_secret();
         Plan::Publish(Box::new(Desired { spec, config, hash, unavailable }))
+    }
+
+    /// The plan for a spec with more bytes than are read: what is live stays.
+    #[must_use]
+    pub fn too_large(&self, bytes: usize, max_bytes: usize) -> Plan {
+        self.not_published(NotPublished::Invalid(vec![compile::too_large(bytes, max_bytes)]))
     }
 
     /// True if the ownership record states the desired version: then nothing must be written while Redis holds what the

@@ -53,7 +53,7 @@ async fn two_managers_apply_sections_and_extensions() {
     let sections: Vec<_> =
         both.spec.assistant_context.iter().flatten().map(|(name, _)| name.as_str()).collect();
     assert_eq!(sections, ["hours", "parking"]);
-    assert_eq!(Value::Object(both.spec.extensions), json!({ "a": 1, "b": 2 }));
+    assert_eq!(serde_json::to_value(&both.spec.extensions).unwrap(), json!({ "a": 1, "b": 2 }));
 }
 
 #[tokio::test]

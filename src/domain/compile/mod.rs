@@ -1,15 +1,25 @@
 //! Compiles the spec of a resource to the config that the voice runtime reads.
 
+mod lenient;
 mod validate;
+
+use std::borrow::Cow;
+use std::collections::HashSet;
 
 use serde_json::{Map, Value};
 
 use super::claims::Eligibility;
-use crate::api::{DeletionPolicy, RuntimeTenantSpec};
+use crate::api::{DeletionPolicy, Extensions, RuntimeTenantSpec};
 use crate::contract::{
     CONFIG, CONTRACT_VERSION, Did, InvalidConfig, LAST_PUBLISHED_AT, Member, RuntimeTenantConfig, TenantId,
     WEBHOOK_SECRET_REF,
 };
+
+use lenient::LenientSpec;
+
+/// The greatest length of a spec in bytes, as the API server sends it. It is well above any real tenant's, and leaves room
+/// for a status and a finalizer in what etcd takes (1.5 MB).
+pub const MAX_SPEC_BYTES: usize = 1 << 20;
 
 /// The claim of a spec, as far as it can be determined, whatever else is wrong with the spec.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,6 +34,8 @@ pub struct Claimed {
     pub hash: Option<String>,
     /// The name of the Secret to which the spec refers.
     pub secret: Option<String>,
+    /// The key in that Secret.
+    pub secret_key: Option<String>,
     /// The policy that decides whether the keys outlive the resource.
     pub deletion_policy: DeletionPolicy,
 }
@@ -43,51 +55,59 @@ pub fn read(json: &str) -> Result<RuntimeTenantSpec, String> {
     })
 }
 
-/// Determines what a spec claims.
+/// Determines what a spec claims. Of one with more than [`MAX_SPEC_BYTES`], only what [`too_large`] keeps.
 #[must_use]
 pub fn claimed(json: &str) -> Claimed {
-    if let Ok(spec) = read(json) {
+    claimed_within(json, MAX_SPEC_BYTES)
+}
+
+/// Determines what a spec of at most `max_bytes` claims.
+#[must_use]
+pub fn claimed_within(json: &str, max_bytes: usize) -> Claimed {
+    let is_too_large = json.len() > max_bytes;
+    if let Some(spec) = (!is_too_large).then(|| read(json).ok()).flatten() {
         let dids = valid_dids(spec.dids.iter().map(String::as_str));
         let (eligibility, config) = match (checked(&spec, &dids), spec.suspend) {
             (Err(_), _) => (Eligibility::Invalid, None),
             (Ok(_), true) => (Eligibility::Suspended, None),
             (Ok(config), false) => (Eligibility::Active, config),
         };
-        Claimed {
+        return Claimed {
             tenant: TenantId::parse(&spec.tenant_id).ok(),
             dids,
             eligibility,
             hash: config.map(|config| config.hash_without_secret()),
             secret: Some(spec.webhook_secret_ref.name),
+            secret_key: Some(spec.webhook_secret_ref.key),
             deletion_policy: spec.deletion_policy,
-        }
-    } else {
-        let spec: Value = serde_json::from_str(json).unwrap_or_default();
-        let dids = spec["dids"].as_array().into_iter().flatten().filter_map(Value::as_str);
-        Claimed {
-            tenant: spec["tenantId"].as_str().and_then(|tenant| TenantId::parse(tenant).ok()),
-            dids: valid_dids(dids),
-            eligibility: Eligibility::Unreadable,
-            hash: None,
-            secret: spec["webhookSecretRef"]["name"].as_str().map(str::to_owned),
-            deletion_policy: if spec["deletionPolicy"] == "Retain" {
-                DeletionPolicy::Retain
-            } else {
-                DeletionPolicy::Delete
-            },
-        }
+        };
     }
+    let LenientSpec { tenant, dids, secret, secret_key, deletion_policy } = LenientSpec::read(json);
+    Claimed {
+        tenant: tenant.and_then(|tenant| TenantId::parse(&tenant).ok()),
+        // What is live stays, whatever numbers a spec lists that is too large to be read.
+        dids: if is_too_large { Vec::new() } else { valid_dids(dids.iter().map(String::as_str)) },
+        eligibility: Eligibility::Unreadable,
+        hash: None,
+        secret,
+        secret_key,
+        deletion_policy: match deletion_policy.as_deref() {
+            Some("Retain") => DeletionPolicy::Retain,
+            _ => DeletionPolicy::Delete,
+        },
+    }
+}
+
+/// The violation of a spec that has more bytes than are read.
+#[must_use]
+pub fn too_large(bytes: usize, max_bytes: usize) -> String {
+    format!("spec must be at most {max_bytes} bytes long as JSON, and has {bytes}")
 }
 
 /// The valid DIDs among `texts`, normalised, each once, in their order.
 fn valid_dids<'a>(texts: impl Iterator<Item = &'a str>) -> Vec<Did> {
-    let mut dids = Vec::new();
-    for did in texts.filter_map(|text| Did::parse(text).ok()) {
-        if !dids.contains(&did) {
-            dids.push(did);
-        }
-    }
-    dids
+    let mut seen = HashSet::new();
+    texts.filter_map(|text| Did::parse(text).ok()).filter(|did| seen.insert(did.clone())).collect()
 }
 
 /// Compiles a spec with the DIDs that the resource holds. The config contains a reference to the secret and not its
@@ -96,14 +116,31 @@ fn valid_dids<'a>(texts: impl Iterator<Item = &'a str>) -> Vec<Did> {
 /// Deterministic: members in the contract's order, then the extensions by name. The error lists all violations, each
 /// with the field of the spec and the rule.
 pub fn compile(spec: &RuntimeTenantSpec, dids: &[Did]) -> Result<RuntimeTenantConfig, Vec<String>> {
-    RuntimeTenantConfig::from_document(document(spec, dids)).map_err(|invalid| violations(&invalid))
+    config(spec, document(spec, dids)).map_err(|invalid| violations(&invalid))
 }
 
-/// The members of the contract in the table's order, then the extensions by name.
+/// The config of a document and the extensions of its spec.
+fn config(
+    spec: &RuntimeTenantSpec,
+    document: Map<String, Value>,
+) -> Result<RuntimeTenantConfig, InvalidConfig> {
+    let mut extensions: Vec<_> =
+        spec.extensions.iter().filter(|(name, _)| !validate::is_known(name)).collect();
+    // The time of a control plane's last publish is the last member, where the drift comparison looks for it.
+    extensions.sort_by_key(|(name, _)| *name == LAST_PUBLISHED_AT);
+    RuntimeTenantConfig::with_members(document, extensions)
+}
+
+/// The members of the contract in the table's order, without the extensions.
 fn document(spec: &RuntimeTenantSpec, dids: &[Did]) -> Map<String, Value> {
     // The API's types hold JSON, so that this conversion can't fail. If it did, the contract's check would report the
     // missing members.
-    let mut written = match serde_json::to_value(spec) {
+    let known = if spec.extensions.is_empty() {
+        Cow::Borrowed(spec)
+    } else {
+        Cow::Owned(RuntimeTenantSpec { extensions: Extensions::default(), ..spec.clone() })
+    };
+    let mut written = match serde_json::to_value(&*known) {
         Ok(Value::Object(members)) => members,
         _ => Map::new(),
     };
@@ -121,18 +158,6 @@ fn document(spec: &RuntimeTenantSpec, dids: &[Did]) -> Map<String, Value> {
         };
         if let Some(value) = value {
             document.insert((*name).to_owned(), value);
-        }
-    }
-    if let Some(Value::Object(extensions)) = written.remove("extensions") {
-        let mut extensions: Vec<_> =
-            extensions.into_iter().filter(|(name, _)| !validate::is_known(name)).collect();
-        // The time of a control plane's last publish is the last member, where the drift comparison looks for it.
-        extensions.sort_by(|(one, _), (other, _)| {
-            (one == LAST_PUBLISHED_AT, one).cmp(&(other == LAST_PUBLISHED_AT, other))
-        });
-        for (name, mut value) in extensions {
-            value.sort_all_objects();
-            document.insert(name, value);
         }
     }
     document
@@ -166,7 +191,7 @@ pub fn checked(spec: &RuntimeTenantSpec, dids: &[Did]) -> Result<Option<RuntimeT
         // A spec without a valid DID violates a rule that was checked above.
         return if violations.is_empty() { Ok(None) } else { Err(violations) };
     }
-    match RuntimeTenantConfig::from_document(document) {
+    match config(spec, document) {
         Ok(config) if violations.is_empty() => Ok(Some(config).filter(|_| !dids.is_empty())),
         Ok(_) => Err(violations),
         Err(invalid) => {
@@ -179,6 +204,59 @@ pub fn checked(spec: &RuntimeTenantSpec, dids: &[Did]) -> Result<Option<RuntimeT
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    const SPEC: &str = r#"{"tenantId": "acme", "dids": ["+15551234567"], "webhookSecretRef": {"name": "hook"},
+        "caps": {"maxConcurrentCallsTenant": 1, "maxCallsPerMinuteTenant": 1},
+        "stt": {"mode": "disabled", "chunkMs": 500},
+        "tts": {"mode": "kokoro_http", "kokoroUrl": "https://tts.example.com/tts"}, "extensions": EXTENSIONS}"#;
+
+    fn published(extensions: &str) -> String {
+        use secrecy::ExposeSecret;
+        let spec = read(&SPEC.replace("EXTENSIONS", extensions)).unwrap();
+        let config = compile(&spec, &valid_dids(["+15551234567"].into_iter())).unwrap();
+        config.to_json().expose_secret().to_owned()
+    }
+
+    #[test]
+    fn extensions_are_published_byte_for_byte() {
+        for value in [
+            r#"{"$serde_json::private::RawValue":"[1]"}"#,
+            r#"{"$serde_json::private::RawValue":"not JSON"}"#,
+            r#"{"$serde_json::private::Number":"7"}"#,
+            r#"[{"":0},{"b":1.50,"a":1e2},"\u003c"]"#,
+        ] {
+            let json = published(&format!(r#"{{"z":0,"x":{value}}}"#));
+            assert!(json.ends_with(&format!(r#","x":{value},"z":0}}"#)), "{json}");
+        }
+        for name in ["$serde_json::private::RawValue", "$serde_json::private::Number"] {
+            let json = published(&format!(r#"{{"{name}":"[1]"}}"#));
+            assert!(json.ends_with(&format!(r#","{name}":"[1]"}}"#)), "{json}");
+        }
+    }
+
+    #[test]
+    fn a_spec_with_reserved_names_that_cant_be_decoded_keeps_its_claim() {
+        let json = r#"{"tenantId":"acme","dids":["+15551234567",7],"x":{"$serde_json::private::RawValue":"{"},
+            "webhookSecretRef":{"name":"hook","key":["k"]},"deletionPolicy":"Retain"}"#;
+        let claimed = claimed(json);
+        assert_eq!(claimed.tenant.unwrap().as_str(), "acme");
+        assert_eq!(claimed.dids.len(), 1);
+        assert_eq!((claimed.secret.as_deref(), claimed.secret_key), (Some("hook"), None));
+        assert_eq!(claimed.deletion_policy, DeletionPolicy::Retain);
+        assert_eq!(claimed.eligibility, Eligibility::Unreadable);
+    }
+
+    #[test]
+    fn of_a_spec_that_is_too_large_nothing_is_claimed_but_what_is_live() {
+        let json = SPEC.replace("EXTENSIONS", &format!(r#"{{"x":"{}"}}"#, "x".repeat(1000)));
+        assert_eq!(claimed_within(&json, json.len()).eligibility, Eligibility::Active);
+        let claimed = claimed_within(&json, json.len() - 1);
+        assert_eq!(claimed.tenant.unwrap().as_str(), "acme");
+        assert_eq!(
+            (claimed.dids, claimed.eligibility, claimed.hash),
+            (vec![], Eligibility::Unreadable, None)
+        );
+    }
 
     #[test]
     fn a_field_that_cant_be_decoded_is_named() {

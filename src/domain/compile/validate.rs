@@ -1,5 +1,7 @@
 //! The rules of a spec that the contract does not check.
 
+use std::collections::HashSet;
+
 use serde_json::{Map, Value};
 
 use crate::api::RuntimeTenantSpec;
@@ -11,7 +13,7 @@ pub fn rules_beside_the_contract(spec: &RuntimeTenantSpec, document: &Map<String
     tenant_id(spec, &mut violations);
     dids(spec, &mut violations);
     violations.extend(resource_violations(document).iter().map(|violation| format!("spec.{violation}")));
-    for name in spec.extensions.keys().filter(|name| is_known(name)) {
+    for name in spec.extensions.names().filter(|name| is_known(name)) {
         violations.push(format!("spec.extensions.{name} must not be a field that the contract knows"));
     }
     violations
@@ -37,16 +39,17 @@ fn tenant_id(spec: &RuntimeTenantSpec, violations: &mut Vec<String>) {
 }
 
 fn dids(spec: &RuntimeTenantSpec, violations: &mut Vec<String>) {
-    let mut seen = Vec::new();
+    let mut seen = HashSet::new();
     for (place, text) in spec.dids.iter().enumerate() {
         match Did::parse(text) {
             Err(error) => violations.push(format!("spec.dids[{place}] {error}")),
-            Ok(did) if seen.contains(&did) => {
-                violations.push(format!(
-                    "spec.dids[{place}] must not be listed twice (as {did}, without white space)"
-                ));
+            Ok(did) => {
+                if let Some(did) = seen.replace(did) {
+                    violations.push(format!(
+                        "spec.dids[{place}] must not be listed twice (as {did}, without white space)"
+                    ));
+                }
             }
-            Ok(did) => seen.push(did),
         }
     }
     if spec.dids.is_empty() {
