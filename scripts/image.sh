@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Builds or checks the image without a registry. The base images are made from this machine's files.
 #   scripts/image.sh build   builds it with buildah, as localhost/runtime-operator:<version>, and prints its size
+#   scripts/image.sh digest  prints the built image with its digest
 #   scripts/image.sh check   runs its root file system read-only, as its own user, and publishes a tenant with it
 #   BIN=…                    for the check, the folder of local-cluster, instead of building it
 #   PLATFORM=linux/arm64     another architecture, if the kernel can run its programs
@@ -171,6 +172,7 @@ check() {
 
 case ${1:-} in
   build) build ;;
+  digest) printf '%s@%s\n' "${image%:*}" "$(build_ah inspect --type image --format '{{.FromImageDigest}}' "$image")" ;;
   check) check ;;
-  *) sed -n '2,7s/^# //p' "$0" && exit 2 ;;
+  *) sed -n '2,8s/^# //p' "$0" && exit 2 ;;
 esac

@@ -4,6 +4,7 @@ use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
     CustomResourceDefinition, JSONSchemaProps, JSONSchemaPropsOrArray, JSONSchemaPropsOrBool,
 };
 use kube::CustomResourceExt;
+use serde_json::{Value, json};
 
 use super::spec::RuntimeTenant;
 use super::table;
@@ -33,6 +34,38 @@ pub fn crd() -> CustomResourceDefinition {
 /// Returns the CRD as YAML for `kubectl apply -f`, the same bytes every time.
 pub fn crd_yaml() -> Result<String, CrdYamlError> {
     Ok(format!("{HEADER}{}", serde_saphyr::to_string(&crd())?))
+}
+
+/// Returns the resource as JSON Schema, for editors and for validators that know no CRD, such as kubeconform. It rejects unknown
+/// fields, as `kubectl apply` does. The CEL rules have no place in it; `$schema` neither, since kubeconform would download it.
+pub fn json_schema() -> Result<Value, serde_json::Error> {
+    let crd = crd();
+    let structural =
+        crd.spec.versions.iter().find_map(|version| version.schema.as_ref()?.open_api_v3_schema.as_ref());
+    let mut schema = serde_json::to_value(structural)?;
+    strict(&mut schema);
+    schema["title"] = json!(crd.spec.names.kind);
+    schema["properties"]["apiVersion"] = json!({ "const": format!("{}/v1", super::GROUP) });
+    schema["properties"]["kind"] = json!({ "const": crd.spec.names.kind });
+    schema["properties"]["metadata"] = json!({ "type": "object" });
+    schema["required"] = json!(["apiVersion", "kind", "metadata", "spec"]);
+    Ok(schema)
+}
+
+/// Removes Kubernetes' own keywords, and closes every object with a fixed set of fields.
+fn strict(schema: &mut Value) {
+    let Some(keywords) = schema.as_object_mut() else { return };
+    let open = keywords.get("x-kubernetes-preserve-unknown-fields") == Some(&Value::Bool(true));
+    keywords.retain(|name, _| !name.starts_with("x-kubernetes-"));
+    if keywords.contains_key("properties") && !open {
+        keywords.insert("additionalProperties".to_owned(), Value::Bool(false));
+    }
+    if let Some(properties) = keywords.get_mut("properties").and_then(Value::as_object_mut) {
+        properties.values_mut().for_each(strict);
+    }
+    for name in ["items", "additionalProperties"] {
+        keywords.get_mut(name).into_iter().for_each(strict);
+    }
 }
 
 /// Adapts every schema to Kubernetes, where it differs from Rust's types.

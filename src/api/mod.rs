@@ -19,7 +19,7 @@ mod tts;
 mod usage;
 
 pub use calls::{CallForwarding, QuickReply, TransferProfile};
-pub use crd::{CrdYamlError, crd, crd_yaml};
+pub use crd::{CrdYamlError, crd, crd_yaml, json_schema};
 pub use extensions::Extensions;
 pub use llm::{BusinessHours, Day, ForwardingProfile, LlmContext, Pricing, PricingItem, Prompts, Weekly};
 pub use playbook::{Digest, IntakeProfile, ServiceArea, ShopPlaybook, StormMode};

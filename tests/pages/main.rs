@@ -4,4 +4,5 @@
 
 mod api;
 mod commands;
+mod manifests;
 mod release;

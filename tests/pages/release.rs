@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::Path;
 
+use regex::Regex;
 use serde_json::Value;
 
 fn text(name: &str) -> String {
@@ -33,11 +34,21 @@ fn workflows_are_valid_and_name_no_owner_and_no_registry() {
         assert_eq!(parsed["jobs"].as_object().unwrap().len(), jobs, "{name}");
         assert!(!workflow.contains("veralux"), "{name} must work in a fork, too");
         assert_eq!(parsed["permissions"]["contents"], "read", "{name}");
+        // A tag of an action can be moved to other code; a commit can't.
+        let pinned = Regex::new(r"^\S+@[0-9a-f]{40} # v[0-9.]+$").unwrap();
+        for (_, used) in workflow.lines().filter_map(|line| line.split_once("uses: ")) {
+            assert!(used.starts_with("./") || pinned.is_match(used), "{name}: {used} is not pinned");
+        }
     }
     let release = text(".github/workflows/release.yaml");
-    for needed in
-        ["GITHUB_REPOSITORY_OWNER", "cosign sign", "attest-build-provenance", "helm push", "id-token: write"]
-    {
+    for needed in [
+        "GITHUB_REPOSITORY_OWNER",
+        "cosign sign",
+        "attest-build-provenance",
+        "helm push",
+        "id-token: write",
+        "scripts/release.sh",
+    ] {
         assert!(release.contains(needed), "{needed}");
     }
 }

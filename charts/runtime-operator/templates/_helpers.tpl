@@ -216,7 +216,7 @@ imagePullSecrets:
 {{- define "runtime-operator.tokenVolume" -}}
 - name: kubernetes
   projected:
-    defaultMode: 0444
+    defaultMode: 292 # 0444, which YAML 1.2 would read as decimal
     sources:
       - serviceAccountToken:
           path: token
