@@ -37,7 +37,7 @@ impl Observer for StoreMetrics {
 }
 
 impl probes::Health for controller::Health {
-    fn ready(&self) -> Result<&'static str, String> {
+    fn ready(&self) -> Result<String, String> {
         self.ready()
     }
 

@@ -11,7 +11,7 @@ use super::context::Context;
 use crate::domain::index::{Index, Recorded};
 use crate::domain::{Epoch, OwnershipRecord, Uid};
 use crate::leader::WriterState;
-use crate::store::{ChangedKey, DriftSignal, ResyncCause, StoreError, Tracking};
+use crate::store::{ChangedKey, DriftSignal, RedisReport, ResyncCause, StoreError, Tracking};
 use crate::telemetry::Drift;
 
 /// The pause before a failed resync is retried.
@@ -24,6 +24,8 @@ pub struct LeaderLoop<'a> {
     /// The error because of which Redis can't be tracked; none while it can. Not known before the first attempt has
     /// ended.
     redis: watch::Receiver<Option<StoreError>>,
+    /// What a person should know of a Redis that works.
+    report: watch::Receiver<RedisReport>,
     /// True once the first attempt to track Redis has ended.
     redis_known: bool,
     /// The last state that was handled.
@@ -36,8 +38,8 @@ impl<'a> LeaderLoop<'a> {
     /// Begins to track Redis.
     pub fn new(ctx: &'a Context) -> Self {
         let tracking = ctx.store.track(&ctx.cluster);
-        let redis = tracking.health();
-        Self { ctx, tracking, redis, redis_known: false, handled: None, resync_at: None }
+        let (redis, report) = (tracking.health(), tracking.report());
+        Self { ctx, tracking, redis, report, redis_known: false, handled: None, resync_at: None }
     }
 
     /// Waits until the caches have `synced`, and meanwhile loads the records where this replica leads. They count if Redis
@@ -91,6 +93,7 @@ impl<'a> LeaderLoop<'a> {
                 },
                 // The end of an outage arrives as a signal, too.
                 Ok(()) = self.redis.changed() => self.on_redis_health(),
+                Ok(()) = self.report.changed() => self.on_redis_report(),
                 () = until(repair), if repair.is_some() => self.repair(),
                 () = until(self.resync_at), if self.resync_at.is_some() => self.resync().await,
             }
@@ -125,6 +128,21 @@ impl<'a> LeaderLoop<'a> {
         self.redis_known = true;
         self.ctx.metrics.redis_up.set(i64::from(error.is_none()));
         self.ctx.writer.redis_health(error);
+    }
+
+    /// Reports what a person should know of a Redis that works.
+    fn on_redis_report(&mut self) {
+        let report = self.report.borrow_and_update().clone();
+        let state = &self.ctx.metrics.redis_state;
+        let bytes = |bytes| i64::try_from(bytes).unwrap_or(i64::MAX);
+        state.memory_used.set(bytes(report.memory.used));
+        state.memory_limit.set(bytes(report.memory.limit));
+        state.evicted_keys.set(bytes(report.memory.evicted));
+        state.evicts.set(i64::from(report.memory.evicts()));
+        state.sentinels_disagree.set(i64::from(report.sentinels.is_some()));
+        for warning in self.ctx.health.set_warnings(report.warnings()) {
+            warn!("{warning}");
+        }
     }
 
     async fn on_signal(&mut self, signal: DriftSignal) {

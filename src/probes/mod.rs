@@ -14,8 +14,9 @@ use crate::telemetry::{Format, Metrics};
 
 /// The health of a replica, as the probes report it.
 pub trait Health: Send + Sync + 'static {
-    /// Returns the state in which this replica is ready, as in `ok` or `ok: following`; or why it is not ready.
-    fn ready(&self) -> Result<&'static str, String>;
+    /// Returns the state in which this replica is ready, as in `ok` or `ok: following`, with a line for each warning; or why
+    /// it is not ready.
+    fn ready(&self) -> Result<String, String>;
 
     /// Returns why the replica makes no progress, so that only a restart can help. A failure of Redis or of the API
     /// server is no reason, since a restart would not change it.
@@ -36,7 +37,7 @@ pub async fn serve(
         Err(why) => response(StatusCode::SERVICE_UNAVAILABLE, &format!("not alive: {why}")),
     });
     let ready = warp::path!("readyz").map(move || match health.ready() {
-        Ok(state) => response(StatusCode::OK, state),
+        Ok(state) => response(StatusCode::OK, &state),
         Err(why) => response(StatusCode::SERVICE_UNAVAILABLE, &format!("not ready: {why}")),
     });
     let accept = warp::header::optional::<String>(header::ACCEPT.as_str());

@@ -40,6 +40,12 @@ pub struct RunArgs {
     /// Name of the primary in the Sentinels' configuration, for example mymaster
     #[arg(long, env, value_name = "NAME", help_heading = "Redis")]
     pub(super) redis_sentinel_service: Option<String>,
+    /// File with the Sentinels' ACL user; read on every connect [default: Redis' user, if they require a login]
+    #[arg(long, env, value_name = "FILE", help_heading = "Redis")]
+    pub(super) redis_sentinel_username_file: Option<String>,
+    /// File with the Sentinels' password; read on every connect [default: Redis' password, if they require a login]
+    #[arg(long, env, value_name = "FILE", help_heading = "Redis")]
+    pub(super) redis_sentinel_password_file: Option<String>,
 
     /// Namespaces to watch, separated by commas; a list needs Roles only, no ClusterRole [default: all]
     #[arg(long, env, value_name = "LIST", help_heading = "Kubernetes")]

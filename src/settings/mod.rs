@@ -53,6 +53,8 @@ impl Settings {
             key_file: non_empty(args.redis_key_file).map(PathBuf::from),
             sentinels: list(args.redis_sentinel.as_deref()),
             sentinel_service: non_empty(args.redis_sentinel_service),
+            sentinel_username_file: non_empty(args.redis_sentinel_username_file).map(PathBuf::from),
+            sentinel_password_file: non_empty(args.redis_sentinel_password_file).map(PathBuf::from),
         };
         parser.check_redis(&redis);
         let auths = [("kubernetes", AdminAuth::Kubernetes), ("none", AdminAuth::None)];

@@ -1,11 +1,10 @@
 //! The settings of the connection to Redis.
 
 use secrecy::{ExposeSecret, SecretString};
-use url::Url;
 
 use super::args::SecretText;
 use super::parser::{Parser, non_empty};
-use crate::store::RedisSettings;
+use crate::store::{RedisSettings, parse_redis_url};
 
 impl Parser {
     /// The messages don't contain the URL, since it may contain a password.
@@ -18,25 +17,8 @@ impl Parser {
             self.reject(FLAG, format!("is required{admin}, for example redis://redis:6379/0"));
             return url.into();
         }
-        match Url::parse(&url) {
-            Err(error) => {
-                self.reject(FLAG, format!("must be a URL ({error}), for example redis://redis:6379/0"));
-            }
-            Ok(parsed) if !matches!(parsed.scheme(), "redis" | "rediss") => {
-                self.reject(FLAG, "must begin with redis:// or rediss://");
-            }
-            Ok(parsed) if parsed.host_str().is_none_or(str::is_empty) => {
-                self.reject(FLAG, "must contain a host, for example redis://redis:6379/0");
-            }
-            Ok(parsed) => {
-                let database = parsed.path().trim_start_matches('/');
-                if !database.is_empty() && database.parse::<u32>().is_err() {
-                    self.reject(
-                        FLAG,
-                        "must end with the number of the database, for example redis://redis:6379/0",
-                    );
-                }
-            }
+        if let Err(problem) = parse_redis_url(&url) {
+            self.reject(FLAG, problem);
         }
         url.into()
     }
@@ -49,6 +31,8 @@ impl Parser {
             ("--redis-ca-file", &redis.ca_file, true),
             ("--redis-cert-file", &redis.cert_file, true),
             ("--redis-key-file", &redis.key_file, true),
+            ("--redis-sentinel-username-file", &redis.sentinel_username_file, false),
+            ("--redis-sentinel-password-file", &redis.sentinel_password_file, false),
         ] {
             let Some(file) = file else { continue };
             if let Err(error) = std::fs::metadata(file) {
@@ -67,6 +51,14 @@ impl Parser {
             (false, None) => self.reject("--redis-sentinel-service", "is required with --redis-sentinel"),
             (true, Some(_)) => self.reject("--redis-sentinel", "is required with --redis-sentinel-service"),
             _ => {}
+        }
+        for (flag, file) in [
+            ("--redis-sentinel-username-file", &redis.sentinel_username_file),
+            ("--redis-sentinel-password-file", &redis.sentinel_password_file),
+        ] {
+            if file.is_some() && redis.sentinels.is_empty() {
+                self.reject(flag, "is for Sentinels: set --redis-sentinel too");
+            }
         }
         for sentinel in &redis.sentinels {
             let port = sentinel.rsplit_once(':').and_then(|(_, port)| port.parse::<u16>().ok());

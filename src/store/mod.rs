@@ -36,7 +36,9 @@ mod tracking;
 
 pub use apply::{Applied, Conflict, Operation, Publication, Removal, TakenOver};
 pub use client::{Store, StoredConfig};
-pub use connection::{Observer, PERMISSIONS, Purpose, RedisSettings, SettingsError, StoreError};
+pub use connection::{
+    Observer, PERMISSIONS, Purpose, RedisSettings, SettingsError, StoreError, parse_redis_url,
+};
 pub use direct::WriteError;
 pub use inspect::Inspection;
-pub use tracking::{ChangedKey, DriftSignal, ResyncCause, Tracking};
+pub use tracking::{ChangedKey, DriftSignal, Memory, RedisReport, ResyncCause, Tracking};

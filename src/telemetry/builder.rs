@@ -38,6 +38,12 @@ impl MetricsBuilder {
         self.register(name, help, Gauge::default())
     }
 
+    pub(super) fn gauge_bytes(&mut self, name: &str, help: &str) -> Gauge {
+        let gauge = Gauge::default();
+        self.0.register_with_unit(name, help, Unit::Bytes, gauge.clone());
+        gauge
+    }
+
     pub(super) fn histogram(&mut self, name: &str, help: &str) -> Histogram {
         self.register_seconds(name, help, duration_histogram())
     }

@@ -16,6 +16,7 @@ use super::builder::{Histograms, MetricsBuilder};
 use super::certificates::{Certificate, CertificateCollector};
 use super::exposition::{Format, plain_text};
 use super::labels::{LabelValues, Labels, pairs};
+use super::redis_state::RedisState;
 use super::resources::{ResourceCollector, ResourceCounts};
 
 /// The classes of response statuses.
@@ -38,6 +39,8 @@ pub struct Metrics {
     pub fenced_writes: Counter,
     /// 1 while Redis replies.
     pub redis_up: Gauge,
+    /// What Redis reports about its memory, and what the Sentinels report.
+    pub redis_state: RedisState,
     /// Publishes that only repaired drift.
     pub drift_repaired: Counter,
     /// Repairs deferred by the per-tenant rate limit.
@@ -166,6 +169,7 @@ impl Metrics {
                 "Writes rejected by Redis because their epoch is no longer current",
             ),
             redis_up: all.gauge("redis_up", "1 while Redis replies"),
+            redis_state: RedisState::new(&mut all),
             drift_repaired: all.counter("drift_repaired", "Publishes that only repaired drift"),
             drift_repairs_deferred: all
                 .counter("drift_repairs_deferred", "Repairs deferred by the per-tenant rate limit"),

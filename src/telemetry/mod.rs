@@ -8,6 +8,7 @@ mod exposition;
 mod labels;
 mod logs;
 mod metrics;
+mod redis_state;
 mod resources;
 mod traces;
 
@@ -17,5 +18,6 @@ pub use exposition::Format;
 pub use labels::LabelValues;
 pub use logs::{LogFormat, init as init_logs};
 pub use metrics::{Drift, Metrics, Review, ReviewResult};
+pub use redis_state::RedisState;
 pub use resources::ResourceCounts;
 pub use traces::{TARGET as TRACES, Traces, TracesError};

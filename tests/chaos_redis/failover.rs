@@ -3,9 +3,9 @@
 use local_cluster::{Redis, RedisOptions, SentinelOptions, Sentinels, Toxiproxy};
 use serde_json::json;
 use test_support::World;
+use test_support::proxy::SentinelProxy;
 
 use crate::full;
-use crate::nat::Nat;
 use crate::scene::{DIDS, STATUS_WRITES, apply_all};
 use crate::truth::{TIMEOUT, wait_true};
 
@@ -100,11 +100,11 @@ async fn a_primary_isolated_from_its_sentinels_is_replaced_by_the_elected_one() 
     // The operator is on the primary's side of the partition, and still reaches the Sentinels.
     let mut nats = Vec::new();
     for address in sentinels.addresses() {
-        nats.push(Nat::start(address, vec![(way.port(), world.redis().port())]).await);
+        nats.push(SentinelProxy::start(address, vec![(way.port(), world.redis().port())]).await);
     }
     let _operator = world
         .operator()
-        .env("REDIS_SENTINEL", nats.iter().map(Nat::address).collect::<Vec<_>>().join(","))
+        .env("REDIS_SENTINEL", nats.iter().map(SentinelProxy::address).collect::<Vec<_>>().join(","))
         .env("REDIS_SENTINEL_SERVICE", sentinels.service())
         .start()
         .await;

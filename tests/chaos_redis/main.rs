@@ -19,7 +19,6 @@ mod failover;
 mod holding_proxy;
 mod leaders;
 mod losses;
-mod nat;
 mod refusals;
 mod scene;
 mod soak;

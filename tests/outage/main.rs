@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)] // a test fails by panicking
 
 mod credentials;
+mod eviction;
 mod failover;
 mod nat;
 mod refusals;

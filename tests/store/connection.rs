@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use local_cluster::{Redis, RedisOptions, SentinelOptions, Sentinels};
+use runtime_operator::domain::reason::Reason;
 use runtime_operator::store::{Operation, RedisSettings, Store, StoreError};
 
 use test_support::store_fixture::*;
@@ -102,6 +103,40 @@ async fn tls_works_with_a_private_authority_and_a_client_certificate() {
     let distrusted = RedisSettings { ca_file: Some(other.tls().unwrap().ca.clone()), ..whole };
     let failed = Store::new(distrusted).unwrap().ping().await.unwrap_err();
     assert!(failed.to_string().contains("certificate"), "{failed}");
+}
+
+#[tokio::test]
+async fn a_file_without_a_certificate_or_a_key_is_named() {
+    let redis = Redis::start(RedisOptions::default().in_memory().client_certificates()).await.unwrap();
+    let files = redis.tls().unwrap().clone();
+    let folder = tempfile::tempdir().unwrap();
+    let empty: PathBuf = folder.path().join("empty.pem");
+    std::fs::write(&empty, "no PEM\n").unwrap();
+    let whole = RedisSettings {
+        ca_file: Some(files.ca.clone()),
+        cert_file: Some(files.cert.clone()),
+        key_file: Some(files.key.clone()),
+        ..settings(&redis.url())
+    };
+    for (unusable, what) in [
+        (RedisSettings { ca_file: Some(empty.clone()), ..whole.clone() }, "no certificate"),
+        (RedisSettings { cert_file: Some(empty.clone()), ..whole.clone() }, "no certificate"),
+        (RedisSettings { key_file: Some(empty.clone()), ..whole.clone() }, "no private key"),
+        (RedisSettings { key_file: Some(files.cert.clone()), ..whole.clone() }, "no private key"),
+    ] {
+        let named = if what == "no private key" { unusable.key_file.clone() } else { Some(empty.clone()) };
+        let error = Store::new(unusable).unwrap().ping().await.unwrap_err();
+        let StoreError::File { file, cause } = &error else { panic!("{error}") };
+        assert_eq!((Some(file), error.reason()), (named.as_ref(), Reason::RedisFileUnusable), "{error}");
+        assert!(cause.contains(what), "{error}");
+    }
+    let sentinel = RedisSettings {
+        sentinels: vec![redis.address()],
+        sentinel_service: Some("any".to_owned()),
+        ca_file: Some(empty.clone()),
+        ..settings(&redis.url())
+    };
+    assert_eq!(Store::new(sentinel).unwrap().ping().await.unwrap_err().reason(), Reason::RedisFileUnusable);
 }
 
 #[tokio::test]

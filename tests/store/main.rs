@@ -12,4 +12,5 @@ mod ownership;
 mod property;
 mod publishing;
 mod removing;
+mod sentinels;
 mod tracking;

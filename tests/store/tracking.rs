@@ -124,6 +124,22 @@ async fn a_flush_causes_a_resync() {
 }
 
 #[tokio::test]
+async fn a_flush_of_another_database_causes_no_resync() {
+    let world = World::new().await;
+    world.apply_one(tenant("acme", &[A])).await;
+    let mut tracking = tracked(&world).await;
+    let flush = ["SELECT 1", "FLUSHDB", "SELECT 0"];
+    for _ in 0..10 {
+        for command in flush {
+            let () = world.run(command).await;
+        }
+    }
+    assert_no_signal(&world, &mut tracking).await;
+    let () = world.run("FLUSHDB").await;
+    assert_eq!(next(&mut tracking).await, DriftSignal::Resync(ResyncCause::Flushed));
+}
+
+#[tokio::test]
 async fn swapped_databases_are_detected_by_the_probe() {
     let world = World::new().await;
     let mut tracking = tracked(&world).await;

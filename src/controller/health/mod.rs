@@ -23,6 +23,8 @@ pub struct Health {
     started: AtomicBool,
     /// The index's last report of writes that Redis rejects.
     readiness: Mutex<Readiness>,
+    /// What a person should know although this replica is ready.
+    warnings: Mutex<Vec<String>>,
     liveness: Liveness,
 }
 
@@ -34,8 +36,8 @@ impl Health {
     }
 
     fn with_liveness(writer: Writer, liveness: Liveness) -> Self {
-        let (reconciles, started, readiness) = Default::default();
-        Self { writer, reconciles, started, readiness, liveness }
+        let (reconciles, started, readiness, warnings) = Default::default();
+        Self { writer, reconciles, started, readiness, warnings, liveness }
     }
 
     /// Health whose liveness fails after this time without a heartbeat.
@@ -44,8 +46,17 @@ impl Health {
         Self::with_liveness(writer, Liveness::new(timeout))
     }
 
-    /// Returns the state in which this replica is ready, as in `ok: following`; or why it is not ready.
-    pub fn ready(&self) -> Result<&'static str, String> {
+    /// Returns the state in which this replica is ready, as in `ok: following`, with a line for each warning; or why it is
+    /// not ready.
+    pub fn ready(&self) -> Result<String, String> {
+        let mut state = self.state()?.to_owned();
+        for warning in &*self.warnings.lock().unwrap_or_else(PoisonError::into_inner) {
+            state = format!("{state}\nwarning: {warning}");
+        }
+        Ok(state)
+    }
+
+    fn state(&self) -> Result<&'static str, String> {
         if !self.started.load(Ordering::Relaxed) {
             return Err("starting".to_owned());
         }
@@ -89,6 +100,14 @@ impl Health {
         *self.readiness.lock().unwrap_or_else(PoisonError::into_inner) = readiness;
     }
 
+    /// Replaces the warnings; returns the new ones.
+    pub(super) fn set_warnings(&self, warnings: Vec<String>) -> Vec<String> {
+        let mut before = self.warnings.lock().unwrap_or_else(PoisonError::into_inner);
+        let new = warnings.iter().filter(|warning| !before.contains(warning)).cloned().collect();
+        *before = warnings;
+        new
+    }
+
     fn readiness(&self) -> Readiness {
         self.readiness.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
@@ -106,17 +125,20 @@ mod tests {
         let health = Health::new(writer.clone());
         assert_eq!(health.ready(), Err("starting".to_owned()));
         health.set_started();
-        assert_eq!(health.ready(), Ok("ok: following"));
+        assert_eq!(health.ready(), Ok("ok: following".to_owned()));
         assert!(writer.not_permitted("forbidden".to_owned()));
         assert_eq!(health.ready(), Err("forbidden".to_owned()));
         writer.no_epoch(StoreError::Loading);
         assert_eq!(health.ready(), Err(StoreError::Loading.report()));
         writer.elected(Epoch(1));
         writer.resynced(Epoch(1));
-        assert_eq!(health.ready(), Ok("ok"));
+        assert_eq!(health.ready(), Ok("ok".to_owned()));
         health.set_readiness(Readiness::StoreError("out of memory".to_owned()));
         assert_eq!(health.ready(), Err("out of memory".to_owned()));
         health.set_readiness(Readiness::Ready);
-        assert_eq!(health.ready(), Ok("ok"));
+        assert_eq!(health.ready(), Ok("ok".to_owned()));
+        assert_eq!(health.set_warnings(vec!["it evicts".to_owned()]), ["it evicts"]);
+        assert!(health.set_warnings(vec!["it evicts".to_owned()]).is_empty(), "it is logged once");
+        assert_eq!(health.ready(), Ok("ok\nwarning: it evicts".to_owned()));
     }
 }

@@ -16,16 +16,18 @@ pub(in crate::store) async fn connect(
     endpoint: &Endpoint,
     pushes: Option<&PushBuffer>,
 ) -> Result<(MultiplexedConnection, Arc<str>), StoreError> {
-    let sentinel_service = endpoint.sentinel_service();
-    let (client, address) = if let Some(service) = sentinel_service {
-        let (host, port) = primary_address(endpoint, service).await?;
-        (endpoint.client_at(&host, port)?, format!("{host}:{port}"))
+    let (client, address, named) = if let Some(service) = endpoint.sentinel_service() {
+        let named = primary_address(endpoint, service).await?;
+        (endpoint.client_at(&named.host, named.port)?, named.address(), Some(named))
     } else {
-        (endpoint.client()?, endpoint.address())
+        (endpoint.client()?, endpoint.address(), None)
     };
     let opened = open(&client, pushes).await;
     let mut connection = opened.map_err(|error| StoreError::from_redis(&error, &address))?;
-    let checked = handshake(&mut connection, sentinel_service.is_some()).await;
+    let checked = handshake(&mut connection, named.is_some()).await;
     checked.map_err(|error| error.into_store_error(&address))?;
+    if let Some(named) = named {
+        endpoint.set_current_primary((named.host, named.port));
+    }
     Ok((connection, address.into()))
 }

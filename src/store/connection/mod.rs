@@ -10,6 +10,7 @@ mod open;
 mod push_buffer;
 mod sentinel;
 mod settings;
+mod url;
 
 use std::convert::Infallible;
 use std::future::Future;
@@ -33,6 +34,7 @@ pub(super) use push_buffer::PushBuffer;
 pub(super) use sentinel::primary_address;
 pub(super) use settings::Endpoint;
 pub use settings::{RedisSettings, SettingsError};
+pub use url::parse_redis_url;
 
 /// For this long, a failed connect is the result of the following calls too, so that many callers cause no storm of
 /// connects.

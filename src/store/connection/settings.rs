@@ -2,15 +2,19 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 
 use redis::{
-    Client, ClientTlsConfig, ConnectionAddr, ConnectionInfo, IntoConnectionInfo, ProtocolVersion,
-    RedisConnectionInfo, TlsCertificates,
+    Client, ClientTlsConfig, ConnectionAddr, ConnectionInfo, ProtocolVersion, RedisConnectionInfo,
+    TlsCertificates,
 };
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use secrecy::{ExposeSecret, SecretString};
 
 use super::error::StoreError;
 use super::open::tcp_settings;
+use super::url::parse_redis_url;
 
 /// The connection settings. The files are read again on every connect, so that their content can be rotated.
 #[derive(Clone, Debug)]
@@ -31,6 +35,10 @@ pub struct RedisSettings {
     pub sentinels: Vec<String>,
     /// The name by which the Sentinels know the primary.
     pub sentinel_service: Option<String>,
+    /// The file with the Sentinels' ACL user, if it is not Redis' own.
+    pub sentinel_username_file: Option<PathBuf>,
+    /// The file with the Sentinels' password, if it is not Redis' own.
+    pub sentinel_password_file: Option<PathBuf>,
 }
 
 impl RedisSettings {
@@ -46,6 +54,8 @@ impl RedisSettings {
             key_file: None,
             sentinels: Vec::new(),
             sentinel_service: None,
+            sentinel_username_file: None,
+            sentinel_password_file: None,
         }
     }
 }
@@ -56,18 +66,21 @@ impl RedisSettings {
 pub struct SettingsError(pub Vec<String>);
 
 /// The server's address and credentials, from settings that were checked.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(in crate::store) struct Endpoint {
     settings: RedisSettings,
     info: ConnectionInfo,
     pub(super) sentinels: Vec<(String, u16)>,
+    /// The primary to which the last connection led, as Sentinels named it.
+    current_primary: Mutex<Option<(String, u16)>>,
 }
 
 impl Endpoint {
     /// Checks the settings: the URL, the combinations, and that every file can be read.
     pub(in crate::store) fn check(settings: RedisSettings) -> Result<Self, SettingsError> {
         let mut errors = Vec::new();
-        let info = parse_url(settings.url.expose_secret()).map_err(|error| errors.push(error)).ok();
+        let info = parse_redis_url(settings.url.expose_secret());
+        let info = info.map_err(|error| errors.push(format!("the Redis URL {error}"))).ok();
         let tls = info.as_ref().is_none_or(|info| matches!(info.addr(), ConnectionAddr::TcpTls { .. }));
         for (name, file) in settings.files() {
             if let Some(Err(error)) = file.map(fs::read) {
@@ -92,7 +105,9 @@ impl Endpoint {
             errors.push("Sentinel needs both a list of Sentinels and the name of the service".to_owned());
         }
         match info {
-            Some(info) if errors.is_empty() => Ok(Self { settings, info, sentinels }),
+            Some(info) if errors.is_empty() => {
+                Ok(Self { settings, info, sentinels, current_primary: Mutex::default() })
+            }
             _ => Err(SettingsError(errors)),
         }
     }
@@ -124,9 +139,33 @@ impl Endpoint {
         )
     }
 
-    /// Creates a client for a Sentinel, which has no databases. With `login`, it uses Redis' own user and password.
+    /// Returns the primary to which the last connection led, if Sentinels named it.
+    pub(super) fn current_primary(&self) -> Option<(String, u16)> {
+        self.current_primary.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Notes the primary to which a connection leads.
+    pub(super) fn set_current_primary(&self, primary: (String, u16)) {
+        *self.current_primary.lock().unwrap_or_else(PoisonError::into_inner) = Some(primary);
+    }
+
+    /// Returns `true` if the Sentinels have a user or a password of their own.
+    pub(super) const fn has_sentinel_login(&self) -> bool {
+        self.settings.sentinel_username_file.is_some() || self.settings.sentinel_password_file.is_some()
+    }
+
+    /// Creates a client for a Sentinel, which has no databases. With `login`, it uses the Sentinels' user and password if
+    /// there are any, else Redis' own.
     pub(super) fn sentinel_client(&self, host: &str, port: u16, login: bool) -> Result<Client, StoreError> {
-        let redis = if login { self.redis_settings()?.set_db(0) } else { RedisConnectionInfo::default() };
+        let redis = if self.has_sentinel_login() {
+            let files = &self.settings;
+            let (user, password) = (&files.sentinel_username_file, &files.sentinel_password_file);
+            with_login(RedisConnectionInfo::default(), user.as_deref(), password.as_deref())?
+        } else if login {
+            self.redis_settings()?.set_db(0)
+        } else {
+            RedisConnectionInfo::default()
+        };
         self.build(self.info.clone().set_addr(self.addr(host, port)).set_redis_settings(redis))
     }
 
@@ -139,25 +178,21 @@ impl Endpoint {
     }
 
     fn redis_settings(&self) -> Result<RedisConnectionInfo, StoreError> {
-        let mut redis = self.info.redis_settings().clone();
-        if let Some(file) = &self.settings.username_file {
-            redis = redis.set_username(read_credential(file)?.expose_secret());
-        }
-        if let Some(file) = &self.settings.password_file {
-            redis = redis.set_password(read_credential(file)?.expose_secret());
-        }
-        Ok(redis.set_protocol(ProtocolVersion::RESP3).set_skip_set_lib_name())
+        let files = &self.settings;
+        let redis = self.info.redis_settings().clone();
+        with_login(redis, files.username_file.as_deref(), files.password_file.as_deref())
     }
 
     fn build(&self, info: ConnectionInfo) -> Result<Client, StoreError> {
         let info = info.set_tcp_settings(tcp_settings());
         let files = &self.settings;
         let client = if files.ca_file.is_some() || files.cert_file.is_some() {
-            let root_cert = files.ca_file.as_deref().map(read).transpose()?;
+            let root_cert = files.ca_file.as_deref().map(read_certificates).transpose()?;
             let client_tls = match (&files.cert_file, &files.key_file) {
-                (Some(cert), Some(key)) => {
-                    Some(ClientTlsConfig { client_cert: read(cert)?, client_key: read(key)? })
-                }
+                (Some(cert), Some(key)) => Some(ClientTlsConfig {
+                    client_cert: read_certificates(cert)?,
+                    client_key: read_key(key)?,
+                }),
                 _ => None,
             };
             Client::build_with_tls(info, TlsCertificates { client_tls, root_cert }).map_err(|error| {
@@ -172,33 +207,17 @@ impl Endpoint {
 }
 
 impl RedisSettings {
-    fn files(&self) -> [(&'static str, Option<&Path>); 5] {
+    fn files(&self) -> [(&'static str, Option<&Path>); 7] {
         [
             ("username", self.username_file.as_deref()),
             ("password", self.password_file.as_deref()),
             ("CA", self.ca_file.as_deref()),
             ("certificate", self.cert_file.as_deref()),
             ("key", self.key_file.as_deref()),
+            ("Sentinel username", self.sentinel_username_file.as_deref()),
+            ("Sentinel password", self.sentinel_password_file.as_deref()),
         ]
     }
-}
-
-/// Parses a Redis URL. The error never quotes the URL, which may hold a password.
-fn parse_url(text: &str) -> Result<ConnectionInfo, String> {
-    if !text.starts_with("redis://") && !text.starts_with("rediss://") {
-        return Err("the Redis URL must begin with redis:// or rediss://".to_owned());
-    }
-    if text.contains('#') {
-        return Err(
-            "the Redis URL must have no fragment: a server's certificate is always verified (a password's # \
-                    is written %23)"
-                .to_owned(),
-        );
-    }
-    text.into_connection_info().map_err(|error| {
-        let why = error.detail().map_or_else(|| error.to_string(), str::to_owned);
-        format!("the Redis URL must be redis://[user[:password]@]host[:port][/database]: {why}")
-    })
 }
 
 /// Splits `host:port`; an IPv6 address is in brackets.
@@ -211,6 +230,46 @@ fn parse_host_port(text: &str) -> Option<(String, u16)> {
 
 fn read(file: &Path) -> Result<Vec<u8>, StoreError> {
     fs::read(file).map_err(|error| StoreError::File { file: file.to_owned(), cause: error.to_string() })
+}
+
+/// Reads a file of certificates (PEM), which must hold at least one.
+fn read_certificates(file: &Path) -> Result<Vec<u8>, StoreError> {
+    let bytes = read(file)?;
+    let unusable = |cause: String| StoreError::File { file: file.to_owned(), cause };
+    let mut count = 0;
+    for certificate in CertificateDer::pem_slice_iter(&bytes) {
+        certificate.map_err(|error| unusable(format!("it is no valid PEM: {error}")))?;
+        count += 1;
+    }
+    if count == 0 { Err(unusable("it contains no certificate (PEM)".to_owned())) } else { Ok(bytes) }
+}
+
+/// Reads a file with a private key (PEM).
+fn read_key(file: &Path) -> Result<Vec<u8>, StoreError> {
+    let bytes = read(file)?;
+    match PrivateKeyDer::from_pem_slice(&bytes) {
+        Ok(_) => Ok(bytes),
+        // The error's text could hold a part of the key.
+        Err(_) => {
+            let cause = "it contains no private key (PEM)".to_owned();
+            Err(StoreError::File { file: file.to_owned(), cause })
+        }
+    }
+}
+
+/// Sets the user and the password that these files hold.
+fn with_login(
+    mut redis: RedisConnectionInfo,
+    username_file: Option<&Path>,
+    password_file: Option<&Path>,
+) -> Result<RedisConnectionInfo, StoreError> {
+    if let Some(file) = username_file {
+        redis = redis.set_username(read_credential(file)?.expose_secret());
+    }
+    if let Some(file) = password_file {
+        redis = redis.set_password(read_credential(file)?.expose_secret());
+    }
+    Ok(redis.set_protocol(ProtocolVersion::RESP3).set_skip_set_lib_name())
 }
 
 /// Reads a credential's file, without the line end that editors and `echo` add.

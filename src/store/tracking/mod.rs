@@ -5,6 +5,7 @@
 //! server behind the same address.
 
 mod push;
+mod report;
 mod session;
 mod signal;
 mod task;
@@ -19,6 +20,7 @@ use crate::store::client::Store;
 use crate::store::connection::StoreError;
 use task::TrackingTask;
 
+pub use report::{Memory, RedisReport};
 pub use signal::{ChangedKey, DriftSignal, ResyncCause};
 
 /// The number of signals that may wait for the receiver.
@@ -29,6 +31,7 @@ const SIGNAL_CAPACITY: usize = 1024;
 pub struct Tracking {
     signals: mpsc::Receiver<DriftSignal>,
     health: watch::Receiver<Option<StoreError>>,
+    report: watch::Receiver<RedisReport>,
     task: AbortHandle,
 }
 
@@ -50,6 +53,12 @@ impl Tracking {
     pub fn health(&self) -> watch::Receiver<Option<StoreError>> {
         self.health.clone()
     }
+
+    /// Returns the state of Redis that needs a person although everything works.
+    #[must_use]
+    pub fn report(&self) -> watch::Receiver<RedisReport> {
+        self.report.clone()
+    }
 }
 
 impl Drop for Tracking {
@@ -67,12 +76,16 @@ impl Store {
     pub fn track(&self, cluster: &ClusterId) -> Tracking {
         let (sender, signals) = mpsc::channel(SIGNAL_CAPACITY);
         let (health_sender, health) = watch::channel(Some(StoreError::TimedOut));
+        let (report_sender, report) = watch::channel(RedisReport::default());
         let task = TrackingTask {
             shared: Arc::clone(&self.connection),
             seen: Arc::clone(&self.seen),
             cluster: cluster.clone(),
+            writer: Arc::clone(&self.writer),
+            process_id: Arc::clone(&self.process_id),
             signals: sender,
             health: health_sender,
+            report: report_sender,
         };
         let shared = Arc::clone(&self.connection);
         let run = async move {
@@ -82,6 +95,6 @@ impl Store {
             }
         };
         let task = tokio::spawn(run).abort_handle();
-        Tracking { signals, health, task }
+        Tracking { signals, health, report, task }
     }
 }

@@ -7,6 +7,7 @@ use redis::Value;
 use redis::aio::MultiplexedConnection;
 use tokio::time::{Instant, sleep_until, timeout};
 
+use super::report::Memory;
 use crate::contract::{CONFIG_PREFIX, DID_PREFIX};
 use crate::domain::Epoch;
 use crate::domain::rate_limit::{Bucket, Decision, RateLimiter};
@@ -14,7 +15,7 @@ use crate::store::connection::{
     Endpoint, PushBuffer, RESPONSE_TIMEOUT, StoreError, connect, info_field, info_text, is_primary,
 };
 use crate::store::epoch::SeenEpoch;
-use crate::store::keys::EPOCH_KEY;
+use crate::store::keys::{EPOCH_KEY, EPOCHS_KEY};
 
 /// The limit of the probe's reply, after which the connection is replaced. It is the limit of every other reply: a Redis
 /// that is slow, but replies, is one to write to.
@@ -65,6 +66,41 @@ impl Session {
         probe(&mut self.connection, &self.address, endpoint, seen).await
     }
 
+    /// Reads the memory of Redis.
+    pub(super) async fn memory(&mut self) -> Result<Memory, StoreError> {
+        let mut pipe = redis::pipe();
+        pipe.cmd("INFO").arg("memory").cmd("INFO").arg("stats");
+        let named = |error: redis::RedisError| StoreError::from_redis(&error, &self.address);
+        let replies: Vec<Value> = pipe.query_async(&mut self.connection).await.map_err(named)?;
+        let infos: Result<Vec<String>, _> = replies.into_iter().map(info_text).collect();
+        Ok(Memory::decode(&infos.map_err(named)?.concat()))
+    }
+
+    /// Returns `true` if a flush concerned the operator's database: the message does not name one. The keys of epochs are
+    /// gone then, or hold what other processes wrote since. If this process has acquired an epoch since, a resync follows
+    /// anyway.
+    pub(super) async fn is_flushed(
+        &mut self,
+        (writer, process_id): (&str, &str),
+        seen: &SeenEpoch,
+    ) -> Result<bool, StoreError> {
+        let mut pipe = redis::pipe();
+        pipe.cmd("GET").arg(EPOCH_KEY).cmd("HGET").arg(EPOCHS_KEY).arg(writer);
+        let named = |error: redis::RedisError| StoreError::from_redis(&error, &self.address);
+        let replies: Vec<Value> =
+            pipe.ignore_errors().query_async(&mut self.connection).await.map_err(named)?;
+        // A key of another type, which only another client can have written, is read as absent.
+        let [epoch, acquired] =
+            <[Value; 2]>::try_from(replies).map_err(|_| StoreError::unexpected_reply())?;
+        let epoch: Option<u64> = redis::from_redis_value(epoch).unwrap_or_default();
+        let acquired: Option<String> = redis::from_redis_value(acquired).unwrap_or_default();
+        if seen.acquired() > 0 {
+            let own = acquired.and_then(|acquired| Some(acquired.split_once('/')?.1 == process_id));
+            return Ok(epoch.is_none() || own != Some(true));
+        }
+        Ok(epoch.is_none() || epoch != self.epoch.0)
+    }
+
     /// Waits until the rate limit allows a drift check.
     pub(super) async fn rate_limit(&mut self) {
         while let Decision::Defer { until } =
@@ -90,6 +126,8 @@ async fn probe(
     let mut pipe = redis::pipe();
     pipe.cmd("GET").arg(EPOCH_KEY).cmd("INFO").arg("server").cmd("INFO").arg("replication");
     pipe.cmd("CLIENT").arg("TRACKINGINFO").ignore_errors();
+    // Both keys of epochs are read, so that a policy that evicts what was not used lately spares them.
+    pipe.cmd("HGET").arg(EPOCHS_KEY).arg("").ignore();
     let replies = timeout(PROBE_TIMEOUT, pipe.query_async::<Vec<Value>>(connection)).await;
     let replies = replies.map_err(|_| StoreError::TimedOut)?;
     let named = |error: redis::RedisError| StoreError::from_redis(&error, address);
@@ -108,9 +146,13 @@ async fn probe(
     if !is_tracking(tracking) {
         return Err(StoreError::Unexpected("the connection no longer tracks keys".to_owned()));
     }
-    let field = |info: &str, name| info_field(info, name).map(str::to_owned);
     let run_id = field(&server, "run_id");
     Ok((ServerIdentity { run_id, replication_id: field(&replication, "master_replid") }, epoch))
+}
+
+/// Returns one field of a reply to `INFO`.
+pub(super) fn field(info: &str, name: &str) -> Option<String> {
+    info_field(info, name).map(str::to_owned)
 }
 
 /// Returns `true` if a reply to `CLIENT TRACKINGINFO` says that the connection tracks, or if the reply is an error: a

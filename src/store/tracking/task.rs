@@ -12,6 +12,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::{MissedTickBehavior, interval, sleep};
 
 use super::push::Invalidation;
+use super::report::RedisReport;
 use super::session::Session;
 use super::signal::{ChangedKey, DriftSignal, ResyncCause};
 use crate::domain::ClusterId;
@@ -24,6 +25,8 @@ use crate::store::script;
 const PROBE_INTERVAL: Duration = Duration::from_secs(1);
 /// The interval at which the Sentinels are asked for the primary.
 const SENTINEL_INTERVAL: Duration = Duration::from_secs(3);
+/// The interval at which the memory of Redis is read.
+const MEMORY_INTERVAL: Duration = Duration::from_secs(5);
 /// The delay before the first reconnect; it doubles with each failure. Half of it is random.
 const MIN_RECONNECT_DELAY: Duration = Duration::from_millis(50);
 const MAX_RECONNECT_DELAY: Duration = Duration::from_millis(500);
@@ -37,8 +40,12 @@ pub(super) struct TrackingTask {
     pub(super) shared: Arc<SharedConnection>,
     pub(super) seen: Arc<SeenEpoch>,
     pub(super) cluster: ClusterId,
+    /// The identity under which this process acquires epochs.
+    pub(super) writer: Arc<str>,
+    pub(super) process_id: Arc<str>,
     pub(super) signals: mpsc::Sender<DriftSignal>,
     pub(super) health: watch::Sender<Option<StoreError>>,
+    pub(super) report: watch::Sender<RedisReport>,
 }
 
 /// The reason for which a session ended.
@@ -97,11 +104,14 @@ impl TrackingTask {
         }
         let mut probe = interval(PROBE_INTERVAL);
         probe.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut memory = interval(MEMORY_INTERVAL);
+        memory.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut primary_changed = pin!(self.primary_changed(Arc::clone(&session.address)));
         loop {
             let handled = tokio::select! {
                 push = session.pushes.next() => self.handle_pushes(&mut session, push).await.map(drop),
                 _ = probe.tick() => self.check_server(&mut session).await,
+                _ = memory.tick() => self.read_memory(&mut session).await,
                 () = &mut primary_changed => Err(SessionEnd::ServerChanged),
             };
             if let Err(end) = handled {
@@ -118,13 +128,31 @@ impl TrackingTask {
         let Some(service) = endpoint.sentinel_service() else { return pending().await };
         loop {
             sleep(SENTINEL_INTERVAL).await;
-            // Sentinels that don't reply are no reason to leave a primary that does.
-            if let Ok((host, port)) = primary_address(endpoint, service).await
-                && *address != *format!("{host}:{port}")
-            {
-                return;
-            }
+            let named = primary_address(endpoint, service).await;
+            // Sentinels that don't reply, or disagree, are no reason to leave a primary that replies.
+            let warning = match named {
+                Ok(named) if *address != *named.address() => return,
+                Ok(named) => named.disagreement,
+                Err(error) => Some(error.to_string()),
+            };
+            let warning = warning.map(|why| format!("{why}; the connection to {address} stays"));
+            self.report(|report| report.sentinels = warning);
         }
+    }
+
+    /// Changes the report, and notifies its readers if that changes anything.
+    fn report(&self, change: impl FnOnce(&mut RedisReport)) {
+        self.report.send_if_modified(|report| {
+            let before = report.clone();
+            change(report);
+            *report != before
+        });
+    }
+
+    async fn read_memory(&self, session: &mut Session) -> Result<(), SessionEnd> {
+        let memory = session.memory().await?;
+        self.report(|report| report.memory = memory);
+        Ok(())
     }
 
     async fn send(&self, signal: DriftSignal) -> Result<(), SessionEnd> {
@@ -141,21 +169,22 @@ impl TrackingTask {
             session.rate_limit().await;
         }
         let mut keys = BTreeSet::new();
-        let mut resync = None;
+        let (mut resync, mut flushed) = (None, false);
         let mut next = first;
         while let Some(push) = next {
             match Invalidation::decode(push) {
                 Invalidation::Keys(changed) => keys.extend(changed),
-                Invalidation::Flushed => {
-                    keys.clear();
-                    resync = Some(ResyncCause::Flushed);
-                    // The counter is gone too, so that the probe must not report it once more.
-                    session.epoch = (None, self.seen.acquired());
-                }
+                Invalidation::Flushed => flushed = true,
                 Invalidation::Disconnected => return Err(session.closed().into()),
                 Invalidation::Other => {}
             }
             next = if keys.len() < KEYS_PER_CHECK { session.pushes.try_next() } else { None };
+        }
+        if flushed && session.is_flushed((&self.writer, &self.process_id), &self.seen).await? {
+            keys.clear();
+            resync = Some(ResyncCause::Flushed);
+            // The counter is gone too, so that the probe must not report it once more.
+            session.epoch = (None, self.seen.acquired());
         }
         if session.pushes.take_overflow() {
             keys.clear();

@@ -8,11 +8,11 @@ use local_cluster::{
     ApiServer, Edge, Redis, RedisOptions, SentinelOptions, Sentinels, Toxic, Toxiproxy, Way,
 };
 use serde_json::Value;
+use test_support::proxy::SentinelProxy;
 use test_support::{Operator, World};
 
 use super::edit::Edit;
 use super::fault::{Between, Fault, Harm};
-use crate::nat::Nat;
 use crate::truth::{TIMEOUT, differences};
 
 /// The interval at which remaining differences are printed.
@@ -34,7 +34,7 @@ struct Placed {
     redis: Vec<Edge>,
     sentinels: Vec<Edge>,
     kubernetes: Vec<Edge>,
-    _nats: Vec<Nat>,
+    _nats: Vec<SentinelProxy>,
 }
 
 impl Stage {
@@ -76,7 +76,7 @@ impl Stage {
         let ports: Vec<_> = nodes.iter().zip(&redis).map(|(node, edge)| (node.port(), edge.port())).collect();
         let (mut nats, mut sentinels) = (Vec::new(), Vec::new());
         for (at, address) in self.sentinels.addresses().into_iter().enumerate() {
-            let nat = Nat::start(address, ports.clone()).await;
+            let nat = SentinelProxy::start(address, ports.clone()).await;
             sentinels.push(edge(&format!("sentinel{at}"), &nat.address()).await);
             nats.push(nat);
         }

@@ -16,12 +16,14 @@ pub struct SentinelOptions {
     /// The port at which they and their clients connect to the primary, if it is not its own: such as an
     /// [`Edge`](crate::Edge)'s.
     pub port: Option<u16>,
+    /// The password that the Sentinels require, if any. It is not the primary's.
+    pub password: Option<String>,
 }
 
 impl Default for SentinelOptions {
     /// Three Sentinels, of which two must agree, with a primary named `runtime`.
     fn default() -> Self {
-        Self { count: 3, quorum: 2, service: "runtime".into(), port: None }
+        Self { count: 3, quorum: 2, service: "runtime".into(), port: None, password: None }
     }
 }
 
@@ -37,7 +39,10 @@ impl Sentinels {
     pub async fn start(primary: &Redis, options: SentinelOptions) -> Result<Self> {
         let lines = monitor(primary, &options);
         // The primary's TLS, without its password, which is for the primary alone.
-        let like_primary = RedisOptions::default().replica_of(primary).no_password();
+        let mut like_primary = RedisOptions::default().replica_of(primary).no_password();
+        if let Some(password) = &options.password {
+            like_primary = like_primary.password(password);
+        }
         let mut nodes = Vec::new();
         for _ in 0..options.count {
             nodes.push(Redis::sentinel(&like_primary, lines.clone()).await?);

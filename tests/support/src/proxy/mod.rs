@@ -13,9 +13,11 @@ mod injector;
 mod kube;
 mod redis;
 mod resp;
+mod sentinel;
 
 pub use etcd::EtcdProxy;
 pub use forgetful_nat::ForgetfulNat;
 pub use injector::{Fault, FaultInjector};
 pub use kube::{ErrorResponse, KubeProxy};
 pub use redis::RedisProxy;
+pub use sentinel::{SentinelProxy, Translation};
