@@ -4,4 +4,4 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 exec tools/bin/vale --no-global --output=line --no-wrap \
-  README.md CONTRIBUTING.md CHANGELOG.md docs charts/runtime-operator crds examples benches/instructions/counts.md
+  README.md CONTRIBUTING.md CHANGELOG.md SECURITY.md docs charts/runtime-operator crds examples benches/instructions/counts.md

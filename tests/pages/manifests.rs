@@ -1,7 +1,7 @@
 //! The files for users without Helm and for editors: they are fresh, and the tools for which they are made accept them.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Output};
 
 use local_cluster::{Cluster, tools};
@@ -78,27 +78,29 @@ fn kustomize_builds_the_same_objects() {
 }
 
 #[tokio::test]
-async fn the_api_server_accepts_the_manifests_without_helm() {
+async fn the_commands_of_an_installation_without_helm_run_as_they_are() {
     let cluster = Cluster::start().await.unwrap();
-    let namespace =
-        json!({ "apiVersion": "v1", "kind": "Namespace", "metadata": { "name": "runtime-operator" } });
-    cluster.apply_yaml(&namespace.to_string()).await.unwrap();
-    let kubectl = || {
-        let mut kubectl = tool("kubectl");
-        kubectl.arg("--kubeconfig").arg(cluster.kubeconfig()).args([
-            "apply",
-            "--server-side",
-            "--dry-run=server",
-        ]);
-        kubectl
-    };
-    let folder: PathBuf = repository().join("deploy/kustomize");
-    let file = text(kubectl().arg("-f").arg(folder.join("install.yaml")).output().unwrap());
-    let kustomized = text(kubectl().arg("-k").arg(folder).output().unwrap());
-    for applied in [&file, &kustomized] {
-        assert_eq!(applied.lines().count(), documents(&manifests()).len(), "{applied}");
-        assert!(applied.contains("deployment.apps/runtime-operator serverside-applied"), "{applied}");
-    }
+    let page = fs::read_to_string(repository().join("docs/install.md")).unwrap();
+    let (_, section) = page.split_once("\n## Without Helm\n").unwrap();
+    let commands = section.split("```").nth(1).unwrap().strip_prefix("sh\n").unwrap();
+    let path = format!("{}:{}", repository().join("tools/bin").display(), std::env::var("PATH").unwrap());
+    let output = Command::new("bash")
+        .args(["-euc", commands])
+        .current_dir(repository())
+        .env("PATH", path)
+        .env("KUBECONFIG", cluster.kubeconfig())
+        .output()
+        .unwrap();
+    let said = text(output);
+    assert!(said.contains("deployment.apps/runtime-operator serverside-applied"), "{said}");
+
+    // The file of a release is the same, and applies without kustomize.
+    let mut kubectl = tool("kubectl");
+    kubectl.arg("--kubeconfig").arg(cluster.kubeconfig());
+    let file = repository().join("deploy/kustomize/install.yaml");
+    let applied =
+        text(kubectl.args(["apply", "--server-side", "--dry-run=server", "-f"]).arg(file).output().unwrap());
+    assert_eq!(applied.lines().count(), documents(&manifests()).len(), "{applied}");
     cluster.stop().await.unwrap();
 }
 
