@@ -70,6 +70,8 @@ fn client(config: &Config, timeout: Duration) -> Result<Client, kube::Error> {
     let mut config = config.clone();
     config.read_timeout = Some(timeout);
     config.reset_reader_on_write = true;
+    // It would hide 429 and 503 for minutes. The sender of a request tries again, and reports meanwhile what is wrong.
+    config.default_retry = false;
     Client::try_from(config)
 }
 

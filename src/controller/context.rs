@@ -179,6 +179,11 @@ impl Context {
         for (name, queue) in [(queue::RECONCILE, &self.reconciles), (queue::STATUS, &self.statuses)] {
             counts.set_queue(name, queue.depth() as u64, queue.oldest(now));
         }
+        let watches = self.health.watches().all();
+        let times = watches
+            .iter()
+            .map(|watch| (watch.resource, watch.namespace.as_deref(), watch.interrupted_for(now)));
+        counts.set_watches(times);
         counts
     }
 }

@@ -95,3 +95,12 @@ fn not_writing(state: &WriterState) -> String {
         _ => "not the leader".to_owned(),
     }
 }
+
+/// The code of the API server's response, or of a proxy that answered in its place; none without a response.
+#[must_use]
+pub fn http_code(error: &kube::Error) -> Option<u16> {
+    match error {
+        kube::Error::Api(status) => Some(status.code),
+        _ => None,
+    }
+}

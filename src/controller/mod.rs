@@ -112,7 +112,7 @@ impl Controller {
         let counted = Arc::downgrade(&ctx);
         let count = move || counted.upgrade().map(|ctx| ctx.resource_counts()).unwrap_or_default();
         ctx.metrics.set_resource_counter(count);
-        let mut events = watch::streams(&self.watch_client, &ctx.namespaces);
+        let mut events = watch::streams(&self.watch_client, &ctx.namespaces, ctx.health.watches());
         let mut handler = watch::EventHandler::new(&ctx);
         let (synced, caches_synced) = oneshot::channel();
         let mut synced = Some(synced);

@@ -23,13 +23,18 @@ const UNSEEN: &str = "Unseen";
 /// Any reason that this version does not know, set by another version of the operator.
 const OTHER: &str = "Other";
 
-/// All resources and queues, counted once.
+/// The watched resources, and the label of all namespaces.
+const WATCHED: [&str; 2] = ["runtimetenants", "secrets"];
+const EVERYWHERE: &str = "*";
+
+/// All resources, queues and watches, counted once.
 #[derive(Clone, Debug)]
 pub struct ResourceCounts {
     conditions: BTreeMap<(&'static str, &'static str), u64>,
     not_ready: BTreeMap<&'static str, u64>,
     published_dids: u64,
     queues: BTreeMap<&'static str, QueueCounts>,
+    watches: BTreeMap<(&'static str, String), Duration>,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -57,6 +62,7 @@ impl Default for ResourceCounts {
             not_ready: reasons.map(|reason| (reason, 0)).collect(),
             published_dids: 0,
             queues: BTreeMap::new(),
+            watches: WATCHED.map(|resource| ((resource, EVERYWHERE.to_owned()), Duration::ZERO)).into(),
         }
     }
 }
@@ -98,9 +104,21 @@ impl ResourceCounts {
         self.queues.insert(queue, QueueCounts { depth, oldest });
     }
 
+    /// Sets the time since each watch last worked, zero while it works: the resource, the namespace, and the time.
+    pub fn set_watches<'a>(
+        &mut self,
+        watches: impl Iterator<Item = (&'static str, Option<&'a str>, Duration)>,
+    ) {
+        let named = |(resource, namespace, time): (_, Option<&str>, _)| {
+            ((resource, namespace.unwrap_or(EVERYWHERE).to_owned()), time)
+        };
+        self.watches = watches.map(named).collect();
+    }
+
     fn encode(&self, queues: &[&'static str], mut encoder: DescriptorEncoder) -> fmt::Result {
         self.encode_resources(&mut encoder)?;
-        self.encode_queues(queues, &mut encoder)
+        self.encode_queues(queues, &mut encoder)?;
+        self.encode_watches(&mut encoder)
     }
 
     fn encode_resources(&self, encoder: &mut DescriptorEncoder) -> fmt::Result {
@@ -150,6 +168,22 @@ impl ResourceCounts {
         for queue in queues {
             let labels: Labels<1> = [("queue", queue)];
             ConstGauge::new(counts(queue).oldest.as_secs_f64()).encode(ages.encode_family(&labels)?)?;
+        }
+        Ok(())
+    }
+}
+
+impl ResourceCounts {
+    fn encode_watches(&self, encoder: &mut DescriptorEncoder) -> fmt::Result {
+        let mut times = encoder.encode_descriptor(
+            "watch_interrupted",
+            "Time since the watch of a resource in a namespace (* for all) last worked, 0 while it works",
+            Some(&Unit::Seconds),
+            MetricType::Gauge,
+        )?;
+        for ((resource, namespace), time) in &self.watches {
+            let labels = [("resource", *resource), ("watched_namespace", namespace.as_str())];
+            ConstGauge::new(time.as_secs_f64()).encode(times.encode_family(&labels)?)?;
         }
         Ok(())
     }
@@ -222,6 +256,7 @@ mod tests {
             "queue_depth{queue=\"reconcile\"} 0",
             "queue_depth{queue=\"status\"} 3",
             "queue_oldest_seconds{queue=\"status\"} 5.0",
+            "watch_interrupted_seconds{resource=\"secrets\",watched_namespace=\"*\"} 0.0",
         ] {
             assert!(text.lines().any(|is| is == line), "{line} is not in\n{text}");
         }

@@ -26,6 +26,9 @@ grow with the number of tenants, and every series exists from the start with the
 The chart's alerts and dashboard use these metrics; each alert has a [runbook](runbooks/README.md).
 ";
 
+/// The label whose values are those of a setting.
+const WATCHED: &str = "watched_namespace";
+
 /// A metric as the text format describes it.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Described {
@@ -85,7 +88,11 @@ fn page() -> String {
     page.push_str("\n## Labels\n\n| metric | label | values |\n| --- | --- | --- |\n");
     for (name, Described { labels, .. }) in &all {
         for (label, values) in labels {
-            let values = if label == "version" { "the version".to_owned() } else { code(&mut values.iter()) };
+            let values = match label.as_str() {
+                "version" => "the version".to_owned(),
+                WATCHED => "each watched namespace; `*`: all".to_owned(),
+                _ => code(&mut values.iter()),
+            };
             writeln!(page, "| `{name}` | `{label}` | {values} |").unwrap();
         }
     }
@@ -114,7 +121,11 @@ async fn a_running_operator_exposes_exactly_the_documented_metrics() {
     let registered = registered();
     let names = |all: &BTreeMap<String, Described>| all.keys().cloned().collect::<Vec<_>>();
     assert_eq!(names(&exposed), names(&registered));
-    for (name, metric) in exposed {
+    for (name, mut metric) in exposed {
+        if let Some(watched) = metric.labels.get_mut(WATCHED) {
+            assert_eq!(std::mem::take(watched), [world.namespace().to_owned()].into());
+            watched.insert("*".to_owned());
+        }
         assert_eq!(metric, registered[&name], "{name}");
     }
     world.finish().await;

@@ -7,6 +7,7 @@ mod eviction;
 mod failover;
 mod nat;
 mod refusals;
+mod watches;
 
 use std::process::Command;
 

@@ -7,11 +7,15 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use super::queue::WorkQueue;
+use super::watch::WatchStates;
 use crate::domain::Uid;
 use crate::domain::index::Readiness;
 use crate::leader::{Writer, WriterState};
 pub use liveness::HEARTBEAT_INTERVAL;
 use liveness::Liveness;
+
+/// The reason for which a replica is not ready until its caches have synced.
+const STARTING: &str = "starting";
 
 /// Readiness and liveness of this replica.
 #[derive(Debug)]
@@ -26,6 +30,7 @@ pub struct Health {
     /// What a person should know although this replica is ready.
     warnings: Mutex<Vec<String>>,
     liveness: Liveness,
+    watches: WatchStates,
 }
 
 impl Health {
@@ -36,8 +41,8 @@ impl Health {
     }
 
     fn with_liveness(writer: Writer, liveness: Liveness) -> Self {
-        let (reconciles, started, readiness, warnings) = Default::default();
-        Self { writer, reconciles, started, readiness, warnings, liveness }
+        let (reconciles, started, readiness, warnings, watches) = Default::default();
+        Self { writer, reconciles, started, readiness, warnings, liveness, watches }
     }
 
     /// Health whose liveness fails after this time without a heartbeat.
@@ -49,16 +54,36 @@ impl Health {
     /// Returns the state in which this replica is ready, as in `ok: following`, with a line for each warning; or why it is
     /// not ready.
     pub fn ready(&self) -> Result<String, String> {
-        let mut state = self.state()?.to_owned();
-        for warning in &*self.warnings.lock().unwrap_or_else(PoisonError::into_inner) {
-            state = format!("{state}\nwarning: {warning}");
-        }
-        Ok(state)
+        let broken = self.watches.broken(Instant::now());
+        let why = match self.ready_to_write() {
+            Ok(state) if broken.is_empty() => return Ok(self.with_warnings(state)),
+            // What holds up the start says more than that it has not ended.
+            Ok(_) => None,
+            Err(why) => Some(why).filter(|why| why != STARTING || broken.is_empty()),
+        };
+        Err(why.into_iter().chain(broken).collect::<Vec<_>>().join("; "))
     }
 
-    fn state(&self) -> Result<&'static str, String> {
+    /// The watches, whose states readiness reports.
+    pub(super) fn watches(&self) -> &WatchStates {
+        &self.watches
+    }
+
+    fn with_warnings(&self, state: &str) -> String {
+        let mut state = state.to_owned();
+        for warning in &*self.warnings.lock().unwrap_or_else(PoisonError::into_inner) {
+            state = format!(
+                "{state}
+warning: {warning}"
+            );
+        }
+        state
+    }
+
+    /// Readiness without the watches.
+    fn ready_to_write(&self) -> Result<&'static str, String> {
         if !self.started.load(Ordering::Relaxed) {
-            return Err("starting".to_owned());
+            return Err(STARTING.to_owned());
         }
         match self.writer.state() {
             WriterState::Writing(_) | WriterState::Resyncing(_) => match self.readiness() {
@@ -115,6 +140,7 @@ impl Health {
 
 #[cfg(test)]
 mod tests {
+    use super::super::watch::{Verb, WatchFailure};
     use super::*;
     use crate::domain::Epoch;
     use crate::store::StoreError;
@@ -140,5 +166,20 @@ mod tests {
         assert_eq!(health.set_warnings(vec!["it evicts".to_owned()]), ["it evicts"]);
         assert!(health.set_warnings(vec!["it evicts".to_owned()]).is_empty(), "it is logged once");
         assert_eq!(health.ready(), Ok("ok\nwarning: it evicts".to_owned()));
+    }
+
+    #[tokio::test]
+    async fn readiness_names_a_broken_watch_also_while_it_holds_up_the_start() {
+        let health = Health::new(Writer::default());
+        let watch = health.watches().add("secrets", Some("voice"));
+        let failure = WatchFailure { verb: Verb::List, code: Some(403), message: "forbidden".to_owned() };
+        watch.failed(failure, None);
+        let broken = "can't list secrets in the namespace voice: forbidden";
+        assert_eq!(health.ready(), Err(broken.to_owned()));
+        health.set_started();
+        assert_eq!(health.ready(), Err(broken.to_owned()));
+        watch.listed();
+        watch.works(Instant::now());
+        assert_eq!(health.ready(), Ok("ok: following".to_owned()));
     }
 }

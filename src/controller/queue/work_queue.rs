@@ -108,6 +108,18 @@ impl<K: Clone + Eq + Hash> WorkQueue<K> {
         self.enqueued.notify_one();
     }
 
+    /// Processes the keys that wait for the end of a delay without further delay.
+    pub fn retry_now(&self) {
+        let mut state = self.state();
+        let delayed: Vec<_> =
+            state.delay_keys.iter().map(|(key, (_, namespace))| (key.clone(), namespace.clone())).collect();
+        for (key, namespace) in delayed {
+            state.enqueue(namespace, key, Item { queued_at: Instant::now(), span: Span::none() });
+        }
+        drop(state);
+        self.enqueued.notify_one();
+    }
+
     /// The number of queued keys.
     #[must_use]
     pub fn depth(&self) -> usize {
@@ -373,6 +385,22 @@ mod tests {
         assert_eq!((start(&mut state), state.delayed.len()), (Some("a"), 0));
         state.finish("a", Action::await_change(), Instant::now());
         assert_eq!(start(&mut state), None);
+    }
+
+    #[tokio::test]
+    async fn delayed_keys_can_be_processed_at_once() {
+        let queue = WorkQueue::default();
+        let mut state = queue.state();
+        for key in ["a", "b"] {
+            enqueue(&mut state, key);
+            assert_eq!(start(&mut state), Some(key));
+            state.finish(key, Action::requeue(Duration::from_secs(3600)), Instant::now());
+        }
+        drop(state);
+        queue.retry_now();
+        let mut state = queue.state();
+        assert_eq!((state.delayed.len(), state.ready.len()), (0, 2));
+        assert!(start(&mut state).is_some());
     }
 
     #[tokio::test]

@@ -48,6 +48,11 @@ impl<'a> EventHandler<'a> {
         match event {
             WatchEvent::Tenant(scope, event) => self.apply_tenant(scope, *event),
             WatchEvent::Secret(scope, event) => self.apply_secret(scope, *event),
+            // What failed while the API server was away need not wait for the end of its backoff.
+            WatchEvent::Restored => {
+                self.ctx.reconciles.retry_now();
+                self.ctx.statuses.retry_now();
+            }
         }
         let complete = self.tenants.iter().chain(&self.secrets).all(|progress| progress.complete);
         if !complete || self.synced {

@@ -2,10 +2,15 @@
 
 mod decode;
 mod handler;
+mod list;
 mod resilient;
+mod state;
 mod streams;
 
 pub use decode::WatchedTenant;
 pub use handler::EventHandler;
 pub use resilient::WATCH_SILENCE;
+pub use state::WatchStates;
+#[cfg(test)]
+pub use state::{Verb, WatchFailure};
 pub use streams::streams;

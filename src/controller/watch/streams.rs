@@ -1,8 +1,5 @@
 //! One watch of resources and one of Secrets for each namespace, or for all of them, each decoded in a task of its own.
 
-use std::pin::pin;
-
-use futures::Stream;
 use futures::stream::{self, BoxStream, SelectAll, StreamExt};
 use kube::runtime::watcher::Event;
 use kube::{Api, Client};
@@ -10,7 +7,8 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
 use super::decode::{SecretMeta, WatchedTenant};
-use super::resilient;
+use super::resilient::{self, Report};
+use super::state::WatchStates;
 
 /// The events that are decoded ahead: a page of a list and a bit.
 const READ_AHEAD: usize = 600;
@@ -21,10 +19,16 @@ pub enum WatchEvent {
     Tenant(usize, Box<Event<WatchedTenant>>),
     /// An event of Secrets.
     Secret(usize, Box<Event<SecretMeta>>),
+    /// A watch is open again after an interruption.
+    Restored,
 }
 
-/// Starts the watches. Each of `namespaces` is a scope; without any, the cluster is the only one.
-pub fn streams(client: &Client, namespaces: &[String]) -> SelectAll<BoxStream<'static, WatchEvent>> {
+/// Starts the watches, which report to `states`. Each of `namespaces` is a scope; without any, the cluster is the only one.
+pub fn streams(
+    client: &Client,
+    namespaces: &[String],
+    states: &WatchStates,
+) -> SelectAll<BoxStream<'static, WatchEvent>> {
     let mut streams = SelectAll::new();
     let scopes: Vec<Option<&str>> = match namespaces {
         [] => vec![None],
@@ -39,30 +43,31 @@ pub fn streams(client: &Client, namespaces: &[String]) -> SelectAll<BoxStream<'s
             Some(namespace) => Api::<SecretMeta>::namespaced(client.clone(), namespace),
             None => Api::all(client.clone()),
         };
-        let tenants = resilient::watch(tenants, "RuntimeTenants");
-        streams.push(spawn_decoder(tenants.map(move |event| WatchEvent::Tenant(scope, Box::new(event)))));
-        let secrets = resilient::watch(secrets, "Secrets");
-        streams.push(spawn_decoder(secrets.map(move |event| WatchEvent::Secret(scope, Box::new(event)))));
+        let (sender, tenants_seen) = mpsc::channel(READ_AHEAD);
+        let watch = resilient::watch(tenants, states.add("runtimetenants", namespace), sender);
+        streams.push(decoded(watch, tenants_seen, move |event| WatchEvent::Tenant(scope, Box::new(event))));
+        let (sender, secrets_seen) = mpsc::channel(READ_AHEAD);
+        let watch = resilient::watch(secrets, states.add("secrets", namespace), sender);
+        streams.push(decoded(watch, secrets_seen, move |event| WatchEvent::Secret(scope, Box::new(event))));
     }
     streams
 }
 
-/// Decodes a watch in its own task, so that the next page is decoded while this one is applied.
-fn spawn_decoder(watch: impl Stream<Item = WatchEvent> + Send + 'static) -> BoxStream<'static, WatchEvent> {
-    let (sender, events) = mpsc::channel(READ_AHEAD);
-    let decoding = async move {
-        let mut watch = pin!(watch);
-        while let Some(event) = watch.next().await {
-            if sender.send(event).await.is_err() {
-                return;
-            }
-        }
-    };
+/// Runs a watch in its own task, so that the next page is decoded while this one is applied. `event` wraps its events.
+fn decoded<K: Send + 'static>(
+    watch: impl Future<Output = ()> + Send + 'static,
+    reports: mpsc::Receiver<Report<K>>,
+    event: impl Fn(Event<K>) -> WatchEvent + Send + 'static,
+) -> BoxStream<'static, WatchEvent> {
     // Dropped with the stream, the set ends the task.
     let mut task = JoinSet::new();
-    task.spawn(decoding);
-    stream::unfold((events, task), |(mut events, task)| async move {
-        Some((events.recv().await?, (events, task)))
+    task.spawn(watch);
+    stream::unfold((reports, task, event), |(mut reports, task, event)| async move {
+        let next = match reports.recv().await? {
+            Report::Event(seen) => event(seen),
+            Report::Restored => WatchEvent::Restored,
+        };
+        Some((next, (reports, task, event)))
     })
     .boxed()
 }

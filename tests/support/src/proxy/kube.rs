@@ -23,6 +23,7 @@ use tokio::task::AbortHandle;
 
 use super::events::Events;
 use super::injector::{FaultInjector, Pass};
+use super::paths::{PathFault, Paths};
 
 /// A response of the proxy itself, without a request to the API server.
 #[derive(Clone, Copy, Debug)]
@@ -46,8 +47,7 @@ struct Shared {
     events: Arc<Events>,
     /// The number of requests that fail from now on, and their response.
     failing: Mutex<(usize, Option<ErrorResponse>)>,
-    /// The end of the path of requests that all fail, and their response.
-    failing_path: Mutex<Option<(String, ErrorResponse)>>,
+    paths: Paths,
     failed: AtomicU64,
     /// The number of lists of each kind of resource.
     lists: Mutex<BTreeMap<String, usize>>,
@@ -89,7 +89,7 @@ impl KubeProxy {
             injector,
             events: Arc::default(),
             failing: Mutex::default(),
-            failing_path: Mutex::default(),
+            paths: Paths::default(),
             failed: AtomicU64::default(),
             lists: Mutex::default(),
             watches: Mutex::default(),
@@ -133,19 +133,24 @@ impl KubeProxy {
         *self.shared.failing.lock().unwrap() = (count, Some(response));
     }
 
-    /// Refuses all requests to paths that end like this.
-    pub fn fail_path(&self, end: &str, response: ErrorResponse) {
-        *self.shared.failing_path.lock().unwrap() = Some((end.to_owned(), response));
+    /// Breaks all requests to paths that end like this.
+    pub fn fail_path(&self, end: &str, fault: impl Into<PathFault>) {
+        self.shared.paths.set(None, end, fault.into());
     }
 
-    /// Ends [`Self::fail_path`].
+    /// Breaks the requests with this method to paths that end like this.
+    pub fn fail_requests(&self, method: Method, end: &str, fault: PathFault) {
+        self.shared.paths.set(Some(method), end, fault);
+    }
+
+    /// Ends [`Self::fail_path`] and [`Self::fail_requests`]. Requests that were to get no answer get none.
     pub fn heal_path(&self) {
-        *self.shared.failing_path.lock().unwrap() = None;
+        self.shared.paths.clear();
     }
 
     /// Returns the number of requests that failed so far.
     pub fn failed(&self) -> u64 {
-        self.shared.failed.load(Ordering::SeqCst)
+        self.shared.failed.load(Ordering::SeqCst) + self.shared.paths.met()
     }
 
     /// Stalls all open connections, as a firewall that has forgotten them: requests get no response, watches no event. New
@@ -232,7 +237,15 @@ impl Shared {
         let (mut parts, body) = request.into_parts();
         let body = body.collect().await.map_err(|error| NoResponse(error.to_string()))?.to_bytes();
         self.while_alive(id).await;
-        if let Some(response) = self.next_error(parts.uri.path()) {
+        match self.paths.find(&parts.method, parts.uri.path()) {
+            Some(PathFault::Error(response)) => return Ok(response.answer()),
+            Some(PathFault::Refusal(code, reason, message)) => return Ok(refusal(code, reason, message)),
+            Some(PathFault::Html(code)) => return Ok(html(code)),
+            Some(PathFault::Slow(time)) => tokio::time::sleep(time).await,
+            Some(PathFault::Never) => return std::future::pending().await,
+            None => {}
+        }
+        if let Some(response) = self.next_error() {
             return Ok(response.answer());
         }
         let effect = effect(&parts.method, parts.uri.path(), &body);
@@ -296,13 +309,7 @@ impl Shared {
         }
     }
 
-    fn next_error(&self, path: &str) -> Option<ErrorResponse> {
-        if let Some((end, response)) = &*self.failing_path.lock().unwrap()
-            && path.ends_with(end)
-        {
-            self.failed.fetch_add(1, Ordering::SeqCst);
-            return Some(*response);
-        }
+    fn next_error(&self) -> Option<ErrorResponse> {
         let mut failing = self.failing.lock().unwrap();
         let (left, response) = &mut *failing;
         *left = left.checked_sub(1)?;
@@ -346,19 +353,37 @@ impl Drop for OpenWatch {
 
 impl ErrorResponse {
     fn answer(self) -> Answer {
-        let status = json!({
-            "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure",
-            "reason": "TooManyRequests", "message": "injected by the proxy", "code": self.code,
-        });
-        let body = stream::iter([Ok(Frame::data(Bytes::from(status.to_string())))]).boxed();
-        let mut answer = Response::new(StreamBody::new(body as Chunks));
-        *answer.status_mut() = StatusCode::from_u16(self.code).unwrap();
-        answer.headers_mut().insert(CONTENT_TYPE, "application/json".parse().unwrap());
+        let mut answer = refusal(self.code, "TooManyRequests", "injected by the proxy");
         if let Some(seconds) = self.retry_after {
             answer.headers_mut().insert(RETRY_AFTER, seconds.into());
         }
         answer
     }
+}
+
+fn refusal(code: u16, reason: &str, message: &str) -> Answer {
+    let status = json!({
+        "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure",
+        "reason": reason, "message": message, "code": code,
+    });
+    answer(code, "application/json", status.to_string())
+}
+
+/// A page as HTTP proxies and load balancers answer with where they have no route or no server.
+fn html(code: u16) -> Answer {
+    let line = "<p>The page that you requested is not available.</p>\n".repeat(20);
+    let page = format!(
+        "<!DOCTYPE html>\n<html>\n<head><title>{code}</title></head>\n<body>\n{line}</body></html>\n"
+    );
+    answer(code, "text/html", page)
+}
+
+fn answer(code: u16, content_type: &'static str, text: String) -> Answer {
+    let body = stream::iter([Ok(Frame::data(Bytes::from(text)))]).boxed();
+    let mut answer = Response::new(StreamBody::new(body as Chunks));
+    *answer.status_mut() = StatusCode::from_u16(code).unwrap();
+    answer.headers_mut().insert(CONTENT_TYPE, content_type.parse().unwrap());
+    answer
 }
 
 /// Waits until this connection's id is below the mark.
