@@ -14,6 +14,7 @@ pub mod reason;
 mod record;
 pub mod secret;
 pub mod status;
+pub mod warnings;
 
 pub use ids::{ResourceName, Uid};
 pub use record::{ClusterId, Epoch, Owner, OwnershipRecord};

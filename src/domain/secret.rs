@@ -8,6 +8,7 @@ use secrecy::SecretString;
 use super::ResourceName;
 use super::assessment::{SecretFault, SecretFaultKind};
 use crate::api::RuntimeTenantSpec;
+use crate::contract::trim;
 
 /// The Secret and the key in it to which a resource refers.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -77,12 +78,12 @@ impl fmt::Display for SecretVersion {
 /// Takes the webhook secret from the bytes under a Secret's key, which are `None` if the Secret does not have the key.
 ///
 /// One newline at the end does not belong to the value: `kubectl create secret --from-file` keeps the one that editors
-/// append.
+/// append. A value of white space alone counts as empty, as it does for the runtime.
 pub fn extract(bytes: Option<&[u8]>) -> Result<SecretString, SecretFaultKind> {
     let bytes = bytes.ok_or(SecretFaultKind::KeyNotFound)?;
     let text = std::str::from_utf8(bytes).map_err(|_| SecretFaultKind::NotUtf8)?;
     let value = text.strip_suffix('\n').map_or(text, |line| line.strip_suffix('\r').unwrap_or(line));
-    if value.is_empty() { Err(SecretFaultKind::Empty) } else { Ok(value.into()) }
+    if trim(value).is_empty() { Err(SecretFaultKind::Empty) } else { Ok(value.into()) }
 }
 
 #[cfg(test)]
@@ -107,7 +108,9 @@ mod tests {
     fn each_unusable_value_has_its_own_fault() {
         assert_eq!(extract(None).err(), Some(SecretFaultKind::KeyNotFound));
         assert_eq!(value(b""), Err(SecretFaultKind::Empty));
-        assert_eq!(value(b"\n"), Err(SecretFaultKind::Empty));
+        for blank in ["\n", " ", "\r", "\n\n", "\t \r\n", "\u{feff}", "\u{a0}\u{3000}\n"] {
+            assert_eq!(value(blank.as_bytes()), Err(SecretFaultKind::Empty), "{blank:?}");
+        }
         assert_eq!(value(&[0xff, 0xfe]), Err(SecretFaultKind::NotUtf8));
     }
 

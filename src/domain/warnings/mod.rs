@@ -1,0 +1,64 @@
+//! What is odd in a config and prevents nothing: the runtime accepts the config, but some generations of it refuse it, or do
+//! something other than what it says.
+
+mod config;
+mod hours;
+mod key;
+mod secret;
+
+use std::fmt;
+
+pub use config::of;
+pub use secret::of_secret;
+
+/// The most lines of a condition's message; the rest is only counted.
+pub const MAX_LINES: usize = 20;
+
+/// Something odd, and its place. It never quotes a secret.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Warning {
+    /// The place in the config, as in `tts.mode` or `transferProfiles[0].audioUrl`.
+    pub path: String,
+    /// The oddity and what it leads to, in a clause.
+    pub text: String,
+}
+
+impl Warning {
+    fn new(path: impl Into<String>, text: impl Into<String>) -> Self {
+        Self { path: path.into(), text: text.into() }
+    }
+}
+
+impl fmt::Display for Warning {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.path, self.text)
+    }
+}
+
+/// Returns the message of the condition `Warnings`: a line for each of the first 20 warnings, with its path in the
+/// resource, then the number of the others. Empty without warnings.
+#[must_use]
+pub fn message(warnings: &[Warning]) -> String {
+    let mut lines: Vec<_> =
+        warnings.iter().take(MAX_LINES).map(|warning| format!("spec.{warning}")).collect();
+    if let Some(more) = warnings.len().checked_sub(MAX_LINES).filter(|more| *more > 0) {
+        lines.push(format!("and {more} more"));
+    }
+    lines.join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_message_has_twenty_lines_and_a_count() {
+        assert_eq!(message(&[]), "");
+        let many: Vec<_> = (0..23).map(|number| Warning::new(format!("a[{number}]"), "is odd")).collect();
+        assert_eq!(message(&many[..2]), "spec.a[0]: is odd\nspec.a[1]: is odd");
+        assert_eq!(message(&many[..20]).lines().count(), 20);
+        let message = message(&many);
+        let lines: Vec<_> = message.lines().collect();
+        assert_eq!((lines.len(), lines[19], lines[20]), (21, "spec.a[19]: is odd", "and 3 more"));
+    }
+}
