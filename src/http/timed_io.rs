@@ -116,8 +116,9 @@ mod tests {
                 tokio::time::sleep(SHORT / 10).await;
             }
         };
+        let response = vec![0; 100_000];
         let error = tokio::select! {
-            written = io.write_all(&vec![0; 100_000]) => written.unwrap_err(),
+            written = io.write_all(&response) => written.unwrap_err(),
             () = reads => unreachable!(),
         };
         assert_eq!(error.kind(), io::ErrorKind::TimedOut);
