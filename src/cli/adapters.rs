@@ -2,9 +2,11 @@
 
 use std::time::Duration;
 
+use tracing::{info, warn};
+
 use crate::controller::{self, Error, QUEUES};
 use crate::probes;
-use crate::store::{Applied, Observer, Purpose, ResyncCause};
+use crate::store::{Applied, OPTIONAL_COMMANDS, Observer, Purpose, ResyncCause};
 use crate::telemetry::{LabelValues, Metrics};
 
 /// Creates the operator's metrics, with the label values that the store and the controller define.
@@ -16,6 +18,7 @@ pub fn metrics() -> Metrics {
         connection_purposes: &Purpose::ALL.map(Purpose::as_str),
         resync_causes: &ResyncCause::ALL.map(ResyncCause::as_str),
         queues: &QUEUES,
+        optional_commands: &OPTIONAL_COMMANDS,
     })
 }
 
@@ -33,6 +36,20 @@ impl Observer for StoreMetrics {
 
     fn on_connect_failed(&self, purpose: Purpose) {
         self.0.count_redis_connection(purpose.as_str(), false);
+    }
+
+    fn on_denied(&self, commands: &[&'static str]) {
+        self.0.set_denied_commands(&OPTIONAL_COMMANDS, commands);
+        if commands.is_empty() {
+            info!("Redis denies no optional command any more");
+        } else {
+            let commands = commands.join(", ");
+            warn!(%commands, "Redis' ACL denies optional commands: grant them (docs/security.md)");
+        }
+    }
+
+    fn on_replaced(&self, keys: &[String]) {
+        warn!(keys = keys.join(", "), "own keys in Redis held another type, and were replaced");
     }
 }
 

@@ -151,6 +151,7 @@ impl Controller {
 
     fn context(&self, health: Arc<Health>) -> (Arc<Context>, Workers) {
         let (prefetch_plans, prefetches) = unbounded();
+        health.set_store(self.store.clone());
         let reconciles = health.reconciles();
         let statuses = Arc::new(WorkQueue::default());
         let priority = Arc::new(WritePriority::new(Arc::clone(&statuses)));

@@ -1,6 +1,6 @@
 //! The assessment of a resource: what Redis holds for it, which DIDs it does not have, what prevents its publication.
 
-use crate::contract::Did;
+use crate::contract::{Did, TenantId, config_key};
 
 use super::claims::NOTIFIED;
 use super::{ResourceName, reason::Reason};
@@ -73,6 +73,10 @@ pub enum NotPublished {
     Secret(SecretFault),
     /// An older publisher's config lists DIDs that the spec does not: adopting it would unmap them.
     WouldUnmap(Vec<Did>),
+    /// An older publisher's config has another webhook secret, or one that can't be compared.
+    WouldChangeSecret,
+    /// An older publisher's config, under this tenant id, is too large to be decoded.
+    TooLarge(TenantId),
     /// A reconcile failed for a transient reason, before anything else was found out.
     Failed {
         /// The reason, one that is transient.
@@ -211,7 +215,12 @@ impl Assessment {
     #[must_use]
     pub fn claims_message(&self) -> String {
         match &self.not_published {
-            Some(why @ (NotPublished::Tenant(_) | NotPublished::WouldUnmap(_))) => why.message(),
+            Some(
+                why @ (NotPublished::Tenant(_)
+                | NotPublished::WouldUnmap(_)
+                | NotPublished::WouldChangeSecret
+                | NotPublished::TooLarge(_)),
+            ) => why.message(),
             _ if self.unavailable.is_empty() => "all numbers of the spec are held".to_owned(),
             _ => unavailable_message(&self.unavailable),
         }
@@ -230,6 +239,8 @@ impl NotPublished {
             Self::NoDids => unavailable.first().map_or(Reason::DidConflict, UnavailableDid::reason),
             Self::Secret(fault) => fault.reason(),
             Self::WouldUnmap(_) => Reason::AdoptionWouldUnmap,
+            Self::WouldChangeSecret => Reason::AdoptionWouldChangeSecret,
+            Self::TooLarge(_) => Reason::AdoptionTooLarge,
             Self::Failed { reason, .. } => *reason,
         }
     }
@@ -246,6 +257,14 @@ impl NotPublished {
                 "an older publisher's config of this tenant lists numbers that the spec does not, and adopting it would \
                  unmap them: {}. List them in spec.dids, or set the annotation runtime.veralux.io/take-over: \"true\"",
                 join(dids, ", ")
+            ),
+            Self::WouldChangeSecret => "adopting the older publisher's config of this tenant would replace its webhook secret by \
+                 another, or by one that can't be compared (env:NAME). Put the old value into the Secret, or set the annotation \
+                 runtime.veralux.io/take-over: \"true\""
+                .to_owned(),
+            Self::TooLarge(tenant) => format!(
+                "an older publisher's config of more than 1 MiB can't be adopted. Remove the key {}, or store a smaller one",
+                config_key(tenant)
             ),
             Self::Failed { message, .. } => message.clone(),
         }

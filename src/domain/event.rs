@@ -132,7 +132,10 @@ impl EventReason {
                  published, and which were unmapped"
             }
             Self::SecretRotated => "a new version of the webhook secret was published",
-            Self::Adopted => "the keys that an older publisher wrote for this tenant id were adopted",
+            Self::Adopted => {
+                "the keys that an older publisher wrote for this tenant id were adopted; the message names the members of the \
+                 config that changed"
+            }
             Self::TakenOver => {
                 "numbers or the tenant id were taken from another tenant id or cluster, as the annotation allows"
             }

@@ -14,7 +14,9 @@ pub mod reason;
 mod record;
 pub mod secret;
 pub mod status;
+mod take_over;
 pub mod warnings;
 
 pub use ids::{ResourceName, Uid};
 pub use record::{ClusterId, Epoch, Owner, OwnershipRecord};
+pub use take_over::{OwnerElsewhere, TakeOver};

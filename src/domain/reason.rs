@@ -52,8 +52,10 @@ reasons! {
     OwnedElsewhere,
     /// An older publisher's config lists DIDs that the spec does not.
     AdoptionWouldUnmap,
-    /// An older publisher's config has another webhook secret.
+    /// An older publisher's config has another webhook secret than the resource, or one that can't be compared.
     AdoptionWouldChangeSecret,
+    /// An older publisher's config is too large to be decoded.
+    AdoptionTooLarge,
     /// The Secret does not exist.
     SecretNotFound,
     /// The Secret does not have the key.

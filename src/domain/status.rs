@@ -146,9 +146,13 @@ fn secret_resolved(assessment: &Assessment) -> Row {
 fn dids_claimed(assessment: &Assessment) -> Row {
     let message = assessment.claims_message();
     let (status, reason, message) = match &assessment.not_published {
-        Some(NotPublished::Tenant(_) | NotPublished::NoDids | NotPublished::WouldUnmap(_)) => {
-            (ConditionStatus::False, assessment.reason(), message)
-        }
+        Some(
+            NotPublished::Tenant(_)
+            | NotPublished::NoDids
+            | NotPublished::WouldUnmap(_)
+            | NotPublished::WouldChangeSecret
+            | NotPublished::TooLarge(_),
+        ) => (ConditionStatus::False, assessment.reason(), message),
         Some(NotPublished::Invalid(_) | NotPublished::Unreadable(_) | NotPublished::Failed { .. }) => {
             let message = "the numbers were not evaluated".to_owned();
             (ConditionStatus::Unknown, assessment.reason(), message)

@@ -12,6 +12,7 @@ use super::connection::{
 };
 use super::epoch::SeenEpoch;
 use super::keys::{EPOCH_KEY, EPOCHS_KEY};
+use super::rights::DeniedCommands;
 use super::script;
 use crate::contract::{Did, TenantId, config_key, did_key};
 use crate::domain::Epoch;
@@ -23,6 +24,7 @@ pub struct Store {
     pub(super) seen: Arc<SeenEpoch>,
     pub(super) writer: Arc<str>,
     pub(super) process_id: Arc<str>,
+    pub(super) denied: Arc<DeniedCommands>,
 }
 
 /// What is stored as a tenant's config.
@@ -50,7 +52,13 @@ impl Store {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let endpoint = Arc::new(Endpoint::check(settings)?);
         let connection = Arc::new(SharedConnection::new(endpoint));
-        Ok(Self { connection, seen: Arc::default(), writer: "".into(), process_id: "".into() })
+        Ok(Self {
+            connection,
+            seen: Arc::default(),
+            writer: "".into(),
+            process_id: "".into(),
+            denied: Arc::default(),
+        })
     }
 
     /// Sets the writer identity. Replicas that must not write concurrently share `writer`. `process_id` is unique: it
@@ -73,19 +81,16 @@ impl Store {
     ///
     /// The new epoch is above every epoch that this process has seen, even when the counter was lost in between.
     pub async fn acquire_epoch(&self) -> Result<Epoch, StoreError> {
+        let seen = self.seen.highest();
         let mut call = script::call(&script::ACQUIRE_EPOCH);
-        call.arg(2)
-            .arg(EPOCH_KEY)
-            .arg(EPOCHS_KEY)
-            .arg(self.seen.highest())
-            .arg(&*self.writer)
-            .arg(&*self.process_id);
+        call.arg(2).arg(EPOCH_KEY).arg(EPOCHS_KEY).arg(seen).arg(&*self.writer).arg(&*self.process_id);
         let _acquiring = self.seen.begin_acquire();
         let replies = self.run(&script::ACQUIRE_EPOCH, &[call]).await?;
-        let acquired =
-            replies.into_iter().next().and_then(|reply| redis::from_redis_value::<u64>(reply).ok());
-        let epoch = Epoch(acquired.ok_or_else(StoreError::unexpected_reply)?);
-        self.seen.note_acquired(epoch);
+        let reply = replies.into_iter().next().and_then(|reply| redis::from_redis_value(reply).ok());
+        let (acquired, denied): (u64, String) = reply.ok_or_else(StoreError::unexpected_reply)?;
+        self.note_denied(&denied, true);
+        let epoch = Epoch(acquired);
+        self.seen.note_acquired(epoch, seen);
         Ok(epoch)
     }
 
@@ -100,7 +105,9 @@ impl Store {
     pub async fn config(&self, tenant: &TenantId, most: usize) -> Result<StoredConfig, StoreError> {
         let mut call = script::call(&script::READ);
         call.arg(1).arg(config_key(tenant)).arg(most);
-        let reply = self.run(&script::READ, &[call]).await?.into_iter().next();
+        let key = config_key(tenant);
+        let replies = self.run(&script::READ, &[call]).await.map_err(|error| error.naming(&key))?;
+        let reply = replies.into_iter().next();
         let Some(redis::Value::Array(reply)) = reply else { return Err(StoreError::unexpected_reply()) };
         let mut reply = reply.into_iter();
         match (reply.next(), reply.next()) {
@@ -115,8 +122,25 @@ impl Store {
 
     /// Returns the tenant id to which a DID maps, as it is stored.
     pub async fn lookup(&self, did: &Did) -> Result<Option<String>, StoreError> {
-        let bytes: Option<Vec<u8>> = self.query(redis::cmd("GET").arg(did_key(did))).await?;
-        Ok(bytes.map(|bytes| String::from_utf8_lossy(&bytes).into_owned()))
+        Ok(self.get(&did_key(did)).await?.map(|bytes| String::from_utf8_lossy(&bytes).into_owned()))
+    }
+
+    /// Says which optional commands Redis denies this user, and what is left out for that; none if it denies nothing.
+    #[must_use]
+    pub fn denied_commands(&self) -> Option<String> {
+        self.denied.describe()
+    }
+
+    /// Takes in the optional commands that a script was denied. `complete`: it has tried all of them.
+    pub(super) fn note_denied(&self, names: &str, complete: bool) {
+        if let Some(denied) = self.denied.note(names, complete) {
+            self.connection.observe(|observer| observer.on_denied(&denied));
+        }
+    }
+
+    /// Returns the bytes of a string. The error names a key of another type.
+    pub(super) async fn get(&self, key: &str) -> Result<Option<Vec<u8>>, StoreError> {
+        self.query(redis::cmd("GET").arg(key)).await.map_err(|error| error.naming(key))
     }
 
     /// Sends a command that reads.

@@ -4,6 +4,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::domain::Epoch;
 
+/// The highest epoch: the scripts take a number with more digits for lost.
+const MAX_EPOCH: u64 = 999_999_999_999_999;
+
 /// The epochs that this process knows; 0 means none.
 #[derive(Default)]
 pub(super) struct SeenEpoch {
@@ -43,13 +46,19 @@ impl SeenEpoch {
         self.acquired.load(Ordering::Relaxed)
     }
 
-    /// Notes an epoch of any writer.
+    /// Notes an epoch of any writer. One that no writer can have acquired counts as lost.
     pub(super) fn note(&self, epoch: Epoch) {
-        self.highest.fetch_max(epoch.0, Ordering::Relaxed);
+        if epoch.0 <= MAX_EPOCH {
+            self.highest.fetch_max(epoch.0, Ordering::Relaxed);
+        }
     }
 
-    /// Notes an epoch that this process acquired.
-    pub(super) fn note_acquired(&self, epoch: Epoch) {
+    /// Notes an epoch that this process acquired, when `highest` was the highest that it had seen.
+    pub(super) fn note_acquired(&self, epoch: Epoch, highest: u64) {
+        // A lower one is given out only when another client has set the counter to the last epoch that there is.
+        if epoch.0 <= highest {
+            self.highest.store(epoch.0, Ordering::Relaxed);
+        }
         self.note(epoch);
         self.acquired.store(epoch.0, Ordering::Relaxed);
     }

@@ -10,6 +10,7 @@
 //! | `direct` | the admin routes' writes to keys that no resource owns |
 //! | `tracking` | reports the keys that other clients change |
 //! | `connection` | the shared connection: settings, TLS, Sentinel, errors |
+//! | `rights` | the optional commands that Redis denies |
 //! | `script`, `keys`, `epoch` | calls of a script by its SHA-1; the operator's own key names; the epochs seen |
 //!
 //! The methods of [`Store`] are spread over `client`, `apply`, `inspect`, `direct` and `tracking`, each beside its types.
@@ -31,14 +32,16 @@ mod direct;
 mod epoch;
 mod inspect;
 mod keys;
+mod rights;
 mod script;
 mod tracking;
 
-pub use apply::{Applied, Conflict, Operation, Publication, Removal, TakenOver};
+pub use apply::{Adoption, Applied, Conflict, Operation, Publication, Removal, TakenOver};
 pub use client::{Store, StoredConfig};
 pub use connection::{
     Observer, PERMISSIONS, Purpose, RedisSettings, SettingsError, StoreError, parse_redis_url,
 };
 pub use direct::WriteError;
 pub use inspect::Inspection;
+pub use rights::OPTIONAL_COMMANDS;
 pub use tracking::{ChangedKey, DriftSignal, Memory, RedisReport, ResyncCause, Tracking};

@@ -5,22 +5,25 @@ use std::sync::LazyLock;
 use redis::aio::MultiplexedConnection;
 use redis::{Cmd, ErrorKind, RedisError, Script, ServerErrorKind, Value};
 
+/// Makes a script of files, the first of which is common to all scripts.
+macro_rules! script {
+    ($($file:literal),+) => {
+        LazyLock::new(|| Script::new(concat!(include_str!("scripts/common.lua"), $("\n", include_str!($file)),+)))
+    };
+}
+
 /// Publishes and removes tenants.
-pub(super) static APPLY: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("scripts/apply.lua")));
+pub(super) static APPLY: LazyLock<Script> = script!("scripts/adoption.lua", "scripts/apply.lua");
 /// Reads ownership records and compares the keys with them.
-pub(super) static INSPECT: LazyLock<Script> =
-    LazyLock::new(|| Script::new(include_str!("scripts/inspect.lua")));
+pub(super) static INSPECT: LazyLock<Script> = script!("scripts/inspect.lua");
 /// Finds the changed keys that don't match the records of this cluster, so that its own writes are no drift.
-pub(super) static DRIFTED: LazyLock<Script> =
-    LazyLock::new(|| Script::new(include_str!("scripts/drifted.lua")));
+pub(super) static DRIFTED: LazyLock<Script> = script!("scripts/drifted.lua");
 /// Writes keys that no resource owns.
-pub(super) static DIRECT: LazyLock<Script> =
-    LazyLock::new(|| Script::new(include_str!("scripts/direct.lua")));
+pub(super) static DIRECT: LazyLock<Script> = script!("scripts/direct.lua");
 /// Reads a text that is not too large.
-pub(super) static READ: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("scripts/read.lua")));
+pub(super) static READ: LazyLock<Script> = script!("scripts/read.lua");
 /// Acquires the next epoch.
-pub(super) static ACQUIRE_EPOCH: LazyLock<Script> =
-    LazyLock::new(|| Script::new(include_str!("scripts/acquire_epoch.lua")));
+pub(super) static ACQUIRE_EPOCH: LazyLock<Script> = script!("scripts/acquire_epoch.lua");
 
 /// Begins a call of a script; the caller adds the number of keys, the keys and the arguments.
 ///

@@ -63,6 +63,20 @@ impl MetricsBuilder {
         family
     }
 
+    /// A family of gauges; `series` are those that exist from the start, with the value 0.
+    pub(super) fn gauges<const N: usize>(
+        &mut self,
+        name: &str,
+        help: &str,
+        series: impl IntoIterator<Item = Labels<N>>,
+    ) -> Family<Labels<N>, Gauge> {
+        let family = self.register(name, help, Family::<Labels<N>, Gauge>::default());
+        for labels in series {
+            drop(family.get_or_create(&labels));
+        }
+        family
+    }
+
     /// A family of histograms; `series` are those that exist from the start.
     pub(super) fn histograms<const N: usize>(
         &mut self,

@@ -17,6 +17,8 @@ pub struct LabelValues<'a> {
     pub resync_causes: &'a [&'static str],
     /// Names of the work queues.
     pub queues: &'a [&'static str],
+    /// Commands of Redis without which the operator goes on.
+    pub optional_commands: &'a [&'static str],
 }
 
 /// Every pair of a value of `first` and one of `second`.

@@ -73,6 +73,7 @@ struct RedisMetrics {
     connections: Family<Labels<2>, Counter>,
     drift_found: Family<Labels<1>, Counter>,
     full_resyncs: Family<Labels<1>, Counter>,
+    denied_commands: Family<Labels<1>, Gauge>,
 }
 
 #[derive(Clone, Debug)]
@@ -230,6 +231,14 @@ impl Metrics {
         self.redis.full_resyncs.get_or_create(&[("cause", cause)]).inc();
     }
 
+    /// Sets which of the optional commands Redis denies.
+    pub fn set_denied_commands(&self, all: &[&'static str], denied: &[&'static str]) {
+        for command in all {
+            let gauge = self.redis.denied_commands.get_or_create(&[("command", command)]);
+            gauge.set(i64::from(denied.contains(command)));
+        }
+    }
+
     /// Creates the series of an admin route, with the value 0.
     pub fn register_route(&self, method: &'static str, route: &'static str) {
         for class in STATUS_CLASSES {
@@ -333,6 +342,11 @@ impl RedisMetrics {
                 "full_resyncs",
                 "Full resyncs with Redis, by cause",
                 values.resync_causes.iter().map(|cause| [("cause", *cause)]),
+            ),
+            denied_commands: all.gauges(
+                "redis_denied_commands",
+                "1 while Redis' ACL denies a command without which a check is left out",
+                values.optional_commands.iter().map(|command| [("command", *command)]),
             ),
         }
     }

@@ -7,6 +7,7 @@ mod elsewhere;
 mod in_use;
 mod older_publisher;
 mod runtime_keys;
+mod secret;
 
 use serde_json::json;
 use test_support::World;
@@ -15,10 +16,12 @@ const ONE: &str = "+15550000001";
 const TWO: &str = "+15550000002";
 const THREE: &str = "+15550000003";
 
-/// Writes an older publisher's keys: a config in its own format, and the mappings.
+/// Writes an older publisher's keys: a config in its own format, with the webhook secret that `tenant` has by default, and
+/// the mappings.
 async fn published_before(world: &World, tenant: &str, dids: &[&str]) -> String {
+    let secret = format!("whsec-of-{tenant}");
     let config = json!({
-        "contractVersion": "v1", "tenantId": tenant, "dids": dids, "webhookSecret": "old", "audio": {},
+        "contractVersion": "v1", "tenantId": tenant, "dids": dids, "webhookSecret": secret, "audio": {},
         "caps": { "maxConcurrentCallsTenant": 1, "maxCallsPerMinuteTenant": 1 },
         "stt": { "mode": "disabled", "chunkMs": 1 }, "tts": { "mode": "kokoro_http", "kokoroUrl": "http://old/" },
     });

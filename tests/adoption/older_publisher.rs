@@ -24,7 +24,10 @@ async fn adoption_replaces_the_config_with_the_spec_and_moves_no_did() {
     world.apply(&tenant("acme").dids([ONE, TWO])).await;
 
     world.wait_ready("acme").await;
-    world.wait_event("acme", "Adopted").await;
+    let note = world.wait_event("acme", "Adopted").await;
+    let changed = "changed: caps.maxCallsPerMinuteTenant, caps.maxConcurrentCallsTenant, dids, stt.chunkMs, tts.kokoroUrl, \
+                   webhookSecretRef";
+    assert!(note.ends_with(changed), "{note}");
     assert_eq!(world.config_text("acme").await.unwrap(), ACME);
     assert_eq!(world.live(TWO).await.as_deref(), Some("acme"));
     let writes = journal.writes().await;
@@ -86,6 +89,30 @@ async fn unmapped_dids_of_the_old_config_delay_no_adoption() {
     world.wait_ready("acme").await;
     world.wait_event("acme", "Adopted").await;
     assert_eq!(world.status("acme").await["publishedDids"], json!([ONE]));
+    world.finish().await;
+}
+
+#[tokio::test]
+async fn a_config_too_large_to_be_decoded_is_not_adopted_and_named() {
+    let world = World::new().await;
+    let old = published_before(&world, "acme", &[ONE]).await;
+    let large = format!("{},\"x\":\"{}\"}}", old.strip_suffix('}').unwrap(), "x".repeat(1 << 20));
+    world.set_key("tenantcfg:acme", &large).await;
+    world.operator().start().await;
+    let mut journal = world.journal().await;
+
+    world.apply(&tenant("acme").dids([ONE])).await;
+
+    let message = world.wait_condition("acme", "Ready", "False", "AdoptionTooLarge").await;
+    assert!(message.contains("tenantcfg:acme"), "{message}");
+    world.wait_event("acme", "AdoptionTooLarge").await;
+    take_over(&world, world.namespace(), "acme").await;
+    world.wait_condition("acme", "Stalled", "True", "AdoptionTooLarge").await;
+    assert_eq!(journal.writes().await, []);
+
+    world.set_key("tenantcfg:acme", &old).await;
+
+    world.wait_ready("acme").await;
     world.finish().await;
 }
 

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)] // a test fails by panicking
 
 mod contested;
+mod expiry;
 mod inside;
 mod orphans;
 mod silent;
@@ -217,7 +218,7 @@ async fn own_writes_do_not_trigger_a_reconcile() {
 
     // Commands that the operator's scripts call, and the reader's does not.
     let commands = world.commands().await;
-    for command in ["mget", "hget", "hmget", "sismember", "smembers", "script|load"] {
+    for command in ["mget", "getrange", "pttl", "hget", "hmget", "sismember", "smembers", "script|load"] {
         assert_eq!(commands.get(command), None, "{commands:?}");
     }
     assert_eq!(world.writes().await, 0, "{commands:?}");

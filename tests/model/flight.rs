@@ -70,6 +70,9 @@ pub fn results(applied: &[Applied]) -> Vec<OpResult> {
         }
         Applied::Rejected(Conflict::WouldUnmap(dids)) => OpResult::WouldUnmap(values::did_set(dids)),
         Applied::Rejected(Conflict::OwnedElsewhere { .. }) => unreachable!("there is one cluster"),
+        Applied::Rejected(Conflict::WouldChangeSecret | Conflict::TooLarge) => {
+            unreachable!("older configs have no secret, and are small")
+        }
         Applied::Aborted => OpResult::Aborted,
         Applied::Unchanged
         | Applied::Recorded

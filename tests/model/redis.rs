@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 
 use runtime_operator::contract::Did;
-use runtime_operator::domain::{ClusterId, Uid};
-use runtime_operator::store::{Applied, Conflict, Operation, Publication, Removal, TakenOver};
+use runtime_operator::domain::{ClusterId, TakeOver, Uid};
+use runtime_operator::store::{Adoption, Applied, Conflict, Operation, Publication, Removal, TakenOver};
 use secrecy::ExposeSecret;
 use sha1::{Digest, Sha1};
 
@@ -139,7 +139,7 @@ impl Call<'_> {
         let visibly = (&self.now.configs, &self.now.mappings) != (&before.configs, &before.mappings);
         match reply {
             Applied::Published { .. } | Applied::Removed { .. } if self.now == before => Applied::Unchanged,
-            Applied::Published { adopted: false, taken_over, .. } if !visibly && taken_over.is_empty() => {
+            Applied::Published { adopted: None, taken_over, .. } if !visibly && taken_over.is_empty() => {
                 Applied::Recorded
             }
             reply => reply,
@@ -194,6 +194,7 @@ impl Call<'_> {
             dids: operation.dids.clone(),
         };
         self.now.records.insert(tenant.to_owned(), record);
+        let adopted = adopted.then(Adoption::default);
         Applied::Published { adopted, taken_over: taken, removed }
     }
 
@@ -205,12 +206,11 @@ impl Call<'_> {
     ) -> Option<Conflict> {
         let mine = mine?;
         if mine.cluster != self.cluster {
-            if !operation.take_over {
+            if operation.take_over != TakeOver::Anything {
                 let (cluster, owner) = (ClusterId::new(&mine.cluster), mine.owner.clone());
                 return Some(Conflict::OwnedElsewhere { cluster, owner, dids: Vec::new() });
             }
-            let from = format!("{} of cluster {}", mine.owner, mine.cluster);
-            taken.push(TakenOver { did: None, from });
+            taken.push(taken_from(mine, None));
         } else if mine.uid != operation.owner.uid.as_str() {
             if !yields(operation, mine) {
                 let (uid, owner) = (Uid::new(&*mine.uid), mine.owner.clone());
@@ -236,9 +236,8 @@ impl Call<'_> {
                     let record = &self.now.records[&other];
                     from.insert(did.clone(), other.clone());
                     if record.cluster != self.cluster {
-                        if operation.take_over {
-                            let from = format!("{} of cluster {}", record.owner, record.cluster);
-                            taken.push(TakenOver { did: Some(did.clone()), from });
+                        if operation.take_over == TakeOver::Anything {
+                            taken.push(taken_from(record, Some(did.clone())));
                         } else {
                             elsewhere.push((did.clone(), record));
                         }
@@ -250,12 +249,16 @@ impl Call<'_> {
                 None => {
                     let mapped = self.now.maps(did).filter(|mapped| *mapped != tenant);
                     let unmanaged = mapped.filter(|mapped| !self.now.records.contains_key(*mapped));
-                    let Some(mapped) = unmanaged.filter(|_| !operation.previously_listed.contains(did))
-                    else {
-                        continue;
+                    // With a record of its own, a tenant's status alone makes no DID its own.
+                    let known = match self.now.records.get(tenant).filter(|mine| self.is_own(mine, operation))
+                    {
+                        Some(mine) => &mine.dids,
+                        None => &operation.previously_listed,
                     };
-                    if operation.take_over {
-                        taken.push(TakenOver { did: Some(did.clone()), from: format!("tenant {mapped}") });
+                    let Some(mapped) = unmanaged.filter(|_| !known.contains(did)) else { continue };
+                    if operation.take_over == TakeOver::Anything {
+                        let from = format!("tenant {mapped}");
+                        taken.push(TakenOver { did: Some(did.clone()), from, holder: None });
                     } else {
                         in_use.push((did.clone(), mapped.to_owned()));
                     }
@@ -271,6 +274,10 @@ impl Call<'_> {
             return Some(Conflict::HeldBy { uid: Uid::new(&*first.uid), owner, dids });
         }
         (!in_use.is_empty()).then_some(Conflict::DidsInUse(in_use))
+    }
+
+    fn is_own(&self, record: &Record, operation: &Publication) -> bool {
+        record.cluster == self.cluster && record.uid == operation.owner.uid.as_str()
     }
 
     /// The DIDs that the tenant has held until now.
@@ -289,7 +296,7 @@ impl Call<'_> {
                     && self.now.holder(did).is_none()
             })
             .collect();
-        if !orphaned.is_empty() && !operation.take_over {
+        if !orphaned.is_empty() && operation.take_over != TakeOver::Anything {
             return Err(Conflict::WouldUnmap(orphaned));
         }
         Ok(operation.previously_listed.iter().cloned().chain(orphaned).collect())
@@ -334,6 +341,11 @@ impl Call<'_> {
         }
         Applied::Removed { keys }
     }
+}
+
+fn taken_from(record: &Record, did: Option<Did>) -> TakenOver {
+    let holder = Some((ClusterId::new(&record.cluster), Uid::new(&*record.uid)));
+    TakenOver { did, from: format!("{} of cluster {}", record.owner, record.cluster), holder }
 }
 
 fn yields(operation: &Publication, record: &Record) -> bool {

@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 
 use runtime_operator::contract::{Did, RuntimeTenantConfig, TenantId};
 use runtime_operator::domain::compile::Claimed;
-use runtime_operator::domain::{ClusterId, Owner, ResourceName, Uid, compile};
+use runtime_operator::domain::{ClusterId, Owner, ResourceName, TakeOver, Uid, compile};
 use runtime_operator::store::{Operation, Publication, Removal};
 use secrecy::ExposeSecret;
 use serde_json::json;
@@ -234,7 +234,9 @@ impl Call {
                         .iter()
                         .map(|(resource, generation)| (uid(*resource).clone(), generation.map(i64::from)))
                         .collect(),
-                    take_over: false,
+                    after_loss: false,
+                    annotated: false,
+                    take_over: TakeOver::Nothing,
                     config: config(slot, *dids).into(),
                 })
             }

@@ -184,6 +184,50 @@ async fn a_revoked_permission_is_reported_until_it_is_granted() {
     assert_moved(world).await;
 }
 
+/// The permissions that docs/security.md listed for the first versions.
+const OLDER_ACL: &str = "~tenantmap:did:* ~tenantcfg:* ~runtime-operator:* -@all +hello +auth +ping +info +select \
+    +client|setname +client|tracking +client|trackinginfo +script|load +evalsha +get +mget +set +del +incr +hget +hmget \
+    +hvals +hset +hdel +sadd +srem +sismember +smembers";
+
+#[tokio::test]
+async fn commands_that_an_older_acl_denies_are_named_and_all_else_goes_on() {
+    let world =
+        World::with_redis(RedisOptions::default().user("operator", &format!(">secret {OLDER_ACL}"))).await;
+    let url = format!("redis://operator:secret@{}/0", world.redis().address());
+    let operator = world.operator().env("REDIS_URL", url).start().await;
+    world.apply(&tenant("acme").dids([DID])).await;
+    world.wait_ready("acme").await;
+
+    let denied = "runtime_operator_redis_denied_commands{command=\"PTTL\"}";
+    let (status, body) = operator.probe("readyz").await.unwrap();
+    assert_eq!(status, 200, "{body}");
+    assert!(body.starts_with("ok\n") && body.contains("PTTL") && body.contains("PERSIST"), "{body}");
+    assert!(operator.metrics().await.contains(&format!("{denied} 1")));
+    let logs = operator.logs();
+    let line = logs.lines().find(|line| line.contains("denies optional commands")).unwrap();
+    assert!(line.contains("WARN") && line.contains("PTTL, PERSIST"), "{line}");
+
+    // Edited, rotated, repaired, deleted.
+    world.set_dids("acme", [DID, OTHER]).await;
+    world.wait_ready("acme").await;
+    world.delete_key(&format!("tenantmap:did:{OTHER}")).await;
+    world.exempt([OTHER]);
+    world.wait_live(OTHER, Some("acme")).await;
+
+    world.redis_cli(&["ACL", "SETUSER", "operator", "+pttl", "+persist", "+getrange"]).await;
+    operator.restart().await.unwrap();
+    world
+        .wait("nothing is denied any more", || async {
+            let (_, body) = operator.probe("readyz").await.unwrap();
+            if !body.contains("denies") { Ok(()) } else { Err(body) }
+        })
+        .await;
+    assert!(operator.metrics().await.contains(&format!("{denied} 0")));
+    world.delete("acme").await;
+    world.wait_deleted("acme").await;
+    world.finish().await;
+}
+
 #[tokio::test]
 async fn a_rejected_tenant_backs_off_and_delays_no_other() {
     let rules = ">secret ~tenantmap:did:* ~tenantcfg:b* ~runtime-operator:* &* +@all";

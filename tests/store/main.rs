@@ -3,14 +3,19 @@
 // In tests a panic is the report.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
+mod adopting;
 mod connection;
 mod direct;
+mod expiry;
 mod failures;
 mod idle;
 mod inspecting;
+mod large;
+mod own_keys;
 mod ownership;
 mod property;
 mod publishing;
 mod removing;
 mod sentinels;
+mod stamps;
 mod tracking;

@@ -39,7 +39,7 @@ async fn a_yielding_owner_gives_up_the_tenant_id_with_its_dids() {
     let world = World::new().await;
     world.apply_one(tenant("acme", &[A, B]).generation(9)).await;
     let applied = world.apply_one(tenant("acme", &[B, C]).named("heir").yielded_by(&["acme"])).await;
-    assert_eq!(applied, Applied::Published { adopted: false, taken_over: vec![], removed: parse_dids(&[A]) });
+    assert_eq!(applied, Applied::Published { adopted: None, taken_over: vec![], removed: parse_dids(&[A]) });
     assert_eq!(world.store.records(&world.cluster).await.unwrap()[0].0.owner.to_string(), "voice/heir");
 }
 
@@ -145,9 +145,42 @@ async fn a_did_of_an_unowned_tenant_is_redirected_only_by_take_over() {
     else {
         panic!("the take-over was rejected")
     };
-    assert_eq!(taken_over[0], TakenOver { did: Some(parse_did(A)), from: "tenant legacy".to_owned() });
+    let from = "tenant legacy".to_owned();
+    assert_eq!(taken_over[0], TakenOver { did: Some(parse_did(A)), from, holder: None });
     assert_eq!(taken_over.len(), 2);
     assert_eq!(world.tenant_of(A).await.as_deref(), Some("acme"));
+}
+
+#[tokio::test]
+async fn a_status_alone_makes_no_did_known_beside_a_record() {
+    let world = World::new().await;
+    world.apply_one(tenant("acme", &[A])).await;
+    world.set(&mapping(B), "legacy").await;
+    let forged = tenant("acme", &[A, B]).previously_listed(&[A, B]);
+    let in_use = Conflict::DidsInUse(vec![(parse_did(B), "legacy".to_owned())]);
+    assert_eq!(world.conflict(forged.clone()).await, in_use);
+    assert_eq!(world.apply_one(forged.after_loss()).await, published(), "after a loss the status counts");
+    let () = world.run("DEL runtime-operator:dids").await;
+    world.set(&mapping(B), "legacy").await;
+    assert_eq!(world.apply_one(tenant("acme", &[A, B])).await, published(), "the record lists it");
+}
+
+#[tokio::test]
+async fn a_take_over_from_one_holder_takes_from_no_other() {
+    let world = World::new().await;
+    world.apply_one_as("there", tenant("acme", &[A])).await;
+    world.apply_one_as("there", tenant("globex", &[B])).await;
+    world.set(&mapping(C), "legacy").await;
+    let ours = |dids: &[&str]| tenant("acme", dids).take_over_from("there", "voice/acme");
+    assert!(matches!(world.conflict(ours(&[A, B])).await, Conflict::OwnedElsewhere { .. }));
+    assert!(matches!(world.conflict(ours(&[A, C])).await, Conflict::DidsInUse(_)));
+    let other = tenant("acme", &[A]).take_over_from("elsewhere", "voice/acme");
+    assert!(matches!(world.conflict(other).await, Conflict::OwnedElsewhere { .. }));
+    let Applied::Published { taken_over, .. } = world.apply_one(ours(&[A])).await else { panic!("rejected") };
+    assert_eq!(taken_over.len(), 1);
+    let taken: String = world.run("HGET runtime-operator:tenant:acme taken").await;
+    assert_eq!(taken, "uid-acme there", "the record notes from whom");
+    assert_eq!(world.apply_one(ours(&[A])).await, Applied::Unchanged);
 }
 
 #[tokio::test]
@@ -174,7 +207,11 @@ async fn an_older_publishers_tenant_is_adopted() {
     world.set("tenantcfg:acme", &config("acme", &[A])).await;
     world.set(&mapping(A), "acme").await;
     let applied = world.apply_one(tenant("acme", &[A, B])).await;
-    assert_eq!(applied, Applied::Published { adopted: true, taken_over: vec![], removed: vec![] });
+    let Applied::Published { adopted: Some(adopted), taken_over, removed } = applied else {
+        panic!("{applied:?}")
+    };
+    assert_eq!((taken_over, removed), (vec![], vec![]));
+    assert_eq!(adopted.to_string(), "changed: dids, text");
     assert_eq!(world.apply_one(tenant("acme", &[A, B])).await, Applied::Unchanged);
 }
 
@@ -188,7 +225,8 @@ async fn an_adoption_that_would_unmap_a_did_is_rejected() {
     // C is listed but not mapped: its adoption unmaps nothing.
     assert_eq!(world.conflict(tenant("acme", &[A])).await, Conflict::WouldUnmap(parse_dids(&[B])));
     let applied = world.apply_one(tenant("acme", &[A]).take_over()).await;
-    assert_eq!(applied, Applied::Published { adopted: true, taken_over: vec![], removed: parse_dids(&[B]) });
+    let Applied::Published { adopted: Some(_), removed, .. } = applied else { panic!("{applied:?}") };
+    assert_eq!(removed, parse_dids(&[B]));
     assert_eq!(world.tenant_of(B).await, None);
 }
 
@@ -200,7 +238,7 @@ async fn an_adoption_may_unmap_dids_listed_in_the_status() {
         world.set(&mapping(did), "acme").await;
     }
     let applied = world.apply_one(tenant("acme", &[A]).previously_listed(&[A, B])).await;
-    assert_eq!(applied, Applied::Published { adopted: false, taken_over: vec![], removed: parse_dids(&[B]) });
+    assert_eq!(applied, Applied::Published { adopted: None, taken_over: vec![], removed: parse_dids(&[B]) });
 }
 
 #[tokio::test]
@@ -209,7 +247,7 @@ async fn an_invalid_old_config_lists_no_dids() {
         let world = World::new().await;
         world.set("tenantcfg:acme", broken).await;
         let applied = world.apply_one(tenant("acme", &[A])).await;
-        assert!(matches!(applied, Applied::Published { adopted: true, .. }), "{broken}: {applied:?}");
+        assert!(matches!(applied, Applied::Published { adopted: Some(_), .. }), "{broken}: {applied:?}");
     }
 }
 
@@ -246,10 +284,11 @@ async fn a_tenant_id_taken_over_leaves_the_other_clusters_index() {
     let world = World::new().await;
     world.apply_one_as("there", tenant("acme", &[A, B])).await;
     let applied = world.apply_one(tenant("acme", &[A]).take_over()).await;
-    let from = TakenOver { did: None, from: "voice/acme of cluster there".to_owned() };
+    let holder = Some((ClusterId::new("there"), Uid::from("uid-acme")));
+    let from = TakenOver { did: None, from: "voice/acme of cluster there".to_owned(), holder };
     assert_eq!(
         applied,
-        Applied::Published { adopted: false, taken_over: vec![from], removed: parse_dids(&[B]) }
+        Applied::Published { adopted: None, taken_over: vec![from], removed: parse_dids(&[B]) }
     );
     assert!(world.store.records(&ClusterId::new("there")).await.unwrap().is_empty());
     assert_eq!(world.run::<i64>("SCARD runtime-operator:tenants:there").await, 0);

@@ -66,7 +66,7 @@ async fn a_released_did_is_unmapped_in_the_same_operation() {
     let world = World::new().await;
     world.apply_one(tenant("acme", &[A, B])).await;
     let applied = world.apply_one(tenant("acme", &[B, C])).await;
-    assert_eq!(applied, Applied::Published { adopted: false, taken_over: vec![], removed: parse_dids(&[A]) });
+    assert_eq!(applied, Applied::Published { adopted: None, taken_over: vec![], removed: parse_dids(&[A]) });
     assert_eq!((world.tenant_of(A).await, world.tenant_of(C).await.as_deref()), (None, Some("acme")));
 }
 

@@ -3,7 +3,7 @@
 mod liveness;
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Instant;
 
 use super::queue::WorkQueue;
@@ -11,6 +11,7 @@ use super::watch::WatchStates;
 use crate::domain::Uid;
 use crate::domain::index::Readiness;
 use crate::leader::{Writer, WriterState};
+use crate::store::Store;
 pub use liveness::HEARTBEAT_INTERVAL;
 use liveness::Liveness;
 
@@ -29,6 +30,8 @@ pub struct Health {
     readiness: Mutex<Readiness>,
     /// What a person should know although this replica is ready.
     warnings: Mutex<Vec<String>>,
+    /// The store, which knows the commands that Redis denies.
+    store: OnceLock<Store>,
     liveness: Liveness,
     watches: WatchStates,
 }
@@ -41,8 +44,8 @@ impl Health {
     }
 
     fn with_liveness(writer: Writer, liveness: Liveness) -> Self {
-        let (reconciles, started, readiness, warnings, watches) = Default::default();
-        Self { writer, reconciles, started, readiness, warnings, liveness, watches }
+        let (reconciles, started, readiness, warnings, store, watches) = Default::default();
+        Self { writer, reconciles, started, readiness, warnings, store, liveness, watches }
     }
 
     /// Health whose liveness fails after this time without a heartbeat.
@@ -72,10 +75,10 @@ impl Health {
     fn with_warnings(&self, state: &str) -> String {
         let mut state = state.to_owned();
         for warning in &*self.warnings.lock().unwrap_or_else(PoisonError::into_inner) {
-            state = format!(
-                "{state}
-warning: {warning}"
-            );
+            state = format!("{state}\nwarning: {warning}");
+        }
+        if let Some(denied) = self.store.get().and_then(Store::denied_commands) {
+            state = format!("{state}\nwarning: {denied}");
         }
         state
     }
@@ -108,6 +111,12 @@ warning: {warning}"
     /// The queue of reconciles, which liveness watches.
     pub(super) fn reconciles(&self) -> Arc<WorkQueue<Uid>> {
         Arc::clone(&self.reconciles)
+    }
+
+    /// Reports from now on what this store is denied.
+    pub(super) fn set_store(&self, store: Store) {
+        // There is one controller, so that this is called once.
+        let _ = self.store.set(store);
     }
 
     /// Notes that the controller's loop runs.

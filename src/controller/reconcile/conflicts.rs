@@ -33,6 +33,12 @@ pub async fn resolve(
             rejections.unavailable.extend(dids.into_iter().map(unavailable));
         }
         Conflict::WouldUnmap(dids) => rejections.not_published = Some(NotPublished::WouldUnmap(dids)),
+        Conflict::WouldChangeSecret => rejections.not_published = Some(NotPublished::WouldChangeSecret),
+        Conflict::TooLarge => {
+            let tenant = ctx.read(|index| index.claims().get(uid).map(|claim| claim.tenant.clone()));
+            rejections.not_published =
+                Some(NotPublished::TooLarge(tenant.ok_or(Error::OwnershipKeptChanging(1))?));
+        }
         Conflict::HeldBy { uid, owner, dids } => {
             return correct_holder(ctx, uid, &owner, dids, rejections).await;
         }

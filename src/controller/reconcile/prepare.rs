@@ -12,7 +12,7 @@ use crate::domain::plan::{
     self, Desired, Outcome, Plan, PlanInput, PublicationDraft, PublishedVersion, Rejections, RemovalPlan,
 };
 use crate::domain::secret::SecretKey;
-use crate::domain::{Owner, claims::Published};
+use crate::domain::{Owner, TakeOver, claims::Published};
 use crate::store::{Operation, Publication, Removal};
 
 use super::super::secrets::ResolvedSecret;
@@ -205,7 +205,9 @@ impl Publishable<'_> {
             dids: config.dids().to_vec(),
             previously_listed,
             yielding_owners,
-            take_over: self.object.take_over(),
+            after_loss: false,
+            annotated: self.object.take_over(),
+            take_over: if self.object.take_over() { TakeOver::Anything } else { TakeOver::Nothing },
             config: config.to_json(),
         };
         Prepared::Write(Box::new(PendingWrite {

@@ -74,15 +74,15 @@ fn events(write: &PendingWrite, applied: &Applied) -> Vec<EventDraft> {
     let mut events = Vec::new();
     match (&write.operation, applied) {
         (Operation::Publish(publication), Applied::Published { adopted, taken_over, removed }) => {
-            if *adopted {
-                let message = "took over the config of an older publisher";
+            if let Some(adoption) = adopted {
+                let message = format!("adopted the config of an older publisher; {adoption}");
                 events.push(EventDraft::new(EventReason::Adopted, message));
             }
             if !taken_over.is_empty() {
                 let what: Vec<String> = taken_over.iter().map(ToString::to_string).collect();
                 events.push(EventDraft::new(EventReason::TakenOver, format!("took {}", what.join(", "))));
             }
-            if write.cause == Cause::Repair && !adopted && taken_over.is_empty() {
+            if write.cause == Cause::Repair && adopted.is_none() && taken_over.is_empty() {
                 let message = "restored keys that another client had changed or removed";
                 events.push(EventDraft::new(EventReason::Repaired, message));
                 return events;

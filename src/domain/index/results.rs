@@ -221,7 +221,9 @@ fn waits_for_outside(tenant: &TenantState) -> bool {
     assessment.unavailable.iter().any(|did| outside(&did.holder))
         || match &assessment.not_published {
             Some(NotPublished::Tenant(holder)) => outside(holder),
-            Some(NotPublished::WouldUnmap(_)) => true,
+            Some(
+                NotPublished::WouldUnmap(_) | NotPublished::WouldChangeSecret | NotPublished::TooLarge(_),
+            ) => true,
             Some(NotPublished::Secret(fault)) => !fault.is_absence(),
             _ => false,
         }

@@ -14,8 +14,9 @@ pub enum Applied {
     Recorded,
     /// Redis now holds the publication.
     Published {
-        /// The tenant's config was there already, from a publisher that keeps no records.
-        adopted: bool,
+        /// What the adoption of the tenant's config changes, which was there already, from a publisher that keeps no
+        /// records.
+        adopted: Option<Adoption>,
         /// The tenant id and the DIDs that were taken from another holder because the publication says `take_over`.
         taken_over: Vec<TakenOver>,
         /// The DIDs that this tenant held and that now map to no tenant.
@@ -54,6 +55,18 @@ impl Applied {
     }
 }
 
+/// What the adoption of an older publisher's config changes in it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Adoption {
+    /// The places that change, sorted, written as JavaScript would: `caps.maxConcurrentCallsTenant`, `dids[1]`; a whole
+    /// list where its length changes. Never a value. Not all, if there are very many.
+    pub changed: Vec<String>,
+    /// The number of all places that change.
+    pub total: usize,
+    /// The old config was no JSON object, so that all of it changes.
+    pub whole: bool,
+}
+
 /// A tenant id or DID that was taken from another holder.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TakenOver {
@@ -61,6 +74,27 @@ pub struct TakenOver {
     pub did: Option<Did>,
     /// The former holder, for people: `voice/acme of cluster 4f0c…` or `tenant old-acme`.
     pub from: String,
+    /// The former holder's cluster and uid; `None` if no resource held it.
+    pub holder: Option<(ClusterId, Uid)>,
+}
+
+impl fmt::Display for Adoption {
+    /// Writes what changes, for people: as many places as one reads.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        const SHOWN: usize = 20;
+        if self.whole {
+            return f.write_str("all of it changes: it was no JSON object");
+        }
+        if self.total == 0 {
+            return f.write_str("nothing of it changes");
+        }
+        let shown = &self.changed[..self.changed.len().min(SHOWN)];
+        write!(f, "changed: {}", shown.join(", "))?;
+        match self.total.saturating_sub(shown.len()) {
+            0 => Ok(()),
+            more => write!(f, " and {more} more"),
+        }
+    }
 }
 
 impl fmt::Display for TakenOver {
@@ -103,4 +137,8 @@ pub enum Conflict {
     DidsInUse(Vec<(Did, String)>),
     /// An older publisher's config lists these mapped DIDs, and the publication does not.
     WouldUnmap(Vec<Did>),
+    /// The runtime would verify webhooks with another secret than the older publisher's config says, or perhaps would.
+    WouldChangeSecret,
+    /// The older publisher's config is above 1 MiB: it is not decoded, so it can't be adopted.
+    TooLarge,
 }

@@ -16,7 +16,7 @@ use super::script;
 use crate::contract::{Did, config_key, did_key};
 use crate::domain::{ClusterId, Epoch};
 
-pub use applied::{Applied, Conflict, TakenOver};
+pub use applied::{Adoption, Applied, Conflict, TakenOver};
 pub use operation::{Operation, Publication, Removal};
 
 impl Store {
@@ -37,11 +37,16 @@ impl Store {
         let replies = self.run(&script::APPLY, &[call]).await?;
         let reply = replies.into_iter().next().ok_or_else(StoreError::unexpected_reply)?;
         let reply: Vec<u8> = redis::from_redis_value(reply).map_err(|_| StoreError::unexpected_reply())?;
-        let applied = wire::decode_reply(&reply, operations.len());
-        if let Err(StoreError::Fenced { current: Some(current) }) = applied {
+        let reply = wire::decode_reply(&reply, operations.len());
+        if let Err(StoreError::Fenced { current: Some(current) }) = reply {
             self.seen.note(current);
         }
-        applied
+        let wire::Reply { applied, denied, replaced } = reply?;
+        self.note_denied(&denied, false);
+        if !replaced.is_empty() {
+            self.connection.observe(|observer| observer.on_replaced(&replaced));
+        }
+        Ok(applied)
     }
 
     fn apply_call(

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use secrecy::SecretString;
 
 use crate::contract::{Did, TenantId};
-use crate::domain::{Owner, Uid};
+use crate::domain::{Owner, TakeOver, Uid};
 
 /// One change of one tenant.
 #[derive(Clone, Debug)]
@@ -42,14 +42,18 @@ pub struct Publication {
     pub hash: String,
     /// The DIDs to map to the tenant; the config lists the same.
     pub dids: Vec<Did>,
-    /// The DIDs that the resource's status lists as published: they are the tenant's even when the record is lost.
+    /// The DIDs that the resource's status lists as published: they are the tenant's when the record is lost.
     pub previously_listed: Vec<Did>,
     /// The owners of this cluster that yield the tenant id or DIDs to this one, each while its record carries this
     /// generation: with another one it has been published since, and may hold them again. `None` means any generation.
     /// The resource itself is among them if it was set back to an earlier generation.
     pub yielding_owners: BTreeMap<Uid, Option<i64>>,
-    /// Takes the tenant id and DIDs even if another cluster or an older publisher holds them.
-    pub take_over: bool,
+    /// Redis has lost data: the DIDs of `previously_listed` are the tenant's even where its record does not list them.
+    pub after_loss: bool,
+    /// True while the resource has the annotation `take-over`: the record keeps what it has taken.
+    pub annotated: bool,
+    /// What may be taken of what another cluster or an older publisher holds.
+    pub take_over: TakeOver,
     /// The exact JSON to store.
     pub config: SecretString,
 }

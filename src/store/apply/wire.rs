@@ -6,10 +6,10 @@ use secrecy::ExposeSecret;
 use serde::{Deserialize, Serialize};
 use sha1::{Digest, Sha1};
 
-use super::applied::{Applied, Conflict, TakenOver};
+use super::applied::{Adoption, Applied, Conflict, TakenOver};
 use super::operation::{Operation, Publication, Removal};
-use crate::contract::{Did, TenantId};
-use crate::domain::{ClusterId, Epoch, Uid};
+use crate::contract::{Did, DocumentPath, PathSegment, TenantId};
+use crate::domain::{ClusterId, Epoch, TakeOver, Uid};
 use crate::store::connection::StoreError;
 
 #[derive(Serialize)]
@@ -35,7 +35,11 @@ enum WireOperation<'a> {
         previously_listed: &'a [Did],
         // The generation is a string too; the empty string means any.
         yielding_owners: BTreeMap<&'a Uid, String>,
+        after_loss: bool,
+        annotated: bool,
         take_over: bool,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        take_over_from: Option<WireHolder<'a>>,
     },
     Remove {
         tenant: &'a TenantId,
@@ -43,6 +47,12 @@ enum WireOperation<'a> {
         previously_listed: &'a [Did],
         retain: bool,
     },
+}
+
+#[derive(Serialize)]
+struct WireHolder<'a> {
+    cluster: &'a ClusterId,
+    owner: &'a str,
 }
 
 /// Encodes the plan for `apply.lua`.
@@ -67,6 +77,8 @@ fn wire_operation(operation: &Operation) -> WireOperation<'_> {
             dids,
             previously_listed,
             yielding_owners,
+            after_loss,
+            annotated,
             take_over,
             config,
             ..
@@ -84,7 +96,13 @@ fn wire_operation(operation: &Operation) -> WireOperation<'_> {
                 .iter()
                 .map(|(uid, generation)| (uid, generation.map(|it| it.to_string()).unwrap_or_default()))
                 .collect(),
-            take_over: *take_over,
+            after_loss: *after_loss,
+            annotated: *annotated,
+            take_over: *take_over == TakeOver::Anything,
+            take_over_from: match take_over {
+                TakeOver::From(from) => Some(WireHolder { cluster: &from.cluster, owner: &from.owner }),
+                TakeOver::Nothing | TakeOver::Anything => None,
+            },
         },
         Operation::Remove(Removal { tenant, uid, previously_listed, retain }) => {
             WireOperation::Remove { tenant, uid, previously_listed, retain: *retain }
@@ -104,6 +122,20 @@ struct WireReply {
     current: Option<String>,
     #[serde(default)]
     results: Vec<WireApplied>,
+    #[serde(default)]
+    denied: String,
+    #[serde(default)]
+    replaced: Vec<String>,
+}
+
+/// A reply of `apply.lua`.
+pub(super) struct Reply {
+    /// The result of each operation.
+    pub applied: Vec<Applied>,
+    /// The optional commands that were denied, separated by spaces.
+    pub denied: String,
+    /// Own keys that held another type.
+    pub replaced: Vec<String>,
 }
 
 #[derive(Deserialize)]
@@ -114,7 +146,7 @@ enum WireApplied {
     NotOwned,
     Aborted,
     Published {
-        adopted: bool,
+        adopted: Option<WireAdoption>,
         #[serde(default)]
         taken_over: Vec<WireTaken>,
         #[serde(default)]
@@ -130,6 +162,25 @@ enum WireApplied {
 struct WireTaken {
     did: Option<Did>,
     from: String,
+    cluster: Option<ClusterId>,
+    uid: Option<Uid>,
+}
+
+#[derive(Deserialize)]
+struct WireAdoption {
+    #[serde(default)]
+    changed: Vec<Vec<WireStep>>,
+    total: usize,
+    #[serde(default)]
+    whole: bool,
+}
+
+/// A step to a place in a document.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum WireStep {
+    Item(usize),
+    Member(String),
 }
 
 #[derive(Deserialize)]
@@ -157,6 +208,8 @@ enum WireConflict {
         // From an older publisher's config, which may list invalid DIDs.
         dids: Vec<String>,
     },
+    WouldChangeSecret {},
+    TooLarge {},
 }
 
 #[derive(Deserialize)]
@@ -166,7 +219,7 @@ struct WireMapped {
 }
 
 /// Decodes the reply of `apply.lua`: one result for each of `expected` operations.
-pub(super) fn decode_reply(reply: &[u8], expected: usize) -> Result<Vec<Applied>, StoreError> {
+pub(super) fn decode_reply(reply: &[u8], expected: usize) -> Result<Reply, StoreError> {
     // An external mapping or record may hold bytes that are not UTF-8.
     let reply: WireReply = serde_json::from_str(&String::from_utf8_lossy(reply))
         .map_err(|error| StoreError::Unexpected(format!("a script's reply can't be parsed: {error}")))?;
@@ -178,7 +231,8 @@ pub(super) fn decode_reply(reply: &[u8], expected: usize) -> Result<Vec<Applied>
         let (got, expected) = (reply.results.len(), expected);
         return Err(StoreError::Unexpected(format!("{got} results for {expected} operations")));
     }
-    Ok(reply.results.into_iter().map(Applied::from).collect())
+    let applied = reply.results.into_iter().map(Applied::from).collect();
+    Ok(Reply { applied, denied: reply.denied, replaced: reply.replaced })
 }
 
 impl From<WireApplied> for Applied {
@@ -189,16 +243,34 @@ impl From<WireApplied> for Applied {
             WireApplied::NotOwned => Self::NotOwned,
             WireApplied::Aborted => Self::Aborted,
             WireApplied::Published { adopted, taken_over, removed } => Self::Published {
-                adopted,
+                adopted: adopted.map(Adoption::from),
                 taken_over: taken_over
                     .into_iter()
-                    .map(|WireTaken { did, from }| TakenOver { did, from })
+                    .map(|WireTaken { did, from, cluster, uid }| TakenOver {
+                        did,
+                        from,
+                        holder: cluster.zip(uid),
+                    })
                     .collect(),
                 removed,
             },
             WireApplied::Removed { keys } => Self::Removed { keys },
             WireApplied::Rejected(conflict) => Self::Rejected(conflict.into()),
         }
+    }
+}
+
+impl From<WireAdoption> for Adoption {
+    fn from(WireAdoption { changed, total, whole }: WireAdoption) -> Self {
+        let segment = |step| match step {
+            WireStep::Item(index) => PathSegment::Item(index),
+            WireStep::Member(name) => PathSegment::Member(name),
+        };
+        let place =
+            |steps: Vec<WireStep>| steps.into_iter().map(segment).collect::<DocumentPath>().to_string();
+        let mut changed: Vec<String> = changed.into_iter().map(place).collect();
+        changed.sort();
+        Self { changed, total, whole }
     }
 }
 
@@ -218,6 +290,8 @@ impl From<WireConflict> for Conflict {
             WireConflict::WouldUnmap { dids } => {
                 Self::WouldUnmap(dids.iter().filter_map(|did| Did::parse(did).ok()).collect())
             }
+            WireConflict::WouldChangeSecret {} => Self::WouldChangeSecret,
+            WireConflict::TooLarge {} => Self::TooLarge,
         }
     }
 }
@@ -229,13 +303,13 @@ mod tests {
     #[test]
     fn scripts_use_the_key_names_and_record_fields_of_the_contract() {
         use crate::contract::{CONFIG_PREFIX, DID_PREFIX};
-        for script in [include_str!("../scripts/apply.lua"), include_str!("../scripts/inspect.lua")] {
-            assert!(
-                script.contains(&format!("'{DID_PREFIX}'")) && script.contains(&format!("'{CONFIG_PREFIX}'"))
-            );
-            let fields = "'cluster', 'owner', 'uid', 'generation', 'secret', 'dids', 'hash', 'sha1'";
-            assert!(script.contains(&format!("FIELDS = {{ {fields} }}")));
-        }
+        let script = include_str!("../scripts/common.lua");
+        assert!(
+            script.contains(&format!("'{DID_PREFIX}'")) && script.contains(&format!("'{CONFIG_PREFIX}'"))
+        );
+        let fields =
+            "'cluster', 'owner', 'uid', 'generation', 'secret', 'dids', 'hash', 'sha1', 'stamped', 'taken'";
+        assert!(script.contains(&format!("FIELDS = {{ {fields} }}")));
     }
 
     #[test]
@@ -244,7 +318,7 @@ mod tests {
             br#"{"results":[{"is":"rejected","why":"didsInUse","mapped":[{"did":"+15551234567","tenant":""#
                 .to_vec();
         reply.extend_from_slice(b"\xff\"}]}]}");
-        let applied = decode_reply(&reply, 1).unwrap();
+        let applied = decode_reply(&reply, 1).unwrap().applied;
         let Applied::Rejected(Conflict::DidsInUse(mapped)) = &applied[0] else { panic!("{applied:?}") };
         assert_eq!(mapped[0].1, "\u{fffd}");
     }

@@ -7,10 +7,10 @@ use redis::{ErrorKind, RedisError};
 use crate::domain::Epoch;
 use crate::domain::reason::Reason;
 
-/// The rights that Redis' ACL must give the operator's user.
+/// The rights that Redis' ACL must give the operator's user. `incr` is for a rollback to an earlier version.
 pub const PERMISSIONS: &str = "~tenantmap:did:* ~tenantcfg:* ~runtime-operator:* +hello +auth +ping +info +select \
-    +client|setname +client|tracking +client|trackinginfo +script|load +evalsha +get +mget +strlen +set +del +incr \
-    +hget +hmget +hvals +hset +hdel +sadd +srem +sismember +smembers";
+    +client|setname +client|tracking +client|trackinginfo +script|load +evalsha +get +mget +getrange +strlen +set \
+    +del +incr +pttl +persist +hget +hmget +hvals +hset +hdel +sadd +srem +sismember +smembers";
 
 /// The reason why Redis did not do a request. No text of it holds a password, a key's value or a URL.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -74,6 +74,12 @@ pub enum StoreError {
         /// The result of each Sentinel.
         cause: String,
     },
+    /// A key holds another type.
+    #[error("the key {key} in Redis holds another type than a string: remove it")]
+    WrongType {
+        /// The key; empty where the command's caller knows it.
+        key: String,
+    },
     /// Another writer has acquired a later epoch, or the counter was lost: nothing was written.
     #[error("the write was fenced: its epoch is not the current one ({})",
         .current.map_or_else(|| "none: the counter was lost".to_owned(), |epoch| epoch.to_string()))]
@@ -103,7 +109,7 @@ impl StoreError {
             Self::ClusterMode => Reason::RedisClusterMode,
             Self::NoPrimary { .. } => Reason::RedisNoPrimary,
             Self::Fenced { .. } => Reason::Fenced,
-            Self::Unexpected(_) => Reason::RedisUnexpected,
+            Self::WrongType { .. } | Self::Unexpected(_) => Reason::RedisUnexpected,
         }
     }
 
@@ -130,6 +136,14 @@ impl StoreError {
                 | Self::WrongPassword
                 | Self::ClusterMode
         )
+    }
+
+    /// Names the key of a command that failed because of the key's type.
+    pub(in crate::store) fn naming(self, key: &str) -> Self {
+        match self {
+            Self::WrongType { .. } => Self::WrongType { key: key.to_owned() },
+            other => other,
+        }
     }
 
     /// The error of a script's reply that can't be decoded.
@@ -174,6 +188,7 @@ impl StoreError {
             "MISCONF" | "NOREPLICAS" => Self::Misconfigured { detail: detail(error) },
             "LOADING" => Self::Loading,
             "MOVED" | "ASK" | "CROSSSLOT" | "CLUSTERDOWN" | "TRYAGAIN" => Self::ClusterMode,
+            "WRONGTYPE" => Self::WrongType { key: String::new() },
             // Another client's script runs for too long.
             "BUSY" => Self::TimedOut,
             _ => return None,

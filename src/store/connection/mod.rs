@@ -95,6 +95,13 @@ impl SharedConnection {
         let _ = self.observer.set(observer);
     }
 
+    /// Calls the observer, if there is one.
+    pub(super) fn observe(&self, report: impl FnOnce(&dyn Observer)) {
+        if let Some(observer) = self.observer.get() {
+            report(&**observer);
+        }
+    }
+
     /// Reports the outcome of a connect to the observer.
     pub(super) fn report_connect(&self, purpose: Purpose, succeeded: bool) {
         match self.observer.get() {

@@ -33,4 +33,8 @@ pub trait Observer: Send + Sync {
     fn on_connected(&self, purpose: Purpose);
     /// A connection could not be opened.
     fn on_connect_failed(&self, purpose: Purpose);
+    /// Redis denies these optional commands from now on; none of them if it is empty.
+    fn on_denied(&self, commands: &[&'static str]);
+    /// Own keys that held another type were replaced.
+    fn on_replaced(&self, keys: &[String]);
 }

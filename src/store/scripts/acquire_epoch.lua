@@ -7,15 +7,22 @@
 -- ARGV  1  the highest epoch that the caller has seen, 0 for none
 --       2  the writer
 --       3  the caller's process id
--- Reply the acquired epoch
+-- Reply {the acquired epoch, the optional commands that were denied}
 
-local epoch, highest = redis.call('INCR', KEYS[1]), tonumber(ARGV[1])
-for _, acquired in ipairs(redis.call('HVALS', KEYS[2])) do
-  highest = math.max(highest, tonumber(string.match(acquired, '^%d+')) or 0)
+local counter, highest = text(KEYS[1], MAX_DIGITS), math.max(highest_epoch(KEYS[2]), count(ARGV[1]) or 0)
+-- A counter of another type or without sense is lost.
+local epoch = (not counter or count(counter)) and own('INCR', KEYS[1]) or 0
+if epoch <= highest then epoch = highest + 1 end
+if not count(string.format('%.0f', epoch)) then
+  -- Another client has set one that leaves no room. All writers begin anew.
+  redis.call('DEL', KEYS[2])
+  epoch = 1
 end
-if epoch <= highest then
-  epoch = highest + 1
-  redis.call('SET', KEYS[1], string.format('%.0f', epoch))
-end
-redis.call('HSET', KEYS[2], ARGV[2], string.format('%.0f/%s', epoch, ARGV[3]))
-return epoch
+local digits = string.format('%.0f', epoch)
+if redis.call('MGET', KEYS[1])[1] ~= digits then redis.call('SET', KEYS[1], digits) end
+make_good(KEYS[2])
+redis.call('HSET', KEYS[2], ARGV[2], digits .. '/' .. ARGV[3])
+persist(KEYS[1])
+persist(KEYS[2])
+expires(KEYS[2])
+return { epoch, denied_commands() }

@@ -11,13 +11,15 @@
 --          before anything is written. Records, mappings and sets of other tenants are accessed by their names.
 -- ARGV  1  the caller's epoch, as `<epoch>/<process id>`
 --       2  the plan, JSON: {writer, cluster, operations: [operation]}, an operation being
---            {op="publish", tenant, owner, uid, generation, secret, hash, sha1, dids, previouslyListed,
---             yieldingOwners = {uid: generation, "" for any}, takeOver} or
+--            {op="publish", tenant, owner, uid, generation, secret, hash, sha1, dids, previouslyListed, afterLoss,
+--             yieldingOwners = {uid: generation, "" for any}, annotated, takeOver, takeOverFrom = {cluster, owner}} or
 --            {op="remove", tenant, uid, previouslyListed, retain}
 --       3… one config for each operation, "" for a removal
--- Reply JSON, without empty lists: {fenced: true, current?} or {results: [result]}, a result being
+-- Reply JSON, without empty lists: {fenced: true, current?} or {results: [result], denied, replaced: [key]}: the optional
+--       commands that were denied, the own keys that held another type, and as result
 --            {is="unchanged"|"recorded"|"notOwned"|"aborted"},
---            {is="published", adopted, takenOver: [{did?, from}], removed: [did]},
+--            {is="published", adopted = {changed: [[name or index]], total, whole?}?,
+--             takenOver: [{did?, from, cluster?, uid?}], removed: [did]},
 --            {is="removed", keys} or
 --            {is="rejected", why, cluster?, uid?, owner?, generation?, dids?, mapped: [{did, tenant}]?}
 
@@ -26,25 +28,23 @@ local plan = cjson.decode(ARGV[2])
 -- The current epoch is the one that this writer acquired last, while the counter is the highest acquired epoch: a
 -- counter that was lost, set back or incremented by another client fences every writer until each has acquired a new
 -- epoch. Writers of other clusters, which write to keys of their own, don't fence this one.
-local current, highest = redis.call('GET', KEYS[1]), 0
-for _, acquired in ipairs(redis.call('HVALS', KEYS[2])) do
-  highest = math.max(highest, tonumber(string.match(acquired, '^%d+')) or 0)
-end
-if redis.call('HGET', KEYS[2], plan.writer) ~= ARGV[1] or tonumber(current) ~= highest then
-  return cjson.encode({ fenced = true, current = current or nil })
+local current = count(text(KEYS[1], MAX_DIGITS))
+if own('HGET', KEYS[2], plan.writer) ~= ARGV[1] or current ~= highest_epoch(KEYS[2]) then
+  return cjson.encode({ fenced = true, current = current and string.format('%.0f', current) })
 end
 
-local DID, CONFIG = 'tenantmap:did:', 'tenantcfg:'
-local RECORD, TENANTS = 'runtime-operator:tenant:', 'runtime-operator:tenants:'
-local FIELDS = { 'cluster', 'owner', 'uid', 'generation', 'secret', 'dids', 'hash', 'sha1' }
 local dids_key, tenants_key = KEYS[3], KEYS[4]
 local cluster = plan.cluster
+-- A record notes at most so many holders from which something was taken.
+local MAX_NOTES = 10
 
 -- Redis before the call, and after the operations so far. Each cell is read once, on first use; `false` means "absent".
 local was = { config = {}, mapping = {}, owner = {}, record = {}, member = {} }
 local now = { config = {}, mapping = {}, owner = {}, record = {}, member = {} }
 -- Set when the current operation changes anything, and when it changes a key that the runtime reads.
 local changed, visibly
+-- Keys whose expiry must be removed, with their value where it is a string.
+local expiring = {}
 
 local function to_set(list)
   local set = {}
@@ -59,23 +59,21 @@ local function new_record(fields, list)
 end
 
 local read = {
-  -- MGET and not GET: a key of another type is read as absent, and overwritten.
-  config = function(tenant) return redis.call('MGET', CONFIG .. tenant)[1] end,
+  config = function(tenant) return text(CONFIG .. tenant, MAX_CONFIG) end,
   mapping = function(did)
-    local tenant = redis.call('MGET', DID .. did)[1]
+    local tenant = text(DID .. did, MAX_TENANT)
     return tenant ~= '' and tenant
   end,
-  owner = function(did) return redis.call('HGET', dids_key, did) end,
-  member = function(tenant) return redis.call('SISMEMBER', tenants_key, tenant) == 1 end,
+  owner = function(did) return own('HGET', dids_key, did) or false end,
+  member = function(tenant) return own('SISMEMBER', tenants_key, tenant) == 1 end,
   record = function(tenant)
-    local values, fields, list = redis.call('HMGET', RECORD .. tenant, unpack(FIELDS)), {}, {}
-    for i, name in ipairs(FIELDS) do fields[name] = values[i] or '' end
-    -- A record that this script can't have written is ignored.
-    if fields.cluster == '' or fields.uid == '' or not tonumber(fields.generation) then return false end
+    local fields, list = fields_of(tenant), {}
+    if not fields then return false end
     for did in string.gmatch(fields.dids, '%S+') do list[#list + 1] = did end
     return new_record(fields, list)
   end,
 }
+local KEY = { config = CONFIG, mapping = DID, record = RECORD }
 
 local function get(kind, id)
   local value = now[kind][id]
@@ -94,10 +92,26 @@ local function same(a, b)
   return true
 end
 
+local function note_change(kind)
+  changed = true
+  visibly = visibly or kind == 'config' or kind == 'mapping'
+end
+
+-- Keeps a value, and removes the key's expiry if it has one.
+local function keep(kind, id)
+  local key = KEY[kind] .. id
+  if expiring[key] == nil and expires(key) then
+    expiring[key] = kind ~= 'record' and get(kind, id) or true
+    note_change(kind)
+  end
+end
+
 local function put(kind, id, value)
   if not same(get(kind, id), value) then
-    now[kind][id], changed = value, true
-    visibly = visibly or kind == 'config' or kind == 'mapping'
+    now[kind][id] = value
+    note_change(kind)
+  elseif value and KEY[kind] then
+    keep(kind, id)
   end
 end
 
@@ -125,21 +139,13 @@ local function release(did, tenant, keep_mapping)
   local held = holder(did)
   if held and held ~= tenant then return false end
   if get('owner', did) == tenant then put('owner', did, false) end
-  if keep_mapping or get('mapping', did) ~= tenant then return false end
+  if get('mapping', did) ~= tenant then return false end
+  if keep_mapping then
+    keep('mapping', did)
+    return false
+  end
   put('mapping', did, false)
   return true
-end
-
--- Returns the DIDs that a config lists; none if the config is invalid.
-local function listed(config)
-  local parsed, document = pcall(cjson.decode, config)
-  local list = {}
-  if parsed and type(document) == 'table' and type(document.dids) == 'table' then
-    for _, did in ipairs(document.dids) do
-      if type(did) == 'string' then list[#list + 1] = did end
-    end
-  end
-  return list
 end
 
 local function rejected(why, result)
@@ -154,12 +160,24 @@ local function yields(record, operation)
   return generation == '' or generation == record.generation
 end
 
+-- Returns true if the operation may take what another cluster's record holds.
+local function may_take(operation, record)
+  local from = operation.takeOverFrom
+  return operation.takeOver or (from and from.cluster == record.cluster and from.owner == record.owner)
+end
+
+local function taken_from(record, did)
+  return { did = did, from = record.owner .. ' of cluster ' .. record.cluster, cluster = record.cluster, uid = record.uid }
+end
+
 -- Returns the conflict about the tenant id, or nothing. Adds to `taken` what is taken over.
 local function tenant_conflict(operation, mine, taken)
   if not mine then return nil end
   if mine.cluster ~= cluster then
-    if not operation.takeOver then return rejected('ownedElsewhere', { cluster = mine.cluster, owner = mine.owner }) end
-    taken[#taken + 1] = { from = mine.owner .. ' of cluster ' .. mine.cluster }
+    if not may_take(operation, mine) then
+      return rejected('ownedElsewhere', { cluster = mine.cluster, owner = mine.owner })
+    end
+    taken[#taken + 1] = taken_from(mine)
   elseif mine.uid ~= operation.uid then
     if not yields(mine, operation) then return rejected('heldBy', { uid = mine.uid, owner = mine.owner }) end
   elseif tonumber(mine.generation) > tonumber(operation.generation) and not yields(mine, operation) then
@@ -184,16 +202,16 @@ local function add_conflict(first, why, by, did, result)
 end
 
 -- Returns the conflict about the DIDs, or nothing. Sets in `from` the tenant from which each DID is transferred, and
--- adds to `taken` what is taken over.
-local function did_conflict(operation, previously, from, taken)
+-- adds to `taken` what is taken over. `known`: the DIDs that are the tenant's, wherever they point.
+local function did_conflict(operation, known, from, taken)
   local first, in_use = {}, {}
   for _, did in ipairs(operation.dids) do
     local tenant, record = holder(did)
     if tenant and tenant ~= operation.tenant then
       from[did] = tenant
       if record.cluster ~= cluster then
-        if operation.takeOver then
-          taken[#taken + 1] = { did = did, from = record.owner .. ' of cluster ' .. record.cluster }
+        if may_take(operation, record) then
+          taken[#taken + 1] = taken_from(record, did)
         else
           add_conflict(first, 'ownedElsewhere', record.cluster, did, { cluster = record.cluster, owner = record.owner })
         end
@@ -203,7 +221,7 @@ local function did_conflict(operation, previously, from, taken)
     elseif not tenant then
       -- A mapping to a tenant whose record does not list the DID was written by another client.
       local mapped = get('mapping', did)
-      if mapped and mapped ~= operation.tenant and not previously[did] and not get('record', mapped) then
+      if mapped and mapped ~= operation.tenant and not known[did] and not get('record', mapped) then
         if operation.takeOver then
           taken[#taken + 1] = { did = did, from = 'tenant ' .. mapped }
         else
@@ -223,36 +241,81 @@ local function did_conflict(operation, previously, from, taken)
   if #in_use > 0 then return rejected('didsInUse', { mapped = in_use }) end
 end
 
--- Returns the DIDs that the tenant has held until now, or a conflict if an older publisher's config lists more.
-local function held_before(operation, mine, wanted, previously)
-  if mine then return mine.list end
-  local held, orphaned = {}, {}
+-- Returns the DIDs that a tenant without a record has held until now, and what the adoption of an older publisher's config
+-- changes; or nothing, and a conflict.
+local function adopt(operation, config, wanted, previously)
+  local tenant, held, orphaned = operation.tenant, {}, {}
   for _, did in ipairs(operation.previouslyListed) do held[#held + 1] = did end
-  for _, did in ipairs(listed(get('config', operation.tenant) or '')) do
-    if not wanted[did] and not previously[did] and get('mapping', did) == operation.tenant and not holder(did) then
+  local stored, lost = get('config', tenant), #held > 0
+  -- Without a config, nothing is adopted. Our own bytes list our own DIDs.
+  if not stored then return held end
+  if stored == config or differs_in_stamp_alone(stored, config) then return held, not lost and { total = 0 } end
+  if #stored > MAX_DECODED then
+    if lost then return held end
+    return nil, nil, rejected('tooLarge', {})
+  end
+  local old = decoded(stored)
+  for _, did in ipairs(listed(old)) do
+    if not wanted[did] and not previously[did] and get('mapping', did) == tenant and not holder(did) then
       orphaned[#orphaned + 1] = did
       held[#held + 1] = did
     end
   end
-  if #orphaned > 0 and not operation.takeOver then return nil, rejected('wouldUnmap', { dids = orphaned }) end
-  return held
+  if #orphaned > 0 and not operation.takeOver then return nil, nil, rejected('wouldUnmap', { dids = orphaned }) end
+  if lost then return held end
+  local new = decoded(config) or {}
+  if old and not operation.takeOver and changes_secret(old, new) then
+    return nil, nil, rejected('wouldChangeSecret', {})
+  end
+  if not old then return held, { total = 1, whole = true } end
+  local places, total = differences(old, new)
+  return held, { changed = places, total = total }
+end
+
+-- Returns the holders from which the annotation has taken something, for the record: those of before and those of now.
+local function note_taken(operation, mine, taken)
+  local notes, seen = {}, {}
+  local function note(line)
+    if not seen[line] and #notes < MAX_NOTES then
+      seen[line] = true
+      notes[#notes + 1] = line
+    end
+  end
+  if not operation.annotated then return '' end
+  for _, it in ipairs(taken) do
+    if it.uid then note(it.uid .. ' ' .. it.cluster) end
+  end
+  if mine and mine.uid == operation.uid then
+    for line in string.gmatch(mine.taken, '[^\n]+') do note(line) end
+  end
+  return table.concat(notes, '\n')
 end
 
 local function publish(operation, config)
   local tenant, mine = operation.tenant, get('record', operation.tenant)
   local wanted, previously = to_set(operation.dids), to_set(operation.previouslyListed)
   local from, taken, removed = {}, {}, {}
-  local conflict = tenant_conflict(operation, mine, taken) or did_conflict(operation, previously, from, taken)
+  -- With a record of its own, a tenant knows by that record alone what is its own, but after a loss.
+  local known, ours = previously, mine and mine.cluster == cluster and mine.uid == operation.uid
+  if ours and not operation.afterLoss then known = mine.set end
+  local conflict = tenant_conflict(operation, mine, taken) or did_conflict(operation, known, from, taken)
   if conflict then return conflict end
-  local held
-  held, conflict = held_before(operation, mine, wanted, previously)
-  if conflict then return conflict end
+  local held, adopted = mine and mine.list, nil
+  if not mine then
+    held, adopted, conflict = adopt(operation, config, wanted, previously)
+    if conflict then return conflict end
+  end
 
-  local adopted = not mine and #operation.previouslyListed == 0 and get('config', tenant) ~= false
   for _, did in ipairs(held) do
     if not wanted[did] and release(did, tenant) then removed[#removed + 1] = did end
   end
-  put('config', tenant, config)
+  local stored, stamped = get('config', tenant), ''
+  if stored and differs_in_stamp_alone(stored, config) then
+    stamped = operation.sha1 .. ' ' .. redis.sha1hex(stored)
+    keep('config', tenant)
+  else
+    put('config', tenant, config)
+  end
   for _, did in ipairs(operation.dids) do
     if from[did] then take(did, from[did]) end
     put('mapping', did, tenant)
@@ -261,16 +324,27 @@ local function publish(operation, config)
   put('member', tenant, true)
   put('record', tenant, new_record({
     cluster = cluster, owner = operation.owner, uid = operation.uid, generation = operation.generation,
-    secret = operation.secret, hash = operation.hash, sha1 = operation.sha1,
+    secret = operation.secret, hash = operation.hash, sha1 = operation.sha1, stamped = stamped,
+    taken = note_taken(operation, mine, taken),
   }, operation.dids))
   if not changed then return { is = 'unchanged' } end
   if not visibly and not adopted and #taken == 0 then return { is = 'recorded' } end
-  return { is = 'published', adopted = adopted, takenOver = taken, removed = removed }
+  return { is = 'published', adopted = adopted or nil, takenOver = taken, removed = removed }
 end
 
 -- Returns true if the tenant's config lists a DID that still maps to it: then another publisher uses the tenant id.
-local function is_in_use(tenant)
-  for _, did in ipairs(listed(get('config', tenant) or '')) do
+-- One that can't be decoded may list any.
+local function is_in_use(tenant, mine)
+  local config, list = get('config', tenant), nil
+  if not config then return false end
+  if #config <= MAX_DECODED then
+    list = listed(decoded(config))
+  elseif mine and is_recorded(config, mine) then
+    list = mine.list
+  else
+    return true
+  end
+  for _, did in ipairs(list) do
     if get('mapping', did) == tenant then return true end
   end
   return false
@@ -284,8 +358,11 @@ local function remove(operation)
   end
   put('record', tenant, false)
   put('member', tenant, false)
+  if spoiled[RECORD .. tenant] then changed = true end
   local ours = mine or #operation.previouslyListed > 0
-  if not operation.retain and ours and get('config', tenant) and not is_in_use(tenant) then
+  if ours and operation.retain and get('config', tenant) then
+    keep('config', tenant)
+  elseif ours and get('config', tenant) and not is_in_use(tenant, mine) then
     put('config', tenant, false)
     keys = true
   end
@@ -308,25 +385,33 @@ local function write()
   end
   for tenant, record in pairs(now.record) do
     local before = was.record[tenant]
-    if not record and before then
+    if not record and (before or spoiled[RECORD .. tenant]) then
       redis.call('DEL', RECORD .. tenant)
     elseif record and not same(before, record) then
       local values = {}
       for _, name in ipairs(FIELDS) do
         values[#values + 1], values[#values + 2] = name, record[name]
       end
+      make_good(RECORD .. tenant)
       redis.call('HSET', RECORD .. tenant, unpack(values))
     end
     if before and before.cluster ~= cluster and (not record or record.cluster ~= before.cluster) then
-      redis.call('SREM', TENANTS .. before.cluster, tenant)
+      own('SREM', TENANTS .. before.cluster, tenant)
     end
   end
   for tenant, member in pairs(now.member) do
+    if member then make_good(tenants_key) end
     if member ~= was.member[tenant] then redis.call(member and 'SADD' or 'SREM', tenants_key, tenant) end
   end
   for did, tenant in pairs(now.owner) do
+    if tenant then make_good(dids_key) end
     if tenant and tenant ~= was.owner[did] then redis.call('HSET', dids_key, did, tenant) end
     if was.owner[did] and not tenant then redis.call('HDEL', dids_key, did) end
+  end
+  for key, value in pairs(expiring) do
+    persist(key)
+    -- SET clears an expiry too, but only strings can be set.
+    if denied.PERSIST and value ~= true then redis.call('SET', key, value) end
   end
 end
 
@@ -335,13 +420,18 @@ local function unless_empty(list)
   if list and #list > 0 then return list end
 end
 
-local results, any_rejected = {}, false
+local results, any_rejected, replaced = {}, false, {}
 for i, operation in ipairs(plan.operations) do
   changed, visibly = false, false
   results[i] = operation.op == 'publish' and publish(operation, ARGV[2 + i]) or remove(operation)
   any_rejected = any_rejected or results[i].is == 'rejected'
 end
+for key in pairs(spoiled) do replaced[#replaced + 1] = key end
 if not any_rejected then write() end
+-- The keys that all tenants share have no expiry either.
+for i = 1, 4 do
+  if expires(KEYS[i]) then persist(KEYS[i]) end
+end
 for i, result in ipairs(results) do
   if any_rejected and (result.is == 'published' or result.is == 'recorded' or result.is == 'removed') then
     results[i] = { is = 'aborted' }
@@ -352,6 +442,7 @@ for i, result in ipairs(results) do
       if not now.mapping[did] then unmapped[#unmapped + 1] = did end
     end
     result.removed, result.takenOver = unless_empty(unmapped), unless_empty(result.takenOver)
+    if result.adopted then result.adopted.changed = unless_empty(result.adopted.changed) end
   end
 end
-return cjson.encode({ results = results })
+return cjson.encode({ results = results, denied = denied_commands(), replaced = unless_empty(replaced) })

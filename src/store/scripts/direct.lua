@@ -7,31 +7,18 @@
 -- Reply a list: {'done'} | {'done', 1 if the tenant has a config, else 0} | {'done', tenant} | {'unmapped'} |
 --       {'tenantManaged', owner} | {'didManaged', owner}
 
-local DID, CONFIG, RECORD = 'tenantmap:did:', 'tenantcfg:', 'runtime-operator:tenant:'
-
--- MGET and not GET: a key of another type is read as absent.
-local function get(key) return redis.call('MGET', key)[1] end
-
--- Returns the owner and the DIDs of a tenant that a resource owns, or nothing.
-local function record(tenant)
-  local fields = redis.call('HMGET', RECORD .. tenant, 'cluster', 'uid', 'generation', 'owner', 'dids')
-  -- A record that apply.lua can't have written is ignored, as in apply.lua.
-  if (fields[1] or '') == '' or (fields[2] or '') == '' or not tonumber(fields[3] or '') then return nil end
-  return { owner = fields[4] or '', dids = ' ' .. (fields[5] or '') .. ' ' }
-end
-
 -- Returns the record that lists the DID. The hash of DIDs names its tenant even when the mapping was lost or points
 -- elsewhere; when the hash has lost the DID, the mapping names it.
 local function holder(did)
-  for _, tenant in ipairs({ redis.call('HGET', KEYS[1], did) or '', get(DID .. did) or '' }) do
-    local held = tenant ~= '' and record(tenant)
-    if held and string.find(held.dids, ' ' .. did .. ' ', 1, true) then return held end
+  for _, tenant in ipairs({ own('HGET', KEYS[1], did) or '', text(DID .. did, MAX_TENANT) or '' }) do
+    local held = tenant ~= '' and fields_of(tenant)
+    if held and string.find(' ' .. held.dids .. ' ', ' ' .. did .. ' ', 1, true) then return held end
   end
 end
 
 local operations = {
   put = function(tenant, config)
-    local held = record(tenant)
+    local held = fields_of(tenant)
     if held then return { 'tenantManaged', held.owner } end
     redis.call('SET', CONFIG .. tenant, config)
     return { 'done' }
@@ -39,13 +26,13 @@ local operations = {
   map = function(did, tenant)
     local held = holder(did)
     if held then return { 'didManaged', held.owner } end
-    held = record(tenant)
+    held = fields_of(tenant)
     if held then return { 'tenantManaged', held.owner } end
     redis.call('SET', DID .. did, tenant)
-    return { 'done', get(CONFIG .. tenant) and 1 or 0 }
+    return { 'done', text(CONFIG .. tenant, 1) and 1 or 0 }
   end,
   unmap = function(did)
-    local tenant = get(DID .. did)
+    local tenant = text(DID .. did, MAX_TENANT)
     if not tenant or tenant == '' then return { 'unmapped' } end
     local held = holder(did)
     if held then return { 'didManaged', held.owner } end

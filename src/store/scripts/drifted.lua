@@ -6,20 +6,19 @@
 --       2… the names of the changed keys
 -- Reply a list with 1 for each key that drifted, else 0
 
-local DID, CONFIG, RECORD = 'tenantmap:did:', 'tenantcfg:', 'runtime-operator:tenant:'
 local cluster = ARGV[1]
 
 local function did_as_recorded(did)
-  local tenant = redis.call('HGET', KEYS[1], did)
-  if not tenant or redis.call('MGET', DID .. did)[1] ~= tenant then return false end
-  local record = redis.call('HMGET', RECORD .. tenant, 'cluster', 'dids')
-  return record[1] == cluster and string.find(' ' .. (record[2] or '') .. ' ', ' ' .. did .. ' ', 1, true) ~= nil
+  local tenant = own('HGET', KEYS[1], did)
+  if not tenant or text(DID .. did, MAX_TENANT) ~= tenant or expires(DID .. did) then return false end
+  local fields = fields_of(tenant)
+  return fields and fields.cluster == cluster and string.find(' ' .. fields.dids .. ' ', ' ' .. did .. ' ', 1, true)
 end
 
 local function config_as_recorded(tenant)
-  local record = redis.call('HMGET', RECORD .. tenant, 'cluster', 'sha1')
-  local config = record[1] == cluster and redis.call('MGET', CONFIG .. tenant)[1]
-  return config and redis.sha1hex(config) == record[2]
+  local fields = fields_of(tenant)
+  if not fields or fields.cluster ~= cluster or expires(CONFIG .. tenant) then return false end
+  return is_recorded(text(CONFIG .. tenant, MAX_CONFIG), fields)
 end
 
 local drifted = {}

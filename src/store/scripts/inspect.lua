@@ -1,31 +1,44 @@
--- Returns each tenant's record, and whether the keys in Redis match it. Writes nothing.
+-- Returns each tenant's record, and whether the keys in Redis match it. Writes nothing, but that it removes an expiry
+-- from the keys that all tenants share.
 --
 -- KEYS  1  a hash: DID -> the tenant that owns it
 --       2… the record of each tenant
 -- ARGV  the tenant id of each record
--- Reply a list of {intact (1 or 0), cluster, owner, uid, generation, secret, dids, hash, sha1}, or {0} without a record
+-- Reply {the optional commands that were denied, rows}: for each tenant {intact (1 or 0), the record's fields}, or {0}
+--       without a record
 
-local FIELDS = { 'cluster', 'owner', 'uid', 'generation', 'secret', 'dids', 'hash', 'sha1' }
-local DID, CONFIG, TENANTS = 'tenantmap:did:', 'tenantcfg:', 'runtime-operator:tenants:'
+local persisted = {}
 
-local function intact(tenant, record)
-  -- MGET and not GET: a key of another type is read as absent.
-  local config = redis.call('MGET', CONFIG .. tenant)[1]
-  if not config or redis.sha1hex(config) ~= record[8] then return false end
-  if redis.call('SISMEMBER', TENANTS .. record[1], tenant) == 0 then return false end
-  for did in string.gmatch(record[6], '%S+') do
-    if redis.call('MGET', DID .. did)[1] ~= tenant or redis.call('HGET', KEYS[1], did) ~= tenant then return false end
+local function persist_once(key)
+  if not persisted[key] then
+    persisted[key] = true
+    persist(key)
+  end
+end
+
+local function intact(tenant, fields)
+  local indexed = own('SISMEMBER', TENANTS .. fields.cluster, tenant) == 1
+  persist_once(TENANTS .. fields.cluster)
+  if not indexed or expires(RECORD .. tenant) or expires(CONFIG .. tenant) then return false end
+  if not is_recorded(text(CONFIG .. tenant, MAX_CONFIG), fields) then return false end
+  for did in string.gmatch(fields.dids, '%S+') do
+    if text(DID .. did, MAX_TENANT) ~= tenant or expires(DID .. did) then return false end
+    if own('HGET', KEYS[1], did) ~= tenant then return false end
   end
   return true
 end
 
+persist_once(KEYS[1])
 local rows = {}
 for i, tenant in ipairs(ARGV) do
-  local record, row, complete = redis.call('HMGET', KEYS[i + 1], unpack(FIELDS)), { 0 }, true
-  for _, value in ipairs(record) do complete = complete and value end
-  if complete then
-    row = { intact(tenant, record) and 1 or 0, unpack(record) }
+  local fields, row = fields_of(tenant), { 0 }
+  if fields then
+    row[1] = intact(tenant, fields) and 1 or 0
+    for _, name in ipairs(FIELDS) do row[#row + 1] = fields[name] end
   end
   rows[i] = row
 end
-return rows
+-- Each optional command is tried, so that the reply is complete.
+text(KEYS[1], 1)
+expires(KEYS[1])
+return { denied_commands(), rows }

@@ -134,8 +134,11 @@ async fn probe(
     let replies: [Value; 4] =
         replies.map_err(named)?.try_into().map_err(|_| StoreError::unexpected_reply())?;
     let [epoch, server, replication, tracking] = replies;
-    let epoch = epoch.extract_error().map_err(named)?;
-    let epoch = redis::from_redis_value::<Option<u64>>(epoch).unwrap_or_default();
+    let epoch = match epoch.extract_error() {
+        // A key of another type is lost, and the leader's to replace.
+        Err(error) if error.code() == Some("WRONGTYPE") => None,
+        epoch => redis::from_redis_value::<Option<u64>>(epoch.map_err(named)?).unwrap_or_default(),
+    };
     if let Some(epoch) = epoch {
         seen.note(Epoch(epoch));
     }

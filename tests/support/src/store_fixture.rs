@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use local_cluster::{Redis, RedisOptions};
 use redis::aio::MultiplexedConnection;
 use runtime_operator::contract::{Did, TenantId};
-use runtime_operator::domain::{ClusterId, Epoch, Owner, Uid};
+use runtime_operator::domain::{ClusterId, Epoch, Owner, TakeOver, Uid};
 use runtime_operator::store::{
     Applied, Conflict, Operation, Publication, RedisSettings, Removal, Store, StoreError, StoredConfig,
 };
@@ -158,6 +158,7 @@ pub fn config(tenant: &str, dids: &[&str]) -> String {
 pub struct Tenant {
     publication: Publication,
     text: Option<String>,
+    json: Option<String>,
 }
 
 pub fn tenant(name: &str, dids: &[&str]) -> Tenant {
@@ -175,10 +176,13 @@ pub fn tenant(name: &str, dids: &[&str]) -> Tenant {
             dids: parse_dids(dids),
             previously_listed: Vec::new(),
             yielding_owners: BTreeMap::new(),
-            take_over: false,
+            after_loss: false,
+            annotated: false,
+            take_over: TakeOver::Nothing,
             config: "".into(),
         },
         text: None,
+        json: None,
     }
 }
 
@@ -221,7 +225,21 @@ impl Tenant {
     }
 
     pub fn take_over(mut self) -> Self {
-        self.publication.take_over = true;
+        self.publication.annotated = true;
+        self.publication.take_over = TakeOver::Anything;
+        self
+    }
+
+    /// Lets it take what this resource of this cluster holds.
+    pub fn take_over_from(mut self, cluster: &str, owner: &str) -> Self {
+        self.publication.annotated = true;
+        self.publication.take_over = TakeOver::parse(&format!("{cluster}/{owner}"));
+        self
+    }
+
+    /// Makes its status count beside its record.
+    pub fn after_loss(mut self) -> Self {
+        self.publication.after_loss = true;
         self
     }
 
@@ -231,8 +249,17 @@ impl Tenant {
         self
     }
 
+    /// Replaces all of its config.
+    pub fn with_json(mut self, json: &str) -> Self {
+        self.json = Some(json.to_owned());
+        self
+    }
+
     /// Returns the bytes that are stored.
     pub fn json(&self) -> String {
+        if let Some(json) = &self.json {
+            return json.clone();
+        }
         let Publication { tenant, dids, .. } = &self.publication;
         serde_json::json!({ "tenantId": tenant, "dids": dids, "text": self.text }).to_string()
     }
@@ -261,7 +288,7 @@ impl From<Tenant> for Operation {
 
 /// The result of a publication that adopted, took over and removed nothing.
 pub fn published() -> Applied {
-    Applied::Published { adopted: false, taken_over: Vec::new(), removed: Vec::new() }
+    Applied::Published { adopted: None, taken_over: Vec::new(), removed: Vec::new() }
 }
 
 /// Waits until the condition holds; panics if it does not within 90 seconds.
