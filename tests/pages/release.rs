@@ -28,14 +28,14 @@ fn crate_chart_image_and_changelog_have_one_version() {
 
 #[test]
 fn workflows_are_valid_and_name_no_owner_and_no_registry() {
+    // A tag of an action can be moved to other code; a commit can't.
+    let pinned = Regex::new(r"^\S+@[0-9a-f]{40} # v[0-9.]+$").unwrap();
     for (name, jobs) in [("ci", 4), ("release", 6)] {
         let workflow = text(&format!(".github/workflows/{name}.yaml"));
         let parsed: Value = serde_saphyr::from_str(&workflow).unwrap();
         assert_eq!(parsed["jobs"].as_object().unwrap().len(), jobs, "{name}");
         assert!(!workflow.contains("veralux"), "{name} must work in a fork, too");
         assert_eq!(parsed["permissions"]["contents"], "read", "{name}");
-        // A tag of an action can be moved to other code; a commit can't.
-        let pinned = Regex::new(r"^\S+@[0-9a-f]{40} # v[0-9.]+$").unwrap();
         for (_, used) in workflow.lines().filter_map(|line| line.split_once("uses: ")) {
             assert!(used.starts_with("./") || pinned.is_match(used), "{name}: {used} is not pinned");
         }

@@ -77,7 +77,7 @@ modes! {
         HttpWavJson = "http_wav_json",
         /// No speech recognition.
         Disabled = "disabled",
-        /// OpenAI's service, with the runtime's own key.
+        /// The service of `OpenAI`, with the runtime's own key.
         OpenaiWhisper = "openai_whisper",
         /// Deepgram's service, with the runtime's own key.
         Deepgram = "deepgram",
@@ -101,7 +101,7 @@ modes! {
         MagpieTtsHttp = "magpie_tts_http",
         /// A Melo TTS server at `meloTtsUrl`.
         MeloTtsHttp = "melo_tts_http",
-        /// OpenAI's service.
+        /// The service of `OpenAI`.
         OpenaiTts = "openai_tts",
         /// The service of `ElevenLabs`.
         Elevenlabs = "elevenlabs",

@@ -247,14 +247,11 @@ fn read_certificates(file: &Path) -> Result<Vec<u8>, StoreError> {
 /// Reads a file with a private key (PEM).
 fn read_key(file: &Path) -> Result<Vec<u8>, StoreError> {
     let bytes = read(file)?;
-    match PrivateKeyDer::from_pem_slice(&bytes) {
-        Ok(_) => Ok(bytes),
-        // The error's text could hold a part of the key.
-        Err(_) => {
-            let cause = "it contains no private key (PEM)".to_owned();
-            Err(StoreError::File { file: file.to_owned(), cause })
-        }
+    if PrivateKeyDer::from_pem_slice(&bytes).is_ok() {
+        return Ok(bytes);
     }
+    // The library's error could hold a part of the key.
+    Err(StoreError::File { file: file.to_owned(), cause: "it contains no private key (PEM)".to_owned() })
 }
 
 /// Sets the user and the password that these files hold.
