@@ -14,7 +14,7 @@ local counter, highest = text(KEYS[1], MAX_DIGITS), math.max(highest_epoch(KEYS[
 local epoch = (not counter or count(counter)) and own('INCR', KEYS[1]) or 0
 if epoch <= highest then epoch = highest + 1 end
 if not count(string.format('%.0f', epoch)) then
-  -- Another client has set one that leaves no room. All writers begin anew.
+  -- Another client has set one that leaves no room. All writers begin again.
   redis.call('DEL', KEYS[2])
   epoch = 1
 end

@@ -35,7 +35,7 @@ end
 
 local dids_key, tenants_key = KEYS[3], KEYS[4]
 local cluster = plan.cluster
--- A record notes at most so many holders from which something was taken.
+-- The maximum of holders that a record notes as those from which something was taken.
 local MAX_NOTES = 10
 
 -- Redis before the call, and after the operations so far. Each cell is read once, on first use; `false` means "absent".
