@@ -2,7 +2,7 @@
 
 use super::ClusterId;
 
-/// The permission to take what somebody else holds.
+/// The permission to take what another tenant or cluster holds.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum TakeOver {
     /// Nothing may be taken.

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::domain::Epoch;
 
-/// The highest epoch: the scripts take a number with more digits for lost.
+/// The highest epoch: a counter with more digits counts as lost.
 const MAX_EPOCH: u64 = 999_999_999_999_999;
 
 /// The epochs that this process knows; 0 means none.

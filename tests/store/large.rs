@@ -29,7 +29,7 @@ fn large(tenant: &str, dids: &[&str]) -> String {
 }
 
 #[tokio::test]
-async fn a_huge_foreign_value_is_not_copied_by_any_script() {
+async fn a_huge_external_value_is_not_copied_by_any_script() {
     let world = World::new().await;
     let acme = tenant("acme", &[A]);
     world.apply_one(acme.clone()).await;
@@ -69,7 +69,7 @@ async fn a_large_config_of_the_same_bytes_is_adopted() {
 }
 
 #[tokio::test]
-async fn a_removal_keeps_a_large_foreign_config() {
+async fn a_removal_keeps_a_large_external_config() {
     let world = World::new().await;
     let acme = tenant("acme", &[A]);
     world.apply_one(acme.clone()).await;

@@ -102,7 +102,7 @@ differ = function(old, new, found, name)
   found.at[#found.at] = nil
 end
 
--- Returns the places at which two configs differ, each a list of names and indexes, and their number.
+-- Returns the places at which two configs differ, each a list of names and indexes, and their count.
 local function differences(old, new)
   local places, total = {}, 0
   local found = setmetatable({ at = {} }, {
