@@ -3,13 +3,13 @@
 use std::process::ExitCode;
 
 use clap::Parser;
-use runtime_operator::cli::Cli;
+use runtime_operator::cli::{Cli, explain};
 
 fn main() -> ExitCode {
     match Cli::parse().run() {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("runtime-operator: {error}");
+            eprintln!("runtime-operator: {}", explain(&*error));
             ExitCode::FAILURE
         }
     }

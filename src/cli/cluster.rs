@@ -1,6 +1,7 @@
 //! The Kubernetes cluster: the clients for it, its id, and the identity of this replica in it.
 
 use std::env;
+use std::net::IpAddr;
 use std::process;
 use std::time::Duration;
 
@@ -39,11 +40,7 @@ pub(super) struct Cluster {
 impl Cluster {
     /// Connects to the cluster of the Pod, or else of the kubeconfig.
     pub(super) async fn connect(id: Option<&str>) -> Result<Self, Failure> {
-        let config = Config::infer().await.map_err(|error| {
-            format!(
-                "no cluster found: not running in a Pod, and no usable kubeconfig (set KUBECONFIG): {error}"
-            )
-        })?;
+        let config = infer_config().await?;
         let client = client(&config, RESPONSE_TIMEOUT)?;
         let id = match id {
             Some(id) => ClusterId::new(id),
@@ -63,6 +60,32 @@ impl Cluster {
     pub(super) fn writer(&self) -> String {
         format!("{}/{}", self.id, self.client.default_namespace())
     }
+}
+
+/// Finds the cluster of the Pod, or else of the kubeconfig.
+pub(super) async fn infer_config() -> Result<Config, Failure> {
+    let mut config = Config::infer().await.map_err(|error| {
+        let why = with_causes(&error);
+        format!("no cluster found: not running in a Pod, and no usable kubeconfig (set KUBECONFIG): {why}")
+    })?;
+    if is_loopback(config.cluster_url.host().unwrap_or_default()) && is_from_environment(&config) {
+        config.proxy_url = None;
+    }
+    Ok(config)
+}
+
+/// Returns `true` for a host that kubectl never reaches through the proxy of the environment (Go,
+/// `net/http.ProxyFromEnvironment`). kube leaves out only those of `NO_PROXY`.
+fn is_loopback(host: &str) -> bool {
+    let address = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
+    host == "localhost" || address.is_ok_and(|address| address.is_loopback())
+}
+
+/// Returns `true` if the proxy is that of the environment, and not the kubeconfig's.
+fn is_from_environment(config: &Config) -> bool {
+    let proxies = ["HTTPS_PROXY", "https_proxy"].into_iter().filter_map(|name| env::var(name).ok());
+    let mut proxies = proxies.filter_map(|proxy| proxy.parse().ok());
+    proxies.any(|proxy| config.proxy_url.as_ref() == Some(&proxy))
 }
 
 /// A client that closes a connection on which a request got no response for this time.

@@ -12,7 +12,7 @@ mod stop;
 use clap::{Parser, Subcommand};
 
 pub use adapters::metrics;
-pub use failure::Failure;
+pub use failure::{Failure, explain};
 
 /// Keeps the Redis keys that a voice runtime reads on every call exactly equal to RuntimeTenant resources
 #[derive(Debug, Parser)]

@@ -10,7 +10,7 @@ use tracing::{error, info, warn};
 
 use super::adapters::{self, StoreMetrics};
 use super::cluster::Cluster;
-use super::failure::Failure;
+use super::failure::{Failure, explain};
 use super::stop::{Stop, stop_channel, stop_signal};
 use crate::admin::{Access, AdminAuth, Limits, Server};
 use crate::controller::{Controller, Health, Intervals};
@@ -29,16 +29,24 @@ const EXIT_TIMEOUT: Duration = Duration::from_millis(100);
 
 pub(super) fn run(args: RunArgs) -> Result<(), Failure> {
     let settings = Settings::parse(args)?;
+    let log_filter = telemetry::log_filter()?;
     let store = Store::new(settings.redis.clone())?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    let traces = Traces::from_environment(runtime.handle().clone())?;
-    telemetry::init_logs(settings.log_format, traces.as_ref());
+    // Traces are a help, and no reason not to publish.
+    let (traces, no_traces) = match Traces::from_environment(runtime.handle().clone()) {
+        Ok(traces) => (traces, None),
+        Err(error) => (None, Some(error)),
+    };
+    telemetry::init_logs(settings.log_format, log_filter, traces.as_ref());
+    if let Some(error) = no_traces {
+        warn!(%error, "no traces are exported");
+    }
     let outcome = runtime.block_on(operate(settings, store));
     if let Some(traces) = traces {
         traces.shutdown();
     }
     runtime.shutdown_timeout(EXIT_TIMEOUT);
-    outcome.inspect_err(|error| error!(%error, "exiting on error"))
+    outcome.inspect_err(|error| error!(error = explain(&**error), "exiting on error"))
 }
 
 /// Runs the operator until a signal stops it, or until one of its parts fails.
@@ -71,7 +79,10 @@ async fn operate(settings: Settings, store: Store) -> Result<(), Failure> {
             info!(signal = signal?, "received signal, shutting down");
             Ok(())
         }
-        ended = &mut controlling => Err(format!("the controller stopped unexpectedly: {ended:?}").into()),
+        ended = &mut controlling => {
+            let why = ended.err().map_or_else(|| "it ended".to_owned(), |error| error.to_string());
+            Err(format!("the controller stopped unexpectedly: {why}").into())
+        }
         ended = &mut electing => ended.and_then(|()| Err("the leader election stopped unexpectedly".into())),
     };
     stop.request();

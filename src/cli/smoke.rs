@@ -15,7 +15,8 @@ use rustls::pki_types::pem::PemObject;
 use serde_json::{Value, json};
 use tokio::time::{sleep, timeout};
 
-use super::failure::Failure;
+use super::cluster::infer_config;
+use super::failure::{Failure, explain};
 use crate::api::RuntimeTenant;
 
 /// The name of the tenant and its Secret, and the tenant id. No other tenant may use it.
@@ -56,11 +57,12 @@ pub(super) fn run(args: &SmokeArgs) -> Result<(), Failure> {
 }
 
 async fn test(args: &SmokeArgs) -> Result<(), Failure> {
-    let config = Config::infer().await?;
+    let config = infer_config().await?;
     let admin = args.admin_url.as_deref().map(|url| AdminClient::new(args, url, &config)).transpose()?;
     let client = Client::try_from(config)?;
     let namespace = args.namespace.as_deref().unwrap_or(client.default_namespace());
     let smoke = SmokeTest {
+        namespace: namespace.to_owned(),
         tenants: Api::namespaced(client.clone(), namespace),
         secrets: Api::namespaced(client.clone(), namespace),
         deadline: Instant::now() + Duration::from_secs(args.timeout_seconds),
@@ -79,6 +81,7 @@ async fn test(args: &SmokeArgs) -> Result<(), Failure> {
 }
 
 struct SmokeTest {
+    namespace: String,
     tenants: Api<RuntimeTenant>,
     secrets: Api<Secret>,
     deadline: Instant,
@@ -89,9 +92,23 @@ impl SmokeTest {
         let metadata = json!({ "name": NAME });
         let secret =
             json!({ "metadata": metadata, "stringData": { "webhookSecret": format!("whsec_{NAME}") } });
-        self.secrets.create(&PostParams::default(), &serde_json::from_value(secret)?).await?;
+        let created = self.secrets.create(&PostParams::default(), &serde_json::from_value(secret)?).await;
+        if is_not_found(&created) {
+            let namespace = &self.namespace;
+            return Err(format!(
+                "there is no namespace {namespace}: create it, or choose another with --namespace"
+            )
+            .into());
+        }
+        created?;
         let tenant = json!({ "metadata": metadata, "spec": spec(&args.did) });
-        self.tenants.create(&PostParams::default(), &serde_json::from_value(tenant)?).await?;
+        let created = self.tenants.create(&PostParams::default(), &serde_json::from_value(tenant)?).await;
+        if is_not_found(&created) {
+            return Err(
+                "the cluster does not know RuntimeTenant: install the CRD (runtime-operator crd)".into()
+            );
+        }
+        created?;
         report_step("tenant created");
         self.await_ready().await?;
         report_step("tenant Ready");
@@ -145,7 +162,7 @@ impl SmokeTest {
             }
             self.sleep_or_fail(|| match response {
                 Ok((code, body)) => format!("{}/dids/{did}: unexpected response {code} {body}", admin.url),
-                Err(error) => format!("{}/dids/{did}: {error}", admin.url),
+                Err(error) => format!("{}/dids/{did}: {}", admin.url, explain(&*error)),
             })
             .await?;
         }
@@ -173,10 +190,11 @@ impl SmokeTest {
 }
 
 fn ignore_not_found<T>(response: kube::Result<T>) -> Result<(), Failure> {
-    match response {
-        Err(kube::Error::Api(status)) if status.code == 404 => Ok(()),
-        response => Ok(response.map(drop)?),
-    }
+    if is_not_found(&response) { Ok(()) } else { Ok(response.map(drop)?) }
+}
+
+fn is_not_found<T>(response: &kube::Result<T>) -> bool {
+    matches!(response, Err(kube::Error::Api(status)) if status.code == 404)
 }
 
 fn spec(did: &str) -> Value {

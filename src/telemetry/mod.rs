@@ -16,7 +16,7 @@ pub use cause::{api_server_cause, one_line, with_causes};
 pub use certificates::Certificate;
 pub use exposition::Format;
 pub use labels::LabelValues;
-pub use logs::{LogFormat, init as init_logs};
+pub use logs::{LogFilterError, LogFormat, filter as log_filter, init as init_logs};
 pub use metrics::{Drift, Metrics, Review, ReviewResult};
 pub use redis_state::RedisState;
 pub use resources::ResourceCounts;

@@ -35,6 +35,7 @@ use tracing::{Subscriber, info, warn};
 use tracing_subscriber::Layer;
 use tracing_subscriber::filter::filter_fn;
 use tracing_subscriber::registry::LookupSpan;
+use url::Url;
 
 /// The target of every span that is exported.
 pub const TARGET: &str = "traces";
@@ -52,7 +53,13 @@ pub enum TracesError {
     /// An unsupported protocol.
     #[error("{0}: {1:?} is not supported: use http/protobuf, which every collector accepts on port 4318")]
     Protocol(&'static str, String),
-    /// An invalid endpoint, or another invalid variable.
+    /// An endpoint that is no URL.
+    #[error("{0} must be a URL that begins with http:// or https://, for example http://collector:4318")]
+    Endpoint(&'static str),
+    /// An exporter that this program does not have.
+    #[error("OTEL_TRACES_EXPORTER: {0:?} is not supported: use otlp, or none")]
+    TracesExporter(String),
+    /// Another invalid variable.
     #[error("OTEL_EXPORTER_OTLP_ENDPOINT: {0}")]
     Exporter(String),
 }
@@ -67,11 +74,25 @@ impl fmt::Debug for Traces {
 }
 
 impl Traces {
-    /// Reads the variables of OpenTelemetry. `None` without an endpoint. Does not connect yet.
+    /// Reads the variables of OpenTelemetry. `None` without an endpoint, or where they disable traces. Does not connect
+    /// yet.
     pub fn from_environment(runtime: Handle) -> Result<Option<Self>, TracesError> {
-        let Some(endpoint) = ENDPOINTS.into_iter().find_map(non_empty) else { return Ok(None) };
+        let endpoint = ENDPOINTS.into_iter().find_map(|name| Some((name, non_empty(name)?)));
+        let Some((variable, endpoint)) = endpoint else { return Ok(None) };
         if non_empty("OTEL_SDK_DISABLED").is_some_and(|text| text.eq_ignore_ascii_case("true")) {
             return Ok(None);
+        }
+        match non_empty("OTEL_TRACES_EXPORTER") {
+            Some(exporter) if exporter == "none" => return Ok(None),
+            Some(exporters) if exporters.split(',').all(|name| name.trim() != "otlp") => {
+                return Err(TracesError::TracesExporter(exporters));
+            }
+            _ => {}
+        }
+        // The exporter takes `collector:4318` for a URL whose scheme is the host.
+        let is_http = |url: &Url| matches!(url.scheme(), "http" | "https");
+        if !Url::parse(&endpoint).is_ok_and(|url| is_http(&url)) {
+            return Err(TracesError::Endpoint(variable));
         }
         for variable in PROTOCOLS {
             if let Some(protocol) = non_empty(variable).filter(|protocol| protocol != "http/protobuf") {

@@ -172,15 +172,65 @@ async fn an_unavailable_collector_delays_nothing_and_is_logged_once() {
 }
 
 #[tokio::test]
-async fn an_unsupported_protocol_fails_the_start_and_names_its_variable() {
+async fn unusable_settings_of_traces_are_reported_and_stop_nothing() {
     let world = World::new().await;
+    for (settings, named) in [
+        (
+            [
+                ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://collector:4317"),
+                ("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc"),
+            ],
+            "OTEL_EXPORTER_OTLP_PROTOCOL",
+        ),
+        (
+            [
+                ("OTEL_EXPORTER_OTLP_ENDPOINT", "collector:4318"),
+                ("OTEL_EXPORTER_OTLP_PROTOCOL", "http/protobuf"),
+            ],
+            "OTEL_EXPORTER_OTLP_ENDPOINT",
+        ),
+        (
+            [("OTEL_EXPORTER_OTLP_ENDPOINT", "http://collector:4318"), ("OTEL_TRACES_EXPORTER", "zipkin")],
+            "OTEL_TRACES_EXPORTER",
+        ),
+    ] {
+        let mut operator = world.operator();
+        for (name, value) in settings {
+            operator = operator.env(name, value);
+        }
+        let operator = operator.start().await;
+        let logs = operator.logs();
+        let line = logs.lines().find(|line| line.contains("no traces are exported"));
+        assert!(line.is_some_and(|line| line.contains(named)), "{logs}");
+        operator.stop().await.unwrap();
+    }
+    world.finish().await;
+}
+
+#[tokio::test]
+async fn traces_that_are_turned_off_are_not_exported() {
+    let world = World::new().await;
+    let (collector, url) = Collector::start().await;
     let operator = world
         .operator()
-        .env("OTEL_EXPORTER_OTLP_ENDPOINT", "http://collector:4317")
-        .env("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc");
+        .env("OTEL_EXPORTER_OTLP_ENDPOINT", url)
+        .env("OTEL_TRACES_EXPORTER", "none")
+        .start()
+        .await;
+    world.apply(&tenant("acme").dids([DID])).await;
+    world.wait_ready("acme").await;
 
-    let error = operator.try_start().await.err().unwrap().to_string();
+    operator.stop().await.unwrap();
 
-    assert!(error.contains("OTEL_EXPORTER_OTLP_PROTOCOL") && error.contains("http/protobuf"), "{error}");
+    assert!(collector.spans().is_empty());
+    assert!(!operator.logs().contains("no traces are exported"), "{}", operator.logs());
+    world.finish().await;
+}
+
+#[tokio::test]
+async fn a_log_level_that_is_none_is_refused() {
+    let world = World::new().await;
+    let error = world.operator().env("RUST_LOG", "verbose").try_start().await.err().unwrap().to_string();
+    assert!(error.contains("RUST_LOG: \"verbose\" is no level"), "{error}");
     world.finish().await;
 }

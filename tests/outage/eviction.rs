@@ -76,7 +76,13 @@ async fn evicted_keys_are_restored_and_cost_no_epoch_each() {
     }
     world.redis_cli(&["CONFIG", "SET", "maxmemory", "0"]).await;
     for n in 0..TENANTS {
-        world.wait_live(&did(n), Some(&format!("t{n}"))).await;
+        let (world, name) = (&world, format!("t{n}"));
+        world.wait_live(&did(n), Some(&name)).await;
+        world
+            .wait(&format!("{name} has its config"), || async {
+                world.config(&name).await.map(drop).ok_or_else(|| "not there".to_owned())
+            })
+            .await;
     }
     world.resume_checks();
     world.wait_operator_ready(&operator).await;

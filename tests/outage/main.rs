@@ -2,6 +2,7 @@
 //! afterwards.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)] // a test fails by panicking
 
+mod cluster;
 mod credentials;
 mod eviction;
 mod failover;
