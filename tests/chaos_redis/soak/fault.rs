@@ -32,6 +32,16 @@ pub enum Fault {
     KilledOperator,
     /// SIGTERM to an operator.
     StoppedOperator,
+    /// The NAT between an operator and Redis forgets its connections: neither side is notified.
+    ForgottenConnections,
+    /// One of an operator's Sentinels names the replica as the primary.
+    LyingSentinel,
+    /// Each of an operator's Sentinels names another primary.
+    SentinelsDisagree,
+    /// The memory is too small, and the policy evicts any key.
+    EvictingRedis,
+    /// Another database of the same Redis is flushed.
+    FlushOfAnotherDatabase,
     /// A network fault between an operator and one of its servers.
     Way(Between, Harm),
     /// SIGKILL to the first operator's API server.
@@ -100,6 +110,8 @@ impl Fault {
         let mut faults =
             vec![Self::Flush, Self::SwapDb, Self::OutOfMemory, Self::LostCounter, Self::ExternalWrites];
         faults.extend([Self::FrozenOperator, Self::StoppedOperator]);
+        faults.extend([Self::ForgottenConnections, Self::LyingSentinel, Self::EvictingRedis]);
+        faults.push(Self::FlushOfAnotherDatabase);
         faults.extend(ways.map(|(between, harm)| Self::Way(between, harm)));
         faults
     }
@@ -110,7 +122,7 @@ impl Fault {
         let ways = [Between::Redis, Between::Sentinels, Between::Kubernetes, Between::Etcd];
         faults.extend(ways.into_iter().flat_map(|way| HARMS.map(|harm| Self::Way(way, harm))));
         faults.extend([Self::RestartEmpty, Self::Failover, Self::FrozenRedis, Self::LacksReplicas]);
-        faults.extend([Self::FrozenPastLease, Self::KilledOperator]);
+        faults.extend([Self::FrozenPastLease, Self::KilledOperator, Self::SentinelsDisagree]);
         faults.extend([Self::KilledApiServer, Self::FrozenApiServer, Self::FrozenEtcd]);
         faults.sort_unstable();
         faults.dedup();
@@ -134,7 +146,7 @@ impl Fault {
     /// Returns true if it needs Redis exclusively.
     pub const fn is_of_redis(self) -> bool {
         matches!(self, Self::RestartEmpty | Self::Failover | Self::FrozenRedis | Self::SwapDb)
-            || matches!(self, Self::LacksReplicas | Self::OutOfMemory)
+            || matches!(self, Self::LacksReplicas | Self::OutOfMemory | Self::EvictingRedis)
     }
 
     /// Returns true if it needs an operator or a Kubernetes process exclusively.

@@ -70,6 +70,7 @@ async fn play(stage: &Stage, step: &Step) -> Duration {
         stage.end(*fault, *operator).await;
     }
     let ended = Instant::now();
+    stage.write_meanwhile().await;
     stage.wait_true().await;
     stage.world.resume_checks();
     ended.elapsed()

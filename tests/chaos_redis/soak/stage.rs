@@ -1,5 +1,5 @@
 //! All processes: two operators that share a Lease, each with its own connections to a Redis primary with a replica, to Sentinels,
-//! and to an API server; and the begin and end of each fault.
+//! and to an API server; an operator of another cluster on the same Redis; and the begin and end of each fault.
 
 use std::cell::Cell;
 use std::time::{Duration, Instant};
@@ -8,19 +8,23 @@ use local_cluster::{
     ApiServer, Edge, Redis, RedisOptions, SentinelOptions, Sentinels, Toxic, Toxiproxy, Way,
 };
 use serde_json::Value;
-use test_support::proxy::SentinelProxy;
+use test_support::proxy::{ForgetfulNat, SentinelProxy, Translation};
 use test_support::{Operator, World};
 
 use super::edit::Edit;
 use super::fault::{Between, Fault, Harm};
 use crate::truth::{TIMEOUT, differences};
 
+/// The idle time after which a NAT forgets a connection by itself: never in these tests.
+const NEVER: Duration = Duration::from_secs(86_400);
 /// The interval at which remaining differences are printed.
 const PRINT_INTERVAL: Duration = Duration::from_secs(5);
 
 pub struct Stage {
     pub world: World,
     operators: Vec<Placed>,
+    /// The operator of another cluster, which no fault concerns directly.
+    neighbour: Option<Operator>,
     replica: Redis,
     sentinels: Sentinels,
     /// Present on a cluster of its own: the second operator's API server, and its connection to etcd.
@@ -34,7 +38,12 @@ struct Placed {
     redis: Vec<Edge>,
     sentinels: Vec<Edge>,
     kubernetes: Vec<Edge>,
-    _nats: Vec<SentinelProxy>,
+    /// Behind the edges to Redis.
+    nats: Vec<ForgetfulNat>,
+    /// Behind the edges to Sentinels.
+    sentinel_proxies: Vec<SentinelProxy>,
+    /// The ports of the two Redis, and those of the edges to them.
+    ports: Vec<Translation>,
 }
 
 impl Stage {
@@ -43,8 +52,9 @@ impl Stage {
         // Otherwise a replica stores the received data on disk, and would not restart empty.
         let options = RedisOptions::default().in_memory().set("rdb-del-sync-files", "yes");
         let like_primary = options.clone();
-        let world =
+        let mut world =
             if own_cluster { World::on_own_cluster(options).await } else { World::with_redis(options).await };
+        world.add_namespace().await;
         let replica = Redis::start(like_primary.replica_of(world.redis())).await.unwrap();
         world.also_read(&replica);
         let sentinels = Sentinels::start(world.redis(), SentinelOptions::default()).await.unwrap();
@@ -55,11 +65,13 @@ impl Stage {
         } else {
             None
         };
-        let mut stage = Self { world, operators: Vec::new(), replica, sentinels, second, toxiproxy };
+        let (operators, neighbour) = (Vec::new(), None);
+        let mut stage = Self { world, operators, neighbour, replica, sentinels, second, toxiproxy };
         for number in 0..2 {
             let placed = stage.place(number).await;
             stage.operators.push(placed);
         }
+        stage.neighbour = Some(stage.place_neighbour().await);
         for edit in Edit::first() {
             edit.make(&stage.world).await;
         }
@@ -71,14 +83,18 @@ impl Stage {
         let edge =
             async |name: &str, to: &str| self.toxiproxy.edge(&format!("{name}-{number}"), to).await.unwrap();
         let nodes = [self.world.redis(), &self.replica];
-        let redis =
-            vec![edge("redis", &nodes[0].address()).await, edge("replica", &nodes[1].address()).await];
-        let ports: Vec<_> = nodes.iter().zip(&redis).map(|(node, edge)| (node.port(), edge.port())).collect();
-        let (mut nats, mut sentinels) = (Vec::new(), Vec::new());
-        for (at, address) in self.sentinels.addresses().into_iter().enumerate() {
-            let nat = SentinelProxy::start(address, ports.clone()).await;
-            sentinels.push(edge(&format!("sentinel{at}"), &nat.address()).await);
+        let (mut nats, mut redis) = (Vec::new(), Vec::new());
+        for (name, node) in ["redis", "replica"].into_iter().zip(nodes) {
+            let nat = ForgetfulNat::start(&node.address(), NEVER).await;
+            redis.push(edge(name, &nat.address()).await);
             nats.push(nat);
+        }
+        let ports: Vec<_> = nodes.iter().zip(&redis).map(|(node, edge)| (node.port(), edge.port())).collect();
+        let (mut sentinel_proxies, mut sentinels) = (Vec::new(), Vec::new());
+        for (at, address) in self.sentinels.addresses().into_iter().enumerate() {
+            let proxy = SentinelProxy::start(address, ports.clone()).await;
+            sentinels.push(edge(&format!("sentinel{at}"), &proxy.address()).await);
+            sentinel_proxies.push(proxy);
         }
         let first = self.world.cluster().api_server().url();
         let server = self.second.as_ref().filter(|_| number == 1).map_or(first, |(second, _)| second.url());
@@ -88,11 +104,24 @@ impl Stage {
             .operator()
             .leader_elect()
             .kubeconfig(self.kubeconfig(number, &kubernetes))
+            .env("WATCH_NAMESPACES", self.world.namespace())
             .env("REDIS_SENTINEL", sentinels.iter().map(Edge::address).collect::<Vec<_>>().join(","))
             .env("REDIS_SENTINEL_SERVICE", self.sentinels.service())
             .start()
             .await;
-        Placed { operator, redis, sentinels, kubernetes: vec![kubernetes], _nats: nats }
+        let kubernetes = vec![kubernetes];
+        Placed { operator, redis, sentinels, kubernetes, nats, sentinel_proxies, ports }
+    }
+
+    async fn place_neighbour(&self) -> Operator {
+        self.world
+            .operator()
+            .env("WATCH_NAMESPACES", &self.world.namespaces()[1])
+            .env("CLUSTER_ID", format!("neighbour-of-{}", self.world.namespace()))
+            .env("REDIS_SENTINEL", self.sentinels.addresses().join(","))
+            .env("REDIS_SENTINEL_SERVICE", self.sentinels.service())
+            .start()
+            .await
     }
 
     /// Returns the world's kubeconfig with this connection's address.
@@ -143,6 +172,28 @@ impl Stage {
             | Fault::FrozenPastLease
             | Fault::KilledOperator
             | Fault::StoppedOperator => {}
+            Fault::ForgottenConnections => {
+                self.operators[number].nats.iter().for_each(ForgetfulNat::forget_all);
+            }
+            Fault::LyingSentinel => self.exchange_nodes(number),
+            Fault::SentinelsDisagree => {
+                self.exchange_nodes(number);
+                let unrelated = self.sentinels.nodes()[0].port();
+                let translations = vec![(primary.port(), unrelated), (replica.port(), unrelated)];
+                self.operators[number].sentinel_proxies[1].translate(translations);
+            }
+            Fault::EvictingRedis => {
+                self.world.exempt_all();
+                let used: u64 = used_memory(primary).await;
+                ask(primary, &["CONFIG", "SET", "maxmemory-policy", "allkeys-random"]).await;
+                ask(primary, &["CONFIG", "SET", "maxmemory", &(used - 8_192).to_string()]).await;
+            }
+            Fault::FlushOfAnotherDatabase => {
+                let mut connection = primary.connection().await.unwrap();
+                let mut flush = redis::pipe();
+                flush.cmd("SELECT").arg(2).cmd("FLUSHDB").cmd("SELECT").arg(0);
+                flush.exec_async(&mut connection).await.unwrap();
+            }
             Fault::Way(between, harm) => {
                 for way in self.ways(between, number) {
                     break_way(way, harm).await;
@@ -161,8 +212,19 @@ impl Stage {
             Fault::Flush
             | Fault::LostCounter
             | Fault::ExternalWrites
+            | Fault::ForgottenConnections
+            | Fault::FlushOfAnotherDatabase
             | Fault::KilledOperator
             | Fault::StoppedOperator => {}
+            Fault::LyingSentinel | Fault::SentinelsDisagree => {
+                let placed = &self.operators[number];
+                placed.sentinel_proxies.iter().for_each(|proxy| proxy.translate(placed.ports.clone()));
+            }
+            Fault::EvictingRedis => {
+                for redis in [primary, replica] {
+                    ask(redis, &["CONFIG", "SET", "maxmemory", "0", "maxmemory-policy", "noeviction"]).await;
+                }
+            }
             Fault::SwapDb => {
                 ask(primary, &["SWAPDB", "0", "1"]).await;
                 let mut connection = primary.connection().await.unwrap();
@@ -210,6 +272,29 @@ impl Stage {
         }
     }
 
+    /// Makes an operator's first Sentinel name each Redis in place of the other.
+    fn exchange_nodes(&self, number: usize) {
+        let placed = &self.operators[number];
+        let [(first, to_first), (second, to_second)] = placed.ports[..] else { unreachable!("two Redis") };
+        placed.sentinel_proxies[0].translate(vec![(first, to_second), (second, to_first)]);
+    }
+
+    /// Another client breaks keys of the contract while the operators recover.
+    pub async fn write_meanwhile(&self) {
+        self.world.exempt_all();
+        for n in 0..3 {
+            let (primary, _) = self.redis().await;
+            let Ok(mut connection) = primary.connection().await else { return };
+            let mut writes = redis::pipe();
+            writes.cmd("DEL").arg(format!("tenantmap:did:+1555000000{n}")).arg("tenantcfg:neighbour-0");
+            // Only keys that exist: keys without an owner would stay.
+            writes.cmd("SET").arg(format!("tenantcfg:t{n}")).arg("{}").arg("XX");
+            // Redis may refuse writes at this moment.
+            let _ = writes.exec_async(&mut connection).await;
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    }
+
     fn ways(&self, between: Between, number: usize) -> Vec<&Edge> {
         let placed = &self.operators[number];
         match between {
@@ -238,10 +323,11 @@ impl Stage {
         let printed = Cell::new(Instant::now());
         self.world
             .wait_within(TIMEOUT, "Redis equals the resources", || async {
-                for placed in &self.operators {
-                    if !placed.operator.is_running() {
+                let operators = self.operators.iter().map(|placed| &placed.operator);
+                for operator in operators.chain(&self.neighbour) {
+                    if !operator.is_running() {
                         println!("soak: restarting an operator that has exited");
-                        placed.operator.run_again().await.map_err(|error| error.to_string())?;
+                        operator.run_again().await.map_err(|error| error.to_string())?;
                     }
                 }
                 let wrong = differences(&self.world, self.redis().await.0).await;
@@ -271,6 +357,12 @@ async fn role(redis: &Redis) -> Result<String, String> {
     let role: String = info.get("role").unwrap_or_default();
     let link: Option<String> = info.get("master_link_status");
     Ok(link.map_or(role.clone(), |link| format!("{role} {link}")))
+}
+
+async fn used_memory(redis: &Redis) -> u64 {
+    let mut connection = redis.connection().await.unwrap();
+    let info: redis::InfoDict = redis::cmd("INFO").arg("memory").query_async(&mut connection).await.unwrap();
+    info.get("used_memory").unwrap()
 }
 
 async fn ask(redis: &Redis, words: &[&str]) {
