@@ -360,7 +360,7 @@ async fn deletion_of_a_suspended_tenant_unmaps_only_its_own_dids() {
     world.apply(&tenant("acme").dids([DID, OTHER])).await;
     world.wait_ready("acme").await;
     world.patch("acme", json!({ "spec": { "suspend": true } })).await;
-    world.wait_condition("acme", "Ready", "Unknown", "Suspended").await;
+    world.wait_condition("acme", "Ready", "True", "Suspended").await;
     let theirs = json!({ "contractVersion": "v1", "tenantId": "theirs", "dids": [DID] }).to_string();
     world.set_key("tenantcfg:theirs", &theirs).await;
     world.set_key(&format!("tenantmap:did:{DID}"), "theirs").await;

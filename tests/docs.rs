@@ -99,6 +99,8 @@ fn every_condition_is_documented_and_no_other() {
         status::PUBLISHED,
         status::RECONCILING,
         status::STALLED,
+        status::SUSPENDED,
+        status::WARNINGS,
     ];
     assert_eq!(documented("Conditions"), conditions.map(str::to_owned).into());
 }
@@ -203,5 +205,40 @@ fn the_page_of_performance_has_figures_of_each_benchmark() {
         let (begin, end) = (format!("<!-- figures: {name} -->"), format!("<!-- end: {name} -->"));
         let figures = page.split_once(&begin).and_then(|(_, rest)| rest.split_once(&end)).unwrap().0;
         assert!(figures.contains("\n| --- |"), "{name} has no table: UPDATE=1 writes it");
+    }
+}
+
+#[test]
+fn figures_on_pages_are_those_of_the_code() {
+    let figures = [
+        ("docs/scaling.md", "controller/mod.rs", r"RECONCILE_CONCURRENCY\D+(\d+)", "Up to {} reconciles"),
+        ("docs/scaling.md", "controller/mod.rs", r"STATUS_CONCURRENCY\D+(\d+)", "{} status writes"),
+        (
+            "docs/scaling.md",
+            "controller/queue/priority.rs",
+            r"SATURATION_THRESHOLD: u32 = (\d+)",
+            "From {} publishes within",
+        ),
+        ("docs/scaling.md", "controller/queue/priority.rs", r"const WINDOW\D+(\d+)", "{} ms on"),
+        (
+            "docs/scaling.md",
+            "controller/queue/priority.rs",
+            r"MAX_STATUS_DELAY\D+(\d+)",
+            "waited for {} s is written",
+        ),
+        (
+            "docs/guarantees.md",
+            "domain/index/repairs.rs",
+            r"REPAIR_BURST: u32 = (\d+)",
+            "burst of {} repairs",
+        ),
+    ];
+    for (page, file, constant, phrase) in figures {
+        let code = text(&format!("src/{file}"));
+        let found =
+            Regex::new(constant).unwrap().captures(&code).unwrap_or_else(|| panic!("{file}: {constant}"));
+        let phrase = phrase.replace("{}", &found[1]);
+        let page_text = text(page).replace('\n', " ");
+        assert!(page_text.contains(&phrase), "{page} does not say {phrase:?}, as {file} does");
     }
 }

@@ -266,7 +266,7 @@ async fn a_restart_without_changes_writes_nothing_and_reads_no_secret() {
 
     world.wait_metric(&operator, "runtime_operator_reconciles_total", 10.0).await;
     world.apply(&tenant("new").dids([DID])).await;
-    world.wait_condition("new", "Ready", "False", "SecretUnreadable").await;
+    world.wait_condition("new", "Ready", "Unknown", "SecretUnreadable").await;
     assert_eq!(world.writes().await, 0, "{:?}", world.commands().await);
     assert_eq!(world.commands().await.get("incr"), Some(&1), "the new epoch");
     assert_eq!(versions(&world, 10).await, before);

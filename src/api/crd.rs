@@ -6,6 +6,7 @@ use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
 use kube::CustomResourceExt;
 use serde_json::{Value, json};
 
+use super::rules;
 use super::spec::RuntimeTenant;
 use super::table;
 
@@ -26,6 +27,7 @@ pub fn crd() -> CustomResourceDefinition {
             if let Some(spec) = schema.properties.as_mut().and_then(|properties| properties.get_mut("spec")) {
                 table::write_rules(spec);
             }
+            name_what_was_given(schema);
         }
     }
     crd
@@ -80,15 +82,33 @@ fn tidy(schema: &mut JSONSchemaProps) {
     if let Some(description) = &mut schema.description {
         *description = description.replace('\n', " ");
     }
-    for property in schema.properties.iter_mut().flat_map(|properties| properties.values_mut()) {
-        tidy(property);
+    for below in schemas_below(schema) {
+        tidy(below);
     }
-    if let Some(JSONSchemaPropsOrArray::Schema(items)) = &mut schema.items {
-        tidy(items);
+}
+
+/// Gives rules a message that names what was given, where there is one.
+fn name_what_was_given(schema: &mut JSONSchemaProps) {
+    for rule in schema.x_kubernetes_validations.iter_mut().flatten() {
+        rule.message_expression = rule.message.as_deref().and_then(rules::message_expression);
     }
-    if let Some(JSONSchemaPropsOrBool::Schema(values)) = &mut schema.additional_properties {
-        tidy(values);
+    for below in schemas_below(schema) {
+        name_what_was_given(below);
     }
+}
+
+/// The schemas of properties, items and values.
+fn schemas_below(schema: &mut JSONSchemaProps) -> impl Iterator<Item = &mut JSONSchemaProps> {
+    let properties = schema.properties.iter_mut().flat_map(|properties| properties.values_mut());
+    let items = match &mut schema.items {
+        Some(JSONSchemaPropsOrArray::Schema(items)) => Some(&mut **items),
+        _ => None,
+    };
+    let values = match &mut schema.additional_properties {
+        Some(JSONSchemaPropsOrBool::Schema(values)) => Some(&mut **values),
+        _ => None,
+    };
+    properties.chain(items).chain(values)
 }
 
 #[cfg(test)]

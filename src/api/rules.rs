@@ -44,10 +44,10 @@ pub const DID: RuleWithMessage = (
 /// there is none, and they are compared as integers: this stays within the budget (and within a few milliseconds) at the
 /// maximum of 500 numbers.
 pub fn unique_dids() -> Rule {
-    let removals = WHITE_SPACE.map(|c| format!(r".replace('\u{:04x}', '')", u32::from(c)));
-    let without_white_space = removals.concat();
     let (is_did, _) = DID;
     let is_did = is_did.replace("self.", "did.");
+    let removals = WHITE_SPACE.map(|c| format!(r".replace('\u{:04x}', '')", u32::from(c)));
+    let without_white_space = removals.concat();
     Rule::new(format!(
         "!self.all(did, {is_did}) || \
          [(self.all(did, did.matches('^[+0-9]*$')) ? self.join(',') : self.join(','){without_white_space})\
@@ -56,6 +56,29 @@ pub fn unique_dids() -> Rule {
     ))
     // Without a reason: the API server leaves out the message of a FieldValueDuplicate.
     .message("numbers must be unique once their white space is removed")
+}
+
+/// Returns the expression of the message that names what was given, of a rule with this message. The API server falls back
+/// to the message where the result has a line break.
+pub fn message_expression(message: &str) -> Option<String> {
+    let (_, did) = DID;
+    let (_, immutable) = TENANT_ID_IMMUTABLE;
+    if message == did {
+        let blank = white_space!();
+        return Some(format!(
+            "'\"' + self + '\" {did}; ' + (\
+             !self.matches(r'^[{blank}]*\\+') ? 'it does not begin with a plus sign' : \
+             self.matches(r'[^+0-9{blank}]') ? \
+             '\"' + self.find(r'[^+0-9{blank}]') + '\" is neither a digit nor white space' : \
+             self.matches(r'\\+[^+]*\\+') ? 'it has more than one plus sign' : \
+             self.matches(r'^[{blank}]*\\+[{blank}]*0') ? 'its first digit is 0' : \
+             'it has too few or too many digits')"
+        ));
+    }
+    // The API server's budget has no room for an expression that finds the number that is listed twice.
+    (message == immutable).then(|| {
+        "'tenantId is immutable: it is \"' + oldSelf + '\"; create another RuntimeTenant for \"' + self + '\"'".to_owned()
+    })
 }
 
 pub const TENANT_ID_ENDS: RuleWithMessage = (
@@ -67,7 +90,7 @@ pub const TENANT_ID_CONTROL: RuleWithMessage =
     (r"!self.matches(r'\p{Cc}')", "must not contain control characters");
 
 pub const TENANT_ID_IMMUTABLE: RuleWithMessage =
-    ("self == oldSelf", "tenantId must not change: create another RuntimeTenant for another tenant id");
+    ("self == oldSelf", "tenantId is immutable: create another RuntimeTenant for another tenant id");
 
 /// An absolute http or https URL. The pattern narrows the host to the forms that every URL parser reads alike: an IPv4
 /// address, an IPv6 address in brackets, or an ASCII name whose last label is not a number (the URL standard reads such a

@@ -41,15 +41,15 @@ use super::usage::{CallQuality, LlmRouting, UsageLimits};
     ),
     printcolumn(
         name = "DIDs",
-        type_ = "integer",
-        json_path = ".status.publishedDidCount",
-        description = "The number of published phone numbers."
+        type_ = "string",
+        json_path = ".status.dids",
+        description = "The live phone numbers of the spec and all of them, as in 1/2."
     ),
     printcolumn(
         name = "Ready",
         type_ = "string",
         json_path = r#".status.conditions[?(@.type=="Ready")].status"#,
-        description = "True when Redis matches the spec."
+        description = "True when Redis matches the spec, or when the spec is suspended."
     ),
     printcolumn(
         name = "Reason",
@@ -59,13 +59,6 @@ use super::usage::{CallQuality, LlmRouting, UsageLimits};
     ),
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
     printcolumn(
-        name = "Message",
-        type_ = "string",
-        json_path = r#".status.conditions[?(@.type=="Ready")].message"#,
-        description = "The reason for the status of Ready, in a sentence.",
-        priority = 1
-    ),
-    printcolumn(
         name = "Last Published",
         type_ = "date",
         json_path = ".status.lastPublishedTime",
@@ -73,10 +66,10 @@ use super::usage::{CallQuality, LlmRouting, UsageLimits};
         priority = 1
     ),
     printcolumn(
-        name = "Hash",
+        name = "Message",
         type_ = "string",
-        json_path = ".status.publishedHash",
-        description = "The hash of the published JSON without the webhook secret.",
+        json_path = r#".status.conditions[?(@.type=="Ready")].message"#,
+        description = "The reason for the status of Ready, in a sentence, and what is live.",
         priority = 1
     )
 )]

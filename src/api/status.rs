@@ -14,8 +14,13 @@ pub struct RuntimeTenantStatus {
     #[schemars(range(min = 0))]
     pub observed_generation: Option<i64>,
 
-    /// The conditions: "Ready" (Redis matches the spec), "SecretResolved", "DidsClaimed" and "Published"; "Reconciling" and
-    /// "Stalled" only while they are true.
+    /// The live phone numbers of the spec and all of them, as in "1/2".
+    #[schemars(length(max = 16))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub dids: Option<String>,
+
+    /// The conditions: "Ready" (Redis matches the spec), "SecretResolved", "DidsClaimed" and "Published"; "Reconciling",
+    /// "Stalled", "Suspended" and "Warnings" only while they are true.
     #[schemars(schema_with = "conditions")]
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub conditions: Vec<Condition>,

@@ -1,6 +1,7 @@
 //! The state that the controller's tasks share: clients, the index, the queues.
 
 use std::collections::HashMap;
+use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
@@ -11,6 +12,7 @@ use tracing::Span;
 
 use super::error::Error;
 use super::health::Health;
+use super::outages::Outages;
 use super::queue::{self, Namespace, WorkQueue, WritePriority};
 use super::secrets::{PrefetchPlan, SecretReader};
 use super::status::EventQueue;
@@ -50,6 +52,10 @@ pub struct Context {
     pub priority: Arc<WritePriority>,
     /// The process' metrics.
     pub metrics: Metrics,
+    /// The failures that were logged.
+    pub outages: Outages,
+    /// The number of reconciles that take long.
+    pub slow_reconciles: AtomicUsize,
     /// Read-locked while one tenant is published, write-locked while a group is: no member of a group may be published from
     /// an older snapshot in between. The audit write-locks it too, while it adopts records.
     pub publishing: RwLock<()>,

@@ -116,6 +116,7 @@ impl<'a> LeaderLoop<'a> {
             }
             // Followers report no tenant as waiting for Redis; only the leader does.
             WriterState::Follower { .. } => {
+                self.ctx.note(Index::forget_redis);
                 self.ctx.writer.redis_health(self.redis.borrow().clone());
                 self.ctx.health.set_started();
             }

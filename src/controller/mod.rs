@@ -27,14 +27,16 @@ mod error;
 mod health;
 mod intervals;
 mod leadership;
+mod outages;
 mod queue;
 mod reconcile;
 mod secrets;
 mod status;
 mod watch;
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures::channel::mpsc::{UnboundedReceiver, unbounded};
 use futures::{FutureExt, StreamExt};
@@ -52,6 +54,7 @@ pub use error::Error;
 pub use health::Health;
 pub use intervals::Intervals;
 use leadership::LeaderLoop;
+use outages::Outages;
 pub use queue::QUEUES;
 use queue::{Concurrency, WorkQueue, WritePriority};
 use secrets::{PrefetchPlan, SecretPrefetch, SecretReader};
@@ -60,6 +63,8 @@ pub use watch::WATCH_SILENCE;
 
 /// The reconciles that run concurrently.
 const RECONCILE_CONCURRENCY: Concurrency = Concurrency { shared: 64, own: 4, most: 256 };
+/// The queued tenants whose statuses say at a time that they wait for slow reconciles.
+const MAX_REPORTED: usize = 1000;
 /// The statuses that are written concurrently.
 const STATUS_CONCURRENCY: Concurrency = Concurrency { shared: 16, own: 2, most: 64 };
 /// The time that a clean stop waits for what is in flight.
@@ -140,6 +145,7 @@ impl Controller {
             () = drift::sweep(&ctx, &self.intervals) => {}
             () = drift::audit(&ctx, &self.intervals) => {}
             () = heartbeat(&ctx) => {}
+            () = report_stuck(&ctx) => {}
             () = stop => {
                 info!("stopping: draining work queues");
                 if tokio::time::timeout(STOP_TIMEOUT, working).await.is_err() {
@@ -179,6 +185,8 @@ impl Controller {
             prefetches: prefetch_plans,
             priority,
             metrics: self.metrics.clone(),
+            outages: Outages::default(),
+            slow_reconciles: AtomicUsize::new(0),
             publishing: RwLock::new(()),
             index: Mutex::new(Index::new(self.publish_secret)),
             #[cfg(test)]
@@ -194,6 +202,18 @@ async fn heartbeat(ctx: &Context) {
     loop {
         ticks.tick().await;
         ctx.health.heartbeat();
+    }
+}
+
+/// Has the statuses of queued tenants say what the reconciles wait for that take all the room, while there are so many.
+async fn report_stuck(ctx: &Context) {
+    let mut ticks = tokio::time::interval(reconcile::SLOW / 4);
+    loop {
+        ticks.tick().await;
+        if ctx.slow_reconciles.load(Ordering::Relaxed) >= RECONCILE_CONCURRENCY.shared {
+            let queued = ctx.reconciles.queued_longer(reconcile::SLOW, MAX_REPORTED, Instant::now());
+            ctx.update(|index| index.delay_queued(&queued));
+        }
     }
 }
 

@@ -18,6 +18,10 @@ pub struct Assessment {
     pub current: bool,
     /// The DIDs of the spec that the resource does not have.
     pub unavailable: Vec<UnavailableDid>,
+    /// The number of DIDs of the spec.
+    pub wanted: usize,
+    /// The number of DIDs of the spec that Redis maps to the resource.
+    pub live: usize,
 }
 
 /// The config that Redis holds for a resource.
@@ -155,12 +159,15 @@ impl Assessment {
     /// The assessment of a resource that is published with all its DIDs.
     #[must_use]
     pub const fn published(generation: i64, config: PublishedConfig) -> Self {
+        let dids = config.dids.len();
         Self {
             generation,
             not_published: None,
             published: Some(config),
             current: true,
             unavailable: Vec::new(),
+            wanted: dids,
+            live: dids,
         }
     }
 
@@ -173,6 +180,8 @@ impl Assessment {
             published: None,
             current: false,
             unavailable: Vec::new(),
+            wanted: 0,
+            live: 0,
         }
     }
 
@@ -191,23 +200,39 @@ impl Assessment {
         self.unavailable.first().map(UnavailableDid::reason)
     }
 
-    /// The message of the condition `Ready`.
+    /// The message of the condition `Ready`. It begins with the cause and ends with what is live.
     #[must_use]
     pub fn message(&self) -> String {
         let published = self.published.as_ref().map_or(0, |published| published.dids.len());
         let unavailable = unavailable_message(&self.unavailable);
         match &self.not_published {
             None if self.unavailable.is_empty() => format!("{} live", plural_dids(published)),
-            None => format!("{} live; {unavailable}", plural_dids(published)),
+            None => format!("{unavailable}; {} live", self.live_of_wanted()),
             Some(NotPublished::NoDids) => unavailable,
             // It may list the DID, and not have it.
             Some(why @ NotPublished::WouldUnmap(_)) if !self.unavailable.is_empty() => {
                 format!("{}; {unavailable}", why.message())
             }
-            Some(why) if published > 0 => {
-                format!("{}; what was published stays live ({})", why.message(), plural_dids(published))
+            Some(why @ (NotPublished::Suspended | NotPublished::Failed { .. })) => {
+                format!("{}; {}", why.message(), stays_live(published))
             }
+            Some(why) if published > 0 => format!("{}; {}", why.message(), stays_live(published)),
             Some(why) => why.message(),
+        }
+    }
+
+    /// The live DIDs of the spec and all of them, in words.
+    #[must_use]
+    pub fn live_of_wanted(&self) -> String {
+        format!("{} of {}", self.live, plural_dids(self.wanted))
+    }
+
+    /// The reason for which a reconcile failed, if it did, so that nothing is known to be wrong with the resource.
+    #[must_use]
+    pub const fn failed(&self) -> Option<Reason> {
+        match &self.not_published {
+            Some(NotPublished::Failed { reason, .. }) => Some(*reason),
+            _ => None,
         }
     }
 
@@ -247,7 +272,7 @@ impl NotPublished {
 
     fn message(&self) -> String {
         match self {
-            Self::Suspended => "spec.suspend is true: nothing is written to Redis".to_owned(),
+            Self::Suspended => "suspended (spec.suspend)".to_owned(),
             Self::Invalid(violations) => join(violations, "; "),
             Self::Unreadable(why) => format!("the spec can't be decoded: {why}"),
             Self::Tenant(holder) => format!("the tenant id {}", holder.message()),
@@ -292,6 +317,15 @@ impl Holder {
 
 fn unavailable_message(unavailable: &[UnavailableDid]) -> String {
     join(unavailable.iter().map(|UnavailableDid { did, holder }| format!("{did} {}", holder.message())), "; ")
+}
+
+/// Says how many DIDs stay live.
+fn stays_live(count: usize) -> String {
+    match count {
+        0 => "nothing is live".to_owned(),
+        1 => "1 number stays live".to_owned(),
+        _ => format!("{count} numbers stay live"),
+    }
 }
 
 /// A count of DIDs, in words.

@@ -281,6 +281,7 @@ impl PlanInput<'_> {
         let published = PublishedConfig { dids: desired.config.dids().to_vec(), hash: desired.hash.clone() };
         Assessment {
             unavailable: desired.unavailable.clone(),
+            wanted: published.dids.len() + desired.unavailable.len(),
             ..Assessment::published(self.generation, published)
         }
     }
@@ -343,7 +344,8 @@ impl PlanInput<'_> {
     }
 
     /// The config that stays published while something prevents a publish.
-    fn published_config(&self) -> Option<PublishedConfig> {
+    #[must_use]
+    pub fn published_config(&self) -> Option<PublishedConfig> {
         let published = self.snapshot.published.as_ref()?;
         let hash = self.snapshot.record.as_ref().map(|record| record.hash.clone()).unwrap_or_default();
         Some(PublishedConfig { dids: published.dids.clone(), hash })
@@ -352,16 +354,29 @@ impl PlanInput<'_> {
     fn assessment(&self, why: NotPublished, desired_hash: Option<&String>) -> Assessment {
         let published = self.published_config();
         let current = published.as_ref().is_some_and(|published| Some(&published.hash) == desired_hash);
-        Assessment { published, current, ..Assessment::not_published(self.generation, why) }
+        let (wanted, live) = self.count(published.as_ref());
+        Assessment { published, current, wanted, live, ..Assessment::not_published(self.generation, why) }
+    }
+
+    /// The number of DIDs of the spec, and how many of them are in this config.
+    #[must_use]
+    pub fn count(&self, published: Option<&PublishedConfig>) -> (usize, usize) {
+        let Some(holdings) = &self.snapshot.holdings else { return (0, 0) };
+        let wanted = || holdings.dids.iter().chain(holdings.contested.iter().map(|(did, _)| did));
+        let is_live = |did: &&Did| published.is_some_and(|published| published.dids.contains(did));
+        (wanted().count(), wanted().filter(is_live).count())
     }
 
     fn not_published(&self, why: NotPublished) -> Plan {
         Plan::Done(Outcome::Assessed(self.assessment(why, None)))
     }
 
+    /// Redis matches the spec where it holds the same numbers in the same config, and nothing says that it was changed.
     fn suspended(&self, spec: &RuntimeTenantSpec, unavailable: Vec<UnavailableDid>) -> Plan {
         let published = self.snapshot.published.as_ref().map_or(&[][..], |published| &published.dids);
-        let hash = compile::compile(spec, published).ok().map(|config| config.hash_without_secret());
+        let same_dids = self.snapshot.holdings.as_ref().is_some_and(|holdings| holdings.dids == published);
+        let config = (same_dids && self.snapshot.verified).then(|| compile::compile(spec, published).ok());
+        let hash = config.flatten().map(|config| config.hash_without_secret());
         let assessment = self.assessment(NotPublished::Suspended, hash.as_ref());
         Plan::Done(Outcome::Assessed(Assessment { unavailable, ..assessment }))
     }
@@ -369,7 +384,8 @@ impl PlanInput<'_> {
     /// All claimed DIDs belong to others: the config must be removed, with the DIDs that the tenant has released.
     fn without_dids(&self, unavailable: Vec<UnavailableDid>) -> Plan {
         let assessment = Assessment::not_published(self.generation, NotPublished::NoDids);
-        let outcome = Outcome::Assessed(Assessment { unavailable, ..assessment });
+        let wanted = unavailable.len();
+        let outcome = Outcome::Assessed(Assessment { unavailable, wanted, ..assessment });
         let Some(published) = &self.snapshot.published else { return Plan::Done(outcome) };
         Plan::Remove(RemovalPlan {
             tenant: published.tenant.clone(),

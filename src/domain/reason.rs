@@ -99,6 +99,12 @@ reasons! {
 }
 
 impl Reason {
+    /// The reason of this name, if there is one.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|reason| reason.as_str() == name)
+    }
+
     /// True if the reason clears without a change of the resource (`Reconciling`): on its own, or when something appears to
     /// which the resource refers. Any other reason stays until a person changes something (`Stalled`).
     #[must_use]

@@ -5,6 +5,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 
 use super::assessment::{Assessment, NotPublished};
 use super::reason::Reason;
+use super::warnings;
 use crate::api::RuntimeTenantStatus;
 
 /// The condition that sums up all others.
@@ -15,6 +16,10 @@ pub const SECRET_RESOLVED: &str = "SecretResolved";
 pub const DIDS_CLAIMED: &str = "DidsClaimed";
 /// The condition for Redis: True while it matches the spec.
 pub const PUBLISHED: &str = "Published";
+/// Present, and True, only while the operator writes nothing for the resource.
+pub const SUSPENDED: &str = "Suspended";
+/// Present, and True, only while something is odd that prevents nothing.
+pub const WARNINGS: &str = "Warnings";
 /// Present, and True, only while the resource may become Ready without a person's help (kstatus).
 pub const RECONCILING: &str = "Reconciling";
 /// Present, and True, only while the resource waits for a person (kstatus).
@@ -23,43 +28,70 @@ pub const STALLED: &str = "Stalled";
 /// The longest message of a condition, in bytes: the API server rejects longer ones.
 const LONGEST_MESSAGE: usize = 32_768;
 
-/// Returns the status that follows from an assessment. `published_now` is true if Redis was written to for the resource
-/// since its last status.
+/// Everything beside the assessment from which a status follows.
+#[derive(Clone, Debug)]
+pub struct StatusDetails {
+    /// True if Redis was written to for the resource since its last status.
+    pub published_now: bool,
+    /// True if the writer has read what Redis holds. Otherwise the status keeps what it says of that: it decides who
+    /// owns a number once Redis has lost its keys.
+    pub redis_read: bool,
+    /// What is odd and prevents nothing, one line each, in the order of the spec.
+    pub warnings: Vec<String>,
+}
+
+impl StatusDetails {
+    /// The details of a resource without warnings, of which Redis was read.
+    #[must_use]
+    pub const fn read(published_now: bool) -> Self {
+        Self { published_now, redis_read: true, warnings: Vec::new() }
+    }
+}
+
+/// Returns the status that follows from an assessment.
 ///
 /// The transition time of a condition changes only with its status.
 #[must_use]
 pub fn next(
     previous: Option<&RuntimeTenantStatus>,
     assessment: &Assessment,
-    published_now: bool,
+    details: &StatusDetails,
     now: Timestamp,
 ) -> RuntimeTenantStatus {
     let before = previous.map_or(&[][..], |status| &status.conditions);
-    let conditions =
-        rows(assessment).into_iter().map(|row| row.condition(before, assessment.generation, now)).collect();
+    let conditions = rows(assessment, details)
+        .into_iter()
+        .map(|row| row.condition(before, assessment.generation, now))
+        .collect();
+    let next = RuntimeTenantStatus {
+        observed_generation: Some(assessment.generation),
+        dids: Some(format!("{}/{}", assessment.live, assessment.wanted)),
+        conditions,
+        ..RuntimeTenantStatus::default()
+    };
+    let previous = previous.cloned().unwrap_or_default();
+    if !details.redis_read {
+        return RuntimeTenantStatus {
+            published_dids: previous.published_dids,
+            published_did_count: previous.published_did_count,
+            published_hash: previous.published_hash,
+            last_published_time: previous.last_published_time,
+            ..next
+        };
+    }
     let published = assessment.published.as_ref();
     let dids = published.map_or(&[][..], |published| &published.dids);
-    let last_published = previous.and_then(|status| status.last_published_time.clone());
     RuntimeTenantStatus {
-        observed_generation: Some(assessment.generation),
-        conditions,
         published_dids: dids.iter().map(ToString::to_string).collect(),
         published_did_count: Some(u32::try_from(dids.len()).unwrap_or(u32::MAX)),
         published_hash: published.map(|published| published.hash.clone()),
-        last_published_time: if published_now && published.is_some() {
+        last_published_time: if details.published_now && published.is_some() {
             Some(Time(now))
         } else {
-            last_published
+            previous.last_published_time
         },
+        ..next
     }
-}
-
-/// Returns the first status of a resource whose first reconcile failed for a transient reason. Without a status, the
-/// resource would pass for done.
-#[must_use]
-pub fn pending(generation: i64, reason: Reason, message: &str, now: Timestamp) -> RuntimeTenantStatus {
-    let failed = NotPublished::Failed { reason, message: message.to_owned() };
-    next(None, &Assessment::not_published(generation, failed), false, now)
 }
 
 /// The status of a condition.
@@ -107,25 +139,34 @@ impl Row {
     }
 }
 
-fn rows(assessment: &Assessment) -> Vec<Row> {
+fn rows(assessment: &Assessment, details: &StatusDetails) -> Vec<Row> {
     let reason = assessment.reason();
     let message = assessment.message();
     let mut rows = vec![
         Row::new(READY, ready(assessment), reason, message.clone()),
         secret_resolved(assessment),
-        dids_claimed(assessment),
-        published(assessment),
+        dids_claimed(assessment, details),
+        published(assessment, details),
     ];
-    if reason != Reason::Published && reason != Reason::Suspended {
+    if reason == Reason::Suspended {
+        rows.push(Row::new(SUSPENDED, ConditionStatus::True, reason, message));
+    } else if reason != Reason::Published {
         let type_ = if reason.is_transient() { RECONCILING } else { STALLED };
         rows.push(Row::new(type_, ConditionStatus::True, reason, message));
+    }
+    if !details.warnings.is_empty() {
+        let message = warnings::message(&details.warnings);
+        rows.push(Row::new(WARNINGS, ConditionStatus::True, Reason::SpecWarnings, message));
     }
     rows
 }
 
 fn ready(assessment: &Assessment) -> ConditionStatus {
     match &assessment.not_published {
-        Some(NotPublished::Suspended | NotPublished::Failed { .. }) => ConditionStatus::Unknown,
+        Some(NotPublished::Failed { .. }) => ConditionStatus::Unknown,
+        Some(NotPublished::Secret(fault)) if !fault.is_absence() => ConditionStatus::Unknown,
+        // It is what was asked for.
+        Some(NotPublished::Suspended) => ConditionStatus::True,
         None if assessment.unavailable.is_empty() => ConditionStatus::True,
         _ => ConditionStatus::False,
     }
@@ -134,7 +175,12 @@ fn ready(assessment: &Assessment) -> ConditionStatus {
 fn secret_resolved(assessment: &Assessment) -> Row {
     let (status, reason, message) = match &assessment.not_published {
         None => (ConditionStatus::True, Reason::Resolved, "the webhook secret was read".to_owned()),
-        Some(NotPublished::Secret(_)) => (ConditionStatus::False, assessment.reason(), assessment.message()),
+        Some(NotPublished::Secret(fault)) if fault.is_absence() => {
+            (ConditionStatus::False, assessment.reason(), assessment.message())
+        }
+        Some(NotPublished::Secret(_)) => {
+            (ConditionStatus::Unknown, assessment.reason(), assessment.message())
+        }
         Some(_) => {
             let message = "the webhook secret was not read".to_owned();
             (ConditionStatus::Unknown, assessment.reason(), message)
@@ -143,8 +189,9 @@ fn secret_resolved(assessment: &Assessment) -> Row {
     Row::new(SECRET_RESOLVED, status, reason, message)
 }
 
-fn dids_claimed(assessment: &Assessment) -> Row {
+fn dids_claimed(assessment: &Assessment, details: &StatusDetails) -> Row {
     let message = assessment.claims_message();
+    let unknown = |reason| (ConditionStatus::Unknown, reason, "the numbers were not evaluated".to_owned());
     let (status, reason, message) = match &assessment.not_published {
         Some(
             NotPublished::Tenant(_)
@@ -153,10 +200,9 @@ fn dids_claimed(assessment: &Assessment) -> Row {
             | NotPublished::WouldChangeSecret
             | NotPublished::TooLarge(_),
         ) => (ConditionStatus::False, assessment.reason(), message),
-        Some(NotPublished::Invalid(_) | NotPublished::Unreadable(_) | NotPublished::Failed { .. }) => {
-            let message = "the numbers were not evaluated".to_owned();
-            (ConditionStatus::Unknown, assessment.reason(), message)
-        }
+        Some(NotPublished::Invalid(_) | NotPublished::Unreadable(_)) => unknown(assessment.reason()),
+        // Who holds a number follows from what Redis holds.
+        Some(NotPublished::Failed { reason, .. }) if !details.redis_read => unknown(*reason),
         _ => match assessment.unavailable_reason() {
             Some(reason) => (ConditionStatus::False, reason, message),
             None => (ConditionStatus::True, Reason::Claimed, message),
@@ -165,21 +211,29 @@ fn dids_claimed(assessment: &Assessment) -> Row {
     Row::new(DIDS_CLAIMED, status, reason, message)
 }
 
-fn published(assessment: &Assessment) -> Row {
+fn published(assessment: &Assessment, details: &StatusDetails) -> Row {
     let holds_something = assessment.published.is_some();
-    let matches_spec = assessment.not_published.is_none() || (assessment.current && holds_something);
-    if matches_spec {
-        return Row::new(PUBLISHED, ConditionStatus::True, Reason::Published, "Redis matches the spec");
-    }
-    if let Some(NotPublished::Failed { .. }) = &assessment.not_published {
-        return Row::new(PUBLISHED, ConditionStatus::Unknown, assessment.reason(), assessment.message());
-    }
-    let message = if holds_something {
-        "Redis holds the previously published version"
-    } else {
-        "Redis holds no keys of this resource"
+    let count = assessment.live_of_wanted();
+    let (status, reason, message) = match &assessment.not_published {
+        Some(NotPublished::Failed { reason, .. }) => {
+            (ConditionStatus::Unknown, *reason, format!("Redis may hold another version: {count}"))
+        }
+        Some(_) if !(assessment.current && holds_something) => {
+            let message = if holds_something {
+                format!("Redis holds another version: {count}")
+            } else {
+                "Redis holds no keys of this resource".to_owned()
+            };
+            let unread = !details.redis_read;
+            let status = if unread { ConditionStatus::Unknown } else { ConditionStatus::False };
+            (status, assessment.reason(), message)
+        }
+        _ if assessment.unavailable.is_empty() => {
+            (ConditionStatus::True, Reason::Published, format!("Redis matches the spec: {count}"))
+        }
+        _ => (ConditionStatus::True, Reason::Published, format!("Redis holds {count}; others hold the rest")),
     };
-    Row::new(PUBLISHED, ConditionStatus::False, assessment.reason(), message)
+    Row::new(PUBLISHED, status, reason, message)
 }
 
 /// Cuts a message to at most `longest` bytes, between two characters.
@@ -215,6 +269,15 @@ mod tests {
         Assessment { not_published: Some(NotPublished::Secret(fault)), ..ready(generation) }
     }
 
+    fn next_read(
+        previous: Option<&RuntimeTenantStatus>,
+        assessment: &Assessment,
+        published_now: bool,
+        now: Timestamp,
+    ) -> RuntimeTenantStatus {
+        next(previous, assessment, &StatusDetails::read(published_now), now)
+    }
+
     fn at(second: i64) -> Timestamp {
         Timestamp::from_second(second).unwrap()
     }
@@ -225,7 +288,7 @@ mod tests {
 
     #[test]
     fn a_published_resource_is_ready_and_neither_reconciling_nor_stalled() {
-        let status = next(None, &ready(3), true, at(10));
+        let status = next_read(None, &ready(3), true, at(10));
         let types: Vec<_> = status.conditions.iter().map(|c| (c.type_.as_str(), c.status.as_str())).collect();
         assert_eq!(
             types,
@@ -238,31 +301,31 @@ mod tests {
 
     #[test]
     fn an_equal_assessment_changes_no_status() {
-        let status = next(None, &ready(3), true, at(10));
-        assert_eq!(next(Some(&status), &ready(3), false, at(99)), status);
+        let status = next_read(None, &ready(3), true, at(10));
+        assert_eq!(next_read(Some(&status), &ready(3), false, at(99)), status);
     }
 
     #[test]
     fn a_transition_time_changes_only_with_the_status_of_its_condition() {
-        let first = next(None, &ready(1), true, at(10));
-        let second = next(Some(&first), &without_secret(2), false, at(20));
+        let first = next_read(None, &ready(1), true, at(10));
+        let second = next_read(Some(&first), &without_secret(2), false, at(20));
         assert_eq!(condition(&second, READY).unwrap().last_transition_time, Time(at(20)));
         assert_eq!(condition(&second, DIDS_CLAIMED).unwrap().last_transition_time, Time(at(10)));
-        let third = next(Some(&second), &without_secret(3), false, at(30));
+        let third = next_read(Some(&second), &without_secret(3), false, at(30));
         assert_eq!(condition(&third, READY).unwrap().last_transition_time, Time(at(20)));
         assert_eq!(third.last_published_time, Some(Time(at(10))));
     }
 
     #[test]
     fn a_transient_reason_is_reconciling_and_any_other_is_stalled() {
-        let status = next(None, &without_secret(1), false, at(1));
+        let status = next_read(None, &without_secret(1), false, at(1));
         assert!(condition(&status, RECONCILING).is_some() && condition(&status, STALLED).is_none());
         let contested = UnavailableDid {
             did: Did::parse("+15550000000").unwrap(),
             holder: Holder::Resource(ResourceName::new("other", "acme")),
         };
         let assessment = Assessment { unavailable: vec![contested], ..ready(1) };
-        let status = next(None, &assessment, false, at(1));
+        let status = next_read(None, &assessment, false, at(1));
         assert!(condition(&status, RECONCILING).is_none() && condition(&status, STALLED).is_some());
         let ready = condition(&status, READY).unwrap();
         assert_eq!((ready.status.as_str(), ready.reason.as_str()), ("False", "DidConflict"));
@@ -274,24 +337,78 @@ mod tests {
     }
 
     #[test]
-    fn a_suspended_resource_is_neither_ready_nor_failed() {
+    fn a_suspended_resource_is_ready_and_says_what_is_live() {
         let assessment = Assessment { not_published: Some(NotPublished::Suspended), ..ready(1) };
-        let status = next(None, &assessment, false, at(1));
-        assert_eq!(condition(&status, READY).unwrap().status, "Unknown");
-        assert_eq!(condition(&status, READY).unwrap().reason, "Suspended");
-        assert_eq!(status.conditions.len(), 4);
+        let status = next_read(None, &assessment, false, at(1));
+        let types: Vec<_> = status.conditions.iter().map(|c| (c.type_.as_str(), c.status.as_str())).collect();
+        assert_eq!(types[0], (READY, "True"));
+        assert_eq!(types[3..], [(PUBLISHED, "True"), (SUSPENDED, "True")]);
+        let suspended = condition(&status, READY).unwrap();
+        assert_eq!(suspended.reason, "Suspended");
+        assert_eq!(suspended.message, "suspended (spec.suspend); 1 number stays live");
+        let nothing = Assessment::not_published(1, NotPublished::Suspended);
+        let status = next_read(None, &nothing, false, at(1));
+        let message = &condition(&status, READY).unwrap().message;
+        assert_eq!(message, "suspended (spec.suspend); nothing is live");
     }
 
     #[test]
-    fn a_failed_first_reconcile_reports_its_cause_and_nothing_else() {
-        let status = pending(1, Reason::SecretUnreadable, "503 from the API server; retrying", at(1));
+    fn a_failure_is_unknown_and_names_its_cause_and_what_is_live() {
+        let message = "Redis is out of memory: raise maxmemory or remove keys".to_owned();
+        let why = NotPublished::Failed { reason: Reason::RedisOutOfMemory, message };
+        let assessment =
+            Assessment { not_published: Some(why), current: false, wanted: 2, live: 1, ..ready(2) };
+        let before = next_read(None, &ready(1), true, at(1));
+        let status = next_read(Some(&before), &assessment, false, at(2));
         let rows: Vec<_> = status.conditions.iter().map(|c| (c.type_.as_str(), c.status.as_str())).collect();
-        let unknown = ["Ready", "SecretResolved", "DidsClaimed", "Published"].map(|type_| (type_, "Unknown"));
-        assert_eq!(rows[..4], unknown);
-        assert_eq!(rows[4..], [("Reconciling", "True")]);
+        assert_eq!(rows[..2], [(READY, "Unknown"), (SECRET_RESOLVED, "Unknown")]);
+        assert_eq!(rows[2..], [(DIDS_CLAIMED, "True"), (PUBLISHED, "Unknown"), (RECONCILING, "True")]);
         let ready = condition(&status, READY).unwrap();
-        assert_eq!(ready.reason, "SecretUnreadable");
-        assert_eq!(ready.message, "503 from the API server; retrying");
+        assert_eq!(ready.reason, "RedisOutOfMemory");
+        assert_eq!(
+            ready.message,
+            "Redis is out of memory: raise maxmemory or remove keys; 1 number stays live"
+        );
+        assert_eq!(status.dids.as_deref(), Some("1/2"));
+    }
+
+    #[test]
+    fn a_writer_that_has_not_read_redis_leaves_what_the_status_says_of_it() {
+        let before = next_read(None, &ready(1), true, at(1));
+        let why = NotPublished::Invalid(vec!["spec.dids must list at least one number".to_owned()]);
+        let assessment = Assessment::not_published(2, why);
+        let details = StatusDetails { redis_read: false, ..StatusDetails::read(false) };
+        let status = next(Some(&before), &assessment, &details, at(2));
+        assert_eq!(condition(&status, READY).unwrap().status, "False");
+        assert_eq!(condition(&status, PUBLISHED).unwrap().status, "Unknown");
+        assert_eq!(status.published_dids, before.published_dids);
+        assert_eq!(status.published_hash, before.published_hash);
+        assert_eq!(status.last_published_time, before.last_published_time);
+    }
+
+    #[test]
+    fn a_part_of_the_numbers_is_published_and_counted() {
+        let contested = UnavailableDid {
+            did: Did::parse("+15550000000").unwrap(),
+            holder: Holder::Resource(ResourceName::new("other", "acme")),
+        };
+        let assessment = Assessment { unavailable: vec![contested], wanted: 2, ..ready(1) };
+        let status = next_read(None, &assessment, true, at(1));
+        let published = condition(&status, PUBLISHED).unwrap();
+        assert_eq!(published.status, "True");
+        assert!(published.message.contains("1 of 2"), "{}", published.message);
+        assert_eq!(status.dids.as_deref(), Some("1/2"));
+    }
+
+    #[test]
+    fn warnings_prevent_nothing() {
+        let warnings = vec!["spec.tts.mode: is odd".to_owned(), "spec.stt.mode: is odd".to_owned()];
+        let details = StatusDetails { warnings, ..StatusDetails::read(true) };
+        let status = next(None, &ready(1), &details, at(1));
+        assert_eq!(condition(&status, READY).unwrap().status, "True");
+        let listed = condition(&status, WARNINGS).unwrap();
+        assert_eq!((listed.status.as_str(), listed.reason.as_str()), ("True", "SpecWarnings"));
+        assert_eq!(listed.message.lines().count(), 2);
     }
 
     #[test]

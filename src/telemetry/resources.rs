@@ -14,9 +14,12 @@ use prometheus_client::registry::Unit;
 
 use super::labels::Labels;
 use crate::domain::reason::Reason;
-use crate::domain::status::{DIDS_CLAIMED, PUBLISHED, READY, RECONCILING, SECRET_RESOLVED, STALLED};
+use crate::domain::status::{
+    DIDS_CLAIMED, PUBLISHED, READY, RECONCILING, SECRET_RESOLVED, STALLED, SUSPENDED, WARNINGS,
+};
 
-const CONDITIONS: [&str; 6] = [READY, SECRET_RESOLVED, DIDS_CLAIMED, PUBLISHED, RECONCILING, STALLED];
+const CONDITIONS: [&str; 8] =
+    [READY, SECRET_RESOLVED, DIDS_CLAIMED, PUBLISHED, RECONCILING, STALLED, SUSPENDED, WARNINGS];
 const STATUSES: [&str; 3] = ["True", "False", "Unknown"];
 /// The reason of a resource without a status.
 const UNSEEN: &str = "Unseen";
@@ -47,10 +50,10 @@ impl Default for ResourceCounts {
     fn default() -> Self {
         let pairs =
             CONDITIONS.into_iter().flat_map(|condition| STATUSES.map(|status| ((condition, status), 0)));
-        // A status has `Reconciling` and `Stalled` only while they are True.
-        let pairs = pairs.filter(|((condition, status), _)| {
-            ![RECONCILING, STALLED].contains(condition) || *status == "True"
-        });
+        // A status has these only while they are True.
+        let passing = [RECONCILING, STALLED, SUSPENDED, WARNINGS];
+        let pairs =
+            pairs.filter(|((condition, status), _)| !passing.contains(condition) || *status == "True");
         let reasons = Reason::ALL.map(Reason::as_str).into_iter().chain([UNSEEN, OTHER]);
         // The reasons of conditions that are True.
         let is_true =

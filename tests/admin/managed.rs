@@ -85,7 +85,7 @@ async fn a_did_with_a_lost_mapping_stays_owned() {
     world.apply(&tenant("acme").dids([HELD])).await;
     world.wait_ready("acme").await;
     world.patch("acme", json!({ "spec": { "suspend": true } })).await;
-    world.wait_condition("acme", "Ready", "Unknown", "Suspended").await;
+    world.wait_condition("acme", "Ready", "True", "Suspended").await;
     world.delete_key(&format!("tenantmap:did:{HELD}")).await;
 
     admin.map(HELD, "other").await.rejected(409, "did_managed");

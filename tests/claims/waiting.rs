@@ -90,7 +90,7 @@ async fn a_suspended_tenant_keeps_what_is_published() {
 
     world.apply(&tenant("acme").dids([TWO]).suspended()).await;
 
-    world.wait_condition("acme", "Ready", "Unknown", "Suspended").await;
+    world.wait_condition("acme", "Ready", "True", "Suspended").await;
     wait_conflict(&world, "next", ONE, "acme").await;
     assert_eq!(status_dids(&world, "acme").await, json!([ONE, TWO]));
     assert_eq!(journal.writes().await, []);
@@ -109,7 +109,7 @@ async fn a_suspended_tenant_claims_free_dids_and_publishes_them_when_resumed() {
     let world = World::new().await;
     world.operator().start().await;
     world.apply(&tenant("acme").dids([ONE]).suspended()).await;
-    world.wait_condition("acme", "Ready", "Unknown", "Suspended").await;
+    world.wait_condition("acme", "Ready", "True", "Suspended").await;
     world.wait_until_younger_than("acme").await;
 
     world.apply(&tenant("young").dids([ONE, TWO])).await;

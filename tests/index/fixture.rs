@@ -114,6 +114,7 @@ pub fn reconcile(snapshot: &TenantSnapshot) -> OperationResult {
         invalidations: snapshot.invalidations,
         written: true,
         events: Vec::new(),
+        secret_warnings: None,
     };
     let Some(object) = snapshot.object.as_ref().filter(|object| !object.is_deleting()) else {
         let is_left = snapshot.object.is_some() || snapshot.claims.published.is_some();

@@ -155,7 +155,7 @@ fn readiness_reports_a_store_error_while_tenants_wait_for_redis() {
     let mut index = synced();
     let _ = tenant("acme").apply(&mut index);
     let (effects, _) = index.failed(&uid("acme"), failure("out of memory"));
-    assert_eq!(effects.readiness, Some(Readiness::StoreError("out of memory".to_owned())));
+    assert_eq!(effects.readiness, Some(Readiness::StoreError("RedisUnreachable: out of memory".to_owned())));
     let (effects, _) = index.failed(&uid("acme"), failure("out of memory"));
     assert_eq!(effects.readiness, None, "it is known");
     let (effects, _) = index.reconciled(&uid("acme"));
@@ -169,10 +169,12 @@ fn a_delayed_change_is_reported_once() {
     for _ in 0..3 {
         let _ = index.failed(&uid("acme"), failure("out of memory"));
     }
-    let pending = index.take_pending_status(&uid("acme")).unwrap();
-    let reasons: Vec<_> = pending.events.iter().map(|event| event.reason).collect();
-    assert_eq!(reasons, [EventReason::PublishDelayed]);
-    assert_eq!(pending.failure.unwrap().message, "out of memory");
+    let delay = index.take_pending_status(&uid("acme")).unwrap().delay.unwrap();
+    assert_eq!(delay.failure.message, "out of memory");
+    let event = index.report_delay(&uid("acme"), &delay.failure).unwrap();
+    assert_eq!(event.reason, EventReason::PublishDelayed);
+    assert_eq!(event.message, "not published yet (RedisUnreachable), retrying: out of memory");
+    assert_eq!(index.report_delay(&uid("acme"), &delay.failure), None);
 }
 
 #[test]

@@ -3,12 +3,10 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
-use std::process::Command;
 
-use local_cluster::{RedisOptions, tools};
+use local_cluster::RedisOptions;
 use regex::Regex;
 use runtime_operator::store::PERMISSIONS;
-use serde_json::{Value, json};
 use test_support::{Operator, OperatorBuilder, Shell, World, tenant};
 
 const PASSWORD: &str = "operators-own";
@@ -121,42 +119,6 @@ async fn gitops() {
     let world = World::new().await;
     let operator = world.operator().start().await;
     run("gitops.md", &world, &operator, &[]).await;
-    world.finish().await;
-}
-
-/// Returns the result of Argo CD's health check for a resource; Redis runs the same Lua.
-fn argo_health(world: &World, resource: &Value) -> String {
-    let text = page("gitops.md");
-    let check = text.split("```text\n").nth(1).unwrap().split("```").next().unwrap();
-    let script = format!(
-        "local obj = cjson.decode(ARGV[1])\nlocal function health()\n{check}end\nlocal is = health()\n\
-         return is.status"
-    );
-    let output = Command::new(tools::find("redis-cli").unwrap())
-        .args(["-u", &world.redis().url(), "eval", &script, "0", &resource.to_string()])
-        .output()
-        .unwrap();
-    String::from_utf8(output.stdout).unwrap().trim().to_owned()
-}
-
-#[tokio::test]
-async fn the_health_check_of_argo_cd_distinguishes_the_states() {
-    let world = World::new().await;
-    let condition = |kind: &str, status: &str, reason: &str| json!({ "type": kind, "status": status, "reason": reason, "message": "why" });
-    let resource = |conditions: Vec<Value>, observed: u8| json!({ "metadata": { "generation": 2 }, "status": { "observedGeneration": observed, "conditions": conditions } });
-    let ready = || condition("Ready", "True", "Published");
-    let conflict = || condition("Ready", "False", "DidConflict");
-    let secret = || condition("Ready", "False", "SecretNotFound");
-    for (expected, resource) in [
-        ("Progressing", json!({ "metadata": { "generation": 1 } })),
-        ("Progressing", resource(vec![ready()], 1)),
-        ("Healthy", resource(vec![ready()], 2)),
-        ("Degraded", resource(vec![conflict(), condition("Stalled", "True", "DidConflict")], 2)),
-        ("Progressing", resource(vec![secret(), condition("Reconciling", "True", "SecretNotFound")], 2)),
-        ("Suspended", resource(vec![condition("Ready", "Unknown", "Suspended")], 2)),
-    ] {
-        assert_eq!(argo_health(&world, &resource), expected, "{resource}");
-    }
     world.finish().await;
 }
 

@@ -125,7 +125,7 @@ async fn a_failed_secret_read_is_named_in_the_first_status() {
     world.apply(&tenant("acme").dids([ONE])).await;
 
     let message = world.wait_condition("acme", "Ready", "Unknown", "SecretUnreadable").await;
-    assert!(message.starts_with("reading the Secret of") && message.ends_with("; retrying"), "{message}");
+    assert!(message.starts_with("Secret ") && message.ends_with("; nothing is live"), "{message}");
     assert!(message.contains("injected by the proxy"), "the message has the cause: {message}");
     proxy.heal_path();
     world.wait_ready("acme").await;

@@ -39,8 +39,8 @@ async fn a_restart_reads_no_secret_and_writes_only_its_epoch() {
 
     // This tenant needs a value: it shows that none can be read, and that the statuses of the others were written before.
     world.apply(&tenant("late").dids(["+15550000009"])).await;
-    world.wait_condition("late", "Ready", "False", "SecretUnreadable").await;
-    world.wait_condition("late", "SecretResolved", "False", "SecretUnreadable").await;
+    world.wait_condition("late", "Ready", "Unknown", "SecretUnreadable").await;
+    world.wait_condition("late", "SecretResolved", "Unknown", "SecretUnreadable").await;
     for name in ["acme", "beta", "cora"] {
         world.wait_ready(name).await;
     }
@@ -58,7 +58,7 @@ async fn a_restart_reads_no_secret_and_writes_only_its_epoch() {
 
     // A published config stays when a new value can't be read.
     world.apply_secret("shared", "rotated").await;
-    world.wait_condition("acme", "Ready", "False", "SecretUnreadable").await;
+    world.wait_condition("acme", "Ready", "Unknown", "SecretUnreadable").await;
     wait_published(&world, "acme", "whsec").await;
     world.finish().await;
 }

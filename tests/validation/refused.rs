@@ -53,6 +53,12 @@ fn numbers() -> Vec<Line> {
         ("a number of more than 64 characters", json!({ "dids": [format!("+1555{}", " ".repeat(64))] }), "spec.dids[0]: Too long: may not be more than 64"),
         ("the same number twice", json!({ "dids": ["+15550001111", "+15550001111"] }), "numbers must be unique once their white space is removed"),
         ("the same number with and without a blank", json!({ "dids": ["+15550001111", "+1 5550001111"] }), "numbers must be unique once their white space is removed"),
+        ("a number as people write it", json!({ "dids": ["+15550001111", "+1 (555) 010-0999"] }), "spec.dids[1]: Invalid value: \"+1 (555) 010-0999\": \"+1 (555) 010-0999\" must be an E.164 number"),
+        ("a number with brackets, which are named", json!({ "dids": ["+1 (555) 010-0999"] }), "\"(\" is neither a digit nor white space"),
+        ("a number without its plus, which is named", json!({ "dids": ["15550001111"] }), "it does not begin with a plus sign"),
+        ("a number that begins with 0, which is named", json!({ "dids": ["+05550001111"] }), "its first digit is 0"),
+        ("a number of one digit, which is said", json!({ "dids": ["+1"] }), "it has too few or too many digits"),
+        ("two plus signs, which are named", json!({ "dids": ["++15550001111"] }), "it has more than one plus sign"),
         ("the same number with different white space", json!({ "dids": ["+1 5550001111", "+12", "+1\u{a0}5550001111"] }), "numbers must be unique once their white space is removed"),
     ]
 }

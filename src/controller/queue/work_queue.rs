@@ -127,6 +127,14 @@ impl<K: Clone + Eq + Hash> WorkQueue<K> {
         state.ready.len() + state.enqueued_again().count()
     }
 
+    /// Keys that have been queued for longer than `age`, at most this many.
+    #[must_use]
+    pub fn queued_longer(&self, age: Duration, count: usize, now: Instant) -> Vec<K> {
+        let state = self.state();
+        let old = state.queued.iter().filter(|(_, item)| now.saturating_duration_since(item.queued_at) > age);
+        old.take(count).map(|(key, _)| key.clone()).collect()
+    }
+
     /// The age of the oldest queued key; zero while none is queued.
     #[must_use]
     pub fn oldest(&self, now: Instant) -> Duration {

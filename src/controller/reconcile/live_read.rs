@@ -8,6 +8,7 @@ use kube::core::PartialObjectMeta;
 use super::super::context::Context;
 use super::super::error::Error;
 use super::super::watch::WatchedTenant;
+use super::waiting::{Peer, request};
 use crate::contract::TenantId;
 use crate::domain::{ResourceName, Uid};
 
@@ -61,6 +62,6 @@ pub async fn is_current(
 
 async fn read(ctx: &Context, name: &ResourceName) -> Result<Option<PartialObjectMeta<WatchedTenant>>, Error> {
     let api: Api<WatchedTenant> = Api::namespaced(ctx.client.clone(), &name.namespace);
-    let read = api.get_metadata_opt(&name.name).await;
+    let read = request(Peer::Resource, api.get_metadata_opt(&name.name)).await;
     read.map_err(|source| Error::ReadResource { resource: name.clone(), source })
 }

@@ -11,10 +11,14 @@ mod live_read;
 mod prepare;
 mod publish;
 mod results;
+mod waiting;
 
+use std::pin::{Pin, pin};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
+use tokio::time::timeout;
 use tracing::{Instrument, debug, field, trace_span, warn};
 
 use super::context::Context;
@@ -25,10 +29,13 @@ use crate::domain::Uid;
 use crate::domain::backoff;
 use crate::domain::index::CachedTenant;
 use crate::telemetry::TRACES;
+use waiting::WaitingFor;
 
 /// The interval at which a tenant polls for what no watch event announces: that another cluster or an older publisher
 /// released a DID.
 const POLL_INTERVAL: Duration = Duration::from_secs(30);
+/// The time after which the status of a tenant says that its reconcile waits, and for what.
+pub const SLOW: Duration = Duration::from_secs(1);
 
 /// Reconciles one tenant: publishes it, and first whatever takes DIDs from it; or removes what is left of it.
 pub async fn reconcile(dequeued: &Dequeued<Uid>, ctx: &Arc<Context>) -> Result<Action, Error> {
@@ -43,7 +50,9 @@ pub async fn reconcile(dequeued: &Dequeued<Uid>, ctx: &Arc<Context>) -> Result<A
         change.record("resource", field::display(object.name()));
         span.record("resource", field::display(object.name()));
     }
-    let published = publish::publish(ctx, uid, change).instrument(span).await;
+    let waiting = WaitingFor::default();
+    let mut publishing = pin!(waiting.scope(publish::publish(ctx, uid, change).instrument(span)));
+    let published = report_if_slow(ctx, dequeued, &waiting, publishing.as_mut()).await;
     ctx.secrets.reconciled(uid);
     ctx.metrics.observe_reconcile(began.elapsed());
     if let Err(error) = published {
@@ -51,6 +60,23 @@ pub async fn reconcile(dequeued: &Dequeued<Uid>, ctx: &Arc<Context>) -> Result<A
     }
     let must_poll = ctx.update_in(change, |index| index.reconciled(uid));
     Ok(if must_poll { Action::requeue(jittered(POLL_INTERVAL)) } else { Action::await_change() })
+}
+
+/// Waits for a publish. Where that takes long, the status says what it waits for.
+async fn report_if_slow(
+    ctx: &Context,
+    dequeued: &Dequeued<Uid>,
+    waiting: &WaitingFor,
+    mut publishing: Pin<&mut impl Future<Output = Result<(), Error>>>,
+) -> Result<(), Error> {
+    if let Ok(published) = timeout(SLOW, publishing.as_mut()).await {
+        return published;
+    }
+    ctx.update_in(&dequeued.span, |index| (index.delayed(&dequeued.key, waiting.failure(SLOW)), ()));
+    ctx.slow_reconciles.fetch_add(1, Ordering::Relaxed);
+    let published = publishing.await;
+    ctx.slow_reconciles.fetch_sub(1, Ordering::Relaxed);
+    published
 }
 
 /// Records a failure and requeues the tenant with backoff. A failing tenant never blocks the others: the more of them are
@@ -65,7 +91,11 @@ pub fn error_policy(dequeued: &Dequeued<Uid>, error: &Error, ctx: &Arc<Context>)
         debug!(resource, %uid, %error, "waiting for Redis");
         return Action::await_change();
     }
-    debug!(resource, %uid, %error, retry.failures, "reconcile failed, requeued");
+    if ctx.outages.is_news(reason, Instant::now()) {
+        warn!(resource, %reason, %error, "reconcile failed, retrying");
+    } else {
+        debug!(resource, %uid, %reason, %error, retry.failures, "reconcile failed, retrying");
+    }
     Action::requeue(jittered(backoff::delay(retry.failures, retry.retrying)))
 }
 
@@ -88,8 +118,6 @@ fn force_release(ctx: &Context, uid: &Uid, error: Error) -> Result<(), Error> {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::atomic::Ordering;
-
     use kube::Client;
     use kube::client::Body;
     use local_cluster::{Redis, RedisOptions};

@@ -6,13 +6,14 @@ use std::sync::Arc;
 use super::super::context::Context;
 use super::super::error::Error;
 use super::live_read;
+use super::waiting::{Peer, request};
 use crate::domain::assessment::{NotPublished, SecretFaultKind};
 use crate::domain::index::{CachedStatus, CachedTenant, Recorded, TenantSnapshot};
 use crate::domain::plan::{
     self, Desired, Outcome, Plan, PlanInput, PublicationDraft, PublishedVersion, Rejections, RemovalPlan,
 };
 use crate::domain::secret::SecretKey;
-use crate::domain::{Owner, TakeOver, claims::Published};
+use crate::domain::{Owner, ResourceName, TakeOver, claims::Published};
 use crate::store::{Operation, Publication, Removal};
 
 use super::super::secrets::ResolvedSecret;
@@ -35,6 +36,10 @@ pub struct PendingWrite {
     pub invalidations: u64,
     /// Why it is written.
     pub cause: Cause,
+    /// The resource, where there still is one.
+    pub resource: Option<ResourceName>,
+    /// What is odd in the webhook secret that is published; none where none is.
+    pub secret_warnings: Option<Vec<String>>,
 }
 
 /// Why a tenant is written.
@@ -128,7 +133,14 @@ fn pending_removal(removal: RemovalPlan, snapshot: &TenantSnapshot) -> Prepared 
     let operation =
         Operation::Remove(Removal { tenant, uid: snapshot.uid.clone(), previously_listed, retain });
     let invalidations = snapshot.invalidations;
-    Prepared::Write(Box::new(PendingWrite { operation, outcome, invalidations, cause: Cause::Edit }))
+    Prepared::Write(Box::new(PendingWrite {
+        operation,
+        outcome,
+        invalidations,
+        cause: Cause::Edit,
+        resource: snapshot.object.as_ref().map(|object| object.name()),
+        secret_warnings: None,
+    }))
 }
 
 /// A tenant that can be published, and must be unless Redis holds this version already.
@@ -152,7 +164,8 @@ impl Publishable<'_> {
             return Ok(Prepared::Done(Outcome::Assessed(self.input.assess_published(self.desired))));
         }
         self.check_yielding_owners().await?;
-        let read = self.ctx.secrets.read(&self.snapshot.uid, &key, version).await;
+        let reading = self.ctx.secrets.read(&self.snapshot.uid, &key, version);
+        let read = request(Peer::Secret, reading).await;
         match read.map_err(|source| Error::ReadSecret { secret: key.secret.clone(), source })? {
             Ok(secret) => Ok(self.pending_publication(&secret)),
             Err(fault) => Ok(self.blocked(NotPublished::Secret(fault))),
@@ -215,6 +228,8 @@ impl Publishable<'_> {
             outcome: Some(Outcome::Assessed(self.input.assess_published(self.desired))),
             invalidations: self.snapshot.invalidations,
             cause,
+            resource: Some(name),
+            secret_warnings: Some(secret.warnings.clone()),
         }))
     }
 

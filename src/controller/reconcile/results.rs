@@ -2,16 +2,19 @@
 
 use std::time::Instant;
 
-use tracing::{Span, debug, info};
+use tracing::{Span, debug, field, info};
 
 use super::super::context::Context;
 use super::prepare::{Cause, PendingWrite, Prepared};
-use crate::contract::Did;
+use crate::contract::{Did, config_key, did_key};
 use crate::domain::Uid;
 use crate::domain::assessment::plural_dids;
 use crate::domain::event::{EventDraft, EventReason};
 use crate::domain::index::{OperationResult, RedisChange};
-use crate::store::{Applied, Operation};
+use crate::store::{Applied, Operation, Publication};
+
+/// The keys of one repair that the log names.
+const SHOWN_KEYS: usize = 12;
 
 /// Records the results, and enqueues the statuses and the tenants that they affect. `applied` has one entry for each
 /// prepared write, in their order.
@@ -49,6 +52,7 @@ pub fn record_results(
                     ),
                     published: is_published,
                     events: events(&write, &applied),
+                    secret_warnings: write.secret_warnings,
                 };
                 OperationResult { uid: uid.clone(), outcome: write.outcome, change: Some(change) }
             }
@@ -60,13 +64,38 @@ pub fn record_results(
     ctx.update_in(change, |index| (index.record_results(results), ()));
 }
 
+/// Says what was done, once: a publish, an adoption, a repair or a removal.
 fn log(uid: &Uid, write: &PendingWrite, applied: &Applied) {
     let tenant = write.operation.tenant();
-    match applied {
-        Applied::Published { .. } => info!(%uid, tenant_id = %tenant, "published"),
-        Applied::Removed { .. } => info!(%uid, tenant_id = %tenant, "removed"),
-        other => debug!(%uid, tenant_id = %tenant, ?other, "already up to date"),
+    let namespace = write.resource.as_ref().map(|name| field::display(&name.namespace));
+    let name = write.resource.as_ref().map(|name| field::display(&name.name));
+    match (&write.operation, applied) {
+        (Operation::Publish(publication), Applied::Published { adopted, taken_over, .. }) => {
+            let dids = publication.dids.len();
+            if let Some(adoption) = adopted {
+                info!(namespace, name, tenant_id = %tenant, dids, %adoption, "adopted");
+            } else if !taken_over.is_empty() {
+                info!(namespace, name, tenant_id = %tenant, dids, ?taken_over, "taken over");
+            } else if write.cause == Cause::Repair {
+                let keys = repaired_keys(publication);
+                info!(namespace, name, tenant_id = %tenant, keys, "repaired");
+            } else {
+                info!(namespace, name, tenant_id = %tenant, dids, "published");
+            }
+        }
+        (_, Applied::Removed { .. }) => info!(namespace, name, tenant_id = %tenant, %uid, "removed"),
+        (_, other) => debug!(namespace, name, tenant_id = %tenant, ?other, "already up to date"),
     }
+}
+
+/// The keys that a repair has set right.
+fn repaired_keys(publication: &Publication) -> String {
+    let config = config_key(&publication.tenant);
+    let mappings = publication.dids.iter().map(did_key);
+    let keys: Vec<String> = std::iter::once(config).chain(mappings).collect();
+    let more = keys.len().saturating_sub(SHOWN_KEYS);
+    let shown = keys.iter().take(SHOWN_KEYS).map(String::as_str).collect::<Vec<_>>().join(" ");
+    if more == 0 { shown } else { format!("{shown} and {more} more") }
 }
 
 /// The events that report what an operation did.

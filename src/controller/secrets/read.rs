@@ -13,6 +13,8 @@ use tokio::time::timeout;
 
 use crate::domain::assessment::{SecretFault, SecretFaultKind};
 use crate::domain::secret::{self, SecretKey, SecretVersion};
+use crate::domain::warnings::{self, Warning};
+use crate::telemetry::one_line;
 
 /// The timeout of a read from the API server's watch cache, which itself waits 3 s until it is new enough.
 const CACHED_READ_TIMEOUT: Duration = Duration::from_secs(5);
@@ -53,7 +55,8 @@ impl SecretValue {
     pub fn resolve(&self, key: &SecretKey) -> Result<ResolvedSecret, SecretFault> {
         let bytes = self.data.as_ref().and_then(|data| data.get(&key.key));
         let value = secret::extract(bytes.map(|bytes| &*bytes.0)).map_err(|what| key.fault(what))?;
-        Ok(ResolvedSecret { value, version: self.version() })
+        let warnings = warnings::of_secret(&value).iter().map(Warning::line).collect();
+        Ok(ResolvedSecret { value, version: self.version(), warnings })
     }
 }
 
@@ -73,6 +76,8 @@ pub struct ResolvedSecret {
     pub value: SecretString,
     /// The version of the Secret.
     pub version: SecretVersion,
+    /// What is odd in the value, without a part of it.
+    pub warnings: Vec<String>,
 }
 
 /// Reads the value that `key` names from the API server's watch cache, at `resourceVersion >= version`. A timeout means
@@ -94,7 +99,7 @@ pub async fn read(
         Err(kube::Error::Api(status)) if status.code == 404 => Ok(Err(key.fault(SecretFaultKind::NotFound))),
         // A denied read stays denied until a Role changes.
         Err(kube::Error::Api(status)) if matches!(status.code, 401 | 403) => {
-            Ok(Err(key.fault(SecretFaultKind::Unreadable(status.reason.clone()))))
+            Ok(Err(key.fault(SecretFaultKind::Unreadable(one_line(&status.message)))))
         }
         Err(error) => Err(error),
     }

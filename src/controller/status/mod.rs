@@ -5,6 +5,7 @@
 mod events;
 mod patch;
 mod transitions;
+mod warnings;
 mod writer;
 
 use std::sync::Arc;
@@ -31,10 +32,12 @@ pub async fn update_status(dequeued: &Dequeued<Uid>, ctx: &Arc<Context>) -> Resu
     ctx.metrics.observe_queue_wait(queue::STATUS, Instant::now().duration_since(*queued_at));
     let span = trace_span!(target: TRACES, parent: change, "status");
     // Read only now: the status may have had to wait, and is compared with the newest version.
-    if let Some(pending) = ctx.note(|index| index.take_pending_status(uid)) {
-        StatusWriter::new(ctx, Arc::clone(&pending.object)).write(pending).instrument(span).await?;
+    match ctx.note(|index| index.take_pending_status(uid)) {
+        Some(pending) => {
+            StatusWriter::new(ctx, Arc::clone(&pending.object)).write(pending).instrument(span).await
+        }
+        None => Ok(Action::await_change()),
     }
-    Ok(Action::await_change())
 }
 
 /// Records a failed write and requeues it.

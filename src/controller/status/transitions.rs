@@ -22,7 +22,8 @@ pub fn transition_events(
     let same = before.as_ref().zip(after.as_ref()).is_some_and(|(before, after)| {
         before.reason == after.reason && (reason == Reason::Suspended || before.message == after.message)
     });
-    if reason != Reason::Published && !same {
+    // A failure has the event `PublishDelayed`, once, whatever its reasons.
+    if reason != Reason::Published && !same && assessment.failed().is_none() {
         events.push(EventDraft::new(EventReason::Condition(reason), assessment.message()));
     }
     let was_suspended = before.is_some_and(|before| before.reason == Reason::Suspended.as_str());

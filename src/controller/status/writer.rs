@@ -1,28 +1,35 @@
 //! Writes one tenant's status and finalizers.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::api::{Patch, PatchParams};
 use kube::{Api, Resource};
 use serde_json::json;
-use tracing::{debug, warn};
+use tracing::{debug, info, warn};
 
 use super::super::context::Context;
 use super::super::error::Error;
+use super::super::queue::Action;
 use super::super::watch::WatchedTenant;
 use super::events::{PendingEvent, Regarding};
 use super::patch::merge_patch;
 use super::transitions::transition_events;
+use super::warnings::Warnings;
 use crate::api::{FINALIZER, RuntimeTenantStatus};
+use crate::domain::ResourceName;
 use crate::domain::assessment::{Assessment, NotPublished};
 use crate::domain::event::{EventDraft, EventReason};
-use crate::domain::index::{CachedStatus, CachedTenant, Failure, PendingStatus};
+use crate::domain::index::{CachedStatus, CachedTenant, Delay, PendingStatus};
 use crate::domain::plan::Outcome;
 use crate::domain::reason::Reason;
-use crate::domain::status;
+use crate::domain::status::{self, READY, StatusDetails};
 
 const FIELD_MANAGER: &str = "runtime-operator";
+/// The time for which a failure must have another reason than the status names, before the status names it.
+const CONFIRM_AFTER: Duration = Duration::from_secs(1);
 
 /// The result of a write.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -50,46 +57,119 @@ impl<'a> StatusWriter<'a> {
     }
 
     /// Enqueues the events, and writes the status or the finalizers if they differ: one write at most.
-    pub async fn write(&self, pending: PendingStatus) -> Result<(), Error> {
-        self.record_events(pending.events);
-        match (pending.outcome, pending.failure) {
-            (Some(Outcome::FinalizerRemovable), _) => self.remove_finalizer().await,
-            (Some(Outcome::Assessed(assessment)), _) => {
-                self.write_assessment(&assessment, pending.published).await
+    pub async fn write(&self, mut pending: PendingStatus) -> Result<Action, Error> {
+        self.record_events(std::mem::take(&mut pending.events));
+        if let Some(delay) = &pending.delay
+            && let Some(assessment) = delay.assess(&self.object)
+        {
+            return self.write_delay(&pending, delay, &assessment).await;
+        }
+        match &pending.outcome {
+            Some(Outcome::FinalizerRemovable) => self.remove_finalizer().await?,
+            Some(Outcome::Assessed(assessment)) => {
+                let details = self.details(&pending, true);
+                let written = self.write_assessment(assessment, &details).await?;
+                // The finalizer is added when the watch shows the status, after the statuses of all tenants. Until then a
+                // deletion is noticed by the watch, or by the orphan sweep.
+                if written == WriteResult::Unchanged
+                    && !self.object.is_deleting()
+                    && !self.object.has_finalizer()
+                {
+                    self.add_finalizer().await?;
+                }
             }
-            (None, Some(failure)) => self.write_first_status(&failure).await,
-            (None, None) => Ok(()),
+            None => {}
+        }
+        Ok(Action::await_change())
+    }
+
+    /// Writes that a change of the resource can't be published yet, once. Another reason is written when it persists.
+    async fn write_delay(
+        &self,
+        pending: &PendingStatus,
+        delay: &Delay,
+        assessment: &Assessment,
+    ) -> Result<Action, Error> {
+        let uid = self.object.uid();
+        if let Some(reason) = assessment.failed() {
+            match self.object.told_failure() {
+                Some(told) if told == reason => return Ok(Action::await_change()),
+                None if delay.is_change => {}
+                // What another reconcile corrects within a second is not worth a write.
+                _ if !self.ctx.note(|index| index.confirm_reason(&uid, reason)) => {
+                    return Ok(Action::requeue(CONFIRM_AFTER));
+                }
+                _ => {}
+            }
+            let event = self.ctx.note(|index| index.report_delay(&uid, &delay.failure));
+            self.record_events(event.into_iter().collect());
+        }
+        let details = self.details(pending, delay.redis_read);
+        self.write_assessment(assessment, &details).await?;
+        Ok(Action::await_change())
+    }
+
+    fn details(&self, pending: &PendingStatus, redis_read: bool) -> StatusDetails {
+        let previous = self.object.status().map(CachedStatus::status);
+        let warnings = Warnings {
+            spec: &pending.warnings,
+            secret: pending.secret_warnings.as_deref(),
+            take_over: self.object.take_over(),
+        };
+        let assessment = match &pending.outcome {
+            Some(Outcome::Assessed(assessment)) => Some(assessment),
+            _ => None,
+        };
+        StatusDetails {
+            published_now: pending.published,
+            redis_read,
+            warnings: warnings.lines(previous.as_ref(), assessment),
         }
     }
 
-    async fn write_assessment(&self, assessment: &Assessment, published: bool) -> Result<(), Error> {
+    async fn write_assessment(
+        &self,
+        assessment: &Assessment,
+        details: &StatusDetails,
+    ) -> Result<WriteResult, Error> {
         // The API server would reject whatever is written to an object that it can't decode either, for good.
         if let Some(NotPublished::Unreadable(why)) = &assessment.not_published {
             self.ctx.metrics.unreadable_resources.inc();
             self.report_unreadable(why, assessment.message());
-            return Ok(());
+            return Ok(WriteResult::Skipped);
         }
         let previous = self.object.status().map(CachedStatus::status);
         let previous = previous.as_ref();
-        let next = status::next(previous, assessment, published, Timestamp::now());
+        let next = status::next(previous, assessment, details, Timestamp::now());
         let changed = previous != Some(&next);
         let written =
             if changed { self.write_status(previous, &next).await? } else { WriteResult::Unchanged };
         if written == WriteResult::Skipped {
-            return Ok(());
+            return Ok(written);
         }
         if changed {
+            self.log_ready(previous, &next);
             self.record_events(transition_events(previous, &next, assessment));
         }
-        if published {
+        if details.published_now {
             self.ctx.note(|index| index.status_written(&self.object.uid()));
         }
-        // The finalizer is added when the watch shows the status, after the statuses of all tenants. Until then a deletion
-        // is noticed by the watch, or by the orphan sweep.
-        if written == WriteResult::Changed || self.object.is_deleting() || self.object.has_finalizer() {
-            return Ok(());
+        Ok(written)
+    }
+
+    /// Says that `Ready` has changed, or why it is what it is.
+    fn log_ready(&self, previous: Option<&RuntimeTenantStatus>, next: &RuntimeTenantStatus) {
+        let ready = |status: &RuntimeTenantStatus| {
+            status.conditions.iter().find(|condition| condition.type_ == READY).cloned()
+        };
+        let (before, Some(after)) = (previous.and_then(ready), ready(next)) else { return };
+        let same = |before: &Condition| before.status == after.status && before.reason == after.reason;
+        if !before.as_ref().is_some_and(same) {
+            let ResourceName { namespace, name } = self.object.name();
+            let Condition { status, reason, message, .. } = after;
+            // `message` is the field of the line itself.
+            info!(%namespace, %name, ready = status, reason, cause = message, "Ready changed");
         }
-        self.add_finalizer().await
     }
 
     /// Reports each way in which the spec can't be decoded once: no status remembers it.
@@ -100,18 +180,6 @@ impl<'a> StatusWriter<'a> {
             let reason = EventReason::Condition(Reason::Unreadable);
             self.record_events(vec![EventDraft::new(reason, message)]);
         }
-    }
-
-    /// Writes that a resource without a status could not be reconciled yet: without one it would pass for done.
-    async fn write_first_status(&self, failure: &Failure) -> Result<(), Error> {
-        let has_status = self.object.status().is_some_and(|status| status.conditions().next().is_some());
-        if has_status || self.object.is_deleting() {
-            return Ok(());
-        }
-        let message = format!("{}; retrying", failure.message);
-        let next = status::pending(self.object.generation(), failure.reason, &message, Timestamp::now());
-        let previous = self.object.status().map(CachedStatus::status);
-        self.write_status(previous.as_ref(), &next).await.map(drop)
     }
 
     async fn add_finalizer(&self) -> Result<(), Error> {
@@ -147,9 +215,12 @@ impl<'a> StatusWriter<'a> {
             "metadata": { "uid": self.object.uid(), "resourceVersion": self.object.resource_version() },
             "status": merge_patch(previous, next),
         });
-        self.ctx.metrics.status_writes.inc();
         let response = self.api.patch_status(&self.object.name().name, &params(), &Patch::Merge(patch)).await;
-        self.written(response, "status").map_err(Error::WriteStatus)
+        let written = self.written(response, "status").map_err(Error::WriteStatus)?;
+        if written == WriteResult::Changed {
+            self.ctx.metrics.status_writes.inc();
+        }
+        Ok(written)
     }
 
     /// Remembers the operator's own write until the watch shows it. A conflict or a missing object is no error: the watch

@@ -9,6 +9,7 @@ use std::collections::HashSet;
 use serde_json::{Map, Value};
 
 use super::claims::Eligibility;
+use super::warnings::{self, Warning};
 use crate::api::{DeletionPolicy, Extensions, RuntimeTenantSpec};
 use crate::contract::{
     CONFIG, CONTRACT_VERSION, Did, InvalidConfig, LAST_PUBLISHED_AT, Member, RuntimeTenantConfig, TenantId,
@@ -38,6 +39,8 @@ pub struct Claimed {
     pub secret_key: Option<String>,
     /// The policy that decides whether the keys outlive the resource.
     pub deletion_policy: DeletionPolicy,
+    /// What is odd in the spec and prevents nothing, one line each, in the order of the spec.
+    pub warnings: Vec<String>,
 }
 
 /// Decodes a spec. The error names the field that can't be decoded.
@@ -69,9 +72,11 @@ pub fn claimed_within(json: &str, max_bytes: usize) -> Claimed {
         let dids = valid_dids(spec.dids.iter().map(String::as_str));
         let (eligibility, config) = match (checked(&spec, &dids), spec.suspend) {
             (Err(_), _) => (Eligibility::Invalid, None),
-            (Ok(_), true) => (Eligibility::Suspended, None),
+            (Ok(config), true) => (Eligibility::Suspended, config),
             (Ok(config), false) => (Eligibility::Active, config),
         };
+        let odd = config.as_ref().map(warnings::of).unwrap_or_default();
+        let config = config.filter(|_| eligibility == Eligibility::Active);
         return Claimed {
             tenant: TenantId::parse(&spec.tenant_id).ok(),
             dids,
@@ -80,6 +85,7 @@ pub fn claimed_within(json: &str, max_bytes: usize) -> Claimed {
             secret: Some(spec.webhook_secret_ref.name),
             secret_key: Some(spec.webhook_secret_ref.key),
             deletion_policy: spec.deletion_policy,
+            warnings: odd.iter().map(Warning::line).collect(),
         };
     }
     let LenientSpec { tenant, dids, secret, secret_key, deletion_policy } = LenientSpec::read(json);
@@ -95,6 +101,7 @@ pub fn claimed_within(json: &str, max_bytes: usize) -> Claimed {
             Some("Retain") => DeletionPolicy::Retain,
             _ => DeletionPolicy::Delete,
         },
+        warnings: Vec::new(),
     }
 }
 

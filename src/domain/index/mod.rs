@@ -7,6 +7,7 @@
 
 mod audit;
 mod cached;
+mod delay;
 mod effects;
 mod prefetch;
 mod records;
@@ -21,6 +22,7 @@ use std::sync::Arc;
 
 pub use audit::{AuditResult, Expected};
 pub use cached::{CachedStatus, CachedTenant, ConditionText, Interner, Interners, name_of, uid_of};
+pub use delay::Delay;
 pub use effects::{Effects, Readiness};
 pub use prefetch::SecretUsers;
 pub use records::Recorded;
@@ -44,6 +46,8 @@ pub struct Index {
     publishes_secrets: bool,
     /// True once every watch has listed. Changes have no effects before, since claims can't be decided earlier.
     synced: bool,
+    /// True once what Redis holds was read, while this replica leads.
+    redis_read: bool,
     tenants: HashMap<Uid, Box<TenantState>>,
     names: HashSet<ByName>,
     claims: Claims,
@@ -53,6 +57,8 @@ pub struct Index {
     retrying: BTreeSet<Uid>,
     /// The last error of Redis in a reconcile, until a write succeeds.
     store_error: Option<String>,
+    /// Why a reconcile last took long.
+    last_delay: Option<Failure>,
     /// The last reported readiness.
     readiness: Readiness,
 }
@@ -172,7 +178,7 @@ impl Index {
         self.secrets.set_reference(&uid, secret);
         let new = || Box::new(TenantState::new(Arc::clone(object)));
         let tenant = self.tenants.entry(uid.clone()).or_insert_with(new);
-        tenant.desire(claimed.hash, claimed.deletion_policy);
+        tenant.desire(claimed.hash, claimed.deletion_policy, claimed.warnings);
         if claimed.eligibility != Eligibility::Unreadable {
             tenant.status.unreadable = None;
         }

@@ -31,6 +31,7 @@ impl Index {
     /// Takes in all ownership records of this cluster, each with its owner and with whether Redis holds exactly what it
     /// says. Every tenant is reconciled, some of them once their Secrets were listed.
     pub fn resync(&mut self, records: Vec<(Uid, Recorded, bool)>) -> Effects {
+        self.redis_read = true;
         // A check that was sent to Redis before may be answered after: it proves nothing any more.
         for tenant in self.tenants.values_mut() {
             tenant.observed.invalidations += 1;
@@ -104,13 +105,8 @@ impl Index {
     fn recorded_outcome(&self, uid: &Uid) -> Option<Outcome> {
         let version = self.tenants.get(uid)?.observed.version.as_ref()?;
         let dids = self.claims.published(uid)?.dids.clone();
-        Some(Outcome::Assessed(Assessment {
-            generation: version.generation,
-            not_published: None,
-            published: Some(PublishedConfig { dids, hash: version.hash.clone() }),
-            current: true,
-            unavailable: Vec::new(),
-        }))
+        let config = PublishedConfig { dids, hash: version.hash.clone() };
+        Some(Outcome::Assessed(Assessment::published(version.generation, config)))
     }
 
     /// Makes the values of `uid` explicit that are [`Derived::FromRecord`], before the record changes.

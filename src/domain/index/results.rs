@@ -35,6 +35,8 @@ pub struct RedisChange {
     pub published: bool,
     /// The events that report it.
     pub events: Vec<EventDraft>,
+    /// What is odd in the webhook secret that was published; none where none was read.
+    pub secret_warnings: Option<Vec<String>>,
 }
 
 /// The failure of a reconcile, as readiness, events, and the status of a tenant that has none yet report it.
@@ -79,6 +81,10 @@ impl Index {
                 intact = tenant.observed.invalidations == change.invalidations;
                 tenant.status.pending_events.extend(change.events);
                 tenant.status.published_since_status |= change.published;
+                if let Some(warnings) = change.secret_warnings {
+                    let warnings = warnings.into_iter().map(String::into_boxed_str).collect();
+                    tenant.status.secret_warnings = Some(warnings);
+                }
                 effects.status.push(uid.clone());
             }
             effects.reconcile.extend(self.record(&uid, change.recorded, intact));
@@ -110,8 +116,8 @@ impl Index {
         (self.finish(effects), waits)
     }
 
-    /// Takes in that a reconcile failed. A tenant that waits for a change to be published, or for its deletion, reports
-    /// that once.
+    /// Takes in that a reconcile failed. A tenant that waits for its deletion reports that once; one that waits for a change to
+    /// be published does with its status.
     pub fn failed(&mut self, uid: &Uid, failure: Failure) -> (Effects, Retry) {
         self.retrying.insert(uid.clone());
         let retrying = self.retrying.len();
@@ -120,22 +126,18 @@ impl Index {
         }
         let mut effects = Effects::default();
         let (mut failures, mut name) = (0, None);
-        let secret = self.secrets.version_for(uid).map(|version| self.recorded_secret(version));
         if let Some(tenant) = self.tenants.get_mut(uid) {
             failures = tenant.retry.failures;
             name = Some(tenant.name());
             tenant.retry.failures = failures.saturating_add(1);
-            let reason = waiting_reason(tenant, secret.as_deref());
-            if let Some(reason) =
-                reason.filter(|reason| !failure.is_epoch_lost && tenant.retry.waiting_reason != Some(*reason))
+            let delayed = EventReason::DeletionDelayed;
+            if tenant.object.is_deleting()
+                && !failure.is_epoch_lost
+                && tenant.retry.waiting_reason.replace(delayed) != Some(delayed)
             {
-                tenant.retry.waiting_reason = Some(reason);
-                let what = match reason {
-                    EventReason::DeletionDelayed => "keys not removed yet",
-                    _ => "not published yet",
-                };
-                let message = format!("{what}, retrying: {}", failure.message);
-                tenant.status.pending_events.push(EventDraft::new(reason, message));
+                let Failure { reason, message, .. } = &failure;
+                let message = format!("keys not removed yet ({reason}), retrying: {message}");
+                tenant.status.pending_events.push(EventDraft::new(delayed, message));
             }
             tenant.retry.failure = Some(Box::new(failure));
             effects.status.push(uid.clone());
@@ -155,7 +157,7 @@ impl Index {
     /// Takes what must be written of a tenant's status; none where nothing is known, or where the watch has not shown the
     /// operator's own last write yet: that event will lead here again.
     pub fn take_pending_status(&mut self, uid: &Uid) -> Option<PendingStatus> {
-        let outcome = self.outcome(uid);
+        let (outcome, delay) = (self.outcome(uid), self.delay(uid));
         let tenant = self.tenants.get_mut(uid).filter(|tenant| !tenant.is_gone())?;
         if tenant.is_awaiting_own_write() {
             return None;
@@ -165,7 +167,9 @@ impl Index {
             outcome,
             events: std::mem::take(&mut tenant.status.pending_events),
             published: tenant.status.published_since_status,
-            failure: tenant.retry.failure.as_deref().cloned(),
+            delay,
+            warnings: tenant.desired.warnings.clone(),
+            secret_warnings: tenant.status.secret_warnings.clone(),
         })
     }
 
@@ -196,22 +200,6 @@ impl Index {
     pub fn retrying(&self) -> &BTreeSet<Uid> {
         &self.retrying
     }
-}
-
-/// The event that reports the delay while reconciles of this tenant fail; none for a tenant without changes.
-fn waiting_reason(tenant: &TenantState, secret: Option<&str>) -> Option<EventReason> {
-    let object = &tenant.object;
-    if object.is_deleting() {
-        return Some(EventReason::DeletionDelayed);
-    }
-    let has_pending_change = match &tenant.observed.version {
-        Some(version) => {
-            version.generation != object.generation() || secret.is_some_and(|secret| secret != version.secret)
-        }
-        // Before the records were read, the status is all that is known.
-        None => object.observed_generation() != object.generation(),
-    };
-    (has_pending_change && !tenant.is_gone()).then_some(EventReason::PublishDelayed)
 }
 
 /// True where the tenant waits for a change outside of the watched resources: it must be polled for.

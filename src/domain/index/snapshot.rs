@@ -86,7 +86,7 @@ impl Index {
         Some(members.iter().map(|uid| self.snapshot_of(uid)).collect())
     }
 
-    fn snapshot_of(&self, uid: &Uid) -> TenantSnapshot {
+    pub(super) fn snapshot_of(&self, uid: &Uid) -> TenantSnapshot {
         let tenant = self.tenant(uid);
         let recorded_generation =
             |owner: &Uid| Some(self.tenant(owner)?.observed.version.as_ref()?.generation);

@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use super::cached::CachedTenant;
+use super::delay::Delay;
 use super::records::Recorded;
 use super::results::Failure;
 use crate::api::DeletionPolicy;
@@ -11,6 +12,7 @@ use crate::domain::ResourceName;
 use crate::domain::assessment::Assessment;
 use crate::domain::event::{EventDraft, EventReason};
 use crate::domain::plan::{Outcome, PublishedVersion};
+use crate::domain::reason::Reason;
 
 /// All that is known of one tenant beside its claims.
 #[derive(Clone, Debug)]
@@ -30,6 +32,8 @@ pub(super) struct Desired {
     /// The hash of the config with all claimed DIDs; none while nothing may be published.
     pub hash: Derived<Box<str>>,
     pub deletion_policy: DeletionPolicy,
+    /// What is odd in the spec, one line each; nearly always nothing.
+    pub warnings: Box<[Box<str>]>,
 }
 
 /// The state of Redis, as far as it is known.
@@ -62,6 +66,8 @@ pub(super) struct StatusSync {
     pub published_since_status: bool,
     /// The resourceVersion of the operator's own last write; 0: none.
     pub last_written_version: u64,
+    /// What is odd in the webhook secret; none where this process has not read it.
+    pub secret_warnings: Option<Box<[Box<str>]>>,
     /// The last error that was reported of a spec that can't be decoded. It stays when the spec is corrected.
     pub unreadable: Option<Box<str>>,
 }
@@ -73,6 +79,8 @@ pub(super) struct RetryState {
     /// The event that reported the delay since the last success, so that it is reported once.
     pub waiting_reason: Option<EventReason>,
     pub failure: Option<Box<Failure>>,
+    /// The reason that the status does not name yet, since it was reported only once.
+    pub unconfirmed: Option<Reason>,
 }
 
 /// The place of a tenant in its life.
@@ -110,21 +118,30 @@ pub struct PendingStatus {
     pub events: Vec<EventDraft>,
     /// True when something was published since the status was written.
     pub published: bool,
-    /// Why the last reconcile failed, if it did.
-    pub failure: Option<Failure>,
+    /// Why a change of the tenant can't be published yet; none while it waits for nothing.
+    pub delay: Option<Delay>,
+    /// What is odd in the spec, one line each.
+    pub warnings: Box<[Box<str>]>,
+    /// What is odd in the webhook secret; none where this process has not read it.
+    pub secret_warnings: Option<Box<[Box<str>]>>,
 }
 
 impl TenantState {
     pub(super) fn new(object: Arc<CachedTenant>) -> Self {
         Self {
             object,
-            desired: Desired { hash: Derived::None, deletion_policy: DeletionPolicy::default() },
+            desired: Desired {
+                hash: Derived::None,
+                deletion_policy: DeletionPolicy::default(),
+                warnings: Box::default(),
+            },
             observed: Observed { version: None, confidence: Confidence::Suspect, invalidations: 0 },
             status: StatusSync {
                 outcome: Derived::None,
                 pending_events: Vec::new(),
                 published_since_status: false,
                 last_written_version: 0,
+                secret_warnings: None,
                 unreadable: None,
             },
             retry: RetryState::default(),
@@ -202,8 +219,15 @@ impl TenantState {
         self.retry.failure.as_deref()
     }
 
-    pub(super) fn desire(&mut self, hash: Option<String>, deletion_policy: DeletionPolicy) {
-        self.desired = Desired { hash: hash.map(String::into_boxed_str).into(), deletion_policy };
+    pub(super) fn desire(
+        &mut self,
+        hash: Option<String>,
+        deletion_policy: DeletionPolicy,
+        warnings: Vec<String>,
+    ) {
+        let hash = hash.map(String::into_boxed_str).into();
+        let warnings = warnings.into_iter().map(String::into_boxed_str).collect();
+        self.desired = Desired { hash, deletion_policy, warnings };
         self.compact_hash();
     }
 

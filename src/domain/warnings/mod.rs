@@ -27,6 +27,12 @@ impl Warning {
     fn new(path: impl Into<String>, text: impl Into<String>) -> Self {
         Self { path: path.into(), text: text.into() }
     }
+
+    /// Returns the line of the condition `Warnings`, with the path in the resource.
+    #[must_use]
+    pub fn line(&self) -> String {
+        format!("spec.{self}")
+    }
 }
 
 impl fmt::Display for Warning {
@@ -35,16 +41,15 @@ impl fmt::Display for Warning {
     }
 }
 
-/// Returns the message of the condition `Warnings`: a line for each of the first 20 warnings, with its path in the
-/// resource, then the number of the others. Empty without warnings.
+/// Returns the message of the condition `Warnings`: the first 20 lines, then the number of the others. Empty without lines.
 #[must_use]
-pub fn message(warnings: &[Warning]) -> String {
-    let mut lines: Vec<_> =
-        warnings.iter().take(MAX_LINES).map(|warning| format!("spec.{warning}")).collect();
-    if let Some(more) = warnings.len().checked_sub(MAX_LINES).filter(|more| *more > 0) {
-        lines.push(format!("and {more} more"));
+pub fn message(lines: &[String]) -> String {
+    let more = format!("and {} more", lines.len().saturating_sub(MAX_LINES));
+    let mut shown: Vec<&str> = lines.iter().take(MAX_LINES).map(String::as_str).collect();
+    if lines.len() > MAX_LINES {
+        shown.push(&more);
     }
-    lines.join("\n")
+    shown.join("\n")
 }
 
 #[cfg(test)]
@@ -54,7 +59,8 @@ mod tests {
     #[test]
     fn a_message_has_twenty_lines_and_a_count() {
         assert_eq!(message(&[]), "");
-        let many: Vec<_> = (0..23).map(|number| Warning::new(format!("a[{number}]"), "is odd")).collect();
+        let many: Vec<_> =
+            (0..23).map(|number| Warning::new(format!("a[{number}]"), "is odd").line()).collect();
         assert_eq!(message(&many[..2]), "spec.a[0]: is odd\nspec.a[1]: is odd");
         assert_eq!(message(&many[..20]).lines().count(), 20);
         let message = message(&many);

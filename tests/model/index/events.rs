@@ -188,6 +188,7 @@ fn operation_result(index: &Index, done: &OperationDone) -> OperationResult {
             written: true,
             published: record.is_some(),
             events: Vec::new(),
+            secret_warnings: None,
         }),
     }
 }

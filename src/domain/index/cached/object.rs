@@ -11,6 +11,8 @@ use super::intern::Interner;
 use super::status::{CachedStatus, ConditionText};
 use crate::api::{self, RuntimeTenantStatus};
 use crate::contract::Did;
+use crate::domain::reason::Reason;
+use crate::domain::status::READY;
 use crate::domain::{ResourceName, Uid};
 
 /// The interned values of resources and Secrets.
@@ -134,6 +136,17 @@ impl CachedTenant {
     #[must_use]
     pub fn observed_generation(&self) -> i64 {
         self.status().and_then(CachedStatus::observed_generation).unwrap_or_default()
+    }
+
+    /// The reason for which the last reconcile of this generation failed, if the status says so.
+    #[must_use]
+    pub fn told_failure(&self) -> Option<Reason> {
+        if self.observed_generation() != self.generation {
+            return None;
+        }
+        let ready = self.status()?.conditions().find(|condition| &*condition.type_ == READY)?;
+        let reason = Reason::named(&ready.reason).filter(|_| &*ready.status == "Unknown")?;
+        reason.is_failure().then_some(reason)
     }
 
     /// `metadata.uid`.

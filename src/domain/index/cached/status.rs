@@ -19,6 +19,8 @@ pub struct CachedStatus {
     published_did_count: Option<u32>,
     published_hash: Option<Box<str>>,
     last_published: Option<Timestamp>,
+    /// The two numbers of `status.dids`; none where it is another text.
+    dids: Option<(u16, u16)>,
 }
 
 /// DIDs as the status lists them.
@@ -82,6 +84,10 @@ impl CachedStatus {
             published_did_count: status.published_did_count,
             published_hash: status.published_hash.map(String::into_boxed_str),
             last_published: status.last_published_time.map(|time| time.0),
+            dids: status.dids.and_then(|text| {
+                let (live, wanted) = text.split_once('/')?;
+                Some((live.parse().ok()?, wanted.parse().ok()?))
+            }),
         }
     }
 
@@ -103,6 +109,7 @@ impl CachedStatus {
             published_did_count: self.published_did_count,
             published_hash: self.published_hash.as_deref().map(str::to_owned),
             last_published_time: self.last_published.map(Time),
+            dids: self.dids.map(|(live, wanted)| format!("{live}/{wanted}")),
         }
     }
 
@@ -163,6 +170,7 @@ mod tests {
             "publishedDidCount": 2,
             "publishedHash": "abc",
             "lastPublishedTime": "2026-01-02T00:00:00Z",
+            "dids": "1/2",
         }))
         .unwrap()
     }

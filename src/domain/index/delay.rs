@@ -1,0 +1,150 @@
+//! A tenant whose change can't be published yet: what its status says meanwhile.
+
+use super::results::Failure;
+use super::tenant::{Confidence, TenantState};
+use super::{CachedStatus, CachedTenant, Effects, Index, TenantSnapshot};
+use crate::domain::Uid;
+use crate::domain::assessment::{Assessment, NotPublished, PublishedConfig, SecretFaultKind};
+use crate::domain::event::{EventDraft, EventReason};
+use crate::domain::plan::{Outcome, Plan, PlanInput, Rejections};
+use crate::domain::reason::Reason;
+use crate::domain::secret::SecretKey;
+
+/// Everything from which the status of a tenant follows that waits for a change to be published.
+#[derive(Clone, Debug)]
+pub struct Delay {
+    /// Why the last reconcile failed, or takes so long.
+    pub failure: Failure,
+    /// True if the leader has read what Redis holds.
+    pub redis_read: bool,
+    /// True if the resource or its Secret has changed; false if Redis has only lost what it held.
+    pub is_change: bool,
+    snapshot: TenantSnapshot,
+}
+
+impl Delay {
+    /// Assesses the resource by what is known without Redis. A fault of the resource itself comes before the failure, since
+    /// no end of an outage corrects it.
+    #[must_use]
+    pub fn assess(&self, object: &CachedTenant) -> Option<Assessment> {
+        let rejections = Rejections::default();
+        let input = PlanInput {
+            spec: object.spec(),
+            generation: object.generation(),
+            snapshot: &self.snapshot.claims,
+            rejections: &rejections,
+        };
+        let Failure { reason, message, .. } = &self.failure;
+        let failed = NotPublished::Failed { reason: *reason, message: message.clone() };
+        let outcome = match input.plan() {
+            Plan::Done(outcome) => outcome,
+            Plan::Publish(desired) if self.snapshot.secret.is_none() => {
+                let key = SecretKey::of(&object.name(), &desired.spec);
+                input.blocked(&desired, NotPublished::Secret(key.fault(SecretFaultKind::NotFound)))
+            }
+            Plan::Publish(desired) => input.blocked(&desired, failed),
+            Plan::Remove(removal) => {
+                let mut outcome = removal.outcome?;
+                if let Outcome::Assessed(assessment) = &mut outcome {
+                    assessment.not_published = Some(failed);
+                    assessment.published = input.published_config();
+                }
+                outcome
+            }
+        };
+        let Outcome::Assessed(mut assessment) = outcome else { return None };
+        if !self.redis_read {
+            assessment.published = object.status().and_then(published_by_status);
+            assessment.current = false;
+            (assessment.wanted, assessment.live) = input.count(assessment.published.as_ref());
+        }
+        Some(assessment)
+    }
+}
+
+fn published_by_status(status: &CachedStatus) -> Option<PublishedConfig> {
+    let dids = status.published_dids();
+    let hash = status.published_hash().unwrap_or_default().to_owned();
+    (!dids.is_empty()).then_some(PublishedConfig { dids, hash })
+}
+
+impl Index {
+    /// Takes in that a reconcile takes long, and why, while it goes on.
+    pub fn delayed(&mut self, uid: &Uid, failure: Failure) -> Effects {
+        let mut effects = Effects::default();
+        if let Some(tenant) = self.tenants.get_mut(uid) {
+            self.last_delay = Some(failure.clone());
+            tenant.retry.failure = Some(Box::new(failure));
+            effects.status.push(uid.clone());
+        }
+        self.finish(effects)
+    }
+
+    /// Takes in that queued tenants wait for the end of reconciles that take long: each has the failure that was last
+    /// reported of one of those.
+    pub fn delay_queued(&mut self, queued: &[Uid]) -> Effects {
+        let Some(failure) = self.last_delay.clone() else { return Effects::default() };
+        let mut effects = Effects::default();
+        for uid in queued {
+            if let Some(tenant) = self.tenants.get_mut(uid).filter(|tenant| tenant.retry.failure.is_none()) {
+                tenant.retry.failure = Some(Box::new(failure.clone()));
+                effects.status.push(uid.clone());
+            }
+        }
+        self.finish(effects)
+    }
+
+    /// Notes that this replica no longer knows what Redis holds, since it does not lead.
+    pub fn forget_redis(&mut self) {
+        self.redis_read = false;
+    }
+
+    /// The delay of a tenant that waits for a change to be published; none for one that waits for nothing.
+    pub(super) fn delay(&self, uid: &Uid) -> Option<Delay> {
+        let tenant = self.tenants.get(uid)?;
+        let failure = tenant.retry.failure.as_deref().filter(|failure| !failure.is_epoch_lost)?;
+        if tenant.object.is_deleting() {
+            return None;
+        }
+        let is_change = self.pending_change(uid, tenant)?;
+        let snapshot = self.snapshot_of(uid);
+        Some(Delay { failure: failure.clone(), redis_read: self.redis_read, is_change, snapshot })
+    }
+
+    /// Returns `true` if Redis does not hold what this version of the tenant asks for, `false` if it has lost that, and none if
+    /// the tenant waits for nothing: as far as Redis could be read, else as far as the status says.
+    fn pending_change(&self, uid: &Uid, tenant: &TenantState) -> Option<bool> {
+        let object = &tenant.object;
+        let is_told = object.told_failure().is_some();
+        let is_behind = object.observed_generation() != object.generation();
+        let (is_change, is_lost) = match &tenant.observed.version {
+            Some(version) if self.redis_read => {
+                let secret = self.secrets.version_for(uid).map(|version| self.recorded_secret(version));
+                let is_rotated = secret.is_some_and(|secret| secret != version.secret);
+                let is_edited = version.generation != object.generation();
+                (is_edited || is_rotated, tenant.observed.confidence == Confidence::Suspect)
+            }
+            None if self.redis_read => (is_behind || is_told, !object.status_dids().is_empty()),
+            _ => (is_behind || is_told, false),
+        };
+        (is_change || is_lost).then_some(is_change)
+    }
+
+    /// Notes that the status reports a delay. Returns the event about it, once until the next success.
+    pub fn report_delay(&mut self, uid: &Uid, failure: &Failure) -> Option<EventDraft> {
+        let tenant = self.tenants.get_mut(uid)?;
+        if tenant.retry.waiting_reason.replace(EventReason::PublishDelayed).is_some() {
+            return None;
+        }
+        let Failure { reason, message, .. } = failure;
+        let message = format!("not published yet ({reason}), retrying: {message}");
+        Some(EventDraft::new(EventReason::PublishDelayed, message))
+    }
+
+    /// Returns true once a reason was reported twice, so that the status, which names another, is not written at each
+    /// change of a connection that breaks in several ways.
+    pub fn confirm_reason(&mut self, uid: &Uid, reason: Reason) -> bool {
+        let Some(tenant) = self.tenants.get_mut(uid) else { return false };
+        tenant.retry.unconfirmed.replace(reason) == Some(reason)
+    }
+}
