@@ -205,7 +205,7 @@ async fn heartbeat(ctx: &Context) {
     }
 }
 
-/// Has the statuses of queued tenants say what the reconciles wait for that take all the room, while there are so many.
+/// Reports queued tenants as waiting for the peer of slow reconciles, while these take all places of the queue.
 async fn report_stuck(ctx: &Context) {
     let mut ticks = tokio::time::interval(reconcile::SLOW / 4);
     loop {

@@ -14,7 +14,7 @@ const REPEAT: Duration = Duration::from_secs(300);
 pub struct Outages(Mutex<BTreeMap<Reason, Instant>>);
 
 impl Outages {
-    /// Returns true when a failure for this reason is to be logged: the first, and one every five minutes.
+    /// Returns true when a failure for this reason must be logged: the first, and one every five minutes.
     pub fn is_news(&self, reason: Reason, now: Instant) -> bool {
         let mut logged = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let recently = |last: &Instant| now.saturating_duration_since(*last) < REPEAT;

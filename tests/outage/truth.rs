@@ -58,7 +58,7 @@ async fn assert_caught_up(world: World) {
 }
 
 #[tokio::test]
-async fn a_full_redis_is_told_of_each_changed_tenant_and_of_no_other() {
+async fn a_full_redis_shows_in_each_changed_status_and_in_no_other() {
     let world = World::new().await;
     let operator = world.operator().start().await;
     apply_three(&world).await;
@@ -83,7 +83,7 @@ async fn a_full_redis_is_told_of_each_changed_tenant_and_of_no_other() {
 }
 
 #[tokio::test]
-async fn a_frozen_redis_is_told_of_each_changed_tenant_and_of_no_other() {
+async fn a_frozen_redis_shows_in_each_changed_status_and_in_no_other() {
     let world = World::new().await;
     let operator = world.operator().start().await;
     apply_three(&world).await;
@@ -102,7 +102,7 @@ async fn a_frozen_redis_is_told_of_each_changed_tenant_and_of_no_other() {
 }
 
 #[tokio::test]
-async fn an_unreachable_redis_is_told_of_each_changed_tenant_and_of_no_other() {
+async fn an_unreachable_redis_shows_in_each_changed_status_and_in_no_other() {
     let world = World::new().await;
     let operator = world.operator().start().await;
     apply_three(&world).await;
@@ -123,7 +123,7 @@ async fn an_unreachable_redis_is_told_of_each_changed_tenant_and_of_no_other() {
 }
 
 #[tokio::test]
-async fn a_fault_of_the_spec_is_told_while_redis_is_away() {
+async fn a_fault_of_the_spec_shows_while_redis_is_away() {
     let world = World::new().await;
     let _operator = world.operator().start().await;
     apply_three(&world).await;
@@ -170,7 +170,7 @@ async fn a_replica_that_has_not_read_redis_leaves_what_statuses_say_of_it() {
 }
 
 #[tokio::test]
-async fn a_secret_that_cant_be_read_is_told_in_one_line_while_it_lasts() {
+async fn a_secret_that_cant_be_read_shows_in_one_line_while_it_lasts() {
     let world = World::new().await;
     let proxy = KubeProxy::start(world.kubeconfig(), FaultInjector::default()).await;
     let kubeconfig = world.write_file("proxy.kubeconfig", &proxy.kubeconfig(world.namespace()));

@@ -42,12 +42,12 @@ pub fn assert_well_formed(tenant: &DynamicObject) {
         .iter()
         .map(|c| (c["type"].as_str().unwrap(), c["status"].as_str().unwrap()))
         .collect();
-    let told = |kind| passing.contains(&(kind, "True"));
-    let progress = [told("Reconciling"), told("Stalled"), told("Suspended")];
-    let (count, warns) = (progress.iter().filter(|told| **told).count(), usize::from(told("Warnings")));
+    let has = |kind| passing.contains(&(kind, "True"));
+    let progress = [has("Reconciling"), has("Stalled"), has("Suspended")];
+    let (count, warns) = (progress.iter().filter(|has| **has).count(), usize::from(has("Warnings")));
     assert!(count < 2 && count + warns == passing.len(), "{name}: {passing:?}");
     if condition(tenant, "Ready")["status"] == "True" {
-        assert!(!told("Reconciling") && !told("Stalled"), "{name}: {passing:?}");
+        assert!(!has("Reconciling") && !has("Stalled"), "{name}: {passing:?}");
     }
     for condition in &conditions {
         assert_eq!(

@@ -45,7 +45,7 @@ fn every_text_is_the_reviewed_one() {
 
 #[test]
 fn every_reason_that_ready_can_have_is_shown() {
-    // The reasons of other conditions; and one that no status tells, since another epoch is acquired at once.
+    // The reasons of other conditions; and one that no status has, since another epoch is acquired immediately.
     let others = [Reason::Resolved, Reason::Claimed, Reason::SpecWarnings, Reason::Fenced];
     let shown: Vec<Reason> = states::all().iter().map(|(_, assessment)| assessment.reason()).collect();
     for reason in Reason::ALL {

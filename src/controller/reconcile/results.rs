@@ -88,7 +88,7 @@ fn log(uid: &Uid, write: &PendingWrite, applied: &Applied) {
     }
 }
 
-/// The keys that a repair has set right.
+/// The keys that a repair has restored.
 fn repaired_keys(publication: &Publication) -> String {
     let config = config_key(&publication.tenant);
     let mappings = publication.dids.iter().map(did_key);

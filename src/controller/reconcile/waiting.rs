@@ -53,7 +53,7 @@ impl WaitingFor {
 
 /// Waits for the answer to a request to this peer, after which the reconcile waits for Redis again.
 pub async fn request<T>(peer: Peer, answer: impl Future<Output = T>) -> T {
-    // Outside of a reconcile nobody asks.
+    // Outside of a reconcile there is no scope.
     let set = |peer: Peer| {
         let _ = CURRENT.try_with(|current| current.0.store(peer as u8, Ordering::Relaxed));
     };

@@ -28,7 +28,7 @@ impl Warnings<'_> {
         assessment: Option<&Assessment>,
     ) -> Vec<String> {
         let owned = |lines: &[Box<str>]| lines.iter().map(ToString::to_string).collect::<Vec<_>>();
-        let secret = self.secret.map_or_else(|| told(previous), owned);
+        let secret = self.secret.map_or_else(|| reported(previous), owned);
         let is_before = |line: &str| BEFORE_SECRET.iter().any(|path| line.starts_with(path));
         let split = self.spec.iter().take_while(|line| is_before(line)).count();
         let (before, after) = self.spec.split_at(split);
@@ -43,10 +43,10 @@ impl Warnings<'_> {
 }
 
 /// The lines about the webhook secret that the status has.
-fn told(previous: Option<&RuntimeTenantStatus>) -> Vec<String> {
+fn reported(previous: Option<&RuntimeTenantStatus>) -> Vec<String> {
     let conditions = previous.map_or(&[][..], |status| &status.conditions);
-    let told = conditions.iter().find(|condition| condition.type_ == WARNINGS);
-    let lines = told.map_or("", |condition| &condition.message).lines();
+    let warnings = conditions.iter().find(|condition| condition.type_ == WARNINGS);
+    let lines = warnings.map_or("", |condition| &condition.message).lines();
     lines.filter(|line| line.starts_with(SECRET)).map(str::to_owned).collect()
 }
 

@@ -92,8 +92,8 @@ impl<'a> StatusWriter<'a> {
     ) -> Result<Action, Error> {
         let uid = self.object.uid();
         if let Some(reason) = assessment.failed() {
-            match self.object.told_failure() {
-                Some(told) if told == reason => return Ok(Action::await_change()),
+            match self.object.reported_failure() {
+                Some(reported) if reported == reason => return Ok(Action::await_change()),
                 None if delay.is_change => {}
                 // What another reconcile corrects within a second is not worth a write.
                 _ if !self.ctx.note(|index| index.confirm_reason(&uid, reason)) => {

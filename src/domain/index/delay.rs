@@ -115,7 +115,7 @@ impl Index {
     /// the tenant waits for nothing: as far as Redis could be read, else as far as the status says.
     fn pending_change(&self, uid: &Uid, tenant: &TenantState) -> Option<bool> {
         let object = &tenant.object;
-        let is_told = object.told_failure().is_some();
+        let is_reported = object.reported_failure().is_some();
         let is_behind = object.observed_generation() != object.generation();
         let (is_change, is_lost) = match &tenant.observed.version {
             Some(version) if self.redis_read => {
@@ -124,8 +124,8 @@ impl Index {
                 let is_edited = version.generation != object.generation();
                 (is_edited || is_rotated, tenant.observed.confidence == Confidence::Suspect)
             }
-            None if self.redis_read => (is_behind || is_told, !object.status_dids().is_empty()),
-            _ => (is_behind || is_told, false),
+            None if self.redis_read => (is_behind || is_reported, !object.status_dids().is_empty()),
+            _ => (is_behind || is_reported, false),
         };
         (is_change || is_lost).then_some(is_change)
     }

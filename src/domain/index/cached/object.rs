@@ -140,7 +140,7 @@ impl CachedTenant {
 
     /// The reason for which the last reconcile of this generation failed, if the status says so.
     #[must_use]
-    pub fn told_failure(&self) -> Option<Reason> {
+    pub fn reported_failure(&self) -> Option<Reason> {
         if self.observed_generation() != self.generation {
             return None;
         }
