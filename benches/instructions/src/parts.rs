@@ -11,7 +11,8 @@ use crate::contract::{Did, RuntimeTenantConfig, TenantId};
 use crate::domain::assessment::{Assessment, PublishedConfig};
 use crate::domain::claims::{Claim, Claims, Eligibility, Published};
 use crate::domain::plan::{Plan, PlanInput, Rejections, Snapshot};
-use crate::domain::{ResourceName, Uid, compile, status};
+use crate::domain::status::{self, StatusDetails};
+use crate::domain::{ResourceName, Uid, compile};
 
 /// The number of tenants for which each part is done: enough to even out the seeds of hash maps.
 const EVENTS: usize = 100;
@@ -236,11 +237,13 @@ fn next_status(site: &mut Site) -> Work<'_> {
         let config = PublishedConfig { dids: dids(tenant), hash: "0".repeat(64) };
         Assessment::published(generation, config)
     };
-    let of = |tenant| (status::next(None, &assessment(tenant, 1), true, at(0)), assessment(tenant, 2));
+    let of = |tenant| {
+        (status::next(None, &assessment(tenant, 1), &StatusDetails::read(true), at(0)), assessment(tenant, 2))
+    };
     let statuses: Vec<(RuntimeTenantStatus, Assessment)> = site.events().map(of).collect();
     Box::new(move || {
         for (before, assessment) in &statuses {
-            black_box(status::next(Some(before), assessment, true, at(60)));
+            black_box(status::next(Some(before), assessment, &StatusDetails::read(true), at(60)));
         }
     })
 }
