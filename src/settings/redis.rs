@@ -4,7 +4,7 @@ use secrecy::{ExposeSecret, SecretString};
 
 use super::args::SecretText;
 use super::parser::{Parser, non_empty};
-use crate::store::{RedisSettings, parse_redis_url};
+use crate::store::{RedisSettings, parse_redis_url, parse_sentinel};
 
 impl Parser {
     /// The messages don't contain the URL, since it may contain a password.
@@ -61,9 +61,8 @@ impl Parser {
             }
         }
         for sentinel in &redis.sentinels {
-            let port = sentinel.rsplit_once(':').and_then(|(_, port)| port.parse::<u16>().ok());
-            if port.is_none() {
-                self.reject("--redis-sentinel", format!("{sentinel} must be host:port"));
+            if let Err(problem) = parse_sentinel(sentinel) {
+                self.reject("--redis-sentinel", problem);
             }
         }
     }

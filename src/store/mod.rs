@@ -39,7 +39,7 @@ mod tracking;
 pub use apply::{Adoption, Applied, Conflict, Operation, Publication, Removal, TakenOver};
 pub use client::{Store, StoredConfig};
 pub use connection::{
-    Observer, PERMISSIONS, Purpose, RedisSettings, SettingsError, StoreError, parse_redis_url,
+    Observer, PERMISSIONS, Purpose, RedisSettings, SettingsError, StoreError, parse_redis_url, parse_sentinel,
 };
 pub use direct::WriteError;
 pub use inspect::Inspection;

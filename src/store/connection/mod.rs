@@ -34,7 +34,7 @@ pub(super) use push_buffer::PushBuffer;
 pub(super) use sentinel::primary_address;
 pub(super) use settings::Endpoint;
 pub use settings::{RedisSettings, SettingsError};
-pub use url::parse_redis_url;
+pub use url::{parse_redis_url, parse_sentinel};
 
 /// For this long, a failed connect is the result of the following calls too, so that many callers cause no storm of
 /// connects.

@@ -14,7 +14,7 @@ use secrecy::{ExposeSecret, SecretString};
 
 use super::error::StoreError;
 use super::open::tcp_settings;
-use super::url::parse_redis_url;
+use super::url::{parse_redis_url, parse_sentinel};
 
 /// The connection settings. The files are read again on every connect, so that their content can be rotated.
 #[derive(Clone, Debug)]
@@ -96,9 +96,9 @@ impl Endpoint {
         }
         let mut sentinels = Vec::new();
         for text in &settings.sentinels {
-            match parse_host_port(text) {
-                Some(sentinel) => sentinels.push(sentinel),
-                None => errors.push(format!("the Sentinel \"{text}\" must be host:port")),
+            match parse_sentinel(text) {
+                Ok(sentinel) => sentinels.push(sentinel),
+                Err(problem) => errors.push(format!("the list of Sentinels {problem}")),
             }
         }
         if settings.sentinels.is_empty() != settings.sentinel_service.is_none() {
@@ -220,14 +220,6 @@ impl RedisSettings {
     }
 }
 
-/// Splits `host:port`; an IPv6 address is in brackets.
-fn parse_host_port(text: &str) -> Option<(String, u16)> {
-    let (host, port) = text.rsplit_once(':')?;
-    let host = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
-    let port = port.parse().ok()?;
-    (!host.is_empty()).then(|| (host.to_owned(), port))
-}
-
 fn read(file: &Path) -> Result<Vec<u8>, StoreError> {
     fs::read(file).map_err(|error| StoreError::File { file: file.to_owned(), cause: error.to_string() })
 }
@@ -311,15 +303,5 @@ mod tests {
         }
         let endpoint = Endpoint::check(settings("redis://u:hunter2@h")).unwrap();
         assert!(!format!("{endpoint:?} {:?}", endpoint.client()).contains("hunter2"));
-    }
-
-    #[test]
-    fn a_sentinel_must_be_host_and_port() {
-        let parse = |text| parse_host_port(text).map(|(host, port)| format!("{host} {port}"));
-        assert_eq!(parse("a.b:1"), Some("a.b 1".to_owned()));
-        assert_eq!(parse("[::1]:2"), Some("::1 2".to_owned()));
-        for invalid in ["a.b", "a:b", ":1", "", "[::1]"] {
-            assert_eq!(parse(invalid), None, "{invalid}");
-        }
     }
 }

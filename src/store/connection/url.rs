@@ -1,4 +1,4 @@
-//! The Redis URL. No message quotes it, since it may hold a password.
+//! The Redis URL, and the addresses of Sentinels. No message quotes what may hold a password.
 
 use redis::{ConnectionInfo, IntoConnectionInfo};
 use url::Url;
@@ -59,6 +59,22 @@ pub fn parse_redis_url(text: &str) -> Result<ConnectionInfo, String> {
     })
 }
 
+/// Splits a Sentinel's `host:port`; an IPv6 address is in brackets. The error completes a sentence: the list of Sentinels …
+pub fn parse_sentinel(text: &str) -> Result<(String, u16), String> {
+    if text.contains(['@', '/', '?']) {
+        return Err("must be host:port,host:port without scheme, user and password: --redis-url sets the scheme, and \
+                    --redis-sentinel-password-file the password"
+            .to_owned());
+    }
+    let parsed = text.rsplit_once(':').and_then(|(host, port)| {
+        let host = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
+        Some((host.to_owned(), port.parse().ok()?))
+    });
+    parsed
+        .filter(|(host, _)| !host.is_empty())
+        .ok_or_else(|| format!("must be host:port,host:port, and {text:?} is not"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -84,5 +100,22 @@ mod tests {
         }
         assert!(parse_redis_url("redis://:hun%2Fter2@host:6379/3").is_ok());
         assert!(parse_redis_url("redis://:hun@ter2@host:6379/3").is_ok());
+    }
+
+    #[test]
+    fn a_sentinel_must_be_host_and_port() {
+        let parse = |text| parse_sentinel(text).map(|(host, port)| format!("{host} {port}"));
+        assert_eq!(parse("a.b:1"), Ok("a.b 1".to_owned()));
+        assert_eq!(parse("[::1]:2"), Ok("::1 2".to_owned()));
+        for invalid in ["a.b", "a:b", ":1", "", "[::1]"] {
+            assert!(parse(invalid).is_err(), "{invalid}");
+        }
+        for with_password in ["redis://:hunter2@a:1", ":hunter2@a:1"] {
+            let error = parse(with_password).unwrap_err();
+            assert!(
+                error.contains("--redis-sentinel-password-file") && !error.contains("hunter2"),
+                "{error}"
+            );
+        }
     }
 }
