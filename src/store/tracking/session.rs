@@ -127,7 +127,7 @@ async fn probe(
     pipe.cmd("GET").arg(EPOCH_KEY).cmd("INFO").arg("server").cmd("INFO").arg("replication");
     pipe.cmd("CLIENT").arg("TRACKINGINFO").ignore_errors();
     // Both keys of epochs are read, so that a policy that evicts what was not used lately spares them.
-    pipe.cmd("HGET").arg(EPOCHS_KEY).arg("").ignore();
+    pipe.cmd("HVALS").arg(EPOCHS_KEY).ignore();
     let replies = timeout(PROBE_TIMEOUT, pipe.query_async::<Vec<Value>>(connection)).await;
     let replies = replies.map_err(|_| StoreError::TimedOut)?;
     let named = |error: redis::RedisError| StoreError::from_redis(&error, address);
