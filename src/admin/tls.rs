@@ -78,6 +78,7 @@ impl Files {
     pub(super) async fn watch(self, configs: watch::Sender<Arc<ServerConfig>>) {
         // None at first, since the files may have changed after they were read at start.
         let mut loaded = None;
+        let mut checks = tokio::time::interval(CHECK_INTERVAL);
         loop {
             let current = self.identities();
             if loaded.is_none_or(|loaded| loaded != current) {
@@ -95,7 +96,7 @@ impl Files {
                 loaded = Some(current);
             }
             tokio::select! {
-                () = tokio::time::sleep(CHECK_INTERVAL) => {}
+                _ = checks.tick() => {}
                 () = configs.closed() => return,
             }
         }

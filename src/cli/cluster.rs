@@ -13,6 +13,7 @@ use tracing::warn;
 use super::failure::Failure;
 use crate::controller::WATCH_SILENCE;
 use crate::domain::ClusterId;
+use crate::leader::{DEFAULT_LEASE, Install};
 use crate::telemetry::with_causes;
 
 /// Timeout of a response by the API server. A half-open connection never fails, and kube has no timeout by default.
@@ -57,8 +58,19 @@ impl Cluster {
 
     /// The name that replicas share which must not write concurrently: those of one Lease. An operator with another Lease
     /// has other resources.
-    pub(super) fn writer(&self) -> String {
-        format!("{}/{}", self.id, self.client.default_namespace())
+    pub(super) fn writer(&self, lease: &str) -> String {
+        let scope = format!("{}/{}", self.id, self.client.default_namespace());
+        if lease == DEFAULT_LEASE { scope } else { format!("{scope}/{lease}") }
+    }
+
+    /// The identity of this install of the operator.
+    pub(super) fn install(&self, lease: &str, namespaces: &[String]) -> Install {
+        Install {
+            cluster: self.id.clone(),
+            namespace: self.client.default_namespace().to_owned(),
+            lease: lease.to_owned(),
+            namespaces: namespaces.to_vec(),
+        }
     }
 }
 

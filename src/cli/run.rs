@@ -63,7 +63,7 @@ async fn operate(settings: Settings, store: Store) -> Result<(), Failure> {
     };
     let metrics = metrics(&settings);
     let store = store
-        .with_writer(&cluster.writer(), &cluster.identity)
+        .with_writer(&cluster.writer(&settings.lease_name), &cluster.identity)
         .with_observer(Arc::new(StoreMetrics(metrics.clone())));
     let writer = Writer::default();
     let health = Arc::new(Health::new(writer.clone()));
@@ -73,7 +73,7 @@ async fn operate(settings: Settings, store: Store) -> Result<(), Failure> {
     let mut controlling = tokio::spawn(controller.run(health, stopped.requested()));
     // The Lease is released after the controller has drained its queues, never before.
     let (release, released) = stop_channel();
-    let mut electing = pin!(elect(settings.leader_elect, &cluster, &store, &writer, released));
+    let mut electing = pin!(elect(&settings, &cluster, &store, &writer, released));
     let outcome = tokio::select! {
         signal = &mut signalled => {
             info!(signal = signal?, "received signal, shutting down");
@@ -143,6 +143,8 @@ fn controller(
         publish_secret: settings.publish_webhook_secret,
         namespaces: settings.watch_namespaces.clone(),
         identity: cluster.identity.clone(),
+        lease: settings.lease_name.clone(),
+        elects: settings.leader_elect,
         writer,
         metrics,
         intervals: Intervals::default(),
@@ -151,18 +153,19 @@ fn controller(
 
 /// Takes part in the leader election, or leads without one, until `released`.
 async fn elect(
-    leader_elect: bool,
+    settings: &Settings,
     cluster: &Cluster,
     store: &Store,
     writer: &Writer,
     released: Stop,
 ) -> Result<(), Failure> {
-    if leader_elect {
+    let install = cluster.install(&settings.lease_name, &settings.watch_namespaces);
+    if settings.leader_elect {
         let (client, released) = (cluster.lease_client.clone(), released.requested());
-        leader::with_lease(client, &cluster.identity, store, writer, released).await?;
+        leader::with_lease(client, install, &cluster.identity, store, writer, released).await?;
     } else {
         tokio::select! {
-            () = leader::without_election(store, writer) => {}
+            () = leader::without_election(install, store, writer) => {}
             () = released.requested() => {}
         }
     }

@@ -17,7 +17,7 @@ use super::queue::{self, Namespace, WorkQueue, WritePriority};
 use super::secrets::{PrefetchPlan, SecretReader};
 use super::status::EventQueue;
 use crate::domain::index::{Effects, Index, Readiness, SecretUsers, TenantState};
-use crate::domain::{ClusterId, Epoch, Uid};
+use crate::domain::{ClusterId, Epoch, ResourceName, Uid};
 use crate::leader::Writer;
 use crate::store::{Store, StoreError};
 use crate::telemetry::{Metrics, ResourceCounts};
@@ -34,6 +34,8 @@ pub struct Context {
     pub publish_secret: bool,
     /// The watched namespaces; empty: all.
     pub namespaces: Vec<String>,
+    /// The Lease, which stands for the operator as a whole.
+    pub lease: ResourceName,
     /// The writer state, moved by the election and the leader's loop.
     pub writer: Writer,
     /// Readiness and liveness, which the probes report.
@@ -162,6 +164,16 @@ impl Context {
     #[must_use]
     pub fn is_watched_namespace(&self, namespace: &str) -> bool {
         self.namespaces.is_empty() || self.namespaces.iter().any(|watched| watched == namespace)
+    }
+
+    /// True when the watch of these (`runtimetenants`, `secrets`) has listed those of the namespace: what it does not show
+    /// does not exist.
+    #[must_use]
+    pub fn has_listed(&self, resource: &str, namespace: &str) -> bool {
+        self.health.watches().all().iter().any(|watch| {
+            let shows = watch.namespace.as_deref().is_none_or(|watched| watched == namespace);
+            watch.listed && watch.resource == resource && shows
+        })
     }
 
     /// Counts resources by condition, and what is queued.

@@ -17,6 +17,9 @@ use crate::telemetry::Drift;
 /// The pause before a failed resync is retried.
 const RETRY: Duration = Duration::from_secs(1);
 
+/// The time after which all statuses are judged again by a new leader: the one before it has lost the Lease by then.
+const JUDGE_AFTER: Duration = Duration::from_secs(15);
+
 /// Loads what Redis holds whenever this replica gets an epoch, begins to write then, and repairs what other clients change.
 pub struct LeaderLoop<'a> {
     ctx: &'a Context,
@@ -32,6 +35,8 @@ pub struct LeaderLoop<'a> {
     handled: Option<WriterState>,
     /// The time at which a failed resync is retried. A deadline, not a delay: signals must not postpone it.
     resync_at: Option<Instant>,
+    /// The time at which all statuses are judged again: until then the leader before this one may still have written some.
+    judge_at: Option<Instant>,
 }
 
 impl<'a> LeaderLoop<'a> {
@@ -39,7 +44,16 @@ impl<'a> LeaderLoop<'a> {
     pub fn new(ctx: &'a Context) -> Self {
         let tracking = ctx.store.track(&ctx.cluster);
         let (redis, report) = (tracking.health(), tracking.report());
-        Self { ctx, tracking, redis, report, redis_known: false, handled: None, resync_at: None }
+        Self {
+            ctx,
+            tracking,
+            redis,
+            report,
+            redis_known: false,
+            handled: None,
+            resync_at: None,
+            judge_at: None,
+        }
     }
 
     /// Waits until the caches have `synced`, and meanwhile loads the records where this replica leads. They count if Redis
@@ -94,8 +108,12 @@ impl<'a> LeaderLoop<'a> {
                 // The end of an outage arrives as a signal, too.
                 Ok(()) = self.redis.changed() => self.on_redis_health(),
                 Ok(()) = self.report.changed() => self.on_redis_report(),
-                () = until(repair), if repair.is_some() => self.repair(),
+                () = until(repair), if repair.is_some() => self.repair().await,
                 () = until(self.resync_at), if self.resync_at.is_some() => self.resync().await,
+                () = until(self.judge_at), if self.judge_at.is_some() => {
+                    self.judge_at = None;
+                    self.ctx.update(Index::enqueue_statuses);
+                }
             }
         }
     }
@@ -105,7 +123,12 @@ impl<'a> LeaderLoop<'a> {
         let epoch = if let WriterState::Writing(epoch) = state { epoch.0 } else { 0 };
         self.ctx.metrics.leading.set(i64::from(epoch > 0));
         self.ctx.metrics.epoch.set(i64::try_from(epoch).unwrap_or(i64::MAX));
-        let news = self.handled.replace(state.clone()) != Some(state.clone());
+        let before = self.handled.replace(state.clone());
+        let led = before.as_ref().is_some_and(WriterState::leads);
+        if led != state.leads() {
+            self.judge_at = state.leads().then(|| Instant::now() + JUDGE_AFTER);
+        }
+        let news = before.as_ref() != Some(&state);
         match state {
             WriterState::Resyncing(_) => self.resync().await,
             WriterState::RedisUnavailable { error, .. } if news => {
@@ -113,6 +136,11 @@ impl<'a> LeaderLoop<'a> {
                 self.ctx.health.set_started();
                 // Tenants that wait for a change report that they do.
                 self.ctx.update(Index::enqueue_all);
+            }
+            WriterState::CutOff { why, .. } if news => {
+                warn!(why, "API server away; repairing only what the records prove");
+                self.ctx.health.set_started();
+                self.resync().await;
             }
             // Followers report no tenant as waiting for Redis; only the leader does.
             WriterState::Follower { .. } => {
@@ -148,7 +176,7 @@ impl<'a> LeaderLoop<'a> {
 
     async fn on_signal(&mut self, signal: DriftSignal) {
         match signal {
-            DriftSignal::Changed(key) => self.on_drift(&key),
+            DriftSignal::Changed(key) => self.on_drift(&key).await,
             DriftSignal::Resync(cause) => {
                 info!(cause = cause.as_str(), "checking all ownership records in Redis");
                 self.ctx.metrics.count_resync(cause.as_str());
@@ -165,7 +193,7 @@ impl<'a> LeaderLoop<'a> {
     }
 
     /// Handles a key that another client wrote, and that differs from its record or belongs to none.
-    fn on_drift(&self, key: &ChangedKey) {
+    async fn on_drift(&mut self, key: &ChangedKey) {
         debug!(?key, "key changed by another client");
         let (kind, owner) = self.ctx.read(|index| match key {
             ChangedKey::Did(did) => (Drift::Did, index.owner_of_did(did)),
@@ -175,11 +203,13 @@ impl<'a> LeaderLoop<'a> {
         self.ctx.metrics.count_drift(kind, 1);
         if !self.ctx.update_with(|index| index.drifted(&uid, Instant::now())) {
             self.ctx.metrics.drift_repairs_deferred.inc();
+        } else if let WriterState::CutOff { epoch, .. } = self.ctx.writer.state() {
+            self.repair_by_record(epoch, Some(&uid)).await;
         }
     }
 
     /// Repairs tenants whose deferred repair is due.
-    fn repair(&self) {
+    async fn repair(&mut self) {
         for (name, event) in self.ctx.update_with(|index| index.due_repairs(Instant::now())) {
             warn!(
                 resource = %name,
@@ -187,11 +217,17 @@ impl<'a> LeaderLoop<'a> {
                 "repairs throttled: keys keep being changed by another client"
             );
         }
+        if let WriterState::CutOff { epoch, .. } = self.ctx.writer.state() {
+            self.repair_by_record(epoch, None).await;
+        }
     }
 
     /// Loads what Redis holds, and reconciles every tenant.
     async fn resync(&mut self) {
         self.resync_at = None;
+        if let WriterState::CutOff { epoch, .. } = self.ctx.writer.state() {
+            return self.repair_by_record(epoch, None).await;
+        }
         let Some(epoch) = self.ctx.writer.state().epoch() else { return };
         // While Redis can't be tracked, it changes unseen. A signal arrives when it can.
         let unavailable = self.redis.borrow().clone();
@@ -206,6 +242,28 @@ impl<'a> LeaderLoop<'a> {
             Err(error) => {
                 self.resync_at = Some(Instant::now() + RETRY);
                 self.ctx.writer.redis_health(Some(error));
+            }
+        }
+    }
+
+    /// Repairs, of one tenant or of all, what the records prove: no replica leads while the API server is away. The first
+    /// write that Redis refuses ends it, since another replica has an epoch by then.
+    async fn repair_by_record(&mut self, epoch: Epoch, only: Option<&Uid>) {
+        let known = self.ctx.read(|index| index.repairable(only));
+        match self.ctx.store.repair_by_record(epoch, &self.ctx.cluster, &known).await {
+            Ok(0) => {}
+            Ok(keys) => {
+                info!(keys, "repaired keys by their records while the API server is away");
+                self.ctx.metrics.drift_repaired.inc();
+            }
+            Err(error @ StoreError::Fenced { .. }) => {
+                warn!(%error, "no longer repairing: another replica has an epoch");
+                self.ctx.metrics.fenced_writes.inc();
+                self.ctx.writer.end_cut_off();
+            }
+            Err(error) => {
+                debug!(%error, "repair by the records failed, retrying");
+                self.resync_at = Some(Instant::now() + RETRY);
             }
         }
     }

@@ -21,12 +21,14 @@
 //!
 //! `secrets` reads Secrets one by one, or lists them when many are needed together.
 
+mod ability;
 mod context;
 mod drift;
 mod error;
 mod health;
 mod intervals;
 mod leadership;
+mod notices;
 mod outages;
 mod queue;
 mod reconcile;
@@ -44,8 +46,8 @@ use kube::Client;
 use tokio::sync::{RwLock, oneshot};
 use tracing::{info, warn};
 
-use crate::domain::ClusterId;
 use crate::domain::index::Index;
+use crate::domain::{ClusterId, ResourceName};
 use crate::leader::Writer;
 use crate::store::Store;
 use crate::telemetry::Metrics;
@@ -67,6 +69,8 @@ const RECONCILE_CONCURRENCY: Concurrency = Concurrency { shared: 64, own: 4, mos
 const MAX_REPORTED: usize = 1000;
 /// The statuses that are written concurrently.
 const STATUS_CONCURRENCY: Concurrency = Concurrency { shared: 16, own: 2, most: 64 };
+/// The interval of checks, until the caches have synced, whether a watch need not be waited for.
+const SYNC_CHECK_INTERVAL: Duration = Duration::from_millis(100);
 /// The time that a clean stop waits for what is in flight.
 const STOP_TIMEOUT: Duration = Duration::from_secs(3);
 
@@ -86,6 +90,10 @@ pub struct Controller {
     pub namespaces: Vec<String>,
     /// The replica's name, which events report.
     pub identity: String,
+    /// The name of the Lease, on which the operator's own events are.
+    pub lease: String,
+    /// True where replicas elect a leader: then this one says whether it could lead.
+    pub elects: bool,
     /// The writer state, which the election moves.
     pub writer: Writer,
     /// The process' metrics.
@@ -122,10 +130,17 @@ impl Controller {
         let (synced, caches_synced) = oneshot::channel();
         let mut synced = Some(synced);
         let watching = async {
-            while let Some(event) = events.next().await {
-                if handler.apply(event)
-                    && let Some(synced) = synced.take()
-                {
+            // Until the caches have synced, a watch that is refused or silent changes what they wait for.
+            let mut checks = tokio::time::interval(SYNC_CHECK_INTERVAL);
+            loop {
+                let settled = tokio::select! {
+                    event = events.next() => match event {
+                        Some(event) => handler.apply(event),
+                        None => return,
+                    },
+                    _ = checks.tick(), if synced.is_some() => handler.settle(Instant::now()),
+                };
+                if settled && let Some(synced) = synced.take() {
                     let _ = synced.send(());
                 }
             }
@@ -144,6 +159,8 @@ impl Controller {
             () = leading => {}
             () = drift::sweep(&ctx, &self.intervals) => {}
             () = drift::audit(&ctx, &self.intervals) => {}
+            () = ability::report(&ctx, self.elects) => {}
+            () = notices::report(&ctx) => {}
             () = heartbeat(&ctx) => {}
             () = report_stuck(&ctx) => {}
             () = stop => {
@@ -162,7 +179,7 @@ impl Controller {
         let statuses = Arc::new(WorkQueue::default());
         let priority = Arc::new(WritePriority::new(Arc::clone(&statuses)));
         let (events, event_queue) =
-            EventWriter::new(self.client.clone(), self.identity.clone(), Arc::clone(&priority));
+            EventWriter::new(self.client.clone(), self.identity.clone(), Arc::clone(&priority), &self.writer);
         let secrets = SecretReader::new(self.client.clone());
         let prefetch = SecretPrefetch {
             client: self.client.clone(),
@@ -176,6 +193,7 @@ impl Controller {
             cluster: self.cluster.clone(),
             publish_secret: self.publish_secret,
             namespaces: self.namespaces.clone(),
+            lease: ResourceName::new(self.client.default_namespace(), &self.lease),
             writer: self.writer.clone(),
             health,
             reconciles,
@@ -279,6 +297,8 @@ mod tests {
             publish_secret: true,
             namespaces: Vec::new(),
             identity: "me".to_owned(),
+            lease: "runtime-operator".to_owned(),
+            elects: false,
             writer: writer.clone(),
             metrics: metrics.clone(),
             intervals: Intervals { sweep: Duration::from_millis(10), ..Intervals::default() },

@@ -35,6 +35,8 @@ pub enum EventReason {
     ForceDeleted,
     /// The orphan sweep removed nothing, since there were too many orphans.
     OrphanSweepRefused,
+    /// Another install writes for the same namespaces.
+    SecondInstall,
     /// The condition `Ready` has this reason now.
     Condition(Reason),
 }
@@ -59,7 +61,7 @@ pub struct EventDraft {
 
 impl EventReason {
     /// Every reason that is not also a condition's; those are in [`Reason::ALL`].
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::Published,
         Self::SecretRotated,
         Self::Adopted,
@@ -74,6 +76,7 @@ impl EventReason {
         Self::DeletionDelayed,
         Self::ForceDeleted,
         Self::OrphanSweepRefused,
+        Self::SecondInstall,
     ];
 
     /// The reason in `CamelCase`, as the event carries it.
@@ -94,6 +97,7 @@ impl EventReason {
             Self::DeletionDelayed => "DeletionDelayed",
             Self::ForceDeleted => "ForceDeleted",
             Self::OrphanSweepRefused => "OrphanSweepRefused",
+            Self::SecondInstall => "SecondInstall",
             Self::Condition(reason) => reason.as_str(),
         }
     }
@@ -119,6 +123,7 @@ impl EventReason {
             | Self::DeletionDelayed
             | Self::ForceDeleted
             | Self::OrphanSweepRefused
+            | Self::SecondInstall
             | Self::Condition(_) => EventType::Warning,
         }
     }
@@ -157,8 +162,12 @@ impl EventReason {
                 "the finalizer was removed and the keys stayed in Redis, where the orphan sweep removes them"
             }
             Self::OrphanSweepRefused => {
-                "on the operator's Lease `runtime-operator`: the sweep removed nothing, since more than ten and more \
+                "on the operator's Lease: the sweep removed nothing, since more than ten and more \
                  than a fifth of the ownership records have no resource"
+            }
+            Self::SecondInstall => {
+                "on the operator's Lease: another install writes for the same namespaces of this cluster, or takes the \
+                 epochs of this one; let only one operator watch a namespace"
             }
             Self::Condition(_) => "the condition `Ready` has this reason now",
         }

@@ -1,291 +1,247 @@
-//! Leader election by a Lease, and the epochs of the leader.
+//! Leader election by a Lease: competes for it, and leads one term after the other.
 
 use std::time::Duration;
 
 use futures::StreamExt;
 use jiff::Timestamp;
-use k8s_openapi::api::coordination::v1::{Lease, LeaseSpec};
+use kube::Client;
 use kube::runtime::WatchStreamExt;
-use kube::runtime::watcher::{self, watch_object};
-use kube::{Api, Client};
-use kube_lease_manager::{LeaseManager, LeaseManagerBuilder, LeaseManagerError};
-use tokio::time::{Instant, sleep, timeout};
+use kube::runtime::watcher::watch_object;
+use tokio::time::{MissedTickBehavior, interval, sleep};
 use tracing::{debug, info, warn};
 
-use super::lease::LEASE;
+use super::candidate::{Bid, Candidate};
+use super::clock::Moment;
+use super::epochs;
+use super::installs::{Install, Installs};
+use super::lease::{LeaseError, LeaseView, OwnLease, RENEW_EVERY};
 use super::permissions;
-use super::state::Writer;
-use crate::domain::Epoch;
+use super::state::{LeaseNotice, Writer};
+use super::term::{Term, TermEnd};
 use crate::store::Store;
 use crate::telemetry::with_causes;
 
-/// The time after which a lease expires that is not renewed.
-const DURATION: Duration = Duration::from_secs(15);
-/// The time for which a leader tries to renew it before it steps down.
-const RENEW_DEADLINE: Duration = Duration::from_secs(10);
-/// The interval of renewals.
-const RENEW_EVERY: Duration = Duration::from_secs(2);
-/// The timeout of an attempt to acquire the lease.
-const ATTEMPT: Duration = Duration::from_secs(5);
-/// The pause before a retry after a failure of Redis or the API server.
-const RETRY: Duration = Duration::from_secs(1);
 /// The interval at which a replica that lacks a permission checks again.
 const PERMISSION_CHECK_INTERVAL: Duration = Duration::from_secs(3);
+/// The time without an answer or a leader after which a follower says that no replica can lead.
+const LEADERLESS: Duration = Duration::from_secs(15);
+/// The difference of two clocks of which is warned.
+const CLOCK_DIFFERENCE: Duration = Duration::from_secs(5);
 
 /// Leadership was lost: the process must exit and start again as a follower.
 #[derive(Debug, thiserror::Error)]
 pub enum LeaderError {
-    /// Another replica holds the lease.
-    #[error("lost the lease {LEASE} to another replica")]
-    Lost,
+    /// Another replica holds the Lease.
+    #[error("lost the Lease {0} to another replica")]
+    Lost(String),
 }
 
 /// Leads without an election, until dropped. Epochs are acquired all the same.
-pub async fn without_election(store: &Store, writer: &Writer) {
-    loop {
-        let epoch = acquire_epoch(store, writer).await;
-        info!(epoch = epoch.0, "became leader (leader election disabled)");
-        writer.elected(epoch);
-        writer.wait_until_lost(epoch).await;
-        log_epoch_lost(epoch);
+pub async fn without_election(install: Install, store: &Store, writer: &Writer) {
+    writer.needs_no_lease();
+    let installs = Installs::new(install, store, writer);
+    tokio::select! {
+        () = epochs::lead_without_lease(store, writer) => {}
+        () = installs.watch() => {}
     }
 }
 
-/// Leads whenever this replica holds the lease. Ends with an error when another replica took the lease away, and without
-/// one when `stop` is done: then the lease is released.
+/// Leads whenever this replica holds the Lease. Ends with an error when another replica took it unasked, and without one when
+/// `stop` is done: then the Lease is released.
 pub async fn with_lease(
     client: Client,
+    install: Install,
     identity: &str,
     store: &Store,
     writer: &Writer,
     stop: impl Future<Output = ()>,
 ) -> Result<(), LeaderError> {
-    let lease = OwnLease { leases: Api::default_namespaced(client.clone()), client, identity };
+    let lease = OwnLease::new(client.clone(), &install.lease, identity, &install.namespaces);
+    let installs = Installs::new(install, store, writer);
+    let mut election =
+        Election { client, lease: &lease, writer, candidate: Candidate::default(), clocks_differ: false };
     tokio::pin!(stop);
     loop {
-        let manager = tokio::select! {
-            manager = lease.acquire(writer) => manager,
+        let held = tokio::select! {
+            held = election.acquire() => held,
             () = &mut stop => return Ok(()),
         };
-        info!(identity, "acquired lease");
+        info!(identity, mark = held.mark, "acquired lease");
+        let term = Term::new(&lease, writer, held);
         let end = tokio::select! {
-            end = lease.renew(&manager) => end,
-            () = lease.lead(store, writer) => TermEnd::Superseded,
+            end = term.renew() => end,
+            end = epochs::lead(&term, store, writer) => end,
+            () = installs.watch() => TermEnd::Stopped,
             () = &mut stop => TermEnd::Stopped,
         };
-        writer.follow();
         match end {
-            TermEnd::Superseded => return Err(LeaderError::Lost),
+            TermEnd::Superseded if term.is_marked() => {
+                warn!("relieved of the lease by a replica that can work; following");
+                election.candidate.stand_back(Moment::now());
+                writer.follow();
+            }
+            TermEnd::Superseded => {
+                writer.follow();
+                return Err(LeaderError::Lost(lease.name.clone()));
+            }
             TermEnd::Stopped => {
-                lease.release(&manager).await;
+                writer.follow();
+                installs.leave().await;
+                term.release().await;
                 return Ok(());
             }
-            TermEnd::Expired => warn!("lease not renewed in time; stepping down"),
+            TermEnd::Expired { outage } => {
+                warn!(why = outage, "lease not renewed in time; stepping down");
+                match outage {
+                    Some(why) => writer.cut_off(why),
+                    None => writer.follow(),
+                }
+            }
         }
+        // What was seen before the term says nothing of the Lease.
+        election.candidate.forget();
     }
 }
 
-/// Why a replica stops leading.
-enum TermEnd {
-    /// The process stops.
-    Stopped,
-    /// The API server did not answer when the lease had to be renewed.
-    Expired,
-    /// Another replica holds the lease.
-    Superseded,
-}
-
-/// The lease, as one replica sees it.
-struct OwnLease<'a> {
+/// A replica that competes for the Lease.
+struct Election<'a> {
     client: Client,
-    leases: Api<Lease>,
-    identity: &'a str,
+    lease: &'a OwnLease,
+    writer: &'a Writer,
+    candidate: Candidate,
+    /// True after it was warned of clocks that differ, until they don't.
+    clocks_differ: bool,
 }
 
-impl OwnLease<'_> {
-    /// Waits until this replica holds the lease, however long that takes.
-    async fn acquire(&self, writer: &Writer) -> LeaseManager {
+impl Election<'_> {
+    /// Waits until this replica holds the Lease, however long that takes.
+    async fn acquire(&mut self) -> LeaseView {
+        self.wait_until_permitted().await;
+        // The watch only saves time: what counts is what is read.
+        let mut changes = watch_object(self.lease.leases.clone(), &self.lease.name).default_backoff().boxed();
+        let mut ability = self.writer.abilities();
+        let mut polls = interval(RENEW_EVERY);
+        polls.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut answered = Moment::now();
         loop {
-            self.wait_until_permitted(writer).await;
-            self.wait_until_free().await;
-            match timeout(ATTEMPT, self.try_to_acquire()).await {
-                Ok(Ok(Some(manager))) => return manager,
-                // Another replica was faster.
-                Ok(Ok(None)) | Err(_) => debug!("lease is held by another replica"),
-                Ok(Err(error)) => warn!(error = with_causes(&error), "failed to acquire lease"),
+            let due = self.candidate.due(&self.lease.identity, Moment::now());
+            tokio::select! {
+                _ = polls.tick() => {}
+                Some(Ok(_)) = changes.next() => {}
+                Ok(()) = ability.changed() => {}
+                () = until(due), if due.is_some() => {}
             }
-            sleep(RETRY.mul_f64(rand::random_range(0.2..0.6))).await;
+            match self.try_to_acquire().await {
+                Ok(Some(held)) => return held,
+                Ok(None) => answered = Moment::now(),
+                Err(error) => {
+                    debug!(error = with_causes(&error), "lease not read or taken");
+                    if error.is_forbidden() {
+                        self.wait_until_permitted().await;
+                    }
+                    if error.is_outage() && Moment::now().since(answered) >= LEADERLESS {
+                        self.writer.no_leader(format!(
+                            "the API server does not answer, so no replica can lead and nothing is repaired: {}",
+                            with_causes(&error)
+                        ));
+                    }
+                }
+            }
         }
+    }
+
+    /// Reads the Lease, and takes it if it may. Returns it where this replica holds it now.
+    async fn try_to_acquire(&mut self) -> Result<Option<LeaseView>, LeaseError> {
+        let read = self.lease.read().await?;
+        let now = Moment::now();
+        let first = self.candidate.lease().is_none();
+        if self.candidate.see(read, now) {
+            self.compare_clocks(first);
+        }
+        let me = &self.lease.identity;
+        let ability = self.writer.ability();
+        let Bid::Take { mark } = self.candidate.bid(me, &ability, now) else {
+            self.report(now, &ability);
+            return Ok(None);
+        };
+        match self.lease.take(self.candidate.lease(), mark.as_deref()).await {
+            Ok(held) => Ok(Some(held)),
+            Err(LeaseError::Changed) => {
+                debug!("lease is held by another replica");
+                self.candidate.forget();
+                Ok(None)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Says whom this replica follows, or that no replica leads.
+    fn report(&self, now: Moment, ability: &super::Ability) {
+        let me = &self.lease.identity;
+        if self.candidate.lease().and_then(|lease| lease.holder.as_ref()).is_some_and(|holder| holder != me) {
+            self.writer.end_cut_off();
+        }
+        if self.candidate.is_led(me, now) {
+            self.writer.follow();
+        } else if self.candidate.unheld(me, now).is_some_and(|time| time >= LEADERLESS)
+            && let Some(why) = ability.obstacle()
+        {
+            self.writer.no_leader(format!("no replica leads, and this one can't: {why}"));
+        }
+        let theirs = self.candidate.lease().filter(|lease| lease.holder.is_some());
+        let theirs = theirs.and_then(|lease| lease.namespaces.as_deref());
+        let notice = theirs.filter(|theirs| *theirs != self.lease.namespaces).map(|theirs| {
+            format!(
+                "the Lease {} is held by an operator that watches other namespaces ({theirs}) than this one ({}): give \
+                 each operator of a namespace its own --lease-name",
+                self.lease.name, self.lease.namespaces
+            )
+        });
+        if self.writer.notice(LeaseNotice::OtherNamespaces, notice.clone())
+            && let Some(why) = notice
+        {
+            warn!(why, "not serving the namespaces of this replica");
+        }
+    }
+
+    /// Warns once of a holder whose clock differs. It does not matter for the election; it does for people. Of a Lease that
+    /// is seen for the `first` time, only a renewal in the future says something.
+    fn compare_clocks(&mut self, first: bool) {
+        let renewed =
+            self.candidate.lease().filter(|lease| lease.holder.is_some()).and_then(|lease| lease.renewed);
+        let Some(renewed) = renewed else { return };
+        let difference = Timestamp::now().duration_since(renewed);
+        let differ = difference.unsigned_abs() > CLOCK_DIFFERENCE && (!first || difference.is_negative());
+        if differ && !self.clocks_differ {
+            let seconds = difference.as_secs();
+            warn!(
+                seconds,
+                "the clocks of this node and of the leader's differ; the election does not depend on them"
+            );
+        }
+        self.clocks_differ = differ;
     }
 
     /// Waits until this replica has the permissions that an election needs, and reports those that are missing. An API
     /// server that does not answer denies nothing.
-    async fn wait_until_permitted(&self, writer: &Writer) {
+    async fn wait_until_permitted(&self) {
         loop {
-            let missing = timeout(ATTEMPT, permissions::missing(&self.client)).await;
-            let Ok(Ok(Some(why))) = missing else { break };
-            if writer.not_permitted(why.clone()) {
+            let missing = permissions::missing(&self.client, &self.lease.name);
+            let Ok(Ok(Some(why))) = tokio::time::timeout(Duration::from_secs(5), missing).await else {
+                break;
+            };
+            if self.writer.not_permitted(why.clone()) {
                 warn!(why, "not taking part in leader election");
             }
             sleep(PERMISSION_CHECK_INTERVAL.mul_f64(rand::random_range(0.5..1.5))).await;
         }
-        writer.permitted();
-    }
-
-    async fn try_to_acquire(&self) -> Result<Option<LeaseManager>, LeaseManagerError> {
-        // Each replica has a field manager of its own: of two that apply concurrently, one gets a conflict.
-        let suffix = self.identity.len().saturating_sub(100);
-        let manager = LeaseManagerBuilder::new(self.client.clone(), LEASE)
-            .with_namespace(self.client.default_namespace())
-            .with_identity(self.identity)
-            .with_field_manager(format!(
-                "runtime-operator-{}",
-                self.identity.get(suffix..).unwrap_or_default()
-            ))
-            .with_duration(DURATION.as_secs())
-            .with_grace(DURATION.as_secs() - RENEW_EVERY.as_secs())
-            .build()
-            .await?;
-        Ok(manager.changed().await?.then_some(manager))
-    }
-
-    /// Waits until no replica holds the lease, or its holder has not renewed it for its duration by this replica's own
-    /// clock. A release is seen immediately. Ends too where the lease may not be watched: the permissions are checked then.
-    async fn wait_until_free(&self) {
-        let mut events = watch_object(self.leases.clone(), LEASE).default_backoff().boxed();
-        let mut held: Option<LeaseSpec> = None;
-        loop {
-            match timeout(DURATION, events.next()).await {
-                Ok(Some(Ok(lease))) => {
-                    held = lease.and_then(|lease| lease.spec);
-                    if held.as_ref().and_then(|spec| spec.holder_identity.as_ref()).is_none() {
-                        return;
-                    }
-                }
-                Ok(Some(Err(error))) => {
-                    debug!(%error, "lease watch failed");
-                    if is_forbidden(&error) {
-                        return;
-                    }
-                }
-                // The holder did not renew the lease for that long.
-                Ok(None) | Err(_) if held.is_some() => return,
-                // The API server has not shown a lease yet.
-                Ok(None) | Err(_) => {}
-            }
-        }
-    }
-
-    /// Renews the lease for as long as that works.
-    async fn renew(&self, manager: &LeaseManager) -> TermEnd {
-        let mut failing: Option<Instant> = None;
-        loop {
-            let since = failing.unwrap_or_else(Instant::now);
-            // A renewal that hangs is a failed one.
-            match timeout(RENEW_DEADLINE.saturating_sub(since.elapsed()), manager.changed()).await {
-                Ok(Ok(true)) => failing = None,
-                Ok(Ok(false)) => return TermEnd::Superseded,
-                Ok(Err(error)) => {
-                    debug!(%error, "lease renewal failed, retrying");
-                    failing.get_or_insert_with(Instant::now);
-                    sleep(RENEW_EVERY).await;
-                }
-                // The manager returns only when something has changed: silence is good while the lease says so.
-                Err(_) => match timeout(RENEW_EVERY, self.leases.get_opt(LEASE)).await {
-                    Ok(Ok(lease)) if self.is_holder(lease.as_ref()) => {
-                        // No other replica has acquired it yet, but any may: it is not renewed, for example because the
-                        // permission was revoked.
-                        if !is_renewed(lease.as_ref()) {
-                            return TermEnd::Expired;
-                        }
-                        failing = None;
-                    }
-                    Ok(Ok(_)) => return TermEnd::Superseded,
-                    Ok(Err(_)) | Err(_) => return TermEnd::Expired,
-                },
-            }
-        }
-    }
-
-    fn is_holder(&self, lease: Option<&Lease>) -> bool {
-        let spec = lease.and_then(|lease| lease.spec.as_ref());
-        spec.and_then(|spec| spec.holder_identity.as_deref()) == Some(self.identity)
-    }
-
-    async fn release(&self, manager: &LeaseManager) {
-        if !matches!(timeout(RENEW_EVERY, manager.release()).await, Ok(Ok(()))) {
-            warn!("failed to release lease; the next leader waits for it to expire");
-        }
-    }
-
-    /// Leads with one epoch after the other. Ends when another replica holds the lease.
-    async fn lead(&self, store: &Store, writer: &Writer) {
-        loop {
-            let epoch = acquire_epoch(store, writer).await;
-            // Only now: a replica that acquired the lease before this epoch was acquired has a lower one.
-            if !self.holds().await {
-                return;
-            }
-            info!(epoch = epoch.0, "became leader");
-            writer.elected(epoch);
-            writer.wait_until_lost(epoch).await;
-            log_epoch_lost(epoch);
-            if !self.holds().await {
-                return;
-            }
-        }
-    }
-
-    /// Returns true when the lease is this replica's. Retries until the API server answers: no response is no permission
-    /// to write.
-    async fn holds(&self) -> bool {
-        loop {
-            match self.leases.get_opt(LEASE).await {
-                Ok(lease) => return self.is_holder(lease.as_ref()),
-                Err(error) => {
-                    warn!(error = with_causes(&error), "failed to read lease");
-                    sleep(RETRY).await;
-                }
-            }
-        }
+        self.writer.permitted();
     }
 }
 
-/// Returns true when the holder has renewed the lease within the deadline, by the clock with which it was written: the
-/// holder asks this of its own lease.
-fn is_renewed(lease: Option<&Lease>) -> bool {
-    let renewed = lease.and_then(|lease| lease.spec.as_ref()?.renew_time.as_ref());
-    renewed.is_some_and(|time| Timestamp::now().duration_since(time.0).unsigned_abs() < RENEW_DEADLINE)
-}
-
-fn is_forbidden(error: &watcher::Error) -> bool {
-    let (watcher::Error::InitialListFailed(cause)
-    | watcher::Error::WatchStartFailed(cause)
-    | watcher::Error::WatchFailed(cause)) = error
-    else {
-        return matches!(error, watcher::Error::WatchError(status) if status.code == 403);
-    };
-    matches!(cause, kube::Error::Api(status) if status.code == 403)
-}
-
-/// Acquires an epoch, however long that takes, and reports why Redis gives none.
-async fn acquire_epoch(store: &Store, writer: &Writer) -> Epoch {
-    let mut reported = None;
-    loop {
-        match store.acquire_epoch().await {
-            Ok(epoch) => return epoch,
-            Err(error) => {
-                if reported.as_ref() != Some(&error) {
-                    warn!(%error, "failed to acquire an epoch from Redis; not writing until it succeeds");
-                    reported = Some(error.clone());
-                }
-                writer.no_epoch(error);
-                sleep(RETRY).await;
-            }
-        }
+/// Waits until a moment; not at all without one.
+async fn until(due: Option<Moment>) {
+    if let Some(due) = due {
+        sleep(due.since(Moment::now())).await;
     }
-}
-
-fn log_epoch_lost(epoch: Epoch) {
-    warn!(epoch = epoch.0, "epoch no longer usable (write fenced or in doubt); acquiring a new epoch");
 }

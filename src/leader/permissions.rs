@@ -8,24 +8,22 @@ use k8s_openapi::api::coordination::v1::Lease;
 use kube::api::PostParams;
 use kube::{Api, Client};
 
-use super::lease::LEASE;
-
 /// The verbs that an election needs on an existing lease: to read, watch, acquire and renew it.
 const VERBS: [&str; 4] = ["get", "list", "watch", "patch"];
 
 /// The permissions that this replica lacks, as a sentence; none: it has all. Every user may ask the API server for this
 /// (`system:basic-user`).
-pub(super) async fn missing(client: &Client) -> Result<Option<String>, kube::Error> {
+pub(super) async fn missing(client: &Client, lease: &str) -> Result<Option<String>, kube::Error> {
     let mut denied = Vec::new();
     for verb in VERBS {
-        if !is_allowed(client, verb, Some(LEASE)).await? {
+        if !is_allowed(client, verb, Some(lease)).await? {
             denied.push(verb);
         }
     }
     let leases: Api<Lease> = Api::default_namespaced(client.clone());
     // An existing lease need not be created. No role can allow that for one name alone.
     if !denied.contains(&"get")
-        && leases.get_opt(LEASE).await?.is_none()
+        && leases.get_opt(lease).await?.is_none()
         && !is_allowed(client, "create", None).await?
     {
         denied.push("create");
@@ -34,7 +32,7 @@ pub(super) async fn missing(client: &Client) -> Result<Option<String>, kube::Err
         return Ok(None);
     }
     Ok(Some(format!(
-        "can't read or write the Lease {LEASE} in the namespace {}: the API server forbids {} there. A Role must allow \
+        "can't read or write the Lease {lease} in the namespace {}: the API server forbids {} there. A Role must allow \
          {} and create on leases (coordination.k8s.io)",
         client.default_namespace(),
         denied.join(", "),

@@ -1,9 +1,17 @@
 //! The one state of this replica as a writer. The election and the controller both move it on; everything else reads it.
 
+use std::time::Duration;
+
 use tokio::sync::watch;
 
+use super::ability::Ability;
+use super::clock::Moment;
 use crate::domain::Epoch;
 use crate::store::StoreError;
+
+/// The time for which a leader tries to renew the Lease before it steps down. Until then no other replica can hold it, and this
+/// replica may write to Kubernetes.
+pub(super) const RENEW_DEADLINE: Duration = Duration::from_secs(10);
 
 /// The state of this replica as a writer: it writes, or the reason for which it writes nothing.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -15,6 +23,8 @@ pub enum WriterState {
     },
     /// This replica can't take part in the election: the permissions that are missing.
     NotPermitted(String),
+    /// No replica leads, and this one can't: the reason.
+    NoLeader(String),
     /// This replica leads, but can't use Redis.
     RedisUnavailable {
         /// Its epoch, if it has acquired one.
@@ -26,6 +36,16 @@ pub enum WriterState {
     Resyncing(Epoch),
     /// This replica leads, and its writes carry this epoch.
     Writing(Epoch),
+    /// The API server is away, so no replica can lead. With the epoch that this replica still has it repairs what the records
+    /// prove, until Redis refuses it.
+    CutOff {
+        /// The epoch.
+        epoch: Epoch,
+        /// The error of the API server.
+        why: String,
+    },
+    /// Another install takes the epochs of this one: which, and what to do.
+    Contested(String),
 }
 
 impl WriterState {
@@ -35,9 +55,61 @@ impl WriterState {
         match self {
             Self::Writing(epoch) | Self::Resyncing(epoch) => Some(*epoch),
             Self::RedisUnavailable { epoch, .. } => *epoch,
-            Self::Follower { .. } | Self::NotPermitted(_) => None,
+            Self::Follower { .. }
+            | Self::NotPermitted(_)
+            | Self::NoLeader(_)
+            | Self::CutOff { .. }
+            | Self::Contested(_) => None,
         }
     }
+
+    /// True while this replica leads, with an epoch or without.
+    #[must_use]
+    pub fn leads(&self) -> bool {
+        matches!(self, Self::Writing(_) | Self::Resyncing(_) | Self::RedisUnavailable { .. })
+    }
+}
+
+/// A fact about the Lease or its epochs that a person should know, although this replica does its work as far as it can.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LeaseNotice {
+    /// Another install watches some of the same namespaces.
+    SecondInstall,
+    /// Another install takes this one's epochs.
+    Contested,
+    /// The Lease is held by an operator that watches other namespaces.
+    OtherNamespaces,
+}
+
+/// The notices in force: for each kind the text, if there is one.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Notices {
+    /// The text of [`LeaseNotice::SecondInstall`].
+    pub second_install: Option<String>,
+    /// The text of [`LeaseNotice::Contested`].
+    pub contested: Option<String>,
+    /// The text of [`LeaseNotice::OtherNamespaces`].
+    pub other_namespaces: Option<String>,
+}
+
+impl Notices {
+    /// The texts, the worst first.
+    pub fn texts(&self) -> impl Iterator<Item = &str> {
+        [&self.contested, &self.second_install, &self.other_namespaces]
+            .into_iter()
+            .filter_map(Option::as_deref)
+    }
+}
+
+/// The permission of this replica to write to Kubernetes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Mandate {
+    /// Nothing yet.
+    None,
+    /// There is no election.
+    NoElection,
+    /// The Lease was renewed by a request that was sent at this moment.
+    Renewed(Moment),
 }
 
 /// Reads and moves the writer state. Clones share it.
@@ -47,6 +119,9 @@ pub struct Writer {
     /// The highest epoch that was lost. A report that comes late, for an epoch that was replaced meanwhile, must not cost
     /// the present one too: its writes would be rejected, and so on for ever.
     lost: watch::Sender<Epoch>,
+    ability: watch::Sender<Ability>,
+    notices: watch::Sender<Notices>,
+    mandate: watch::Sender<Mandate>,
 }
 
 impl Default for Writer {
@@ -54,6 +129,9 @@ impl Default for Writer {
         Self {
             state: watch::Sender::new(WriterState::Follower { redis: None }),
             lost: watch::Sender::new(Epoch(0)),
+            ability: watch::Sender::new(Ability::Unknown),
+            notices: watch::Sender::default(),
+            mandate: watch::Sender::new(Mandate::None),
         }
     }
 }
@@ -77,6 +155,101 @@ impl Writer {
             WriterState::Writing(epoch) => Ok(*epoch),
             other => Err(other.clone()),
         }
+    }
+
+    /// True while this replica may write to Kubernetes: it leads, and renewed the Lease within the deadline. Asked right
+    /// before each write, since a process may have been frozen at any point.
+    #[must_use]
+    pub fn may_write_kubernetes(&self) -> bool {
+        let mandate = *self.mandate.borrow();
+        let valid = match mandate {
+            Mandate::None => false,
+            Mandate::NoElection => true,
+            Mandate::Renewed(sent) => Moment::now().since(sent) < RENEW_DEADLINE,
+        };
+        let state = self.state.borrow();
+        valid && (state.leads() || matches!(*state, WriterState::Contested(_)))
+    }
+
+    /// Notes that there is no election.
+    pub fn needs_no_lease(&self) {
+        self.mandate.send_replace(Mandate::NoElection);
+    }
+
+    /// Notes that the Lease was renewed by a request of this moment.
+    pub(super) fn renewed(&self, sent: Moment) {
+        self.mandate.send_replace(Mandate::Renewed(sent));
+    }
+
+    /// Whether this replica can do a leader's work.
+    #[must_use]
+    pub fn ability(&self) -> Ability {
+        self.ability.borrow().clone()
+    }
+
+    /// Follows whether this replica can do a leader's work.
+    #[must_use]
+    pub fn abilities(&self) -> watch::Receiver<Ability> {
+        self.ability.subscribe()
+    }
+
+    /// Notes whether this replica can do a leader's work.
+    pub fn set_ability(&self, ability: Ability) {
+        self.ability.send_if_modified(|known| {
+            let differs = *known != ability;
+            *known = ability;
+            differs
+        });
+    }
+
+    /// The notices in force.
+    #[must_use]
+    pub fn notices(&self) -> watch::Receiver<Notices> {
+        self.notices.subscribe()
+    }
+
+    /// Sets the text of a notice, or withdraws it. Returns true when that is news.
+    #[must_use = "it is logged once"]
+    pub fn notice(&self, notice: LeaseNotice, text: Option<String>) -> bool {
+        self.notices.send_if_modified(|notices| {
+            let known = match notice {
+                LeaseNotice::SecondInstall => &mut notices.second_install,
+                LeaseNotice::Contested => &mut notices.contested,
+                LeaseNotice::OtherNamespaces => &mut notices.other_namespaces,
+            };
+            let differs = *known != text;
+            *known = text;
+            differs
+        })
+    }
+
+    /// Notes that no replica leads, and why this one can't.
+    pub fn no_leader(&self, why: String) {
+        self.change(|state| match state {
+            WriterState::Follower { .. } | WriterState::NoLeader(_) => Some(WriterState::NoLeader(why)),
+            _ => None,
+        });
+    }
+
+    /// Notes that the API server is away: a leader with an epoch only repairs from now on, any other follows.
+    pub fn cut_off(&self, why: String) {
+        self.change(|state| {
+            let follower = || WriterState::Follower { redis: None };
+            Some(state.epoch().map_or_else(follower, |epoch| WriterState::CutOff { epoch, why }))
+        });
+    }
+
+    /// Notes that a replica which was cut off may not even repair any more: Redis refused its epoch, or the Lease is
+    /// another's.
+    pub fn end_cut_off(&self) {
+        self.change(|state| {
+            matches!(state, WriterState::CutOff { .. }).then_some(WriterState::Follower { redis: None })
+        });
+    }
+
+    /// Notes that another install takes this one's epochs.
+    pub fn contested(&self, why: String) {
+        self.change(|_| Some(WriterState::Contested(why)));
     }
 
     /// Notes that another replica leads.
@@ -119,8 +292,10 @@ impl Writer {
     pub fn redis_health(&self, error: Option<StoreError>) {
         self.change(|state| match (state, error) {
             (WriterState::Follower { .. }, redis) => Some(WriterState::Follower { redis }),
-            (WriterState::NotPermitted(_), _) | (_, None) => None,
-            (leading, Some(error)) => Some(WriterState::RedisUnavailable { epoch: leading.epoch(), error }),
+            (leading, Some(error)) if leading.leads() => {
+                Some(WriterState::RedisUnavailable { epoch: leading.epoch(), error })
+            }
+            _ => None,
         });
     }
 

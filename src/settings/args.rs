@@ -54,10 +54,13 @@ pub struct RunArgs {
     /// the namespace kube-system]
     #[arg(long, env, value_name = "ID", help_heading = "Kubernetes")]
     pub(super) cluster_id: Option<String>,
-    /// Elect a leader among the replicas, with the Lease runtime-operator in the operator's namespace; only the leader
+    /// Elect a leader among the replicas, with the Lease of --lease-name in the operator's namespace; only the leader
     /// writes [default: true]
     #[arg(long, env, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true", help_heading = "Kubernetes")]
     pub(super) leader_elect: Option<String>,
+    /// Name of the Lease; two operators in one namespace need two names [default: runtime-operator]
+    #[arg(long, env, value_name = "NAME", help_heading = "Kubernetes")]
+    pub(super) lease_name: Option<String>,
     /// Include the webhook secret in the configs in Redis; false: include a reference, which current runtimes can't resolve
     /// [default: true]
     #[arg(long, env, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true", help_heading = "Kubernetes")]

@@ -15,6 +15,7 @@ use parser::{Parser, list, non_empty};
 
 use crate::admin::{AdminAuth, AdminSettings};
 use crate::http::ListenAddress;
+use crate::leader::DEFAULT_LEASE;
 use crate::store::RedisSettings;
 use crate::telemetry::LogFormat;
 
@@ -29,6 +30,8 @@ pub struct Settings {
     pub cluster_id: Option<String>,
     /// True: the replicas elect a leader. False: this process leads.
     pub leader_elect: bool,
+    /// The name of the Lease for which the replicas compete.
+    pub lease_name: String,
     /// True: configs in Redis contain the webhook secret. False: a reference to it.
     pub publish_webhook_secret: bool,
     /// The admin routes.
@@ -87,6 +90,7 @@ impl Settings {
             watch_namespaces: parser.namespaces(list(args.watch_namespaces.as_deref())),
             cluster_id: parser.cluster_id(non_empty(args.cluster_id)),
             leader_elect: parser.boolean("--leader-elect", args.leader_elect, true),
+            lease_name: parser.lease_name(non_empty(args.lease_name)),
             publish_webhook_secret,
             admin,
             telemetry_addr: parser.address("--telemetry-addr", args.telemetry_addr, telemetry_addr),
@@ -122,6 +126,14 @@ impl Parser {
         namespaces.sort();
         namespaces.dedup();
         namespaces
+    }
+
+    fn lease_name(&mut self, name: Option<String>) -> String {
+        let name = name.unwrap_or_else(|| DEFAULT_LEASE.to_owned());
+        if name.len() > 253 || !name.split('.').all(is_dns_label) {
+            self.reject("--lease-name", format!("{name:?} must be an object's name (RFC 1123 subdomain)"));
+        }
+        name
     }
 
     fn cluster_id(&mut self, id: Option<String>) -> Option<String> {

@@ -6,6 +6,10 @@ use crate::domain::ClusterId;
 pub(super) const EPOCH_KEY: &str = "runtime-operator:epoch";
 /// The latest epoch of each writer, a hash.
 pub(super) const EPOCHS_KEY: &str = "runtime-operator:epochs";
+/// The note of each writer, a hash.
+pub(super) const WRITERS_KEY: &str = "runtime-operator:writers";
+/// A key that exists only within a rehearsal.
+pub(super) const REHEARSAL_KEY: &str = "runtime-operator:rehearsal";
 /// The owning tenant id of each DID, a hash.
 pub(super) const DIDS_KEY: &str = "runtime-operator:dids";
 

@@ -11,14 +11,18 @@
 //! | `tracking` | reports the keys that other clients change |
 //! | `connection` | the shared connection: settings, TLS, Sentinel, errors |
 //! | `rights` | the optional commands that Redis denies |
+//! | `rehearsal` | runs every command that a publish needs, without an effect |
+//! | `repair` | repairs what the records prove |
+//! | `writers` | the writers' notes about themselves |
 //! | `script`, `keys`, `epoch` | calls of a script by its SHA-1; the operator's own key names; the epochs seen |
 //!
-//! The methods of [`Store`] are spread over `client`, `apply`, `inspect`, `direct` and `tracking`, each beside its types.
+//! The methods of [`Store`] are spread over the others, each beside its types.
 //!
 //! | own key | type and content |
 //! | --- | --- |
 //! | `runtime-operator:epoch` | string: the latest epoch of any writer |
 //! | `runtime-operator:epochs` | hash: each writer's latest epoch, with the id of the process that acquired it; each cluster has its own writer |
+//! | `runtime-operator:writers` | hash: each writer's note about itself (cluster, Lease, watched namespaces) |
 //! | `runtime-operator:tenant:<tenantId>` | hash: the ownership record |
 //! | `runtime-operator:tenants:<clusterId>` | set: the cluster's tenant ids, the index of its records |
 //! | `runtime-operator:dids` | hash: each DID's owning tenant id, kept even when the DID's mapping is lost |
@@ -32,9 +36,12 @@ mod direct;
 mod epoch;
 mod inspect;
 mod keys;
+mod rehearsal;
+mod repair;
 mod rights;
 mod script;
 mod tracking;
+mod writers;
 
 pub use apply::{Adoption, Applied, Conflict, Operation, Publication, Removal, TakenOver};
 pub use client::{Store, StoredConfig};
@@ -45,3 +52,4 @@ pub use direct::WriteError;
 pub use inspect::Inspection;
 pub use rights::OPTIONAL_COMMANDS;
 pub use tracking::{ChangedKey, DriftSignal, Memory, RedisReport, ResyncCause, Tracking};
+pub use writers::WriterNote;

@@ -25,6 +25,13 @@ pub(super) static READ: LazyLock<Script> = script!("scripts/read.lua");
 /// Acquires the next epoch.
 pub(super) static ACQUIRE_EPOCH: LazyLock<Script> = script!("scripts/acquire_epoch.lua");
 
+/// Runs every command that a publish needs, without an effect.
+pub(super) static REHEARSAL: LazyLock<Script> =
+    LazyLock::new(|| Script::new(include_str!("scripts/rehearsal.lua")));
+/// Repairs what the records prove.
+pub(super) static REPAIR: LazyLock<Script> =
+    LazyLock::new(|| Script::new(include_str!("scripts/repair.lua")));
+
 /// Begins a call of a script; the caller adds the number of keys, the keys and the arguments.
 ///
 /// Not [`Script::prepare_invoke`], which copies every argument twice more.

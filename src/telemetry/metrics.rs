@@ -35,6 +35,8 @@ pub struct Metrics {
     pub leading: Gauge,
     /// The fencing epoch of this replica's writes; 0 while it may not write.
     pub epoch: Gauge,
+    /// 1 while another install writes for the same namespaces.
+    pub second_install: Gauge,
     /// Writes rejected by Redis because their epoch is no longer current.
     pub fenced_writes: Counter,
     /// 1 while Redis replies.
@@ -165,6 +167,10 @@ impl Metrics {
                 .counter("unreadable_resources", "Reconciliations of resources whose spec can't be decoded"),
             leading: all.gauge("leading", "1 while this replica is the leader and may write"),
             epoch: all.gauge("epoch", "Fencing epoch of this replica's writes, 0 while it may not write"),
+            second_install: all.gauge(
+                "second_install",
+                "1 while another install writes for the same namespaces, or takes this one's epochs",
+            ),
             fenced_writes: all.counter(
                 "fenced_writes",
                 "Writes rejected by Redis because their epoch is no longer current",

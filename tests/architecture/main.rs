@@ -34,7 +34,7 @@ const ALLOWED: [(&str, &[&str]); 11] = [
     ("probes", &["http", "telemetry"]),
     ("admin", &["contract", "domain", "http", "store", "telemetry"]),
     // The modules define the types of their settings.
-    ("settings", &["admin", "contract", "http", "store", "telemetry"]),
+    ("settings", &["admin", "contract", "http", "leader", "store", "telemetry"]),
 ];
 /// The command line starts all of them.
 const UNRESTRICTED: [&str; 1] = ["cli"];
@@ -289,4 +289,49 @@ fn the_index_is_locked_in_one_file() {
         sources.iter().partition(|file| *file == "src/controller/context.rs");
     assert_eq!(found(&locks, outside), Vec::<String>::new());
     assert!(!found(&locks, inside).is_empty(), "the pattern finds no lock");
+}
+
+/// The blocks in a text that begin with this, without what begins them.
+fn blocks<'a>(code: &'a str, beginning: &Regex) -> Vec<&'a str> {
+    let body = |begin: usize| {
+        let mut depth = 1;
+        let end = code[begin..].find(|letter| {
+            depth += i32::from(letter == '{') - i32::from(letter == '}');
+            depth == 0
+        });
+        &code[begin..begin + end.unwrap_or_default()]
+    };
+    beginning.find_iter(code).map(|head| body(head.end())).collect()
+}
+
+/// The timers in a text that restart in each iteration of the loop around them, so that whatever keeps the loop busy keeps
+/// them from ending: one that a branch of `select!` makes, and one around the wait for the next of many events. A deadline that is
+/// kept outside of the loop (`sleep_until`, an `interval`, a pinned `sleep`) does end.
+fn restarted_timers(code: &str) -> Vec<String> {
+    let timer = Regex::new(r"=\s*(tokio::time::)?(sleep|interval|timeout)\(").unwrap();
+    let next = Regex::new(r"\btimeout\([^;{]*?\.(recv|changed|tick|notified)\(\)").unwrap();
+    let (loops, select) =
+        (Regex::new(r"\b(loop|while [^{;]*) \{").unwrap(), Regex::new(r"select! \{").unwrap());
+    let mut all: Vec<String> = next.find_iter(code).map(|found| found.as_str().to_owned()).collect();
+    for body in blocks(code, &loops).into_iter().flat_map(|body| blocks(body, &select)) {
+        all.extend(timer.find_iter(body).map(|found| found.as_str().to_owned()));
+    }
+    all
+}
+
+#[test]
+fn no_timer_restarts_in_each_iteration_of_a_loop() {
+    let caught = "loop { tokio::select! { x = next() => { y }, () = sleep(RETRY), if failed => retry() } }";
+    assert_eq!(restarted_timers(caught), ["= sleep("]);
+    assert_eq!(restarted_timers("while let Ok(x) = timeout(TIME, events.recv()).await {}").len(), 1);
+    assert!(
+        restarted_timers("loop { select! { () = sleep_until(at) => {}, _ = ticks.tick() => {} } }")
+            .is_empty()
+    );
+    assert!(restarted_timers("select! { ended = &mut connection => {}, () = sleep(TIME) => {} }").is_empty());
+    let sources = files("src");
+    let timers = sources.iter().filter(|file| is_rust(file)).flat_map(|file| {
+        restarted_timers(&code(file)).into_iter().map(move |timer| format!("{file}: {timer}"))
+    });
+    assert_none("a timer that restarts in each iteration of its loop", timers);
 }

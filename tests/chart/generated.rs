@@ -135,8 +135,8 @@ helm install runtime-operator charts/runtime-operator --namespace runtime-operat
 helm test runtime-operator --namespace runtime-operator
 ```
 
-Set exactly one of `redis.url`, `redis.existingSecret.urlKey` and `redis.embedded.enabled`. A namespace can have only one release,
-since its replicas share the Lease `runtime-operator` there.
+Set exactly one of `redis.url`, `redis.existingSecret.urlKey` and `redis.embedded.enabled`. Two releases in
+one namespace need two `leaseName`s, since the replicas of each share a Lease there.
 
 ## Created objects
 

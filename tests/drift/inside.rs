@@ -38,6 +38,8 @@ impl Inside {
             publish_secret: true,
             namespaces: world.namespaces().to_vec(),
             identity: "inside".to_owned(),
+            lease: "runtime-operator".to_owned(),
+            elects: false,
             writer: writer.clone(),
             metrics: metrics.clone(),
             intervals,
@@ -45,7 +47,13 @@ impl Inside {
         let health = Arc::new(Health::new(writer.clone()));
         let (stop, stopped) = oneshot::channel();
         let running = tokio::spawn(controller.run(Arc::clone(&health), async move { drop(stopped.await) }));
-        let leading = tokio::spawn(async move { leader::without_election(&store, &writer).await });
+        let install = leader::Install {
+            cluster: ClusterId::new(CLUSTER),
+            namespace: world.namespace().to_owned(),
+            lease: "runtime-operator".to_owned(),
+            namespaces: world.namespaces().to_vec(),
+        };
+        let leading = tokio::spawn(async move { leader::without_election(install, &store, &writer).await });
         world.wait("the controller writes", || async { health.ready().map(drop) }).await;
         Self { metrics, stop, running, leading }
     }

@@ -219,7 +219,7 @@ async fn commands_that_an_older_acl_denies_are_named_and_all_else_goes_on() {
     world
         .wait("nothing is denied any more", || async {
             let (_, body) = operator.probe("readyz").await.unwrap();
-            if !body.contains("denies") { Ok(()) } else { Err(body) }
+            if body.contains("denies") { Err(body) } else { Ok(()) }
         })
         .await;
     assert!(operator.metrics().await.contains(&format!("{denied} 0")));

@@ -20,8 +20,8 @@ const SHORT: Duration = Duration::from_millis(300);
 struct Well;
 
 impl Health for Well {
-    fn ready(&self) -> Result<&'static str, String> {
-        Ok("ok")
+    fn ready(&self) -> Result<String, String> {
+        Ok("ok".to_owned())
     }
 
     fn alive(&self) -> Result<(), String> {

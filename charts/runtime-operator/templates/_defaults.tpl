@@ -32,6 +32,7 @@
   "watchNamespaces": [],
   "clusterId": "",
   "leaderElection": true,
+  "leaseName": "runtime-operator",
   "publishWebhookSecret": true,
   "bindAddress": "0.0.0.0",
   "logLevel": "info",

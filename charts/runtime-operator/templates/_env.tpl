@@ -60,6 +60,8 @@
 {{- end }}
 - name: LEADER_ELECT
   value: {{ .Values.leaderElection | quote }}
+- name: LEASE_NAME
+  value: {{ include "runtime-operator.leaseName" . | quote }}
 - name: PUBLISH_WEBHOOK_SECRET
   value: {{ .Values.publishWebhookSecret | quote }}
 - name: ADMIN_ADDR

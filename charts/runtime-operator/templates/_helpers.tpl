@@ -31,6 +31,11 @@ values of a chart without them. Each template begins with it, since Helm promise
 {{- $full | trunc 40 | trimAll "-" }}
 {{- end }}
 
+{{/* The Lease for which the replicas compete. */}}
+{{- define "runtime-operator.leaseName" -}}
+{{- default "runtime-operator" .Values.leaseName -}}
+{{- end -}}
+
 {{/* The name of a cluster-wide object, unique among the releases of all namespaces. */}}
 {{- define "runtime-operator.clusterName" -}}
 {{- $name := include "runtime-operator.fullname" . }}

@@ -1,22 +1,20 @@
 //! The orphan sweep: removes what resources that are gone left in Redis.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::time::{Duration, Instant};
 
-use k8s_openapi::Resource;
-use k8s_openapi::api::coordination::v1::Lease;
-use kube::Api;
 use tokio::time::interval;
 use tracing::{error, info};
 
 use super::super::context::Context;
 use super::super::intervals::Intervals;
+use super::super::notices;
 use super::super::queue::change_span;
-use super::super::status::{PendingEvent, Regarding};
+use crate::contract::TenantId;
+use crate::domain::Uid;
 use crate::domain::event::{EventDraft, EventReason};
 use crate::domain::index::Index;
-use crate::domain::{ResourceName, Uid};
-use crate::leader::LEASE;
+use crate::store::StoreError;
 
 /// The number of orphans that a sweep may remove, however few records there are.
 const ALWAYS_ALLOWED: usize = 10;
@@ -37,7 +35,11 @@ pub async fn sweep(ctx: &Context, intervals: &Intervals) {
             since.clear();
             continue;
         }
-        let (orphans, records) = ctx.read(Index::orphans);
+        let (mut orphans, records) = ctx.read(Index::orphans);
+        if !orphans.is_empty() && !ctx.health.watches().all().iter().all(|watch| watch.listed) {
+            let Ok(listed) = with_listed_namespace(ctx, orphans).await else { continue };
+            orphans = listed;
+        }
         ctx.metrics.orphaned_records.set(i64::try_from(orphans.len()).unwrap_or(i64::MAX));
         since.retain(|uid, _| orphans.contains(uid));
         let now = Instant::now();
@@ -64,6 +66,17 @@ pub async fn sweep(ctx: &Context, intervals: &Intervals) {
     }
 }
 
+/// The orphans whose namespace the watches have listed: the resource of another may still be there.
+async fn with_listed_namespace(ctx: &Context, orphans: HashSet<Uid>) -> Result<HashSet<Uid>, StoreError> {
+    let tenants: Vec<TenantId> = ctx.read(|index| {
+        let published = orphans.iter().filter_map(|uid| index.claims().published(uid));
+        published.map(|published| published.tenant.clone()).collect()
+    });
+    let owners = ctx.store.inspect(&tenants).await?.into_iter().filter_map(|found| Some(found.record?.owner));
+    let listed = owners.filter(|owner| ctx.has_listed("runtimetenants", &owner.namespace));
+    Ok(listed.map(|owner| owner.uid).filter(|uid| orphans.contains(uid)).collect())
+}
+
 fn are_too_many(orphans: usize, records: usize) -> bool {
     orphans > ALWAYS_ALLOWED && orphans * MAX_SHARE > records
 }
@@ -71,23 +84,12 @@ fn are_too_many(orphans: usize, records: usize) -> bool {
 /// Reports on the Lease, which stands for the operator as a whole, that nothing is removed.
 async fn refuse_sweep(ctx: &Context, orphans: usize, records: usize) {
     error!(orphans, records, "orphan sweep refused: too many orphaned records");
-    let namespace = ctx.client.default_namespace();
-    let leases: Api<Lease> = Api::namespaced(ctx.client.clone(), namespace);
-    // Without an election there may be none; an event may regard an object that does not exist.
-    let lease = leases.get_opt(LEASE).await.ok().flatten();
-    let regarding = Regarding {
-        api_version: Lease::API_VERSION.into(),
-        kind: Lease::KIND.into(),
-        name: ResourceName::new(namespace, LEASE),
-        uid: lease.and_then(|lease| lease.metadata.uid).map(Uid::from),
-        resource_version: None,
-    };
     let message = format!(
         "{orphans} of {records} ownership records in Redis have lost their resource, which is too many for one sweep: none \
          is removed, and their numbers stay live. Restore the resources, or remove the keys by hand"
     );
     let draft = EventDraft::new(EventReason::OrphanSweepRefused, message);
-    ctx.events.enqueue(PendingEvent::now(regarding, "Sweep", draft));
+    notices::on_lease(ctx, "Sweep", draft).await;
 }
 
 #[cfg(test)]

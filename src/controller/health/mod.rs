@@ -6,6 +6,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Instant;
 
+use tokio::sync::watch;
+
 use super::queue::WorkQueue;
 use super::watch::WatchStates;
 use crate::domain::Uid;
@@ -34,6 +36,8 @@ pub struct Health {
     store: OnceLock<Store>,
     liveness: Liveness,
     watches: WatchStates,
+    /// True once the caches have synced.
+    synced: watch::Sender<bool>,
 }
 
 impl Health {
@@ -44,8 +48,8 @@ impl Health {
     }
 
     fn with_liveness(writer: Writer, liveness: Liveness) -> Self {
-        let (reconciles, started, readiness, warnings, store, watches) = Default::default();
-        Self { writer, reconciles, started, readiness, warnings, store, liveness, watches }
+        let (reconciles, started, readiness, warnings, store, watches, synced) = Default::default();
+        Self { writer, reconciles, started, readiness, warnings, store, liveness, watches, synced }
     }
 
     /// Health whose liveness fails after this time without a heartbeat.
@@ -74,7 +78,9 @@ impl Health {
 
     fn with_warnings(&self, state: &str) -> String {
         let mut state = state.to_owned();
-        for warning in &*self.warnings.lock().unwrap_or_else(PoisonError::into_inner) {
+        let notices = self.writer.notices().borrow().clone();
+        let warnings = self.warnings.lock().unwrap_or_else(PoisonError::into_inner);
+        for warning in warnings.iter().map(String::as_str).chain(notices.texts()) {
             state = format!("{state}\nwarning: {warning}");
         }
         if let Some(denied) = self.store.get().and_then(Store::denied_commands) {
@@ -85,17 +91,27 @@ impl Health {
 
     /// Readiness without the watches.
     fn ready_to_write(&self) -> Result<&'static str, String> {
-        if !self.started.load(Ordering::Relaxed) {
+        let state = self.writer.state();
+        let says_more = matches!(
+            state,
+            WriterState::NoLeader(_) | WriterState::NotPermitted(_) | WriterState::CutOff { .. }
+        );
+        if !says_more && !self.started.load(Ordering::Relaxed) {
             return Err(STARTING.to_owned());
         }
-        match self.writer.state() {
+        match state {
             WriterState::Writing(_) | WriterState::Resyncing(_) => match self.readiness() {
                 Readiness::Ready => Ok("ok"),
                 Readiness::StoreError(why) => Err(why),
             },
             // A follower serves reads as well as the leader does.
             WriterState::Follower { redis: None } => Ok("ok: following"),
-            WriterState::NotPermitted(why) => Err(why),
+            WriterState::NoLeader(why) | WriterState::NotPermitted(why) | WriterState::Contested(why) => {
+                Err(why)
+            }
+            WriterState::CutOff { why, .. } => Err(format!(
+                "the API server does not answer: nothing is published, and only mappings are repaired: {why}"
+            )),
             WriterState::Follower { redis: Some(error) } | WriterState::RedisUnavailable { error, .. } => {
                 Err(error.report())
             }
@@ -124,6 +140,16 @@ impl Health {
         self.liveness.heartbeat(Instant::now());
     }
 
+    /// Notes that the caches have synced.
+    pub(super) fn set_synced(&self) {
+        self.synced.send_replace(true);
+    }
+
+    /// Follows whether the caches have synced.
+    pub(super) fn synced(&self) -> watch::Receiver<bool> {
+        self.synced.subscribe()
+    }
+
     /// Notes that `started` holds from now on.
     pub(super) fn set_started(&self) {
         self.started.store(true, Ordering::Relaxed);
@@ -142,7 +168,8 @@ impl Health {
         new
     }
 
-    fn readiness(&self) -> Readiness {
+    /// The index's last report of writes that Redis rejects.
+    pub(super) fn readiness(&self) -> Readiness {
         self.readiness.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }

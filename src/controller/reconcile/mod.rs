@@ -170,6 +170,8 @@ mod tests {
             publish_secret: true,
             namespaces: Vec::new(),
             identity: "me".to_owned(),
+            lease: "runtime-operator".to_owned(),
+            elects: false,
             writer: writer.clone(),
             metrics: Metrics::new(&LabelValues::default()),
             intervals: Intervals::default(),

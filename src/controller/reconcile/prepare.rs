@@ -12,7 +12,7 @@ use crate::domain::index::{CachedStatus, CachedTenant, Recorded, TenantSnapshot}
 use crate::domain::plan::{
     self, Desired, Outcome, Plan, PlanInput, PublicationDraft, PublishedVersion, Rejections, RemovalPlan,
 };
-use crate::domain::secret::SecretKey;
+use crate::domain::secret::{SecretKey, SecretVersion};
 use crate::domain::{Owner, ResourceName, TakeOver, claims::Published};
 use crate::store::{Operation, Publication, Removal};
 
@@ -155,7 +155,10 @@ struct Publishable<'a> {
 impl Publishable<'_> {
     async fn prepare(self) -> Result<Prepared, Error> {
         let key = SecretKey::of(&self.object.name(), &self.desired.spec);
-        let Some(version) = &self.snapshot.secret else {
+        // A watch that has not listed shows no Secret: a read shows if there is one.
+        let unknown = SecretVersion::new(None, None);
+        let unlisted = !self.ctx.has_listed("secrets", &key.secret.namespace);
+        let Some(version) = self.snapshot.secret.as_ref().or(unlisted.then_some(&unknown)) else {
             return Ok(self.blocked(NotPublished::Secret(key.fault(SecretFaultKind::NotFound))));
         };
         let desired_version =

@@ -23,6 +23,7 @@ use super::super::queue::WritePriority;
 use crate::domain::event::EventDraft;
 use crate::domain::status::truncate_message;
 use crate::domain::{ResourceName, Uid};
+use crate::leader::Writer;
 
 /// `reportingController`, the same for every replica.
 const CONTROLLER: &str = "runtime-operator";
@@ -106,6 +107,8 @@ pub struct EventWriter {
     /// `reportingInstance`: the replica's name.
     instance: String,
     priority: Arc<WritePriority>,
+    /// Says whether this replica may write.
+    writer: Writer,
     queue: mpsc::Receiver<PendingEvent>,
     recent: Mutex<RecentEvents>,
 }
@@ -113,24 +116,30 @@ pub struct EventWriter {
 impl EventWriter {
     /// A writer for the replica of this name, and the queue that feeds it.
     #[must_use]
-    pub fn new(client: Client, instance: String, priority: Arc<WritePriority>) -> (Self, EventQueue) {
+    pub fn new(
+        client: Client,
+        instance: String,
+        priority: Arc<WritePriority>,
+        writer: &Writer,
+    ) -> (Self, EventQueue) {
+        let writer = writer.clone();
         let (sender, queue) = mpsc::channel(QUEUE_CAPACITY);
-        (Self { client, instance, priority, queue, recent: Mutex::default() }, EventQueue(sender))
+        (Self { client, instance, priority, writer, queue, recent: Mutex::default() }, EventQueue(sender))
     }
 
     /// Writes the queued events until `stop` is done.
     pub async fn run(&mut self, stop: impl Future<Output = ()>) {
-        let Self { client, instance, priority, queue, recent } = self;
+        let Self { client, instance, priority, writer, queue, recent } = self;
         let events = stream::poll_fn(|cx| queue.poll_recv(cx)).take_until(stop);
-        Sink { client, instance, priority, recent }.write_each(events).await;
+        Sink { client, instance, priority, writer, recent }.write_each(events).await;
     }
 
     /// Writes the rest of the queue, which takes no more events.
     pub async fn flush(&mut self) {
-        let Self { client, instance, priority, queue, recent } = self;
+        let Self { client, instance, priority, writer, queue, recent } = self;
         queue.close();
         let rest = stream::poll_fn(|cx| queue.poll_recv(cx));
-        let sink = Sink { client, instance, priority, recent };
+        let sink = Sink { client, instance, priority, writer, recent };
         if timeout(SHUTDOWN_FLUSH_TIMEOUT, sink.write_each(rest)).await.is_err() {
             debug!("shutdown: pending events dropped");
         }
@@ -142,6 +151,7 @@ struct Sink<'a> {
     client: &'a Client,
     instance: &'a str,
     priority: &'a WritePriority,
+    writer: &'a Writer,
     recent: &'a Mutex<RecentEvents>,
 }
 
@@ -151,6 +161,10 @@ impl Sink<'_> {
             .for_each_concurrent(CONCURRENCY, |event| {
                 async move {
                     let _permit = self.priority.event_permit().await;
+                    // Right before it is sent: another replica may lead by now, and report the same.
+                    if !self.writer.may_write_kubernetes() {
+                        return;
+                    }
                     if let Err(error) = self.write(&event).await {
                         // Nothing depends on an event.
                         let reason = event.draft.reason.as_str();

@@ -15,7 +15,7 @@ use super::super::error::Error;
 use super::super::queue::Action;
 use super::super::watch::WatchedTenant;
 use super::events::{PendingEvent, Regarding};
-use super::patch::merge_patch;
+use super::patch::{merge_patch, without_published};
 use super::transitions::transition_events;
 use super::warnings::Warnings;
 use crate::api::{FINALIZER, RuntimeTenantStatus};
@@ -202,6 +202,9 @@ impl<'a> StatusWriter<'a> {
             "resourceVersion": self.object.resource_version(),
             "finalizers": finalizers,
         }});
+        if !self.ctx.writer.may_write_kubernetes() {
+            return Ok(());
+        }
         let response = self.api.patch(&self.object.name().name, &params(), &Patch::Merge(patch)).await;
         self.written(response, "finalizers").map(drop).map_err(Error::WriteFinalizers)
     }
@@ -211,10 +214,16 @@ impl<'a> StatusWriter<'a> {
         previous: Option<&RuntimeTenantStatus>,
         next: &RuntimeTenantStatus,
     ) -> Result<WriteResult, Error> {
+        // Without an epoch nothing is known of what Redis holds, and these members decide who is live after a loss.
+        let kept = self.ctx.writer.state().epoch().is_none().then(|| without_published(previous, next));
         let patch = json!({
             "metadata": { "uid": self.object.uid(), "resourceVersion": self.object.resource_version() },
-            "status": merge_patch(previous, next),
+            "status": merge_patch(previous, kept.as_ref().unwrap_or(next)),
         });
+        // Right before it is sent: another replica may lead by now, which writes the status itself.
+        if !self.ctx.writer.may_write_kubernetes() {
+            return Ok(WriteResult::Skipped);
+        }
         let response = self.api.patch_status(&self.object.name().name, &params(), &Patch::Merge(patch)).await;
         let written = self.written(response, "status").map_err(Error::WriteStatus)?;
         if written == WriteResult::Changed {

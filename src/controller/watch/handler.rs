@@ -1,16 +1,22 @@
 //! Applies the events of the watches to the index.
 
+use std::time::{Duration, Instant};
+
 use kube::Resource;
 use kube::runtime::watcher::Event;
-use tracing::info;
+use tracing::{info, warn};
 
 use super::super::context::Context;
 use super::decode::{SecretMeta, WatchedTenant};
+use super::state::WatchFailure;
 use super::streams::WatchEvent;
 use crate::domain::compile;
 use crate::domain::index::{Interners, name_of};
 use crate::domain::secret::SecretVersion;
 use crate::domain::{ResourceName, Uid};
+
+/// The time for which a watch that has not listed may bring nothing. Then what needs it waits for it, and nothing else.
+const LIST_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Applies the events of the watches to the index.
 pub struct EventHandler<'a> {
@@ -22,48 +28,79 @@ pub struct EventHandler<'a> {
 }
 
 /// The progress of one watch. Objects that were last seen before the present list began are gone when it is complete.
-#[derive(Clone, Copy, Default)]
+#[derive(Clone, Copy)]
 struct ListProgress {
     /// The number of lists that began.
     list: u32,
     /// True once a list was complete.
     complete: bool,
+    /// The time of the last event; before the first, of the start.
+    last_event: Instant,
 }
 
 impl<'a> EventHandler<'a> {
     /// A handler for the watches of [`streams`](super::streams).
     pub fn new(ctx: &'a Context) -> Self {
         let scopes = ctx.namespaces.len().max(1);
+        let begins = ListProgress { list: 0, complete: false, last_event: Instant::now() };
         Self {
             ctx,
             interners: Interners::default(),
-            tenants: vec![ListProgress::default(); scopes],
-            secrets: vec![ListProgress::default(); scopes],
+            tenants: vec![begins; scopes],
+            secrets: vec![begins; scopes],
             synced: false,
         }
     }
 
-    /// Applies one event. Returns true when it completes the first list of the last watch: the caches have synced.
+    /// Applies one event. Returns true when the caches have synced by it; see [`Self::settle`].
     pub fn apply(&mut self, event: WatchEvent) -> bool {
         match event {
-            WatchEvent::Tenant(scope, event) => self.apply_tenant(scope, *event),
-            WatchEvent::Secret(scope, event) => self.apply_secret(scope, *event),
+            WatchEvent::Tenant(scope, event) => {
+                self.tenants[scope].last_event = Instant::now();
+                self.apply_tenant(scope, *event);
+            }
+            WatchEvent::Secret(scope, event) => {
+                self.secrets[scope].last_event = Instant::now();
+                self.apply_secret(scope, *event);
+            }
             // What failed while the API server was away need not wait for the end of its backoff.
             WatchEvent::Restored => {
                 self.ctx.reconciles.retry_now();
                 self.ctx.statuses.retry_now();
             }
         }
-        let complete = self.tenants.iter().chain(&self.secrets).all(|progress| progress.complete);
-        if !complete || self.synced {
+        !self.synced && self.settle(Instant::now())
+    }
+
+    /// Returns true once the caches have synced: each watch has listed, was refused or has brought nothing for long, and one
+    /// of resources has listed. A namespace without permissions, or one that does not answer, must not hold back the others.
+    pub fn settle(&mut self, now: Instant) -> bool {
+        if self.synced || !self.tenants.iter().any(|progress| progress.complete) {
             return false;
         }
+        // In the order in which `streams` begins them: resources and Secrets of each scope.
+        let progress =
+            self.tenants.iter().zip(&self.secrets).flat_map(|(tenants, secrets)| [tenants, secrets]);
+        let states = self.ctx.health.watches().all();
+        let mut unserved = Vec::new();
+        for (progress, state) in progress.zip(states).filter(|(progress, _)| !progress.complete) {
+            let refused = state.failure.as_ref().is_some_and(WatchFailure::is_refusal);
+            if !refused && now.saturating_duration_since(progress.last_event) < LIST_TIMEOUT {
+                return false;
+            }
+            unserved.push(state);
+        }
         self.synced = true;
+        self.ctx.health.set_synced();
         let resources = self.ctx.note(|index| {
             index.mark_synced();
             index.len()
         });
         info!(resources, "caches synced");
+        for watch in unserved {
+            let why = watch.failure.as_ref().map_or("no answer", |failure| &*failure.message);
+            warn!(%watch, why, "not waiting for a watch that has not listed; what needs it waits");
+        }
         true
     }
 

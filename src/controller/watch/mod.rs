@@ -10,7 +10,7 @@ mod streams;
 pub use decode::WatchedTenant;
 pub use handler::EventHandler;
 pub use resilient::WATCH_SILENCE;
-pub use state::WatchStates;
 #[cfg(test)]
-pub use state::{Verb, WatchFailure};
+pub use state::Verb;
+pub use state::{WatchFailure, WatchStates};
 pub use streams::streams;

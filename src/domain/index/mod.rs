@@ -262,6 +262,12 @@ impl Index {
         self.finish(Effects::reconcile(users))
     }
 
+    /// Judges every status again, as one that another replica may have written meanwhile.
+    pub fn enqueue_statuses(&mut self) -> Effects {
+        let status = self.tenants.keys().cloned().collect();
+        self.finish(Effects { status, ..Effects::default() })
+    }
+
     /// Reconciles every tenant.
     pub fn enqueue_all(&mut self) -> Effects {
         let all = self.tenants.keys().cloned().collect();

@@ -4,10 +4,10 @@
 use std::collections::HashSet;
 
 use super::tenant::{Confidence, Derived, Lifecycle};
-use super::{Effects, Index};
+use super::{Effects, Index, TenantState};
 use crate::contract::{Did, TenantId};
 use crate::domain::assessment::{Assessment, PublishedConfig};
-use crate::domain::claims::{Affected, Published};
+use crate::domain::claims::{Affected, Eligibility, Published};
 use crate::domain::plan::{Outcome, PublishedVersion};
 use crate::domain::{OwnershipRecord, Uid};
 
@@ -131,6 +131,21 @@ impl Index {
             .cloned()
             .collect();
         (orphans, self.claims.record_count())
+    }
+
+    /// The records by which mappings may be repaired, of one tenant or of all: those of tenants that were last seen active.
+    #[must_use]
+    pub fn repairable(&self, only: Option<&Uid>) -> Vec<(Uid, Recorded)> {
+        let recorded = |uid: &Uid, tenant: &TenantState| {
+            let active = tenant.lifecycle == Lifecycle::Live
+                && self.claims.get(uid).is_some_and(|claim| claim.eligibility == Eligibility::Active);
+            let version = tenant.observed.version.clone().filter(|_| active)?;
+            Some((uid.clone(), Recorded { published: self.claims.published(uid)?.clone(), version }))
+        };
+        match only {
+            Some(uid) => self.tenant(uid).and_then(|tenant| recorded(uid, tenant)).into_iter().collect(),
+            None => self.tenants.iter().filter_map(|(uid, tenant)| recorded(uid, tenant)).collect(),
+        }
     }
 
     /// The owner of a DID by the claims: the tenant that a change of its mapping concerns.

@@ -47,7 +47,7 @@ mod tests {
     fn each_form_of_a_key_is_known() {
         let raw = [7; 32];
         let der = [SPKI.as_slice(), &raw].concat();
-        let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+        let hex = |bytes: &[u8]| bytes.iter().fold(String::new(), |text, byte| text + &format!("{byte:02x}"));
         let pem =
             format!("-----BEGIN PUBLIC KEY-----\n{}\n-----END PUBLIC KEY-----\n", STANDARD.encode(&der));
         for key in [

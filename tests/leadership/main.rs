@@ -1,6 +1,13 @@
 //! One writer: a Lease elects the leader among the replicas, and a superseded replica writes nothing.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
+mod ability;
+mod cut_off;
+mod installs;
+mod lease;
+mod namespaces;
+mod noise;
+
 use std::time::Duration;
 
 use k8s_openapi::api::coordination::v1::Lease;
