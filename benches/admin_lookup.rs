@@ -81,6 +81,8 @@ fn admin(redis: &Redis) -> SocketAddr {
         enabled: true,
         allow_secret_read: false,
         auth: AdminAuth::None,
+        key_file: None,
+        origins: Vec::new(),
         tls: None,
     };
     let server = Server::bind(

@@ -41,7 +41,7 @@ const SETTINGS_HEADER: &str = "\
 
 Every setting is a flag and an environment variable; a flag wins, and an empty variable counts as not given. All settings
 are validated at startup, and all errors are reported together, each with its flag and variable. A `BOOL` is `true` or
-`false` (`1`, `yes`, `on`; `0`, `no`, `off`, in any case); a flag alone is true. `RUST_LOG` sets the log level: `warn`,
+`false` (`1`, `yes`, `on`, `required`; `0`, `no`, `off`, in any case); a flag alone is true. `RUST_LOG` sets the log level: `warn`,
 `info` (the default), `debug`, or `runtime_operator=trace`. The cluster is found in the same way as by kubectl: the one that
 the operator runs in, else `KUBECONFIG`, else `~/.kube/config`. [Traces](tracing.md) have the variables of OpenTelemetry.
 ";

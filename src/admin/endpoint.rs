@@ -5,7 +5,8 @@ use std::borrow::Cow;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 
 use crate::contract::routes::{
-    ADMIN_PREFIX, HEALTH, LOOK_UP_DID, MAP_DID, Method, PUBLISH_CONFIG, READ_CONFIG, Route, UNMAP_DID,
+    ADMIN_PREFIX, HEALTH, LOOK_UP_DID, MAP_DID, Method, PUBLISH_CONFIG, READ_CONFIG, READ_QUICK_REPLIES,
+    Route, UNMAP_DID, WRITE_QUICK_REPLIES,
 };
 use crate::contract::{Did, trim};
 
@@ -25,6 +26,10 @@ pub enum Endpoint {
     PublishConfig,
     /// Reads a config.
     ReadConfig,
+    /// Reads a config's quick replies.
+    ReadQuickReplies,
+    /// Replaces a config's quick replies.
+    WriteQuickReplies,
     /// Maps a DID to a tenant id.
     MapDid,
     /// Removes the mapping of a DID.
@@ -39,9 +44,11 @@ pub enum Endpoint {
 
 impl Endpoint {
     /// Every route, in the contract's order.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 9] = [
         Self::PublishConfig,
         Self::ReadConfig,
+        Self::ReadQuickReplies,
+        Self::WriteQuickReplies,
         Self::MapDid,
         Self::UnmapDid,
         Self::LookUpDid,
@@ -55,6 +62,8 @@ impl Endpoint {
         Some(match self {
             Self::PublishConfig => &PUBLISH_CONFIG,
             Self::ReadConfig => &READ_CONFIG,
+            Self::ReadQuickReplies => &READ_QUICK_REPLIES,
+            Self::WriteQuickReplies => &WRITE_QUICK_REPLIES,
             Self::MapDid => &MAP_DID,
             Self::UnmapDid => &UNMAP_DID,
             Self::LookUpDid => &LOOK_UP_DID,
@@ -75,10 +84,32 @@ impl Endpoint {
         self.route().map_or(OPENAPI_PATH, |route| route.path)
     }
 
+    /// The verb of an access review for the route: its method in lower case.
+    #[must_use]
+    pub fn verb(self) -> &'static str {
+        match self.method() {
+            Method::Get => "get",
+            Method::Post => "post",
+            Method::Put => "put",
+        }
+    }
+
+    /// Returns true if the response may contain a webhook secret.
+    #[must_use]
+    pub fn shows_config(self) -> bool {
+        matches!(self, Self::ReadConfig | Self::PublishConfig)
+    }
+
+    /// Returns true if the path names a tenant.
+    #[must_use]
+    pub fn names_tenant(self) -> bool {
+        self.template().contains(":tenantId")
+    }
+
     /// Returns true if the route changes Redis.
     #[must_use]
     pub fn writes(self) -> bool {
-        self.method() == Method::Post
+        self.method() != Method::Get
     }
 }
 
@@ -176,7 +207,7 @@ fn fit<'p>(template: &str, path: &'p str) -> Option<&'p str> {
 
 fn allow(path: &str) -> String {
     let accepts = |method: Method| matches(path).any(|(endpoint, _)| endpoint.method() == method);
-    let methods = [(Method::Get, "GET, HEAD"), (Method::Post, "POST")];
+    let methods = [(Method::Get, "GET, HEAD"), (Method::Post, "POST"), (Method::Put, "PUT")];
     let names = methods.into_iter().filter(|(method, _)| accepts(*method)).map(|(_, name)| name);
     names.collect::<Vec<_>>().join(", ")
 }
@@ -236,6 +267,7 @@ mod tests {
         assert_eq!(allow("/tenants/acme/config", "DELETE"), "GET, HEAD, POST");
         assert_eq!(allow("/dids/+15551234567", "POST"), "GET, HEAD");
         assert_eq!(allow("/dids/map", "PUT"), "POST");
+        assert_eq!(allow("/tenants/acme/quick-replies", "POST"), "GET, HEAD, PUT");
         assert_eq!(allow("/dids/unmap/", "GET"), "POST");
         assert_eq!(allow("/dids/%6Dap", "GET"), "POST");
         assert_eq!(resolve("HEAD", "/health").unwrap().0, Endpoint::Health);

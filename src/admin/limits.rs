@@ -37,6 +37,18 @@ pub const BODY_TIMEOUT: Duration = Duration::from_secs(60);
 pub const MAX_TOKEN_BYTES: usize = 16 * 1024;
 /// The bytes of a tenant id or number in a path, decoded; the response to a longer one is 400, without a review of access.
 pub const MAX_ARGUMENT_BYTES: usize = 1024;
+/// The time for which a probe of Redis by `/health` counts.
+pub const HEALTH_PROBE_INTERVAL: Duration = Duration::from_secs(1);
+/// The requests with a wrong key that a client may make in [`KEY_FAILURE_WINDOW`]; the response to further ones is 429.
+pub const MAX_KEY_FAILURES: u32 = 20;
+/// The time after which a client's requests with a wrong key are forgotten.
+pub const KEY_FAILURE_WINDOW: Duration = Duration::from_secs(60);
+/// The clients whose requests with a wrong key are counted.
+pub const MAX_FAILING_CLIENTS: u64 = 10_000;
+/// The bytes of a key that a client presents: fewer or more are refused without being hashed.
+pub const KEY_BYTES: std::ops::RangeInclusive<usize> = 32..=512;
+/// The bytes of a key file.
+pub const MAX_KEY_FILE_BYTES: u64 = 1024 * 1024;
 /// The time for a review by the API server; then the request is rejected.
 pub const REVIEW_TIMEOUT: Duration = Duration::from_secs(5);
 /// Concurrent reviews by the API server.

@@ -6,7 +6,7 @@
 mod access_log;
 mod auth;
 mod body;
-mod did_request;
+mod browsers;
 pub mod endpoint;
 mod handlers;
 pub mod limits;
@@ -16,9 +16,9 @@ mod routes;
 mod server;
 mod settings;
 mod tls;
-mod weight;
 
-pub use auth::AUDIENCE;
+pub use auth::{AUDIENCE, KeyFileNotice, KeyLineError, Keys, NewKey, Role};
+pub use browsers::{InvalidOrigin, Origin};
 pub use limits::Limits;
 pub use server::{Server, ServerError};
 pub use settings::{Access, AdminAuth, AdminSettings};

@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 
 use super::endpoint::Endpoint;
 use crate::contract::routes::{ADMIN_PREFIX, ErrorCode};
-use crate::contract::{config_members_schema, config_schema, did_schema};
+use crate::contract::{QUICK_REPLIES, config_members_schema, config_schema, did_schema};
 
 /// White space as defined by JavaScript's `\s`, for use inside a character class.
 const SPACE: &str = r"\t-\r \u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000\ufeff";
@@ -30,7 +30,7 @@ pub fn document() -> Value {
             "license": { "name": "Apache-2.0", "identifier": "Apache-2.0" },
         },
         "servers": [{ "url": "/" }],
-        "security": [{ "token": [] }],
+        "security": [{ "token": [] }, { "key": [] }],
         "paths": paths,
         "components": components(),
     })
@@ -51,6 +51,10 @@ fn operation(endpoint: Endpoint) -> Value {
             ("publishConfig", "Store a config under its tenant's key, without mapping numbers")
         }
         Endpoint::ReadConfig => ("readConfig", "Read a tenant's config, without its webhook secret"),
+        Endpoint::ReadQuickReplies => ("readQuickReplies", "Read the quick replies of a tenant's config"),
+        Endpoint::WriteQuickReplies => {
+            ("writeQuickReplies", "Replace the quick replies of a tenant's config, and nothing else of it")
+        }
         Endpoint::MapDid => ("mapDid", "Map a number to a tenant id, whether or not the tenant has a config"),
         Endpoint::UnmapDid => ("unmapDid", "Remove a number's mapping, and return its tenant id"),
         Endpoint::LookUpDid => ("lookUpDid", "Return the tenant id that a number is mapped to"),
@@ -83,8 +87,8 @@ fn parameters(endpoint: Endpoint) -> Value {
         let description = "The number in E.164, with the plus sign as `+` or `%2B`; white space is removed.";
         parameters.push(parameter("didE164", "path", description, &did_text()));
     }
-    if matches!(endpoint, Endpoint::PublishConfig | Endpoint::ReadConfig) {
-        let description = "`1`, `true`, `yes` or `on`, in any case: includes the webhook secret if the settings allow \
+    if endpoint.shows_config() {
+        let description = "`1`, `true`, `yes`, `on` or `required`, in any case: includes the webhook secret if the settings allow \
                            it. Needs a separate permission.";
         parameters.push(parameter("includeSecrets", "query", description, &json!({ "type": "string" })));
     }
@@ -114,6 +118,7 @@ fn request_schema(endpoint: Endpoint) -> Option<Value> {
         Endpoint::PublishConfig => {
             return Some(json!({ "$ref": "#/components/schemas/RuntimeTenantConfig" }));
         }
+        Endpoint::WriteQuickReplies => json!({ "quickReplies": quick_replies_schema() }),
         Endpoint::MapDid => json!({ "didE164": did_text(), "tenantId": tenant_text() }),
         Endpoint::UnmapDid => json!({ "didE164": did_text() }),
         _ => return None,
@@ -134,6 +139,13 @@ fn success_schema(endpoint: Endpoint) -> Value {
     match endpoint {
         Endpoint::PublishConfig => object_with(&json!({ "status": ok, "config": shown })),
         Endpoint::ReadConfig => object_with(&json!({ "config": shown })),
+        Endpoint::ReadQuickReplies => object_with(&json!({
+            "quickReplies": quick_replies_schema(),
+            "runtimeConfigMissing": { "type": "boolean", "description": "True if the tenant has no config." },
+        })),
+        Endpoint::WriteQuickReplies => {
+            object_with(&json!({ "status": ok, "quickReplies": quick_replies_schema() }))
+        }
         Endpoint::MapDid => {
             let mut schema = object_with(&json!({ "status": ok }));
             schema["properties"]["warning"] = json!({
@@ -145,10 +157,32 @@ fn success_schema(endpoint: Endpoint) -> Value {
         Endpoint::UnmapDid => object_with(&json!({ "status": ok, "tenantId": text })),
         Endpoint::LookUpDid => object_with(&json!({ "didE164": did_schema(), "tenantId": text })),
         Endpoint::Health => {
-            object_with(&json!({ "ok": { "const": true }, "latencyMs": { "type": "number", "minimum": 0 } }))
+            let mut schema = object_with(&json!({ "ok": { "const": true }, "latencyMs": milliseconds() }));
+            add_health_members(&mut schema, "ok");
+            schema
         }
         Endpoint::OpenApi => json!({ "type": "object", "required": ["openapi", "info", "paths"] }),
     }
+}
+
+fn milliseconds() -> Value {
+    json!({ "type": "integer", "minimum": 0 })
+}
+
+/// Adds the members that only a caller gets whose token or key is valid.
+fn add_health_members(schema: &mut Value, status: &str) {
+    let redis = json!({
+        "type": "object",
+        "required": ["connected"],
+        "properties": { "connected": { "type": "boolean" }, "latencyMs": milliseconds() },
+    });
+    schema["properties"]["status"] = json!({ "const": status });
+    schema["properties"]["redis"] = redis;
+    schema["properties"]["checkedAt"] = json!({ "type": "string", "format": "date-time" });
+}
+
+fn quick_replies_schema() -> Value {
+    config_schema()["properties"][QUICK_REPLIES].clone()
 }
 
 /// The error codes of a route, the contract's own first.
@@ -168,9 +202,18 @@ pub fn codes(endpoint: Endpoint) -> Vec<ErrorCode> {
         ]);
     }
     if endpoint != Endpoint::Health {
-        codes.extend([ErrorCode::Unauthorized, ErrorCode::Forbidden]);
+        codes.push(ErrorCode::Forbidden);
     }
-    codes.extend([ErrorCode::RuntimeAdminDisabled, ErrorCode::Overloaded]);
+    codes.extend([
+        ErrorCode::Unauthorized,
+        ErrorCode::AdminAuthRequired,
+        ErrorCode::AdminAuthInvalid,
+        ErrorCode::AdminForbidden,
+        ErrorCode::RateLimited,
+        ErrorCode::OriginNotAllowed,
+        ErrorCode::RuntimeAdminDisabled,
+        ErrorCode::Overloaded,
+    ]);
     codes
 }
 
@@ -209,9 +252,19 @@ fn response(description: &str, schema: &Value) -> Value {
 fn components() -> Value {
     let text = || json!({ "type": "string" });
     let violation = object_with(&json!({
-        "path": { "type": "string", "description": "The place in the document, in JavaScript's notation; empty for the whole document." },
-        "must": { "type": "string", "description": "The rule that is violated there." },
+        "code": { "type": "string", "description": "The kind of violation." },
+        "path": {
+            "type": "array",
+            "items": { "type": ["string", "integer"] },
+            "description": "The place in the document: names and indexes. Empty for the whole document.",
+        },
+        "message": { "type": "string", "description": "The rule that is violated there." },
     }));
+    let by_member = json!({
+        "type": "object",
+        "required": ["formErrors", "fieldErrors"],
+        "description": "Of invalid_quick_replies: messages by the member of the body.",
+    });
     let mut error = object_with(&json!({ "error": text() }));
     for (name, schema) in [
         ("message", json!({ "type": "string", "description": "Explains the error to people." })),
@@ -219,12 +272,13 @@ fn components() -> Value {
             "owner",
             json!({ "type": "string", "description": "namespace/name of the RuntimeTenant that holds the tenant id or number." }),
         ),
-        ("details", json!({ "type": "array", "items": violation })),
+        ("details", json!({ "anyOf": [{ "type": "array", "items": violation }, by_member] })),
         ("omitted", json!({ "type": "integer", "description": "The number of further violations." })),
     ] {
         error["properties"][name] = schema;
     }
-    let unhealthy = object_with(&json!({ "ok": { "const": false }, "error": text() }));
+    let mut unhealthy = object_with(&json!({ "ok": { "const": false }, "error": text() }));
+    add_health_members(&mut unhealthy, "degraded");
     let mut token = json!({ "type": "http", "scheme": "bearer" });
     token["description"] =
         "A token that the cluster's TokenReview accepts, for the audience of the API server or for \
@@ -237,7 +291,15 @@ fn components() -> Value {
             "ApiError": error,
             "Unhealthy": unhealthy,
         },
-        "securitySchemes": { "token": token },
+        "securitySchemes": {
+            "token": token,
+            "key": {
+                "type": "apiKey",
+                "in": "header",
+                "name": "x-admin-key",
+                "description": "A key of the key file; it may also be sent as a bearer token.",
+            },
+        },
     })
 }
 
@@ -259,7 +321,7 @@ mod tests {
                     "{endpoint:?} {code:?}: {described}"
                 );
             }
-            assert_eq!(operation.get("requestBody").is_some(), endpoint.method() == Method::Post);
+            assert_eq!(operation.get("requestBody").is_some(), endpoint.method() != Method::Get);
         }
     }
 }

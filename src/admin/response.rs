@@ -5,8 +5,8 @@ use serde_json::{Map, Value, json};
 use warp::http::header::{self, HeaderValue};
 use warp::http::{Response, StatusCode};
 
+use crate::contract::InvalidConfig;
 use crate::contract::routes::ErrorCode;
-use crate::contract::{InvalidConfig, Violation};
 use crate::http::Reservation;
 
 /// A status and a JSON text. The text may contain a secret.
@@ -38,11 +38,8 @@ pub(super) struct ApiError {
 
 impl ApiError {
     /// Describes an [`InvalidConfig`], with its violations as `details`.
-    pub(super) fn invalid_config(invalid: &InvalidConfig) -> Self {
-        let detail =
-            |violation: &Violation| json!({ "path": violation.path.to_string(), "must": violation.rule });
-        let details: Vec<Value> = invalid.violations.iter().map(detail).collect();
-        let error = Self::from(ErrorCode::InvalidRuntimeConfig).with("details", details.into());
+    pub(super) fn invalid_config(code: ErrorCode, invalid: &InvalidConfig) -> Self {
+        let error = Self::from(code).with("details", json!(invalid.violations));
         if invalid.omitted == 0 { error } else { error.with("omitted", invalid.omitted.into()) }
     }
 
@@ -71,7 +68,11 @@ impl ApiError {
         let of_code = match self.code {
             // RFC 6750, 3.
             ErrorCode::Unauthorized => Some((header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"))),
+            ErrorCode::AdminAuthRequired | ErrorCode::AdminAuthInvalid => {
+                Some((header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer")))
+            }
             ErrorCode::Overloaded => Some((header::RETRY_AFTER, HeaderValue::from_static("1"))),
+            ErrorCode::RateLimited => Some((header::RETRY_AFTER, HeaderValue::from_static("60"))),
             _ => None,
         };
         let allow = self.allow.and_then(|methods| HeaderValue::try_from(methods).ok());

@@ -7,18 +7,19 @@ use bytes::Bytes;
 use futures::Stream;
 use tokio::sync::Semaphore;
 use warp::filters::path::FullPath;
-use warp::http::{HeaderMap, Method, Response};
+use warp::http::{HeaderMap, Method, Response, StatusCode};
 use warp::{Buf, Filter};
 
 use super::access_log::AccessLog;
-use super::auth::Authorizer;
+use super::auth::{Authorizer, KeyAuth, credentials};
 use super::body::{self, BodyLimits};
+use super::browsers::Browsers;
 use super::endpoint::{ACCESS_SECRETS, Endpoint, NoRoute, Target};
 use super::handlers::{Handlers, parse_tenant_id};
 use super::limits::{Limits, MAX_ARGUMENT_BYTES, MAX_SMALL_BODY_BYTES};
 use super::openapi;
 use super::response::{ApiError, JsonResponse};
-use super::settings::{Access, AdminSettings};
+use super::settings::AdminSettings;
 use crate::contract::routes::{ErrorCode, MAX_BODY_BYTES, parse_boolean};
 use crate::http::{ByteBudget, Peer};
 use crate::store::Store;
@@ -31,12 +32,20 @@ pub(super) struct App(Arc<Shared>);
 struct Shared {
     enabled: bool,
     allow_secret_read: bool,
-    authorizer: Option<Authorizer>,
+    authentication: Authentication,
+    browsers: Browsers,
     handlers: Handlers,
     metrics: Metrics,
     limits: Limits,
     bodies: Arc<ByteBudget>,
     requests: Semaphore,
+}
+
+/// The way in which callers prove who they are.
+pub(super) enum Authentication {
+    Kubernetes(Authorizer),
+    Key(KeyAuth),
+    Open,
 }
 
 impl std::fmt::Debug for App {
@@ -73,22 +82,20 @@ pub(super) fn routes(
 impl App {
     pub(super) fn new(
         settings: &AdminSettings,
-        access: Access,
+        authentication: Authentication,
         store: Store,
         metrics: Metrics,
         limits: Limits,
     ) -> Self {
-        let authorizer = match access {
-            Access::Kubernetes(client) => Some(Authorizer::new(client, limits.review, metrics.clone())),
-            Access::Open => None,
-        };
+        let loopback_only = matches!(authentication, Authentication::Open) && settings.addr.is_loopback();
         for endpoint in Endpoint::ALL {
             metrics.register_route(endpoint.method().as_str(), endpoint.template());
         }
         Self(Arc::new(Shared {
             enabled: settings.enabled,
             allow_secret_read: settings.allow_secret_read,
-            authorizer,
+            authentication,
+            browsers: Browsers::new(settings.origins.clone(), loopback_only),
             handlers: Handlers::new(
                 store,
                 ByteBudget::new(limits.answer_bytes, limits.answer_bytes_per_peer),
@@ -116,6 +123,7 @@ impl App {
                 (error.code.as_str(), error.into_response())
             }
         };
+        self.0.browsers.add_headers(&request.headers, response.headers_mut());
         log.finish(result, &mut response, &self.0.metrics);
         response
     }
@@ -129,42 +137,65 @@ impl Shared {
         body: impl Stream<Item = Result<B, warp::Error>> + Unpin,
         log: &mut AccessLog,
     ) -> Result<JsonResponse, ApiError> {
+        if request.method == Method::OPTIONS && self.browsers.answers_preflight() {
+            return Ok(JsonResponse::new(StatusCode::NO_CONTENT, String::new()));
+        }
+        self.browsers.check(&request.method, &request.headers)?;
         if !self.enabled {
             return Err(ErrorCode::RuntimeAdminDisabled.into());
         }
         let _slot = self.requests.try_acquire().map_err(|_| ApiError::from(ErrorCode::Overloaded))?;
         let target = Target::resolve(request.method.as_str(), request.path.as_str()).map_err(no_route)?;
         log.endpoint = Some(target.endpoint);
-        if matches!(target.endpoint, Endpoint::PublishConfig | Endpoint::ReadConfig) {
+        if target.endpoint.names_tenant() {
             log.tenant = parse_tenant_id(target.argument.as_deref()).ok().map(String::from);
         }
-        let secrets = self.allow_secret_read && includes_secrets(&request.query);
+        let asks_for_secrets = includes_secrets(&request.query);
+        let secrets = self.allow_secret_read && asks_for_secrets;
         // The rare and the slow futures are boxed, so that the lookup's stays small.
-        if let Some(authorizer) = &self.authorizer {
-            Box::pin(authorize(authorizer, &target, &request.headers, secrets, log)).await?;
-        } else {
-            bounded(&target)?;
-            log.user = "anonymous".into();
-        }
+        let known = match &self.authentication {
+            Authentication::Kubernetes(authorizer) => {
+                Box::pin(authorize(authorizer, &target, &request.headers, secrets, log)).await?
+            }
+            Authentication::Key(_) if is_anonymous_probe(&target, &request.headers) => false,
+            Authentication::Key(keys) => {
+                let holder = keys.authenticate(&request.headers, peer)?;
+                log.user = holder.name.clone().into();
+                bounded(&target)?;
+                holder.authorize(target.endpoint.writes(), asks_for_secrets)?;
+                true
+            }
+            Authentication::Open => {
+                bounded(&target)?;
+                log.user = "anonymous".into();
+                true
+            }
+        };
         let argument = target.argument.as_deref();
         match target.endpoint {
             Endpoint::ReadConfig => Box::pin(self.handlers.read_config(peer, argument, secrets)).await,
             Endpoint::LookUpDid => self.handlers.look_up(argument, log).await,
-            Endpoint::Health => self.handlers.health().await,
+            Endpoint::ReadQuickReplies => Box::pin(self.handlers.read_quick_replies(peer, argument)).await,
+            Endpoint::Health => self.handlers.health(known).await,
             Endpoint::OpenApi => {
                 static DOCUMENT: LazyLock<String> = LazyLock::new(|| openapi::document().to_string());
                 Ok(JsonResponse::ok(DOCUMENT.clone()))
             }
-            Endpoint::PublishConfig | Endpoint::MapDid | Endpoint::UnmapDid => {
+            Endpoint::PublishConfig | Endpoint::WriteQuickReplies | Endpoint::MapDid | Endpoint::UnmapDid => {
                 let write = async {
                     let max = match target.endpoint {
-                        Endpoint::PublishConfig => usize::try_from(MAX_BODY_BYTES).unwrap_or(usize::MAX),
+                        Endpoint::PublishConfig | Endpoint::WriteQuickReplies => {
+                            usize::try_from(MAX_BODY_BYTES).unwrap_or(usize::MAX)
+                        }
                         _ => MAX_SMALL_BODY_BYTES,
                     };
                     let limits = BodyLimits { peer, max, budget: &self.bodies, limits: &self.limits };
                     let body = body::read(&request.headers, body, limits).await?;
                     match target.endpoint {
                         Endpoint::PublishConfig => self.handlers.publish(peer, argument, body, secrets).await,
+                        Endpoint::WriteQuickReplies => {
+                            self.handlers.write_quick_replies(peer, argument, body).await
+                        }
                         Endpoint::MapDid => self.handlers.map(&body, log).await,
                         _ => self.handlers.unmap(&body, log).await,
                     }
@@ -175,27 +206,33 @@ impl Shared {
     }
 }
 
-/// Authenticates and authorizes a request. Every client may request the health, which only reveals whether Redis replies.
+/// Authenticates and authorizes a request, and returns false for one whose caller is not known. Every client may request
+/// the health, which then only reveals whether Redis replies.
 async fn authorize(
     authorizer: &Authorizer,
     target: &Target,
     headers: &HeaderMap,
     secrets: bool,
     log: &mut AccessLog,
-) -> Result<(), ApiError> {
-    if target.endpoint == Endpoint::Health {
-        return Ok(());
+) -> Result<bool, ApiError> {
+    if is_anonymous_probe(target, headers) {
+        return Ok(false);
     }
     let caller = authorizer.authenticate(headers).await?;
     log.user = caller.name().to_owned().into();
+    if target.endpoint == Endpoint::Health {
+        return Ok(true);
+    }
     bounded(target)?;
-    let verb = if target.endpoint.writes() { "post" } else { "get" };
-    authorizer.authorize(&caller, verb, &target.access_path()).await?;
-    let shows_config = matches!(target.endpoint, Endpoint::ReadConfig | Endpoint::PublishConfig);
-    if secrets && shows_config {
+    authorizer.authorize(&caller, target.endpoint.verb(), &target.access_path()).await?;
+    if secrets && target.endpoint.shows_config() {
         authorizer.authorize(&caller, "get", ACCESS_SECRETS).await?;
     }
-    Ok(())
+    Ok(true)
+}
+
+fn is_anonymous_probe(target: &Target, headers: &HeaderMap) -> bool {
+    target.endpoint == Endpoint::Health && credentials(headers) == 0
 }
 
 /// Rejects an argument that is longer than any tenant id or number, before it is part of a review.
@@ -230,9 +267,13 @@ mod tests {
 
     #[test]
     fn include_secrets_is_parsed_as_a_boolean_in_any_case() {
-        for query in
-            ["includeSecrets=1", "a=b&includeSecrets=TRUE", "includeSecrets=Yes", "includeSecrets=%6Fn"]
-        {
+        for query in [
+            "includeSecrets=1",
+            "a=b&includeSecrets=TRUE",
+            "includeSecrets=Yes",
+            "includeSecrets=%6Fn",
+            "includeSecrets=Required",
+        ] {
             assert!(includes_secrets(query), "{query}");
         }
         for query in [

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use super::browsers::Origin;
 use crate::http::ListenAddress;
 
 /// The settings of the admin routes.
@@ -15,6 +16,10 @@ pub struct AdminSettings {
     pub allow_secret_read: bool,
     /// The authentication of callers.
     pub auth: AdminAuth,
+    /// The file with the keys of [`AdminAuth::Key`].
+    pub key_file: Option<PathBuf>,
+    /// The origins whose pages may call the routes.
+    pub origins: Vec<Origin>,
     /// The files with the certificate chain and the key; none: plain HTTP.
     pub tls: Option<(PathBuf, PathBuf)>,
 }
@@ -24,6 +29,8 @@ pub struct AdminSettings {
 pub enum AdminAuth {
     /// Bearer tokens, which the API server reviews.
     Kubernetes,
+    /// The keys of a file.
+    Key,
     /// None: every client that reaches the address is served.
     None,
 }
@@ -33,6 +40,8 @@ pub enum AdminAuth {
 pub enum Access {
     /// Callers with a bearer token that the API server's TokenReview and SubjectAccessReview accept.
     Kubernetes(kube::Client),
+    /// Callers with a key of this file.
+    Key(PathBuf),
     /// Every caller.
     Open,
 }

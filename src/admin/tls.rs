@@ -42,7 +42,13 @@ pub(super) struct Files {
 
 /// Identifies a version of a file: device, inode, modification time (seconds and nanoseconds) and size. `None`: the file
 /// can't be accessed.
-type FileIdentity = Option<(u64, u64, i64, i64, u64)>;
+pub(super) type FileIdentity = Option<(u64, u64, i64, i64, u64)>;
+
+/// Returns the identity of the file that the path names now.
+pub(super) fn identity(path: &Path) -> FileIdentity {
+    let file = fs::metadata(path).ok()?;
+    Some((file.dev(), file.ino(), file.mtime(), file.mtime_nsec(), file.size()))
+}
 
 impl Files {
     pub(super) fn load(&self) -> Result<Arc<ServerConfig>, TlsError> {
@@ -67,10 +73,7 @@ impl Files {
     }
 
     fn identities(&self) -> [FileIdentity; 2] {
-        [&self.cert, &self.key].map(|file| {
-            let file = fs::metadata(file).ok()?;
-            Some((file.dev(), file.ino(), file.mtime(), file.mtime_nsec(), file.size()))
-        })
+        [identity(&self.cert), identity(&self.key)]
     }
 
     /// Reloads the files whenever they change, until every receiver is dropped. Keeps the current certificate while the new

@@ -1,9 +1,11 @@
 //! Connects modules that don't know each other: the store and the controller on one side, metrics and probes on the other.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use tracing::{info, warn};
 
+use crate::admin::KeyFileNotice;
 use crate::controller::{self, Error, QUEUES};
 use crate::probes;
 use crate::store::{Applied, OPTIONAL_COMMANDS, Observer, Purpose, ResyncCause};
@@ -50,6 +52,28 @@ impl Observer for StoreMetrics {
 
     fn on_replaced(&self, keys: &[String]) {
         warn!(keys = keys.join(", "), "own keys in Redis held another type, and were replaced");
+    }
+}
+
+/// The health of the controller, and what the admin routes have to say beside it.
+pub struct ReplicaHealth {
+    /// The controller's part, which decides.
+    pub controller: Arc<controller::Health>,
+    /// The notice about the key file, which makes no replica unready: the earlier keys still count.
+    pub key_file: KeyFileNotice,
+}
+
+impl probes::Health for ReplicaHealth {
+    fn ready(&self) -> Result<String, String> {
+        let state = self.controller.ready()?;
+        Ok(match self.key_file.get() {
+            Some(notice) => format!("{state}\nwarning: {notice}"),
+            None => state,
+        })
+    }
+
+    fn alive(&self) -> Result<(), String> {
+        self.controller.alive()
     }
 }
 

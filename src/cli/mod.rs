@@ -1,6 +1,7 @@
 //! The command line: one file for each subcommand.
 
 mod adapters;
+mod admin_key;
 mod cluster;
 mod contract;
 mod crd;
@@ -35,7 +36,7 @@ enum Command {
                       SIGTERM or Ctrl-C.\n\nThe cluster is found in the same way as by kubectl: the one it runs in, else \
                       KUBECONFIG, else ~/.kube/config. Every flag can be an environment variable instead; a flag wins. \
                       All settings are validated at startup; all errors are reported together. A BOOL is true or false \
-                      (1, yes, on; 0, no, off); a flag alone is true.",
+                      (1, yes, on, required; 0, no, off); a flag alone is true.",
         after_long_help = "RUST_LOG sets the log level: warn, info (the default), debug, or runtime_operator=trace.\n\n\
                            Example, on your machine with the cluster of your kubeconfig:\n  \
                            runtime-operator run --redis-url redis://localhost:6379/0",
@@ -52,6 +53,12 @@ enum Command {
         after_help = "Example:\n  runtime-operator smoke --namespace voice --admin-url http://runtime-operator:8080"
     )]
     Smoke(smoke::SmokeArgs),
+    /// Make a key for the admin routes, and print it and its line of the key file
+    #[command(
+        after_help = "Example:\n  runtime-operator admin-key panel editor\n\nThe key is 32 random bytes. The file has only \
+                      its hash."
+    )]
+    AdminKey(admin_key::AdminKeyArgs),
     /// Print the CRD of RuntimeTenant as YAML
     #[command(after_help = "Example:\n  runtime-operator crd | kubectl apply -f -")]
     Crd,
@@ -68,6 +75,7 @@ impl Cli {
         match self.command {
             Command::Run(args) => run::run(*args),
             Command::Smoke(args) => smoke::run(&args),
+            Command::AdminKey(args) => admin_key::run(&args),
             Command::Crd => crd::run(),
             Command::Contract { command } => contract::run(&command),
         }

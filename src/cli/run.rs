@@ -8,7 +8,7 @@ use tokio::task::{JoinError, JoinHandle};
 use tokio::time::timeout;
 use tracing::{error, info, warn};
 
-use super::adapters::{self, StoreMetrics};
+use super::adapters::{self, ReplicaHealth, StoreMetrics};
 use super::cluster::Cluster;
 use super::failure::{Failure, explain};
 use super::stop::{Stop, stop_channel, stop_signal};
@@ -194,17 +194,19 @@ impl Servers {
         info!(address = %telemetry.address()?, "serving probes and metrics");
         let access = match settings.admin.auth {
             AdminAuth::Kubernetes => Access::Kubernetes(cluster.client.clone()),
+            AdminAuth::Key => Access::Key(settings.admin.key_file.clone().unwrap_or_default()),
             AdminAuth::None => Access::Open,
         };
         let admin = Server::bind(&settings.admin, access, store.clone(), metrics.clone(), Limits::default())?;
         info!(address = %admin.address()?, "serving admin routes");
+        let health = ReplicaHealth { controller: Arc::clone(health), key_file: admin.notice() };
         let stop = || stopped.clone().requested();
         Ok(Self {
             probes: tokio::spawn(probes::serve(
                 telemetry,
                 probes::limits::limits(),
                 metrics.clone(),
-                Arc::clone(health),
+                Arc::new(health),
                 stop(),
             )),
             admin: tokio::spawn(admin.serve(stop())),

@@ -15,6 +15,9 @@ use super::schema::Check;
 use super::schema::{CONFIG, SECRET, WEBHOOK_SECRET, WEBHOOK_SECRET_REF, config_member};
 use super::violation::{DocumentPath, InvalidConfig, Violation, ViolationCode};
 
+/// The member of a config with the quick replies.
+pub const QUICK_REPLIES: &str = "quickReplies";
+
 /// The value of `tenantcfg:<tenantId>` (contract v1): a JSON object that keeps every rule of the contract.
 ///
 /// The order of members, numbers and members that the contract does not know are kept as they were given, at every level.
@@ -156,12 +159,17 @@ impl RuntimeTenantConfig {
         &self.document
     }
 
-    /// Returns the document without `webhookSecret`, which may be shown.
+    /// Returns the document without `webhookSecret`, which may be shown; without a `webhookSecretRef` too that is no
+    /// reference: the runtime takes it for the secret itself.
     #[must_use]
     pub fn without_secret(&self) -> Map<String, Value> {
         let mut document = self.document.clone();
         // `remove` would move the last member into the gap.
         document.shift_remove(WEBHOOK_SECRET);
+        let is_reference = |text: &str| text.starts_with("env:") || text.starts_with("secret://");
+        if document.get(WEBHOOK_SECRET_REF).is_some_and(|value| !value.as_str().is_some_and(is_reference)) {
+            document.shift_remove(WEBHOOK_SECRET_REF);
+        }
         document
     }
 
@@ -194,6 +202,15 @@ impl RuntimeTenantConfig {
         }
         String::from_utf8(json).unwrap_or_default()
     }
+}
+
+/// Checks quick replies by themselves, as a member of a config. The error lists all violations together.
+pub fn check_quick_replies(quick_replies: &Value) -> Result<(), InvalidConfig> {
+    let member = Map::from_iter([(QUICK_REPLIES.to_owned(), quick_replies.clone())]);
+    let mut check = Check::default();
+    check.members(&member, CONFIG.iter().filter(|member| member.name == QUICK_REPLIES));
+    let invalid = check.finish();
+    if invalid.violations.is_empty() { Ok(()) } else { Err(invalid) }
 }
 
 impl fmt::Debug for RuntimeTenantConfig {

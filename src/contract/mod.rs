@@ -10,7 +10,7 @@ pub mod routes;
 mod schema;
 mod violation;
 
-pub use config::{ParseConfigError, RuntimeTenantConfig};
+pub use config::{ParseConfigError, QUICK_REPLIES, RuntimeTenantConfig, check_quick_replies};
 pub use e164::{Did, DidError, is_white_space, trim};
 pub use json::{MAX_DEPTH, NotJson, read as read_json};
 pub use keys::{CONFIG_PREFIX, DID_PREFIX, TenantId, TenantIdError, config_key, did_key};

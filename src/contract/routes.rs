@@ -32,6 +32,14 @@ pub enum ErrorCode {
     RuntimeLookupFailed,
     /// The health check failed unexpectedly.
     RuntimeHealthFailed,
+    /// The body's quick replies violate the contract; `details` lists the violations.
+    InvalidQuickReplies,
+    /// With the new quick replies the stored config would violate the contract; `details` lists the violations.
+    InvalidRuntimeConfigAfterMerge,
+    /// Redis could not be read, or the stored config does not parse.
+    RuntimeQuickRepliesReadFailed,
+    /// The quick replies could not be written to Redis, or the stored config does not parse.
+    RuntimeQuickRepliesWriteFailed,
     /// A resource holds this tenant id.
     TenantManaged,
     /// A resource holds this number.
@@ -44,6 +52,16 @@ pub enum ErrorCode {
     Unauthorized,
     /// The token's user may not do this.
     Forbidden,
+    /// No key, or more than one.
+    AdminAuthRequired,
+    /// The key is not in the key file.
+    AdminAuthInvalid,
+    /// The key's role may not do this.
+    AdminForbidden,
+    /// Too many requests with a wrong key from this client (`Retry-After`).
+    RateLimited,
+    /// The request comes from a page of an origin that is not listed.
+    OriginNotAllowed,
     /// There is no such route.
     NotFound,
     /// The route exists, for other methods (`Allow` names them).
@@ -89,12 +107,21 @@ impl ErrorCode {
             Self::RuntimeUnmapFailed => ("runtime_unmap_failed", 500),
             Self::RuntimeLookupFailed => ("runtime_lookup_failed", 500),
             Self::RuntimeHealthFailed => ("runtime_health_failed", 500),
+            Self::InvalidQuickReplies => ("invalid_quick_replies", 400),
+            Self::InvalidRuntimeConfigAfterMerge => ("invalid_runtime_config_after_merge", 400),
+            Self::RuntimeQuickRepliesReadFailed => ("runtime_quick_replies_read_failed", 500),
+            Self::RuntimeQuickRepliesWriteFailed => ("runtime_quick_replies_write_failed", 500),
             Self::TenantManaged => ("tenant_managed", 409),
             Self::DidManaged => ("did_managed", 409),
             Self::RuntimeAdminDisabled => ("runtime_admin_disabled", 503),
             Self::InvalidJson => ("invalid_json", 400),
             Self::Unauthorized => ("unauthorized", 401),
             Self::Forbidden => ("forbidden", 403),
+            Self::AdminAuthRequired => ("admin_auth_required", 401),
+            Self::AdminAuthInvalid => ("admin_auth_invalid", 401),
+            Self::AdminForbidden => ("admin_forbidden", 403),
+            Self::RateLimited => ("rate_limited", 429),
+            Self::OriginNotAllowed => ("origin_not_allowed", 403),
             Self::NotFound => ("not_found", 404),
             Self::MethodNotAllowed => ("method_not_allowed", 405),
             Self::PayloadTooLarge => ("payload_too_large", 413),
@@ -112,6 +139,8 @@ pub enum Method {
     Get,
     /// Writes; the body is JSON.
     Post,
+    /// Replaces a part; the body is JSON.
+    Put,
 }
 
 impl Method {
@@ -121,6 +150,7 @@ impl Method {
         match self {
             Self::Get => "GET",
             Self::Post => "POST",
+            Self::Put => "PUT",
         }
     }
 }
@@ -164,6 +194,32 @@ pub const READ_CONFIG: Route = Route {
     success: 200,
     refusals: &[ErrorCode::TenantIdRequired, ErrorCode::RuntimeConfigNotFound],
     failure: ErrorCode::RuntimeConfigReadFailed,
+    unhealthy: None,
+};
+
+/// Reads the quick replies of a tenant's config.
+pub const READ_QUICK_REPLIES: Route = Route {
+    method: Method::Get,
+    path: "/tenants/:tenantId/quick-replies",
+    success: 200,
+    refusals: &[ErrorCode::TenantIdRequired],
+    failure: ErrorCode::RuntimeQuickRepliesReadFailed,
+    unhealthy: None,
+};
+
+/// Replaces the quick replies of a tenant's config.
+pub const WRITE_QUICK_REPLIES: Route = Route {
+    method: Method::Put,
+    path: "/tenants/:tenantId/quick-replies",
+    success: 200,
+    refusals: &[
+        ErrorCode::TenantIdRequired,
+        ErrorCode::InvalidQuickReplies,
+        ErrorCode::RuntimeConfigNotFound,
+        ErrorCode::InvalidRuntimeConfigAfterMerge,
+        ErrorCode::TenantManaged,
+    ],
+    failure: ErrorCode::RuntimeQuickRepliesWriteFailed,
     unhealthy: None,
 };
 
@@ -219,14 +275,23 @@ pub const HEALTH: Route = Route {
 };
 
 /// Every admin route, in the contract's order.
-pub const ROUTES: [Route; 6] = [PUBLISH_CONFIG, READ_CONFIG, MAP_DID, UNMAP_DID, LOOK_UP_DID, HEALTH];
+pub const ROUTES: [Route; 8] = [
+    PUBLISH_CONFIG,
+    READ_CONFIG,
+    READ_QUICK_REPLIES,
+    WRITE_QUICK_REPLIES,
+    MAP_DID,
+    UNMAP_DID,
+    LOOK_UP_DID,
+    HEALTH,
+];
 
-/// Parses a boolean in a query parameter or an environment variable: `1`, `true`, `yes`, `on` are true, `0`, `false`, `no`,
-/// `off` are false, in any case.
+/// Parses a boolean in a query parameter or an environment variable: `1`, `true`, `yes`, `on`, `required` are true, `0`,
+/// `false`, `no`, `off` are false, in any case.
 #[must_use]
 pub fn parse_boolean(text: &str) -> Option<bool> {
     match text.trim().to_ascii_lowercase().as_str() {
-        "1" | "true" | "yes" | "on" => Some(true),
+        "1" | "true" | "yes" | "on" | "required" => Some(true),
         "0" | "false" | "no" | "off" => Some(false),
         _ => None,
     }

@@ -78,11 +78,18 @@ pub struct RunArgs {
     /// Allow admin reads to include the webhook secret, with ?includeSecrets=true [default: false]
     #[arg(long, env, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true", help_heading = "HTTP")]
     pub(super) allow_runtime_secret_read: Option<String>,
-    /// Authentication of the admin routes: kubernetes (bearer tokens that the API server reviews), or none (on a loopback
-    /// address only) [default: kubernetes]
+    /// Authentication of the admin routes: kubernetes (bearer tokens that the API server reviews), key (of
+    /// --runtime-admin-key-file), or none (on a loopback address only) [default: kubernetes]
     #[arg(long, env, value_name = "HOW", help_heading = "HTTP")]
     pub(super) runtime_admin_auth: Option<String>,
-    /// Allow --runtime-admin-auth none on an address that other hosts can reach [default: false]
+    /// File with a line name:role:hash for each key of the admin routes, as runtime-operator admin-key makes it; reloaded when
+    /// it changes
+    #[arg(long, env, value_name = "FILE", help_heading = "HTTP")]
+    pub(super) runtime_admin_key_file: Option<String>,
+    /// Origins of browser pages that may call the admin routes, separated by commas, for example https://panel.example.com
+    #[arg(long, env, value_name = "LIST", help_heading = "HTTP")]
+    pub(super) admin_cors_origins: Option<String>,
+    /// Allow --runtime-admin-auth none, or key without TLS, on an address that other hosts can reach [default: false]
     #[arg(long, env, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true", help_heading = "HTTP")]
     pub(super) runtime_admin_insecure: Option<String>,
     /// File with the certificate chain (PEM) to serve the admin routes with TLS; reloaded when it changes [default: plain

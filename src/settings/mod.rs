@@ -13,7 +13,7 @@ pub use args::RunArgs;
 pub use error::{InvalidSettings, SettingError};
 use parser::{Parser, list, non_empty};
 
-use crate::admin::{AdminAuth, AdminSettings};
+use crate::admin::{AdminAuth, AdminSettings, InvalidOrigin, Origin};
 use crate::http::ListenAddress;
 use crate::leader::DEFAULT_LEASE;
 use crate::store::RedisSettings;
@@ -60,7 +60,8 @@ impl Settings {
             sentinel_password_file: non_empty(args.redis_sentinel_password_file).map(PathBuf::from),
         };
         parser.check_redis(&redis);
-        let auths = [("kubernetes", AdminAuth::Kubernetes), ("none", AdminAuth::None)];
+        let auths =
+            [("kubernetes", AdminAuth::Kubernetes), ("key", AdminAuth::Key), ("none", AdminAuth::None)];
         let allow_secret_read =
             parser.boolean("--allow-runtime-secret-read", args.allow_runtime_secret_read, false);
         let admin = AdminSettings {
@@ -74,6 +75,8 @@ impl Settings {
             auth: parser
                 .one_of("--runtime-admin-auth", args.runtime_admin_auth, &auths)
                 .unwrap_or(AdminAuth::Kubernetes),
+            key_file: non_empty(args.runtime_admin_key_file).map(PathBuf::from),
+            origins: parser.origins(list(args.admin_cors_origins.as_deref())),
             tls: parser.pair(
                 ("--admin-tls-cert-file", non_empty(args.admin_tls_cert_file)),
                 ("--admin-tls-key-file", non_empty(args.admin_tls_key_file)),
@@ -103,6 +106,18 @@ impl Settings {
 impl Parser {
     fn check_admin(&mut self, admin: &AdminSettings, insecure: bool) {
         let addr = admin.addr;
+        if admin.auth == AdminAuth::Key && admin.key_file.is_none() {
+            self.reject("--runtime-admin-key-file", "is required with --runtime-admin-auth key");
+        }
+        if admin.auth == AdminAuth::Key && !addr.is_loopback() && admin.tls.is_none() && !insecure {
+            self.reject(
+                "--runtime-admin-auth",
+                format!(
+                    "key requires TLS on {addr}, which other hosts can reach: add --admin-tls-cert-file and \
+                     --admin-tls-key-file, or --runtime-admin-insecure"
+                ),
+            );
+        }
         if admin.auth == AdminAuth::None && !addr.is_loopback() && !insecure {
             self.reject(
                 "--runtime-admin-auth",
@@ -112,6 +127,19 @@ impl Parser {
                 ),
             );
         }
+    }
+
+    fn origins(&mut self, texts: Vec<String>) -> Vec<Origin> {
+        let mut origins = Vec::new();
+        for text in texts {
+            match text.parse() {
+                Ok(origin) => origins.push(origin),
+                Err(InvalidOrigin) => {
+                    self.reject("--admin-cors-origins", format!("{text:?} {InvalidOrigin}"))
+                }
+            }
+        }
+        origins
     }
 
     fn namespaces(&mut self, mut namespaces: Vec<String>) -> Vec<String> {

@@ -20,7 +20,7 @@ impl Parser {
     pub(super) fn boolean(&mut self, flag: &'static str, text: Option<String>, default: bool) -> bool {
         let Some(text) = non_empty(text) else { return default };
         parse_boolean(&text).unwrap_or_else(|| {
-            self.reject(flag, "must be true or false (1, yes, on; 0, no, off)");
+            self.reject(flag, "must be true or false (1, yes, on, required; 0, no, off)");
             default
         })
     }

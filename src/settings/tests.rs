@@ -54,6 +54,41 @@ fn no_authentication_requires_a_loopback_address() {
 }
 
 #[test]
+fn key_authentication_requires_a_file_and_tls_off_loopback() {
+    let key = ["--redis-url", "redis://h", "--runtime-admin-auth", "key"];
+    assert!(parse(&key).unwrap_err().to_string().contains("--runtime-admin-key-file"));
+    let with_file = [&key[..], &["--runtime-admin-key-file", "keys"]].concat();
+    assert!(parse(&with_file).is_ok());
+    let public = [&with_file[..], &["--admin-addr", ":8080"]].concat();
+    assert!(parse(&public).unwrap_err().to_string().contains("requires TLS"));
+    assert!(parse(&[&public[..], &["--runtime-admin-insecure"]].concat()).is_ok());
+    let tls = ["--admin-tls-cert-file", "c", "--admin-tls-key-file", "k"];
+    assert!(parse(&[&public[..], &tls].concat()).is_ok());
+}
+
+#[test]
+fn origins_are_exact() {
+    let url = ["--redis-url", "redis://h", "--admin-cors-origins"];
+    let settings = parse(&[&url[..], &["https://a.example.com, http://localhost:3000"]].concat()).unwrap();
+    assert_eq!(settings.admin.origins.len(), 2);
+    for wrong in ["*", "null", "https://a.example.com/", "https://*.example.com"] {
+        let error = parse(&[&url[..], &[wrong]].concat()).unwrap_err().to_string();
+        assert!(error.contains("--admin-cors-origins") && error.contains(wrong), "{error}");
+    }
+}
+
+#[test]
+fn a_boolean_is_one_of_nine_words() {
+    for (word, value) in [("required", true), ("ON", true), ("1", true), ("no", false), ("Off", false)] {
+        let settings = parse(&["--redis-url", "redis://h", "--enable-runtime-admin", word]).unwrap();
+        assert_eq!(settings.admin.enabled, value, "{word}");
+    }
+    for wrong in ["maybe", "optional", "y", "2"] {
+        assert!(parse(&["--redis-url", "redis://h", "--enable-runtime-admin", wrong]).is_err(), "{wrong}");
+    }
+}
+
+#[test]
 fn settings_that_belong_together_are_required_together() {
     let error = parse(&["--redis-url", "redis://h", "--admin-tls-cert-file", "c"]).unwrap_err().to_string();
     assert!(error.contains("--admin-tls-key-file"), "{error}");

@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use redis::{Cmd, Value};
 use secrecy::{ExposeSecret, SecretSlice};
+use sha1::{Digest, Sha1};
 
 use super::client::Store;
 use super::connection::StoreError;
@@ -38,6 +39,22 @@ impl Store {
         let mut call = call(&[record_key(tenant.as_str()), config_key(tenant)]);
         call.arg("put").arg(tenant.as_str()).arg(config.expose_secret());
         self.write(call).await.map(drop)
+    }
+
+    /// Replaces the tenant's config if it is still `expected`; returns false if it is not.
+    pub async fn replace_config(
+        &self,
+        tenant: &TenantId,
+        expected: &SecretSlice<u8>,
+        config: &SecretSlice<u8>,
+    ) -> Result<bool, WriteError> {
+        let hash = format!("{:x}", Sha1::digest(expected.expose_secret()));
+        let mut call = call(&[record_key(tenant.as_str()), config_key(tenant)]);
+        call.arg("replace").arg(tenant.as_str()).arg(config.expose_secret()).arg(hash);
+        match self.write(call).await?.as_slice() {
+            [Value::Int(replaced)] => Ok(*replaced == 1),
+            _ => Err(StoreError::unexpected_reply().into()),
+        }
     }
 
     /// Maps a DID to a tenant, and returns `true` if the tenant has a config. Where both are owned, the error is the

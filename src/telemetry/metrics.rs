@@ -53,6 +53,8 @@ pub struct Metrics {
     pub orphan_sweeps_refused: Counter,
     /// Completed audits.
     pub audits: Counter,
+    /// 1 while the file with the keys of the admin routes can be used.
+    pub admin_key_file_usable: Gauge,
     reconcile: ReconcileMetrics,
     redis: RedisMetrics,
     admin: AdminMetrics,
@@ -186,6 +188,10 @@ impl Metrics {
                 "Orphan sweeps refused because too many records were orphaned",
             ),
             audits: all.counter("audits", "Completed audits"),
+            admin_key_file_usable: all.gauge(
+                "admin_key_file_usable",
+                "0 while the file with the keys of the admin routes is broken, so that the earlier keys stay",
+            ),
             reconcile: ReconcileMetrics::new(&mut all, values),
             redis: RedisMetrics::new(&mut all, values),
             admin: AdminMetrics::new(&mut all),

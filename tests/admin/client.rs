@@ -81,6 +81,10 @@ impl Admin {
         send(self.request("POST", path).json(&body)).await
     }
 
+    pub async fn put(&self, path: &str, body: Value) -> Response {
+        send(self.request("PUT", path).json(&body)).await
+    }
+
     /// A body that may not be JSON.
     pub async fn post_text(&self, path: &str, body: impl Into<reqwest::Body>) -> Response {
         send(self.request("POST", path).header("content-type", "application/json").body(body)).await

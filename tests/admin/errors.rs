@@ -14,9 +14,17 @@ const LOOKUP: &str = "/dids/+15551234567";
 async fn unknown_routes_and_methods_get_json_errors() {
     let world = World::new().await;
     let admin = Admin::of(&open(&world).start().await);
-    for path in
-        ["", "/", "/nope", "/dids", "/tenants/acme", "/dids/+1555/x", "/tenants/a/b/config", "/Health"]
-    {
+    for path in [
+        "",
+        "/",
+        "/nope",
+        "/tenants/acme/publish-from-tenant",
+        "/dids",
+        "/tenants/acme",
+        "/dids/+1555/x",
+        "/tenants/a/b/config",
+        "/Health",
+    ] {
         assert_eq!(
             admin.get(path).await.rejected(404, "not_found"),
             json!({ "error": "not_found" }),
@@ -24,7 +32,7 @@ async fn unknown_routes_and_methods_get_json_errors() {
         );
     }
     let outside =
-        raw(admin.address(), b"GET /metrics HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").await;
+        raw(admin.address(), b"GET /metrics HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n").await;
     assert!(
         outside.starts_with("HTTP/1.1 404 ") && outside.ends_with("{\"error\":\"not_found\"}"),
         "{outside}"
@@ -35,6 +43,7 @@ async fn unknown_routes_and_methods_get_json_errors() {
         ("POST", LOOKUP, "GET, HEAD"),
         ("PUT", "/tenants/acme/config", "GET, HEAD, POST"),
         ("PATCH", "/dids/map", "POST"),
+        ("POST", "/tenants/acme/quick-replies", "GET, HEAD, PUT"),
         ("GET", "/dids/unmap", "POST"),
         ("OPTIONS", "/health", "GET, HEAD"),
         ("BREW", "/openapi.json", "GET, HEAD"),
@@ -121,7 +130,7 @@ async fn a_body_is_limited_to_ten_megabytes() {
     assert_eq!(sized(MAX).len(), MAX);
 
     admin.post_text("/tenants/acme/config", sized(MAX + 1)).await.rejected(413, "payload_too_large");
-    let head = "POST /api/admin/runtime/tenants/acme/config HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\
+    let head = "POST /api/admin/runtime/tenants/acme/config HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\
                 transfer-encoding: chunked\r\n\r\n";
     let chunked = format!("{head}{:x}\r\n{}\r\n0\r\n\r\n", MAX + 1, sized(MAX + 1));
     let response = raw(admin.address(), chunked.as_bytes()).await;
@@ -133,7 +142,7 @@ async fn a_body_is_limited_to_ten_megabytes() {
     assert_eq!(admin.get("/tenants/acme/config").await.ok()["config"]["tenantId"], "acme");
     // A client that expects a 100 gets the error before it sends the body.
     let expects = format!(
-        "POST /api/admin/runtime/tenants/acme/config HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\
+        "POST /api/admin/runtime/tenants/acme/config HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\
          content-type: application/json\r\nexpect: 100-continue\r\ncontent-length: {}\r\n\r\n",
         MAX + 1
     );
@@ -167,11 +176,26 @@ async fn without_redis_each_route_fails_with_its_own_code_and_recovers() {
 
     admin.get(LOOKUP).await.rejected(500, "runtime_lookup_failed");
     admin.get("/tenants/acme/config").await.rejected(500, "runtime_config_read_failed");
+    let quick_replies = "/tenants/acme/quick-replies";
+    admin.get(quick_replies).await.rejected(500, "runtime_quick_replies_read_failed");
+    let none = json!({ "quickReplies": [] });
+    admin.put(quick_replies, none).await.rejected(500, "runtime_quick_replies_write_failed");
     admin.map(DID, "acme").await.rejected(500, "runtime_map_failed");
     admin.unmap(DID).await.rejected(500, "runtime_unmap_failed");
     admin.publish(&config("acme", &[DID])).await.rejected(500, "runtime_publish_failed");
-    let health = admin.get("/health").await;
-    assert_eq!((health.status, health.body()), (503, json!({ "ok": false, "error": "redis_unavailable" })));
+    // A probe of Redis counts for a second.
+    let health = world
+        .wait("the next probe fails", || async {
+            let health = admin.get("/health").await;
+            if health.status == 503 { Ok(health) } else { Err(format!("{health:?}")) }
+        })
+        .await;
+    let body = health.body();
+    assert_eq!(
+        [&body["ok"], &body["error"], &body["status"], &body["redis"]],
+        [&json!(false), &json!("RedisUnreachable"), &json!("degraded"), &json!({ "connected": false })]
+    );
+    assert_eq!(body.get("latencyMs"), None);
     // An invalid request is rejected without Redis.
     admin.map("12", "acme").await.rejected(400, "invalid_did_e164");
 

@@ -17,7 +17,7 @@ use crate::client::{Admin, PREFIX, config, raw, read_all};
 
 const DID: &str = "+15551234567";
 const HEAD: &str =
-    "POST /api/admin/runtime/dids/map HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n";
+    "POST /api/admin/runtime/dids/map HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n";
 const SHORT: Duration = Duration::from_millis(300);
 
 /// A server in the test's process.
@@ -41,6 +41,8 @@ pub async fn serve(redis: &Redis, access: Access, metrics: Metrics, limits: Limi
         enabled: true,
         allow_secret_read: false,
         auth: AdminAuth::None,
+        key_file: None,
+        origins: Vec::new(),
         tls: None,
     };
     let server = Server::bind(&settings, access, store.unwrap(), metrics, limits).unwrap();
@@ -71,7 +73,7 @@ async fn an_incomplete_head_gets_408_and_an_idle_connection_is_closed() {
     let slow = raw(address, b"GET /api/admin/runtime/health HTTP/1.1\r\nhost").await;
     assert!(slow.starts_with("HTTP/1.1 408 ") && slow.ends_with(r#"{"error":"request_timeout"}"#), "{slow}");
     assert_eq!(raw(address, b"").await, "");
-    let idle = raw(address, b"GET /api/admin/runtime/health HTTP/1.1\r\nhost: x\r\n\r\n").await;
+    let idle = raw(address, b"GET /api/admin/runtime/health HTTP/1.1\r\nhost: localhost\r\n\r\n").await;
     assert!(idle.starts_with("HTTP/1.1 200 ") && !idle.contains("408"), "{idle}");
     served.stop().await;
 }
@@ -107,7 +109,7 @@ async fn a_client_that_does_not_read_is_disconnected() {
     large["x"] = "p".repeat(8 << 20).into();
     served.admin.publish(&large).await.ok();
     let stream = TcpStream::connect(served.admin.address()).await.unwrap();
-    let request = "GET /api/admin/runtime/tenants/acme/config HTTP/1.1\r\nhost: x\r\n\r\n";
+    let request = "GET /api/admin/runtime/tenants/acme/config HTTP/1.1\r\nhost: localhost\r\n\r\n";
     let mut stream = stream;
     stream.write_all(request.as_bytes()).await.unwrap();
     stream.readable().await.unwrap();
@@ -121,7 +123,7 @@ async fn a_client_that_does_not_read_is_disconnected() {
 #[tokio::test]
 async fn a_too_large_head_gets_431() {
     let (_redis, served) = served(Limits::default()).await;
-    let get = "GET /api/admin/runtime/health HTTP/1.1\r\nhost: x\r\nconnection: close\r\n";
+    let get = "GET /api/admin/runtime/health HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n";
     let large =
         raw(served.admin.address(), format!("{get}x: {}\r\n\r\n", "x".repeat(40_000)).as_bytes()).await;
     assert!(large.starts_with("HTTP/1.1 431 "), "{large}");
@@ -192,7 +194,7 @@ async fn an_announced_body_takes_no_room_until_it_is_sent() {
     let mut announced = Vec::new();
     for _ in 0..4 {
         let mut stream = TcpStream::connect(served.admin.address()).await.unwrap();
-        let head = "POST /api/admin/runtime/tenants/acme/config HTTP/1.1\r\nhost: x\r\ncontent-length: 100000\r\n\r\n{";
+        let head = "POST /api/admin/runtime/tenants/acme/config HTTP/1.1\r\nhost: localhost\r\ncontent-length: 100000\r\n\r\n{";
         stream.write_all(head.as_bytes()).await.unwrap();
         announced.push(stream);
     }
@@ -257,7 +259,7 @@ async fn a_response_counts_until_it_is_sent() {
 
     let unread = test_support::hostile::ask_and_read_nothing(
         served.admin.address(),
-        &format!("GET {PREFIX}{path} HTTP/1.1\r\nhost: x\r\n\r\n"),
+        &format!("GET {PREFIX}{path} HTTP/1.1\r\nhost: localhost\r\n\r\n"),
     )
     .await;
     let response = served.admin.get(path).await;
@@ -302,7 +304,7 @@ async fn a_peer_with_requests_in_flight_on_all_its_connections_is_refused_more()
     test_support::eventually("the slots are free", Duration::from_secs(90), || async {
         raw(
             served.admin.address(),
-            b"GET /api/admin/runtime/health HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n",
+            b"GET /api/admin/runtime/health HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n",
         )
         .await
         .starts_with("HTTP/1.1 200 ")

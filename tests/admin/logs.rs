@@ -145,7 +145,8 @@ async fn logs_metrics_and_errors_contain_no_secret() {
     // A token is a secret, too.
     let guarded = Admin::of(&operator).with_token(CANARY);
     writeln!(responses, "{:?}", guarded.get("/dids/+15551234567").await).unwrap();
-    let odd = format!("GET /x HTTP/1.1\r\nhost: x\r\nauthorization: {CANARY}\r\nconnection: close\r\n\r\n");
+    let odd =
+        format!("GET /x HTTP/1.1\r\nhost: localhost\r\nauthorization: {CANARY}\r\nconnection: close\r\n\r\n");
     responses.push_str(&raw(guarded.address(), odd.as_bytes()).await);
     world.redis().kill().await.unwrap();
     writeln!(responses, "{:?}", admin.publish(&good).await).unwrap();

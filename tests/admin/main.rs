@@ -4,12 +4,15 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
 mod auth;
+mod browsers;
 mod client;
 mod documents;
 mod errors;
+mod keys;
 mod limits;
 mod logs;
 mod managed;
+mod quick_replies;
 mod routes;
 mod schemathesis;
 mod stop;

@@ -30,8 +30,10 @@ async fn every_route_responds_as_the_old_publisher_did() {
     admin.get("/dids/+15551234567").await.rejected(404, "did_unmapped");
 
     let health = admin.get("/health").await.ok();
-    assert!(health["ok"] == true && health["latencyMs"].as_f64().unwrap() > 0.0, "{health}");
-    assert_eq!(health.as_object().unwrap().len(), 2);
+    assert!(health["ok"] == true && health["latencyMs"].is_u64() && health["status"] == "ok", "{health}");
+    assert!(health["redis"]["connected"] == true && health["redis"]["latencyMs"].is_u64(), "{health}");
+    let checked = health["checkedAt"].as_str().unwrap();
+    assert!(checked.len() == 24 && checked.ends_with('Z') && checked.as_bytes()[19] == b'.', "{health}");
     world.close().await;
 }
 
@@ -71,7 +73,8 @@ async fn a_did_is_found_in_every_spelling() {
         let response = admin.get(&format!("/dids/{spelling}")).await;
         assert_eq!(response.ok(), json!({ "didE164": DID, "tenantId": "acme" }), "{spelling}");
     }
-    let bare = format!("GET /api/admin/runtime/dids/{DID} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n");
+    let bare =
+        format!("GET /api/admin/runtime/dids/{DID} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n");
     assert!(raw(admin.address(), bare.as_bytes()).await.contains("\"tenantId\":\"acme\""));
     for wrong in
         ["15551234567", "%201555", "+0555", "+1-555", "+1%00555", "%zz", "+1%FF", "%25%32%42", "+١٢٣"]
@@ -126,14 +129,27 @@ async fn an_invalid_config_is_rejected_with_every_violation() {
     let rejected = admin.post("/tenants/acme/config", wrong).await.rejected(400, "invalid_runtime_config");
 
     let details = rejected["details"].as_array().unwrap();
-    let paths: Vec<_> = details.iter().map(|violation| violation["path"].as_str().unwrap()).collect();
-    assert_eq!(paths, ["dids[0]", "caps.maxCallsPerMinuteTenant", "tts.kokoroUrl", "tts.rate"]);
+    let places: Vec<_> =
+        details.iter().map(|violation| json!([violation["code"], violation["path"]])).collect();
+    assert_eq!(
+        places,
+        [
+            json!(["invalid_string", ["dids", 0]]),
+            json!(["too_small", ["caps", "maxCallsPerMinuteTenant"]]),
+            json!(["too_small", ["tts", "kokoroUrl"]]),
+            json!(["too_big", ["tts", "rate"]]),
+        ]
+    );
     assert!(
-        details.iter().all(|violation| violation["must"].as_str().unwrap().starts_with("must ")),
+        details.iter().all(|violation| violation["message"].as_str().unwrap().starts_with("must ")),
         "{details:?}"
     );
-    for (body, path) in [(json!([]), ""), (json!("x"), ""), (json!(null), ""), (json!({}), "contractVersion")]
-    {
+    for (body, path) in [
+        (json!([]), json!([])),
+        (json!("x"), json!([])),
+        (json!(null), json!([])),
+        (json!({}), json!(["contractVersion"])),
+    ] {
         let rejected = admin.post("/tenants/acme/config", body).await.rejected(400, "invalid_runtime_config");
         assert_eq!(rejected["details"][0]["path"], path);
     }
@@ -217,5 +233,45 @@ async fn the_served_description_is_the_committed_one() {
             .unwrap();
     assert!(served == committed, "stale: run `runtime-operator contract openapi > docs/openapi.json`");
     assert_eq!(served["openapi"], "3.1.0");
+    world.finish().await;
+}
+
+#[tokio::test]
+async fn a_destination_is_any_text_that_the_runtime_dials() {
+    let world = World::new().await;
+    let admin = Admin::of(&open(&world).start().await);
+    for destination in ["5551234567", "tel:+15551234567", "+1 555 123 4567", "sip:desk@example.com"] {
+        let mut dialled = config("acme", &[DID]);
+        dialled["callForwarding"] = json!({ "enabled": true, "destination": destination });
+        let published = admin.publish(&dialled).await.ok();
+        assert_eq!(published["config"]["callForwarding"]["destination"], destination);
+        let read = admin.get("/tenants/acme/config").await.ok();
+        assert_eq!(read["config"]["callForwarding"]["destination"], destination);
+    }
+    world.finish().await;
+}
+
+#[tokio::test]
+async fn a_reference_that_is_the_secret_itself_is_hidden_like_one() {
+    let world = World::new().await;
+    let operator = open(&world).env("ALLOW_RUNTIME_SECRET_READ", "true").start().await;
+    let admin = Admin::of(&operator);
+    for (reference, shown) in [
+        ("env:TELNYX_SECRET", true),
+        ("secret://vault/acme", true),
+        ("canary-literal", false),
+        (" env:CANARY", false),
+        ("ENV:CANARY", false),
+    ] {
+        let mut literal = config("acme", &[DID]);
+        literal["webhookSecretRef"] = json!(reference);
+        let published = admin.publish(&literal).await.ok()["config"]["webhookSecretRef"].clone();
+        let read = admin.get("/tenants/acme/config").await.ok()["config"]["webhookSecretRef"].clone();
+        let expected = if shown { json!(reference) } else { Value::Null };
+        assert_eq!((&published, &read), (&expected, &expected), "{reference}");
+        let with_secrets = admin.get("/tenants/acme/config?includeSecrets=required").await.ok();
+        assert_eq!(with_secrets["config"]["webhookSecretRef"], reference);
+    }
+    assert!(!operator.logs().contains("canary-literal"));
     world.finish().await;
 }

@@ -19,7 +19,7 @@ async fn a_stop_completes_requests_in_flight_and_accepts_no_more() {
     let (first, rest) = body.split_at(10);
     let mut stream = TcpStream::connect(admin.address()).await.unwrap();
     let head = format!(
-        "POST /api/admin/runtime/dids/map HTTP/1.1\r\nhost: x\r\ncontent-length: {}\r\n\r\n{first}",
+        "POST /api/admin/runtime/dids/map HTTP/1.1\r\nhost: localhost\r\ncontent-length: {}\r\n\r\n{first}",
         body.len()
     );
     stream.write_all(head.as_bytes()).await.unwrap();

@@ -73,7 +73,7 @@ async fn unread_responses_stay_bounded_and_others_are_answered() {
     let text = with_x(&format!("\"{}\"", "p".repeat(9_900_000)));
     assert_eq!(post(&operator, CONFIG, text).await, 200);
     let address = operator.admin_url().replace("http://", "");
-    let request = format!("GET {CONFIG} HTTP/1.1\r\nhost: x\r\n\r\n");
+    let request = format!("GET {CONFIG} HTTP/1.1\r\nhost: localhost\r\n\r\n");
 
     let unread = send_half(&address, 40, &request).await;
     // Each has a response by now, or the beginning of one.
@@ -81,7 +81,7 @@ async fn unread_responses_stay_bounded_and_others_are_answered() {
         tokio::time::timeout(TIMEOUT, stream.readable()).await.unwrap().unwrap();
     }
 
-    let lookup = "GET /api/admin/runtime/dids/+15550000000 HTTP/1.1\r\nhost: x\r\n\r\n";
+    let lookup = "GET /api/admin/runtime/dids/+15550000000 HTTP/1.1\r\nhost: localhost\r\n\r\n";
     let other = first_line(connect_from([127, 0, 0, 2], &address).await.unwrap(), lookup).await;
     assert_eq!(other, "HTTP/1.1 404");
     stays_small(&operator, "40 unread responses of 9.9 MB");

@@ -14,9 +14,9 @@ async fn half_requests_and_unread_responses_do_not_delay_the_end() {
         [operator.telemetry_url(), operator.admin_url()].map(|url| url.replace("http://", ""));
     let mut held = send_half(&telemetry, 1, "GET /livez HTTP/1.1\r\nhost").await;
     held.extend(send_half(&admin, 1, "GET /api/admin/runtime/health HTTP/1.1\r\nhost").await);
-    let body = "POST /api/admin/runtime/dids/map HTTP/1.1\r\nhost: x\r\ncontent-length: 10\r\n\r\n{";
+    let body = "POST /api/admin/runtime/dids/map HTTP/1.1\r\nhost: localhost\r\ncontent-length: 10\r\n\r\n{";
     held.extend(send_half(&admin, 1, body).await);
-    let metrics = "GET /metrics HTTP/1.1\r\nhost: x\r\n\r\n".repeat(300);
+    let metrics = "GET /metrics HTTP/1.1\r\nhost: localhost\r\n\r\n".repeat(300);
     held.push(ask_and_read_nothing(&telemetry, &metrics).await);
     // Later responses show that the connections above were accepted.
     assert!(operator.probe("livez").await.is_some());

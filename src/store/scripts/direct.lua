@@ -3,8 +3,10 @@
 --
 -- KEYS  1  a hash: DID -> the tenant that owns it
 --       2… each key that the call may write or read. Records of other tenants are accessed by their names.
--- ARGV  'put', tenant, config | 'map', did, tenant | 'unmap', did
--- Reply a list: {'done'} | {'done', 1 if the tenant has a config, else 0} | {'done', tenant} | {'unmapped'} |
+-- ARGV  'put', tenant, config | 'replace', tenant, config, SHA-1 of the present config | 'map', did, tenant |
+--       'unmap', did
+-- Reply a list: {'done'} | {'done', 1 if the config was replaced, 0 if it is another by now} |
+--       {'done', 1 if the tenant has a config, else 0} | {'done', tenant} | {'unmapped'} |
 --       {'tenantManaged', owner} | {'didManaged', owner}
 
 -- Returns the record that lists the DID. The hash of DIDs names its tenant even when the mapping was lost or points
@@ -22,6 +24,15 @@ local operations = {
     if held then return { 'tenantManaged', held.owner } end
     redis.call('SET', CONFIG .. tenant, config)
     return { 'done' }
+  end,
+  replace = function(tenant, config, expected)
+    local held = fields_of(tenant)
+    if held then return { 'tenantManaged', held.owner } end
+    -- Whole, since its SHA-1 is compared. MGET and not GET: a key of another type is read as absent.
+    local present = redis.call('MGET', CONFIG .. tenant)[1]
+    if not present or redis.sha1hex(present) ~= expected then return { 'done', 0 } end
+    redis.call('SET', CONFIG .. tenant, config)
+    return { 'done', 1 }
   end,
   map = function(did, tenant)
     local held = holder(did)
@@ -41,4 +52,4 @@ local operations = {
   end,
 }
 
-return operations[ARGV[1]](ARGV[2], ARGV[3])
+return operations[ARGV[1]](ARGV[2], ARGV[3], ARGV[4])
