@@ -24,7 +24,7 @@ pub use extensions::Extensions;
 pub use llm::{BusinessHours, Day, ForwardingProfile, LlmContext, Pricing, PricingItem, Prompts, Weekly};
 pub use playbook::{Digest, IntakeProfile, ServiceArea, ShopPlaybook, StormMode};
 pub use spec::{Audio, Caps, DeletionPolicy, RuntimeTenant, RuntimeTenantSpec, WebhookSecretRef};
-pub use status::RuntimeTenantStatus;
+pub use status::{RuntimeTenantStatus, TakeOverStatus, TakenFrom};
 pub use stt::{Stt, SttConfig};
 pub use tts::{ClonedVoice, Tts};
 pub use usage::{CallQuality, Features, LlmRouting, UsageLimits};
@@ -33,7 +33,7 @@ pub use usage::{CallQuality, Features, LlmRouting, UsageLimits};
 pub const GROUP: &str = "runtime.veralux.io";
 /// The finalizer of a tenant whose keys are in Redis. It is removed once the keys are removed, or are retained.
 pub const FINALIZER: &str = "runtime.veralux.io/redis-keys";
-/// The annotation that, as `"true"`, takes over keys that an older publisher, another tenant or another cluster left in
+/// The annotation that, as `"true"` or `"<cluster>/<namespace>/<name>"`, takes over once the keys that an older publisher, another tenant or another cluster left in
 /// Redis.
 pub const TAKE_OVER: &str = "runtime.veralux.io/take-over";
 /// The annotation that, as `"true"`, removes the finalizer of a deleted resource although Redis can't be reached. The orphan

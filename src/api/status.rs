@@ -40,9 +40,44 @@ pub struct RuntimeTenantStatus {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub published_hash: Option<String>,
 
+    /// The work that the annotation "runtime.veralux.io/take-over" has done. It works once: to take something again, remove the
+    /// annotation and set it again, or set it to "<cluster>/<namespace>/<name>", the holder.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub take_over: Option<TakeOverStatus>,
+
     /// The time of the last write to Redis for this tenant.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub last_published_time: Option<Time>,
+}
+
+/// The work that the annotation "runtime.veralux.io/take-over" has done.
+#[derive(JsonSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
+#[serde(rename_all = "camelCase")]
+pub struct TakeOverStatus {
+    /// The value of the annotation with which the tenant was published.
+    #[schemars(length(max = 1024))]
+    #[serde(default)]
+    pub used: String,
+
+    /// The resources of other clusters from which a number or the tenant id was taken, the latest first.
+    #[schemars(length(max = 10), extend("x-kubernetes-list-type" = "atomic"))]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub from: Vec<TakenFrom>,
+}
+
+/// A resource of another cluster from which something was taken.
+#[derive(JsonSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
+#[serde(rename_all = "camelCase")]
+pub struct TakenFrom {
+    /// The id of its cluster.
+    #[schemars(length(max = 1024))]
+    #[serde(default)]
+    pub cluster: String,
+
+    /// Its uid.
+    #[schemars(length(max = 128))]
+    #[serde(default)]
+    pub uid: String,
 }
 
 /// The schema of the conditions by the API conventions: <https://github.com/kubernetes/community/blob/master/contributors/devel/sig-architecture/api-conventions.md>

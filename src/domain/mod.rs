@@ -19,4 +19,4 @@ pub mod warnings;
 
 pub use ids::{ResourceName, Uid};
 pub use record::{ClusterId, Epoch, Owner, OwnershipRecord};
-pub use take_over::{OwnerElsewhere, TakeOver};
+pub use take_over::{OwnerElsewhere, TakeOver, TakeOverUse};

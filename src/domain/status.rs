@@ -6,7 +6,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use super::assessment::{Assessment, NotPublished};
 use super::reason::Reason;
 use super::warnings;
-use crate::api::RuntimeTenantStatus;
+use crate::api::{RuntimeTenantStatus, TakeOverStatus};
 
 /// The condition that sums up all others.
 pub const READY: &str = "Ready";
@@ -38,13 +38,15 @@ pub struct StatusDetails {
     pub redis_read: bool,
     /// What is odd and prevents nothing, one line each, in the order of the spec.
     pub warnings: Vec<String>,
+    /// What the annotation `take-over` has done.
+    pub take_over: Option<TakeOverStatus>,
 }
 
 impl StatusDetails {
     /// The details of a resource without warnings, of which Redis was read.
     #[must_use]
     pub const fn read(published_now: bool) -> Self {
-        Self { published_now, redis_read: true, warnings: Vec::new() }
+        Self { published_now, redis_read: true, warnings: Vec::new(), take_over: None }
     }
 }
 
@@ -66,6 +68,7 @@ pub fn next(
     let next = RuntimeTenantStatus {
         observed_generation: Some(assessment.generation),
         dids: Some(format!("{}/{}", assessment.live, assessment.wanted)),
+        take_over: details.take_over.clone(),
         conditions,
         ..RuntimeTenantStatus::default()
     };

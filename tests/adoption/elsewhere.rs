@@ -121,6 +121,78 @@ async fn take_over_moves_a_tenant_and_the_other_cluster_reports_it() {
     two.world.finish().await;
 }
 
+/// Sets the take-over annotation to a value, or removes it.
+async fn annotate(world: &World, namespace: &str, name: &str, value: Option<&str>) {
+    let annotated = json!({ "metadata": { "annotations": { "runtime.veralux.io/take-over": value } } });
+    let patch = kube::api::Patch::Merge(annotated);
+    world.tenants_in(namespace).patch(name, &kube::api::PatchParams::default(), &patch).await.unwrap();
+}
+
+#[tokio::test]
+async fn of_two_standing_annotations_one_takes_over_once() {
+    let two = Two::start().await;
+    let world = &two.world;
+    let there = two.there.clone();
+    two.ready_there(tenant("acme").dids([ONE]).secret("there"), "acme").await;
+    annotate(world, &there, "acme", Some("true")).await;
+    let used = |namespace: String| async move {
+        let acme = world.tenants_in(&namespace).get("acme").await.unwrap();
+        acme.data["status"]["takeOver"].clone()
+    };
+    world
+        .wait("the status says that the annotation is used", || async {
+            let used = used(there.clone()).await;
+            if used["used"] == "true" { Ok(()) } else { Err(used.to_string()) }
+        })
+        .await;
+    let uid_there = world.tenants_in(&there).get("acme").await.unwrap().metadata.uid.unwrap();
+
+    world.apply(&tenant("acme").dids([ONE]).secret("here")).await;
+    annotate(world, world.namespace(), "acme", Some("true")).await;
+
+    world.wait_ready("acme").await;
+    world.wait_condition_in(&there, "acme", "Ready", "False", "OwnedElsewhere").await;
+    let took = used(world.namespace().to_owned()).await;
+    assert_eq!(took, json!({ "used": "true", "from": [{ "cluster": THERE, "uid": uid_there }] }));
+    let noted: String = redis::cmd("HGET")
+        .arg("runtime-operator:tenant:acme")
+        .arg("taken")
+        .query_async(&mut world.connection().await)
+        .await
+        .unwrap();
+    assert_eq!(noted, format!("{uid_there} {THERE}"));
+
+    // Nobody takes it back, whatever is reconciled, and after a restart.
+    let mut journal = world.journal().await;
+    two.settle().await;
+    two.operators[1].restart().await.unwrap();
+    two.settle().await;
+    two.settle().await;
+    let contract = |(key, _): &&(String, String)| key.starts_with("tenant");
+    assert_eq!(
+        journal.writes().await.iter().filter(contract).collect::<Vec<_>>(),
+        Vec::<&(String, String)>::new()
+    );
+    assert_eq!(world.config("acme").await.unwrap()["webhookSecret"], "here");
+
+    // Removed and set again, it takes once more; and the one here does not take back.
+    annotate(world, &there, "acme", None).await;
+    annotate(world, &there, "acme", Some("true")).await;
+    world.wait_condition_in(&there, "acme", "Ready", "True", "Published").await;
+    world.wait_condition("acme", "Ready", "False", "OwnedElsewhere").await;
+    two.settle().await;
+    assert_eq!(world.config("acme").await.unwrap()["webhookSecret"], "there");
+
+    // So does the name of the holder.
+    annotate(world, world.namespace(), "acme", Some(&format!("{THERE}/{there}/other"))).await;
+    two.settle().await;
+    world.wait_condition("acme", "Ready", "False", "OwnedElsewhere").await;
+    annotate(world, world.namespace(), "acme", Some(&format!("{THERE}/{there}/acme"))).await;
+    world.wait_ready("acme").await;
+    assert_eq!(world.config("acme").await.unwrap()["webhookSecret"], "here");
+    two.world.finish().await;
+}
+
 #[tokio::test]
 async fn a_did_stays_with_its_cluster_until_it_is_taken_over() {
     let two = Two::start().await;

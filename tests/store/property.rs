@@ -2,14 +2,27 @@
 
 use std::collections::BTreeSet;
 
+use local_cluster::RedisOptions;
 use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
 use runtime_operator::domain::ClusterId;
-use runtime_operator::store::{Applied, Operation, Removal};
+use runtime_operator::store::{Applied, Operation, PERMISSIONS, Removal, Store};
 
 use test_support::store_fixture::*;
 
 const TENANTS: [&str; 3] = ["acme", "globex", "initech"];
+/// Keys of the runtime and of the control plane, one of each prefix.
+const THEIRS: [&str; 9] = [
+    "cap:global",
+    "cap:usage:acme:day:20260101:calls",
+    "ratelimit:admin:x",
+    "runtime:healthcheck",
+    "telnyxreplay:evt:00ff",
+    "tenantmap:tenant:acme:cap:concurrency",
+    "tenantmap:tenant:acme:cap:rpm",
+    "ttscache:00ff",
+    "veralux:workflow:jobs",
+];
 const DIDS: [&str; 4] = ["+15550000001", "+15550000002", "+15550000003", "+15550000004"];
 
 #[derive(Clone, Debug)]
@@ -110,7 +123,10 @@ async fn check_records_are_disjoint(world: &World) -> Result<(), TestCaseError> 
 #[test]
 fn any_sequence_of_calls_keeps_each_did_with_config_and_one_owner() {
     let runtime = tokio::runtime::Runtime::new().unwrap();
-    let world = runtime.block_on(World::new());
+    // Redis denies, and logs, each command and key that is not the operator's.
+    let options = RedisOptions::default().in_memory().user("operator", &format!(">p {PERMISSIONS}"));
+    let mut world = runtime.block_on(World::with(options));
+    world.store = Store::new(settings(&format!("redis://operator:p@{}/0", world.redis.address()))).unwrap();
     let calls = proptest::collection::vec(proptest::collection::vec(a_move(), 1..4), 1..12);
     let config = ProptestConfig { cases: 96, failure_persistence: None, ..ProptestConfig::default() };
     TestRunner::new(config)
@@ -118,8 +134,17 @@ fn any_sequence_of_calls_keeps_each_did_with_config_and_one_owner() {
             runtime.block_on(async {
                 let () = world.run("FLUSHALL").await;
                 world.restore_epoch().await;
-                check(&world, &calls).await
+                for key in THEIRS {
+                    world.set(key, "7").await;
+                }
+                check(&world, &calls).await?;
+                for key in THEIRS {
+                    prop_assert_eq!(world.get(key).await, Some("7".to_owned()), "{}", key);
+                }
+                Ok(())
             })
         })
         .unwrap();
+    let denied: Vec<redis::Value> = runtime.block_on(world.run("ACL LOG"));
+    assert!(denied.is_empty(), "the operator has used more than its own: {denied:?}");
 }

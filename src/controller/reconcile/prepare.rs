@@ -13,7 +13,7 @@ use crate::domain::plan::{
     self, Desired, Outcome, Plan, PlanInput, PublicationDraft, PublishedVersion, Rejections, RemovalPlan,
 };
 use crate::domain::secret::{SecretKey, SecretVersion};
-use crate::domain::{Owner, ResourceName, TakeOver, claims::Published};
+use crate::domain::{Owner, ResourceName, claims::Published};
 use crate::store::{Operation, Publication, Removal};
 
 use super::super::secrets::ResolvedSecret;
@@ -222,8 +222,8 @@ impl Publishable<'_> {
             previously_listed,
             yielding_owners,
             after_loss: false,
-            annotated: self.object.take_over(),
-            take_over: if self.object.take_over() { TakeOver::Anything } else { TakeOver::Nothing },
+            annotated: self.object.take_over().is_some(),
+            take_over: self.snapshot.take_over.clone(),
             config: config.to_json(),
         };
         Prepared::Write(Box::new(PendingWrite {

@@ -51,6 +51,12 @@ pub fn record_results(
                         Applied::Published { .. } | Applied::Removed { .. } | Applied::Recorded
                     ),
                     published: is_published,
+                    taken_from: match &applied {
+                        Applied::Published { taken_over, .. } => {
+                            taken_over.iter().filter_map(|taken| taken.holder.clone()).collect()
+                        }
+                        _ => Vec::new(),
+                    },
                     events: events(&write, &applied),
                     secret_warnings: write.secret_warnings,
                 };

@@ -114,7 +114,7 @@ impl<'a> StatusWriter<'a> {
         let warnings = Warnings {
             spec: &pending.warnings,
             secret: pending.secret_warnings.as_deref(),
-            take_over: self.object.take_over(),
+            take_over: pending.take_over.is_some(),
         };
         let assessment = match &pending.outcome {
             Some(Outcome::Assessed(assessment)) => Some(assessment),
@@ -124,6 +124,7 @@ impl<'a> StatusWriter<'a> {
             published_now: pending.published,
             redis_read,
             warnings: warnings.lines(previous.as_ref(), assessment),
+            take_over: pending.take_over.clone(),
         }
     }
 

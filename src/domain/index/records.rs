@@ -93,6 +93,9 @@ impl Index {
     pub(super) fn set_outcome(&mut self, uid: &Uid, outcome: Option<Outcome>) {
         let from_record = outcome.is_some() && self.recorded_outcome(uid) == outcome;
         if let Some(tenant) = self.tenants.get_mut(uid) {
+            if let Some(Outcome::Assessed(assessment)) = &outcome {
+                tenant.take_over.assessed(tenant.object.take_over(), assessment);
+            }
             tenant.status.outcome = match outcome {
                 None => Derived::None,
                 Some(_) if from_record => Derived::FromRecord,

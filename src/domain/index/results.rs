@@ -9,7 +9,7 @@ use crate::domain::assessment::{Holder, NotPublished};
 use crate::domain::event::{EventDraft, EventReason};
 use crate::domain::plan::Outcome;
 use crate::domain::reason::Reason;
-use crate::domain::{ResourceName, Uid};
+use crate::domain::{ClusterId, ResourceName, Uid};
 
 /// The result of one publish or removal, or of finding that none is needed.
 #[derive(Debug)]
@@ -33,6 +33,8 @@ pub struct RedisChange {
     pub written: bool,
     /// True when the config or the mappings were written.
     pub published: bool,
+    /// The holders in other clusters from which something was taken.
+    pub taken_from: Vec<(ClusterId, Uid)>,
     /// The events that report it.
     pub events: Vec<EventDraft>,
     /// What is odd in the webhook secret that was published; none where none was read.
@@ -79,6 +81,7 @@ impl Index {
             let mut intact = false;
             if let Some(tenant) = self.tenants.get_mut(&uid) {
                 intact = tenant.observed.invalidations == change.invalidations;
+                tenant.take_over.took(change.taken_from);
                 tenant.status.pending_events.extend(change.events);
                 tenant.status.published_since_status |= change.published;
                 if let Some(warnings) = change.secret_warnings {
@@ -170,6 +173,7 @@ impl Index {
             delay,
             warnings: tenant.desired.warnings.clone(),
             secret_warnings: tenant.status.secret_warnings.clone(),
+            take_over: tenant.take_over.status(tenant.object.take_over()),
         })
     }
 

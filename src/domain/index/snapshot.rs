@@ -7,10 +7,10 @@ use super::Index;
 use super::cached::CachedTenant;
 use super::tenant::Confidence;
 use crate::api::DeletionPolicy;
-use crate::domain::Uid;
 use crate::domain::claims::Claim;
 use crate::domain::plan::Snapshot;
 use crate::domain::secret::SecretVersion;
+use crate::domain::{TakeOver, Uid};
 
 /// A consistent reading of what is known of one tenant.
 #[derive(Clone, Debug)]
@@ -27,6 +27,8 @@ pub struct TenantSnapshot {
     pub secret: Option<SecretVersion>,
     /// The policy that decides whether the keys outlive the resource.
     pub deletion_policy: DeletionPolicy,
+    /// What the annotation `take-over` allows.
+    pub take_over: TakeOver,
     /// The number of invalidations so far: a result counts as verified only where it is the same afterwards.
     pub invalidations: u64,
 }
@@ -102,6 +104,8 @@ impl Index {
             secret: self.secrets.version_for(uid).cloned(),
             deletion_policy: tenant
                 .map_or_else(DeletionPolicy::default, |tenant| tenant.desired.deletion_policy),
+            take_over: tenant
+                .map_or(TakeOver::Nothing, |tenant| tenant.take_over.allowed(tenant.object.take_over())),
             invalidations: tenant.map_or(0, |tenant| tenant.observed.invalidations),
         }
     }

@@ -3,16 +3,16 @@
 
 use std::sync::Arc;
 
-use super::cached::CachedTenant;
+use super::cached::{CachedStatus, CachedTenant};
 use super::delay::Delay;
 use super::records::Recorded;
 use super::results::Failure;
-use crate::api::DeletionPolicy;
-use crate::domain::ResourceName;
+use crate::api::{DeletionPolicy, TakeOverStatus};
 use crate::domain::assessment::Assessment;
 use crate::domain::event::{EventDraft, EventReason};
 use crate::domain::plan::{Outcome, PublishedVersion};
 use crate::domain::reason::Reason;
+use crate::domain::{ResourceName, TakeOverUse};
 
 /// All that is known of one tenant beside its claims.
 #[derive(Clone, Debug)]
@@ -23,6 +23,7 @@ pub struct TenantState {
     pub(super) observed: Observed,
     pub(super) status: StatusSync,
     pub(super) retry: RetryState,
+    pub(super) take_over: TakeOverUse,
     pub(super) lifecycle: Lifecycle,
 }
 
@@ -124,6 +125,8 @@ pub struct PendingStatus {
     pub warnings: Box<[Box<str>]>,
     /// What is odd in the webhook secret; none where this process has not read it.
     pub secret_warnings: Option<Box<[Box<str>]>>,
+    /// What the annotation `take-over` has done.
+    pub take_over: Option<TakeOverStatus>,
 }
 
 impl TenantState {
@@ -145,6 +148,7 @@ impl TenantState {
                 unreadable: None,
             },
             retry: RetryState::default(),
+            take_over: TakeOverUse::default(),
             lifecycle: Lifecycle::Live,
         }
     }
@@ -156,6 +160,7 @@ impl TenantState {
     }
 
     pub(super) fn set_object(&mut self, object: Arc<CachedTenant>) {
+        self.take_over.observe(object.take_over(), object.status().and_then(CachedStatus::take_over));
         self.object = object;
     }
 

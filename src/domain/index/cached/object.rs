@@ -34,6 +34,8 @@ pub struct CachedTenant {
     created: i64,
     /// A hash of the labels and of our annotations.
     metadata_hash: u64,
+    /// The value of the annotation `take-over`.
+    take_over: Option<Box<str>>,
     /// Finalizers other than ours.
     other_finalizers: Box<[Box<str>]>,
     spec: Option<Box<RawValue>>,
@@ -49,10 +51,9 @@ struct Flags(u8);
 impl Flags {
     const FINALIZER: u8 = 1;
     const DELETING: u8 = 2;
-    const TAKE_OVER: u8 = 4;
-    const FORCE_DELETE: u8 = 8;
+    const FORCE_DELETE: u8 = 4;
 
-    fn new(flags: [(u8, bool); 4]) -> Self {
+    fn new(flags: [(u8, bool); 3]) -> Self {
         Self(flags.into_iter().filter(|(_, set)| *set).fold(0, |all, (flag, _)| all | flag))
     }
 
@@ -102,9 +103,9 @@ impl CachedTenant {
             flags: Flags::new([
                 (Flags::FINALIZER, finalizers.len() < all),
                 (Flags::DELETING, meta.deletion_timestamp.is_some()),
-                (Flags::TAKE_OVER, is_true(api::TAKE_OVER)),
                 (Flags::FORCE_DELETE, is_true(api::FORCE_DELETE)),
             ]),
+            take_over: annotations.remove(api::TAKE_OVER).map(String::into_boxed_str),
             other_finalizers: finalizers.into_iter().map(String::into_boxed_str).collect(),
             spec,
             status: status
@@ -209,10 +210,10 @@ impl CachedTenant {
         self.other_finalizers.iter().map(|finalizer| &**finalizer)
     }
 
-    /// The annotation `take-over`: it may take what another cluster or an older publisher holds.
+    /// The value of the annotation `take-over`.
     #[must_use]
-    pub fn take_over(&self) -> bool {
-        self.flags.has(Flags::TAKE_OVER)
+    pub fn take_over(&self) -> Option<&str> {
+        self.take_over.as_deref()
     }
 
     /// The annotation `force-delete`: its deletion does not wait for Redis.

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 
 use super::intern::Interner;
-use crate::api::RuntimeTenantStatus;
+use crate::api::{RuntimeTenantStatus, TakeOverStatus};
 use crate::contract::Did;
 
 /// A cached status.
@@ -21,6 +21,7 @@ pub struct CachedStatus {
     last_published: Option<Timestamp>,
     /// The two numbers of `status.dids`; none where it is another text.
     dids: Option<(u16, u16)>,
+    take_over: Option<Box<TakeOverStatus>>,
 }
 
 /// DIDs as the status lists them.
@@ -88,6 +89,7 @@ impl CachedStatus {
                 let (live, wanted) = text.split_once('/')?;
                 Some((live.parse().ok()?, wanted.parse().ok()?))
             }),
+            take_over: status.take_over.map(Box::new),
         }
     }
 
@@ -110,6 +112,7 @@ impl CachedStatus {
             published_hash: self.published_hash.as_deref().map(str::to_owned),
             last_published_time: self.last_published.map(Time),
             dids: self.dids.map(|(live, wanted)| format!("{live}/{wanted}")),
+            take_over: self.take_over.as_deref().cloned(),
         }
     }
 
@@ -131,6 +134,12 @@ impl CachedStatus {
             CachedDids::Dids(dids) => dids.to_vec(),
             CachedDids::Texts(texts) => texts.iter().filter_map(|text| Did::parse(text).ok()).collect(),
         }
+    }
+
+    /// `status.takeOver`.
+    #[must_use]
+    pub fn take_over(&self) -> Option<&TakeOverStatus> {
+        self.take_over.as_deref()
     }
 
     /// `status.publishedDidCount`.
@@ -171,6 +180,7 @@ mod tests {
             "publishedHash": "abc",
             "lastPublishedTime": "2026-01-02T00:00:00Z",
             "dids": "1/2",
+            "takeOver": { "used": "true", "from": [{ "cluster": "there", "uid": "u" }] },
         }))
         .unwrap()
     }
