@@ -95,12 +95,12 @@ impl World {
         self.redis_cli(&["CONFIG", "RESETSTAT"]).await;
     }
 
-    /// Returns the number of writes in Redis since [`World::reset_commands`], without the two that acquire an epoch: INCR,
-    /// and HSET for the process that acquired it.
+    /// Returns the number of writes in Redis since [`World::reset_commands`], without the three that acquire an epoch:
+    /// INCR, HSET for the process that acquired it, and HSET for its note.
     pub async fn writes(&self) -> u64 {
         let commands = self.commands().await;
         let all: u64 = WRITES.iter().filter_map(|name| commands.get(*name)).sum();
-        all.saturating_sub(commands.get("incr").copied().unwrap_or_default())
+        all.saturating_sub(2 * commands.get("incr").copied().unwrap_or_default())
     }
 
     /// Reads a DID's mapping continuously from now on, on a connection of its own.
