@@ -162,7 +162,7 @@ async fn of_two_standing_annotations_one_takes_over_once() {
         .unwrap();
     assert_eq!(noted, format!("{uid_there} {THERE}"));
 
-    // Nobody takes it back, whatever is reconciled, and after a restart.
+    // No resource takes it back, whatever is reconciled, and after a restart.
     let mut journal = world.journal().await;
     two.settle().await;
     two.operators[1].restart().await.unwrap();
