@@ -121,7 +121,14 @@ impl<'a> LeaderLoop<'a> {
     /// Handles a change of the writer state, by the election or by this loop.
     async fn on_state(&mut self, state: WriterState) {
         let epoch = if let WriterState::Writing(epoch) = state { epoch.0 } else { 0 };
-        self.ctx.metrics.leading.set(i64::from(epoch > 0));
+        let led = self.ctx.metrics.leading.set(i64::from(epoch > 0)) > 0;
+        match (led, epoch > 0) {
+            (false, true) => {
+                self.ctx.metrics.leading_since_timestamp_seconds.set(jiff::Timestamp::now().as_second())
+            }
+            (true, false) => self.ctx.metrics.leading_since_timestamp_seconds.set(0),
+            _ => 0,
+        };
         self.ctx.metrics.epoch.set(i64::try_from(epoch).unwrap_or(i64::MAX));
         let before = self.handled.replace(state.clone());
         let led = before.as_ref().is_some_and(WriterState::leads);

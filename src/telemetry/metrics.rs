@@ -33,6 +33,8 @@ pub struct Metrics {
     pub unreadable_resources: Counter,
     /// 1 while this replica is the leader and may write.
     pub leading: Gauge,
+    /// The Unix time since which this replica is the leader; 0 while it may not write.
+    pub leading_since_timestamp_seconds: Gauge,
     /// The fencing epoch of this replica's writes; 0 while it may not write.
     pub epoch: Gauge,
     /// 1 while another install writes for the same namespaces.
@@ -168,6 +170,10 @@ impl Metrics {
             unreadable_resources: all
                 .counter("unreadable_resources", "Reconciliations of resources whose spec can't be decoded"),
             leading: all.gauge("leading", "1 while this replica is the leader and may write"),
+            leading_since_timestamp_seconds: all.gauge(
+                "leading_since_timestamp_seconds",
+                "Unix time since which this replica is the leader, 0 while it may not write",
+            ),
             epoch: all.gauge("epoch", "Fencing epoch of this replica's writes, 0 while it may not write"),
             second_install: all.gauge(
                 "second_install",
