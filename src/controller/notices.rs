@@ -18,6 +18,7 @@ pub async fn report(ctx: &Context) {
         let now = notices.borrow_and_update().clone();
         let installs = |notices: &Notices| [notices.contested.clone(), notices.second_install.clone()];
         ctx.metrics.second_install.set(i64::from(installs(&now).iter().any(Option::is_some)));
+        ctx.metrics.clock_skew_seconds.set(now.clock_skew);
         for (before, now) in installs(&before).into_iter().zip(installs(&now)) {
             if let Some(text) = now.filter(|text| before.as_ref() != Some(text)) {
                 on_lease(ctx, "Elect", EventDraft::new(EventReason::SecondInstall, text)).await;

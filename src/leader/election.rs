@@ -220,6 +220,7 @@ impl Election<'_> {
             );
         }
         self.clocks_differ = differ;
+        self.writer.clock_skew(if differ { difference.as_secs() } else { 0 });
     }
 
     /// Waits until this replica has the permissions that an election needs, and reports those that are missing. An API

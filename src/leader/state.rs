@@ -86,6 +86,8 @@ pub enum LeaseNotice {
 pub struct Notices {
     /// The text of [`LeaseNotice::SecondInstall`].
     pub second_install: Option<String>,
+    /// The seconds by which this node's clock is ahead of the leader's; 0 where they agree.
+    pub clock_skew: i64,
     /// The text of [`LeaseNotice::Contested`].
     pub contested: Option<String>,
     /// The text of [`LeaseNotice::OtherNamespaces`].
@@ -206,6 +208,12 @@ impl Writer {
     #[must_use]
     pub fn notices(&self) -> watch::Receiver<Notices> {
         self.notices.subscribe()
+    }
+
+    /// Sets the seconds by which this node's clock is ahead of the leader's.
+    pub fn clock_skew(&self, seconds: i64) {
+        self.notices
+            .send_if_modified(|notices| std::mem::replace(&mut notices.clock_skew, seconds) != seconds);
     }
 
     /// Sets the text of a notice, or withdraws it. Returns true when that is news.

@@ -35,6 +35,8 @@ pub struct Metrics {
     pub leading: Gauge,
     /// The Unix time since which this replica is the leader; 0 while it may not write.
     pub leading_since_timestamp_seconds: Gauge,
+    /// The difference of this node's clock to that of the leader's node, in seconds; 0 up to 5 s.
+    pub clock_skew_seconds: Gauge,
     /// The fencing epoch of this replica's writes; 0 while it may not write.
     pub epoch: Gauge,
     /// 1 while another install writes for the same namespaces.
@@ -173,6 +175,10 @@ impl Metrics {
             leading_since_timestamp_seconds: all.gauge(
                 "leading_since_timestamp_seconds",
                 "Unix time since which this replica is the leader, 0 while it may not write",
+            ),
+            clock_skew_seconds: all.gauge(
+                "clock_skew_seconds",
+                "Seconds by which this node's clock is ahead of the leader's, 0 up to 5",
             ),
             epoch: all.gauge("epoch", "Fencing epoch of this replica's writes, 0 while it may not write"),
             second_install: all.gauge(
