@@ -162,8 +162,10 @@ pub struct RuntimeTenantSpec {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub llm_routing: Option<LlmRouting>,
 
-    /// Fields of newer contracts: a free object whose members are added to the top level of the published JSON; at
-    /// most 64. A field that the contract already has must be left out.
+    /// Fields of newer contracts: a free object that is merged into the published JSON. Members are added at the top level, at
+    /// most 64, and below any object that the spec has, at any depth of objects, for example llmContext: {newer: 1}; tts and
+    /// stt know the members of their own mode. A field that the spec has must be set there instead, and items of lists can't
+    /// be extended. lastRuntimePublishedAt alone is a member of the contract that stands here.
     #[serde(default, skip_serializing_if = "Extensions::is_empty")]
     #[schemars(schema_with = "table::extensions")]
     pub extensions: Extensions,

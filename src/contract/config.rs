@@ -3,11 +3,11 @@
 use std::fmt;
 
 use secrecy::{ExposeSecret, SecretString};
-use serde::Serializer;
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
+use super::additions::{Addition, Additions};
 use super::e164::Did;
 use super::json::{self, MAX_DEPTH, NotJson};
 use super::keys::TenantId;
@@ -30,8 +30,7 @@ pub struct RuntimeTenantConfig {
     tenant_id: TenantId,
     dids: Vec<Did>,
     document: Map<String, Value>,
-    /// Members after those of the document, as JSON: `,"name":value` for each.
-    more: String,
+    additions: Additions,
 }
 
 /// The longest JSON of a member that the contract knows and that stands among the extensions: a time.
@@ -69,35 +68,35 @@ impl RuntimeTenantConfig {
     ///
     /// Phone numbers in `dids` are not normalised: white space in one is a violation.
     pub fn from_document(document: Map<String, Value>) -> Result<Self, InvalidConfig> {
-        Self::with_members(document, [])
+        Self::with_additions(document, &[])
     }
 
-    /// Checks a document like [`Self::from_document`], and adds members, each with its value's JSON, which is kept byte for
-    /// byte. The document has none of their names. Those that the contract knows are short, and are checked too.
-    pub fn with_members<'v>(
+    /// Checks a document like [`Self::from_document`], and adds members to it and to objects inside it, each with its value's
+    /// JSON, which is kept byte for byte. The objects are there and have none of these names. Those of the document itself
+    /// that the contract knows are short, and are checked too.
+    pub fn with_additions(
         document: Map<String, Value>,
-        members: impl IntoIterator<Item = (&'v str, &'v RawValue)>,
+        members: &[Addition<'_>],
     ) -> Result<Self, InvalidConfig> {
-        let members: Vec<_> = members.into_iter().collect();
         let short = |value: &RawValue| {
             let value = Some(value.get()).filter(|value| value.len() <= LONGEST_KNOWN);
             value.and_then(|value| json::read(value.as_bytes()).ok()).unwrap_or_default()
         };
         let known: Map<String, Value> = members
             .iter()
-            .filter(|(name, _)| config_member(name).is_some())
-            .map(|(name, value)| ((*name).to_owned(), short(value)))
+            .filter(|member| member.path.is_empty() && config_member(&member.name).is_some())
+            .map(|member| (member.name.clone(), short(member.value)))
             .collect();
         let mut check = Check::default();
         check.members(&known, CONFIG.iter().filter(|member| known.contains_key(member.name)));
-        let mut more = String::new();
-        for (name, value) in members {
-            if json::is_text_deeper_than(MAX_DEPTH - 1, value.get()) {
-                check.violation_at(name, format!("must nest at most {} levels deep", MAX_DEPTH - 1));
+        let mut additions = Additions::default();
+        for member in members {
+            let levels = MAX_DEPTH - 1 - member.path.len();
+            if json::is_text_deeper_than(levels, member.value.get()) {
+                let path = member.path.iter().copied().chain([member.name.as_str()]);
+                check.violation_in(path, format!("must nest at most {levels} levels deep"));
             }
-            for part in [",", &Value::from(name).to_string(), ":", value.get()] {
-                more.push_str(part);
-            }
+            additions.add(member);
         }
         check.members(&document, CONFIG);
         let is_empty = |name| document.get(name).and_then(Value::as_str).is_none_or(str::is_empty);
@@ -117,7 +116,7 @@ impl RuntimeTenantConfig {
         let invalid = check.finish();
         match tenant_id {
             Some(Ok(tenant_id)) if invalid.violations.is_empty() => {
-                Ok(Self { tenant_id, dids, document, more })
+                Ok(Self { tenant_id, dids, document, additions })
             }
             _ => Err(invalid),
         }
@@ -125,7 +124,7 @@ impl RuntimeTenantConfig {
 
     /// Returns the same config with this webhook secret, beside the reference to it. Only the secret can be an error.
     pub fn with_secret(&self, secret: &SecretString) -> Result<Self, InvalidConfig> {
-        let Self { tenant_id, dids, mut document, more } = self.clone();
+        let Self { tenant_id, dids, mut document, additions } = self.clone();
         document.shift_remove(WEBHOOK_SECRET);
         let place = document.keys().position(|name| name == WEBHOOK_SECRET_REF);
         let place = place.map_or(document.len(), |place| place + 1);
@@ -134,7 +133,7 @@ impl RuntimeTenantConfig {
         check.members(&document, SECRET);
         let invalid = check.finish();
         if invalid.violations.is_empty() {
-            Ok(Self { tenant_id, dids, document, more })
+            Ok(Self { tenant_id, dids, document, additions })
         } else {
             Err(invalid)
         }
@@ -152,8 +151,8 @@ impl RuntimeTenantConfig {
         &self.dids
     }
 
-    /// The document as it was given, without the members of [`Self::with_members`]. **May hold the secret**, in clear text: for comparing and for writing to Redis,
-    /// never for showing.
+    /// The document as it was given, without the members of [`Self::with_additions`]. **May hold the secret**, in clear text:
+    /// for comparing and for writing to Redis, never for showing.
     #[must_use]
     pub fn document(&self) -> &Map<String, Value> {
         &self.document
@@ -191,15 +190,9 @@ impl RuntimeTenantConfig {
     }
 
     fn write(&self, with: impl Fn(&str) -> bool) -> String {
-        let mut json = Vec::with_capacity(2048 + self.more.len());
-        let members = self.document.iter().filter(|(name, _)| with(name));
-        // Writing a value to memory can't fail, and JSON is text.
-        let _ = serde_json::Serializer::new(&mut json).collect_map(members);
-        // The document has its required members, so that a comma follows.
-        if json.pop().is_some() {
-            json.extend_from_slice(self.more.as_bytes());
-            json.push(b'}');
-        }
+        let mut json = Vec::with_capacity(2048 + self.additions.len());
+        self.additions.write(self.document.iter().filter(|(name, _)| with(name)), &mut json);
+        // JSON is text.
         String::from_utf8(json).unwrap_or_default()
     }
 }

@@ -103,14 +103,17 @@ fn notes() -> [String; 4] {
             "`{WEBHOOK_SECRET_REF}` or `{WEBHOOK_SECRET}` is required: a config with neither is refused, a config with both \
              is accepted. `{WEBHOOK_SECRET}` is never logged."
         ),
-        "Members that the contract does not know are kept as they were given, at every level.".to_owned(),
+        "Members that the contract does not know are kept as they were given, at every level; those that it knows are checked \
+         wherever they stand."
+            .to_owned(),
         "The JSON is compact UTF-8, and the same config always gives the same bytes.".to_owned(),
     ]
 }
 
 fn env_vars() -> [String; 3] {
     [
-        "`REDIS_URL`: the address of Redis, as `redis://` or `rediss://`; required.".to_owned(),
+        // Tooling takes two names joined by "or" for a group of which one is required.
+        "`REDIS_URL`: the address of Redis (`redis://`, or with TLS `rediss://`); must be set.".to_owned(),
         format!(
             "`ENABLE_RUNTIME_ADMIN`: true enables the routes under `{ADMIN_PREFIX}` (default false); true without \
              `REDIS_URL` ends the process at startup."

@@ -158,6 +158,30 @@ async fn an_invalid_config_is_rejected_with_every_violation() {
 }
 
 #[tokio::test]
+async fn a_document_with_redacted_or_blank_values_is_rejected_and_a_stored_one_is_shown() {
+    let world = World::new().await;
+    let admin = Admin::of(&open(&world).start().await);
+    let valid = config("acme", &[DID]);
+    for (pointer, value) in [
+        ("/webhookSecretRef", "[redacted]"),
+        ("/tts/kokoroUrl", "[redacted-host:tts.example.com]"),
+        ("/webhookSecret", " \n"),
+    ] {
+        let mut document = valid.clone();
+        let (parent, name) = pointer.rsplit_once('/').unwrap();
+        document.pointer_mut(parent).unwrap()[name] = json!(value);
+        let rejected = admin.post("/tenants/acme/config", document.clone()).await;
+        rejected.rejected(400, "invalid_runtime_config");
+        world.set_key("tenantcfg:acme", &document.to_string()).await;
+        admin.get("/tenants/acme/config").await.ok();
+    }
+    let mut text = valid;
+    text["assistantContext"] = json!({ "hours": "[redacted]" });
+    admin.post("/tenants/acme/config", text).await.ok();
+    world.finish().await;
+}
+
+#[tokio::test]
 async fn errors_have_the_precedence_of_the_contract() {
     let world = World::new().await;
     world.exempt_all();

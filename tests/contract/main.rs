@@ -1,6 +1,7 @@
 //! The contract: a document is accepted exactly when the voice runtime accepts it, and is passed on unchanged.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)] // a test fails by panicking
 
+mod checker;
 mod documents;
 mod members;
 mod newest;

@@ -8,6 +8,8 @@ use regex::Regex;
 use runtime_operator::contract::{RuntimeTenantConfig, report};
 use serde_json::{Map, Value};
 
+use crate::checker::{compared, runtime};
+
 /// The report of the system that this operator replaces.
 const PREDECESSOR: &str = include_str!("../fixtures/runtime-integration-report.md");
 
@@ -66,6 +68,18 @@ fn the_report_agrees_with_its_predecessor() {
     let names = |report| read(report).config.keys().cloned().collect::<Vec<_>>();
     assert_eq!(names(&report()), names(PREDECESSOR));
     assert!(report().starts_with("# Runtime Integration Report\n"));
+}
+
+#[test]
+fn the_platforms_tooling_finds_the_report_compatible() {
+    assert_eq!(compared(&report()), runtime());
+    assert_eq!(compared(PREDECESSOR), runtime());
+    let misread = report().replace("must be set.", "is required: `redis://` or `rediss://`.");
+    let misread =
+        misread.replace("`webhookSecretRef` or `webhookSecret` is required", "one of the secrets is needed");
+    assert_ne!(compared(&misread), runtime(), "a line about something else reads as the group");
+    let newer = report().replace("\"audio\": {", "\"usageLimits\": {}, \"audio\": {");
+    assert_ne!(compared(&newer), runtime(), "a new member of the example reads as a required one");
 }
 
 #[test]

@@ -69,6 +69,12 @@ fn conversations() -> Vec<Line> {
         ("a match of 4 characters", reply(json!({ "match": ["ÄÖÜ€", "wifi", "wifi"] }))),
         ("a reply of 4000 characters", reply(json!({ "id": "a", "reply": "ß".repeat(4000) }))),
         ("no replies", json!({ "quickReplies": [] })),
+        ("a number with blanks, a dial string and a tel URI", forwarding(json!({ "destination": "(555) 123-4567" }))),
+        ("a dial string", forwarding(json!({ "destination": "9,,1234#" }))),
+        ("a telephone URI", forwarding(json!({ "destination": "tel:+1-555-123;ext=5" }))),
+        ("extensions below objects of the spec", json!({ "extensions": { "caps": { "newer": 1 }, "stt": { "whisperUrl": "http://w" }, "tts": { "misoTopK": "x" }, "lastRuntimePublishedAt": "2026-09-30T12:00:00.000Z" } })),
+        ("a day that is closed and has times", llm(json!({ "businessHours": { "timezone": "UTC", "weekly": { "mon": { "closed": true, "open": "9" }, "tue": { "closed": false, "open": "9", "close": "x" } }, "afterHoursMessage": "" } }))),
+        ("an empty playbook", json!({ "shopPlaybook": {} })),
         ("extensions of every type", json!({ "extensions": { "a": 1, "b": -0.25, "c": "x", "d": [1, "y", { "z": null }], "e": { "tenantId": "its own" }, "f": true, "g": 9_007_199_254_740_993_i64, "TenantId": "another case" } })),
     ]
 }

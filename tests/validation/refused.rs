@@ -1,7 +1,7 @@
 //! Invalid specs: each line is a change to a valid spec, and (a part of) the message of the refusal.
 
 use serde_json::{Value, json};
-use test_support::specs::{chatterbox, coqui, forwarding, kokoro, llm, qwen3, reply, transfer, with};
+use test_support::specs::{chatterbox, coqui, forwarding, kokoro, llm, merge, qwen3, reply, transfer, with};
 
 use crate::cluster::{client, create, namespace, object};
 
@@ -245,6 +245,37 @@ fn answers() -> Vec<Line> {
     ]
 }
 
+fn merged(mut one: Value, other: Value) -> Value {
+    merge(&mut one, &other);
+    one
+}
+
+#[rustfmt::skip] // a case is a line
+fn newest() -> Vec<Line> {
+    let limits = |patch: Value| json!({ "callQuality": merged(json!({
+        "callQualityAnalyticsEnabled": true, "transcriptStorageEnabled": true, "qualitySummaryVisibleToClient": true,
+        "rawArtifactsVisibleToClient": true, "transcriptRetentionDays": 1, "rawAudioDiagnosticsMode": "off",
+    }), patch) });
+    let hours = |day: Value| llm(json!({ "businessHours": { "timezone": "UTC", "weekly": { "mon": day } } }));
+    let playbook = |members: Value| json!({ "shopPlaybook": members });
+    vec![
+        ("a short public key", json!({ "telnyxPublicKey": "short" }), "spec.telnyxPublicKey in body should be at least 16 chars long"),
+        ("a redacted address", json!({ "audio": { "publicBaseUrl": "[redacted]" } }), "must not be a redacted value"),
+        ("an empty day", hours(json!({})), "a day must have closed: true, or both open and close"),
+        ("a day that is not closed", hours(json!({ "closed": false, "open": "9:00" })), "a day must have closed: true, or both open and close"),
+        ("a ZIP code of four digits", playbook(json!({ "serviceArea": { "zips": ["9021"] } })), "must be five digits, as in 90210"),
+        ("no emergency keywords", playbook(json!({ "emergencyKeywords": [] })), "spec.shopPlaybook.emergencyKeywords in body should have at least 1 items"),
+        ("a short number on call", playbook(json!({ "onCallE164": "+1234567" })), "must be an E.164 number of 8 to 15 digits, as in +15551234567"),
+        ("an email address without a domain", playbook(json!({ "digest": { "emails": ["desk"] } })), "must be an email address, as in desk@example.com"),
+        ("a storm that ends on a day that does not exist", playbook(json!({ "stormMode": { "expiresAt": "2026-02-30T00:00Z" } })), "must be a time in UTC on a day that exists"),
+        ("an unknown trade", playbook(json!({ "vertical": "roofing" })), "supported values: \"general\""),
+        ("an intake without a writer", json!({ "intakeProfile": { "kind": "demo" } }), "spec.intakeProfile.writer: Required value"),
+        ("usage limits without features", json!({ "usageLimits": { "planName": "Pro" } }), "spec.usageLimits.features: Required value"),
+        ("transcripts for more than a year", limits(json!({ "transcriptRetentionDays": 366 })), "should be less than or equal to 365"),
+        ("an unknown provider", json!({ "llmRouting": { "mode": "tenant_api_key", "tenantProvider": "mistral" } }), "supported values: \"openai\", \"anthropic\", \"google\", \"groq\", \"xai\""),
+    ]
+}
+
 #[rustfmt::skip] // a case is a line
 fn own_fields() -> Vec<Line> {
     vec![
@@ -253,20 +284,25 @@ fn own_fields() -> Vec<Line> {
         ("an unknown field", json!({ "recording": {} }), "unknown field \"spec.recording\""),
         ("extensions that are a list", json!({ "extensions": ["a"] }), "spec.extensions in body must be of type object"),
         ("more than 64 extensions", json!({ "extensions": (0..65).map(|n| (format!("x{n}"), json!(n))).collect::<serde_json::Map<_, _>>() }), "spec.extensions: Too many: 65: must have at most 64 items"),
-        ("the contract's version as an extension", json!({ "extensions": { "contractVersion": "v2" } }), "contractVersion is a field of the contract; the operator sets it"),
-        ("a tenant id as an extension", json!({ "extensions": { "tenantId": "a" } }), "tenantId is a field of the contract; set spec.tenantId instead"),
-        ("numbers as an extension", json!({ "extensions": { "dids": ["+12"] } }), "dids is a field of the contract; set spec.dids instead"),
-        ("a secret as an extension", json!({ "extensions": { "webhookSecret": "a" } }), "webhookSecret is a field of the contract; put the value in a Secret and set spec.webhookSecretRef instead"),
-        ("a secret's reference as an extension", json!({ "extensions": { "webhookSecretRef": "env:A" } }), "webhookSecretRef is a field of the contract; set spec.webhookSecretRef instead"),
-        ("caps as an extension", json!({ "extensions": { "caps": { "a": 1 } } }), "caps is a field of the contract; set spec.caps instead"),
-        ("stt as an extension", json!({ "extensions": { "stt": {} } }), "stt is a field of the contract; set spec.stt instead"),
-        ("tts as an extension", json!({ "extensions": { "tts": {} } }), "tts is a field of the contract; set spec.tts instead"),
-        ("audio as an extension", json!({ "extensions": { "audio": {} } }), "audio is a field of the contract; set spec.audio instead"),
-        ("an llmContext as an extension", json!({ "extensions": { "llmContext": {} } }), "llmContext is a field of the contract; set spec.llmContext instead"),
-        ("forwarding as an extension", json!({ "extensions": { "callForwarding": {} } }), "callForwarding is a field of the contract; set spec.callForwarding instead"),
-        ("transfers as an extension", json!({ "extensions": { "transferProfiles": [] } }), "transferProfiles is a field of the contract; set spec.transferProfiles instead"),
-        ("sections as an extension", json!({ "extensions": { "assistantContext": {} } }), "assistantContext is a field of the contract; set spec.assistantContext instead"),
-        ("replies as an extension", json!({ "extensions": { "quickReplies": [] } }), "quickReplies is a field of the contract; set spec.quickReplies instead"),
+        ("the contract's version as an extension", json!({ "extensions": { "contractVersion": "v2" } }), "must be left out: the operator sets it"),
+        ("a secret as an extension", json!({ "extensions": { "webhookSecret": "a" } }), "must be left out: put the value into a Secret, and refer to it in spec.webhookSecretRef"),
+        ("a wrong time of a publish", json!({ "extensions": { "lastRuntimePublishedAt": "today" } }), "must be a time in UTC on a day that exists, as in 2026-09-30T12:00:00Z"),
+        ("usage limits that the spec does not have", json!({ "extensions": { "usageLimits": { "newer": 1 } } }), "usageLimits is a field of spec: move it there"),
+        ("an object of the context that the spec does not have", merged(llm(json!({})), json!({ "extensions": { "llmContext": { "businessHours": {} } } })), "llmContext.businessHours is a field of spec: move it there"),
+        ("a prompt as an extension", merged(llm(json!({})), json!({ "extensions": { "llmContext": { "prompts": { "greetingText": "a" } } } })), "llmContext.prompts.greetingText is a field of spec: move it there"),
+        ("a tenant id as an extension", json!({ "extensions": { "tenantId": "a" } }), "tenantId is a field of spec: move it there"),
+        ("numbers as an extension", json!({ "extensions": { "dids": ["+12"] } }), "dids is a field of spec: move it there"),
+        ("a secret's reference as an extension", json!({ "extensions": { "webhookSecretRef": "env:A" } }), "webhookSecretRef is a field of spec: move it there"),
+        ("a cap as an extension", json!({ "extensions": { "caps": { "maxConcurrentCallsTenant": 1 } } }), "caps.maxConcurrentCallsTenant is a field of spec: move it there"),
+        ("an stt mode as an extension", json!({ "extensions": { "stt": { "mode": "disabled" } } }), "stt.mode is a field of spec: move it there"),
+        ("a tts format as an extension", json!({ "extensions": { "tts": { "format": "wav" } } }), "tts.format is a field of spec: move it there"),
+        ("audio as an extension", json!({ "extensions": { "audio": {} } }), "audio is a field of spec: move it there"),
+        ("an llmContext as an extension", json!({ "extensions": { "llmContext": {} } }), "llmContext is a field of spec: move it there"),
+        ("forwarding as an extension", json!({ "extensions": { "callForwarding": {} } }), "callForwarding is a field of spec: move it there"),
+        ("transfers as an extension", json!({ "extensions": { "transferProfiles": [] } }), "transferProfiles is a field of spec: move it there"),
+        ("sections as an extension", json!({ "extensions": { "assistantContext": {} } }), "assistantContext is a field of spec: move it there"),
+        ("replies as an extension", json!({ "extensions": { "quickReplies": [] } }), "quickReplies is a field of spec: move it there"),
+        ("a public key as an extension", json!({ "extensions": { "telnyxPublicKey": "0123456789abcdef" } }), "telnyxPublicKey is a field of spec: move it there"),
         ("a field of the contract as an extension of another type", json!({ "extensions": { "caps": 1 } }), "spec.extensions.caps in body must be of type object"),
     ]
 }
@@ -284,6 +320,7 @@ fn table() -> Vec<Line> {
         audio_and_llm(),
         calls(),
         answers(),
+        newest(),
         own_fields(),
     ]
     .concat()

@@ -12,7 +12,9 @@ use crate::admin::endpoint::Endpoint;
 use crate::admin::limits::{MAX_DOCUMENT_MEMORY, SMALL_BYTES};
 use crate::admin::response::{ApiError, JsonResponse};
 use crate::contract::routes::ErrorCode;
-use crate::contract::{InvalidConfig, NotJson, ParseConfigError, RuntimeTenantConfig, TenantId};
+use crate::contract::{
+    InvalidConfig, NotJson, ParseConfigError, RuntimeTenantConfig, TenantId, Violation, submitted_violations,
+};
 use crate::http::Peer;
 
 impl Handlers {
@@ -36,6 +38,10 @@ impl Handlers {
             }
             (Ok(config), Ok(tenant)) => (config, tenant),
         };
+        if !config.unfit.is_empty() {
+            let invalid = InvalidConfig { violations: config.unfit, omitted: 0 };
+            return Err(ApiError::invalid_config(ErrorCode::InvalidRuntimeConfig, &invalid));
+        }
         if config.tenant_id != tenant {
             let error = ApiError::from(ErrorCode::TenantIdMismatch);
             return Err(error.with_message("the tenantId of the config must be that of the path"));
@@ -89,6 +95,8 @@ pub(super) async fn parse(
 /// The parts of a config that a response needs.
 pub(super) struct ParsedConfig {
     tenant_id: TenantId,
+    /// The places at which it must not be published, although the runtime accepts it.
+    unfit: Vec<Violation>,
     /// The JSON of the config, with the webhook secret only if it was requested.
     shown: String,
 }
@@ -119,11 +127,12 @@ impl ParsedConfig {
             return Err(UnusableConfig::TooManyValues);
         }
         let config = RuntimeTenantConfig::parse(bytes)?;
+        let unfit = submitted_violations(config.document());
         let shown = if secrets {
             config.to_json().expose_secret().to_owned()
         } else {
             Value::from(config.without_secret()).to_string()
         };
-        Ok(Self { tenant_id: config.tenant_id().clone(), shown })
+        Ok(Self { tenant_id: config.tenant_id().clone(), unfit, shown })
     }
 }

@@ -53,6 +53,14 @@ impl<'d> Check<'d> {
         self.in_member(name, |check| check.violation(rule));
     }
 
+    /// Records that this rule is broken at a path below the present place.
+    pub fn violation_in(&mut self, path: impl Iterator<Item = &'d str>, rule: String) {
+        let outside = self.path.len();
+        self.path.extend(path.map(Segment::Member));
+        self.violation(rule);
+        self.path.truncate(outside);
+    }
+
     /// Returns the violations; none when all rules hold.
     pub fn finish(self) -> InvalidConfig {
         let Self { violations, omitted, .. } = self;

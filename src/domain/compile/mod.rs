@@ -1,5 +1,6 @@
 //! Compiles the spec of a resource to the config that the voice runtime reads.
 
+mod extend;
 mod lenient;
 mod validate;
 
@@ -12,10 +13,11 @@ use super::claims::Eligibility;
 use super::warnings::{self, Warning};
 use crate::api::{DeletionPolicy, Extensions, RuntimeTenantSpec};
 use crate::contract::{
-    CONFIG, CONTRACT_VERSION, Did, InvalidConfig, LAST_PUBLISHED_AT, Member, RuntimeTenantConfig, TenantId,
-    WEBHOOK_SECRET_REF,
+    CONFIG, CONTRACT_VERSION, Did, InvalidConfig, LAST_PUBLISHED_AT, Member, PathSegment,
+    RuntimeTenantConfig, TenantId, Violation, WEBHOOK_SECRET_REF, submitted_violations,
 };
 
+use extend::{Extended, extend};
 use lenient::LenientSpec;
 
 /// The greatest length of a spec in bytes, as the API server sends it. It is well above any real tenant's, and leaves room
@@ -123,19 +125,51 @@ fn valid_dids<'a>(texts: impl Iterator<Item = &'a str>) -> Vec<Did> {
 /// Deterministic: members in the contract's order, then the extensions by name. The error lists all violations, each
 /// with the field of the spec and the rule.
 pub fn compile(spec: &RuntimeTenantSpec, dids: &[Did]) -> Result<RuntimeTenantConfig, Vec<String>> {
-    config(spec, document(spec, dids)).map_err(|invalid| violations(&invalid))
+    let document = document(spec, dids);
+    let extended = extend(spec, &document);
+    config(document, extended)
 }
 
-/// The config of a document and the extensions of its spec.
+/// The config of a document and its extensions.
 fn config(
-    spec: &RuntimeTenantSpec,
-    document: Map<String, Value>,
-) -> Result<RuntimeTenantConfig, InvalidConfig> {
-    let mut extensions: Vec<_> =
-        spec.extensions.iter().filter(|(name, _)| !validate::is_known(name)).collect();
-    // The time of a control plane's last publish is the last member, where the drift comparison looks for it.
-    extensions.sort_by_key(|(name, _)| *name == LAST_PUBLISHED_AT);
-    RuntimeTenantConfig::with_members(document, extensions)
+    mut document: Map<String, Value>,
+    extended: Extended<'_>,
+) -> Result<RuntimeTenantConfig, Vec<String>> {
+    let Extended { additions, known, mut violations } = extended;
+    let mut places: Vec<Vec<&str>> = vec![vec![LAST_PUBLISHED_AT]];
+    places.extend(additions.iter().map(|addition| [addition.path.as_slice(), &[&addition.name]].concat()));
+    for (path, value) in known {
+        if let Some((name, path)) = path.split_last() {
+            let object =
+                path.iter().try_fold(&mut document, |object, name| object.get_mut(*name)?.as_object_mut());
+            object.map(|object| object.insert((*name).to_owned(), value));
+        }
+        places.push(path);
+    }
+    violations.extend(submitted_violations(&document).iter().map(|violation| place(violation, &places)));
+    match RuntimeTenantConfig::with_additions(document, &additions) {
+        Ok(config) if violations.is_empty() => Ok(config),
+        Ok(_) => Err(violations),
+        Err(invalid) => {
+            violations.extend(invalid.violations.iter().map(|violation| place(violation, &places)));
+            Err(violations)
+        }
+    }
+}
+
+/// The violation of a config as a path into the spec: `places` are those of the extensions.
+fn place(violation: &Violation, places: &[Vec<&str>]) -> String {
+    let is_in = |place: &Vec<&str>| {
+        let mut segments = violation.path.segments().iter();
+        place
+            .iter()
+            .all(|name| matches!(segments.next(), Some(PathSegment::Member(member)) if member == name))
+    };
+    if places.iter().any(is_in) {
+        format!("spec.extensions.{violation}")
+    } else {
+        format!("spec.{violation}")
+    }
 }
 
 /// The members of the contract in the table's order, without the extensions.
@@ -193,16 +227,18 @@ pub fn checked(spec: &RuntimeTenantSpec, dids: &[Did]) -> Result<Option<RuntimeT
         dids
     };
     let document = document(spec, some);
+    let extended = extend(spec, &document);
     let mut violations = validate::rules_beside_the_contract(spec, &document);
     if some.is_empty() {
         // A spec without a valid DID violates a rule that was checked above.
+        violations.extend(extended.violations);
         return if violations.is_empty() { Ok(None) } else { Err(violations) };
     }
-    match config(spec, document) {
+    match config(document, extended) {
         Ok(config) if violations.is_empty() => Ok(Some(config).filter(|_| !dids.is_empty())),
         Ok(_) => Err(violations),
-        Err(invalid) => {
-            violations.extend(self::violations(&invalid));
+        Err(more) => {
+            violations.extend(more);
             Err(violations)
         }
     }

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use serde_json::{Map, Value};
 
 use crate::api::RuntimeTenantSpec;
-use crate::contract::{Did, LAST_PUBLISHED_AT, config_member, resource_violations, trim};
+use crate::contract::{Did, resource_violations, trim};
 
 /// Returns the violations of rules that the contract does not have, since they are about the spec and not the config.
 pub fn rules_beside_the_contract(spec: &RuntimeTenantSpec, document: &Map<String, Value>) -> Vec<String> {
@@ -13,16 +13,7 @@ pub fn rules_beside_the_contract(spec: &RuntimeTenantSpec, document: &Map<String
     tenant_id(spec, &mut violations);
     dids(spec, &mut violations);
     violations.extend(resource_violations(document).iter().map(|violation| format!("spec.{violation}")));
-    for name in spec.extensions.names().filter(|name| is_known(name)) {
-        violations.push(format!("spec.extensions.{name} must not be a field that the contract knows"));
-    }
     violations
-}
-
-/// True if the contract has a member of this name, so that it is no extension. The time of a control plane's last publish
-/// has no field.
-pub fn is_known(extension: &str) -> bool {
-    config_member(extension).is_some() && extension != LAST_PUBLISHED_AT
 }
 
 fn tenant_id(spec: &RuntimeTenantSpec, violations: &mut Vec<String>) {

@@ -6,11 +6,14 @@
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
     JSON, JSONSchemaProps, JSONSchemaPropsOrArray, JSONSchemaPropsOrBool, ValidationRule,
 };
-use schemars::{Schema, SchemaGenerator, json_schema};
-use serde_json::{Map, Value, json};
+use serde_json::json;
 
 use super::rules::{self, RuleWithMessage};
-use crate::contract::{CONFIG, LAST_PUBLISHED_AT, Member, Modes, Presence, Rule, WEBHOOK_SECRET, mode_names};
+use crate::contract::{CONFIG, Member, Modes, Presence, Rule, mode_names};
+
+mod extensions;
+
+pub use extensions::extensions;
 
 /// The greatest length of a text whose field declares none.
 const MAX_TEXT: i64 = 253;
@@ -20,6 +23,7 @@ const MAX_URL: i64 = 2048;
 /// Writes the table's rules into the schema of the spec.
 pub fn write_rules(spec: &mut JSONSchemaProps) {
     write_members(spec, CONFIG);
+    spec.x_kubernetes_validations.get_or_insert_default().push(extensions::objects_rule());
 }
 
 fn write_members(schema: &mut JSONSchemaProps, members: &[Member]) {
@@ -183,7 +187,7 @@ fn mode_rules(members: &[Member]) -> Vec<ValidationRule> {
     rules
 }
 
-fn is_limited(set: Modes, modes: &[&str]) -> bool {
+pub(super) fn is_limited(set: Modes, modes: &[&str]) -> bool {
     (0..modes.len()).any(|position| !set.contains(position))
 }
 
@@ -260,7 +264,7 @@ fn quoted(modes: &[&str]) -> String {
 }
 
 /// The type of the JSON values that can meet a rule.
-fn json_type(rule: &Rule) -> &'static str {
+pub(super) fn json_type(rule: &Rule) -> &'static str {
     match rule {
         Rule::Boolean => "boolean",
         Rule::Integer { .. } => "integer",
@@ -283,69 +287,13 @@ fn json_type(rule: &Rule) -> &'static str {
     }
 }
 
-/// Returns the schema of `spec.extensions`: a free object without the members that the contract knows.
-pub fn extensions(_: &mut SchemaGenerator) -> Schema {
-    let known: Map<_, _> = CONFIG.iter().map(|member| (member.name.to_owned(), forbidden(member))).collect();
-    json_schema!({
-        "type": "object",
-        "properties": known,
-        "maxProperties": 64,
-        "x-kubernetes-preserve-unknown-fields": true,
-    })
-}
-
-/// The one member of the contract that is no field: a control plane sets it with every publish.
-fn last_published_at() -> Value {
-    let (rule, message) = rules::DATE_TIME;
-    json!({
-        "type": "string",
-        "maxLength": 64,
-        "description": "The time at which a control plane last published the config, which no call reads. It is published as given, and never compared.",
-        "x-kubernetes-validations": [{ "rule": rule, "message": message }],
-    })
-}
-
-/// Declares the member with its type, since CEL can refuse, with a message, only a field of a declared type.
-fn forbidden(member: &Member) -> Value {
-    let name = member.name;
-    if name == LAST_PUBLISHED_AT {
-        return last_published_at();
-    }
-    let instead = match name {
-        "contractVersion" => "the operator sets it".to_owned(),
-        WEBHOOK_SECRET => "put the value in a Secret and set spec.webhookSecretRef instead".to_owned(),
-        _ => format!("set spec.{name} instead"),
-    };
-    let kind = json_type(&member.rule);
-    let mut schema = json!({
-        "type": kind,
-        "description": format!("Must be left out: {name} is a field of the contract; {instead}."),
-        "x-kubernetes-validations": [{
-            "rule": "false",
-            "message": format!("must be left out: {name} is a field of the contract; {instead}"),
-            "reason": "FieldValueForbidden",
-        }],
-    });
-    let rest = match &member.rule {
-        Rule::List { item, .. } => json!({
-            "items": if json_type(item) == "string" { json!({ "type": "string", "maxLength": 64 }) } else { json!({ "type": "object" }) },
-            "maxItems": 500,
-            "x-kubernetes-list-type": "atomic",
-        }),
-        _ if kind == "string" => json!({ "maxLength": 65536 }),
-        _ if kind == "object" => json!({ "x-kubernetes-preserve-unknown-fields": true }),
-        _ => json!({}),
-    };
-    if let (Some(schema), Value::Object(rest)) = (schema.as_object_mut(), rest) {
-        schema.extend(rest);
-    }
-    schema
-}
-
 #[cfg(test)]
 mod tests {
+    use serde_json::Value;
+
     use super::*;
     use crate::api::crd;
+    use crate::contract::{LAST_PUBLISHED_AT, WEBHOOK_SECRET};
 
     /// Members of the contract that the operator sets itself, or takes from the extensions.
     const NOT_IN_THE_SPEC: [&str; 3] = ["contractVersion", WEBHOOK_SECRET, LAST_PUBLISHED_AT];
