@@ -11,7 +11,7 @@ use tokio::time::sleep;
 use tracing::warn;
 
 use super::failure::Failure;
-use crate::controller::WATCH_SILENCE;
+use crate::controller::{WATCH_SILENCE, is_from_api_server};
 use crate::domain::ClusterId;
 use crate::leader::{DEFAULT_LEASE, Install};
 use crate::telemetry::with_causes;
@@ -117,7 +117,9 @@ async fn kube_system_uid(client: &Client) -> Result<String, Failure> {
     loop {
         match namespaces.get("kube-system").await {
             Ok(namespace) => return Ok(namespace.metadata.uid.unwrap_or_default()),
-            Err(kube::Error::Api(status)) if matches!(status.code, 401 | 403 | 404) => {
+            Err(kube::Error::Api(status))
+                if matches!(status.code, 401 | 403 | 404) && is_from_api_server(&status) =>
+            {
                 let message = status.message;
                 return Err(format!(
                     "no permission to read the namespace kube-system, whose UID names this cluster: set \

@@ -77,6 +77,18 @@ impl Error {
         matches!(self, Self::NotWriting(WriterState::RedisUnavailable { .. }))
     }
 
+    /// True where Redis, and not something of one tenant, is the cause.
+    #[must_use]
+    pub fn is_of_redis(&self) -> bool {
+        matches!(self, Self::NotWriting(_) | Self::Store(_))
+    }
+
+    /// True where this replica does not lead, or is about to begin: it reports nothing.
+    #[must_use]
+    pub fn is_not_leading(&self) -> bool {
+        matches!(self, Self::NotWriting(_)) && !self.waits_for_redis()
+    }
+
     /// The error as a status reports it.
     #[must_use]
     pub fn failure(&self) -> Failure {

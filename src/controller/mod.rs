@@ -32,6 +32,7 @@ mod notices;
 mod outages;
 mod queue;
 mod reconcile;
+mod refusal;
 mod secrets;
 mod status;
 mod watch;
@@ -59,6 +60,7 @@ use leadership::LeaderLoop;
 use outages::Outages;
 pub use queue::QUEUES;
 use queue::{Concurrency, WorkQueue, WritePriority};
+pub use refusal::is_from_api_server;
 use secrets::{PrefetchPlan, SecretPrefetch, SecretReader};
 use status::EventWriter;
 pub use watch::WATCH_SILENCE;
@@ -256,6 +258,7 @@ async fn work(ctx: &Arc<Context>, workers: Workers, stop: impl Future<Output = (
     );
     let prefetching = prefetch.run(prefetches.take_until(stop.clone()));
     futures::join!(reconciles, statuses, prefetching, events.run(stop));
+    status::add_missing_finalizers(ctx).await;
     events.flush().await;
 }
 

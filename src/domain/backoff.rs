@@ -7,6 +7,11 @@ pub const FIRST_DELAY: Duration = Duration::from_millis(200);
 /// The longest delay.
 pub const LONGEST_DELAY: Duration = Duration::from_secs(30);
 
+/// The delay after the first refusal of a write to the API server.
+const FIRST_REFUSAL_DELAY: Duration = Duration::from_secs(1);
+/// The longest one: a minute with its jitter.
+const LONGEST_REFUSAL_DELAY: Duration = Duration::from_secs(40);
+
 /// The delay after `failures` earlier failures in a row, while `retrying` tenants are retried in all. The more there
 /// are, the longer it may grow: the first one that succeeds has all others retried immediately.
 #[must_use]
@@ -14,6 +19,12 @@ pub fn delay(failures: u32, retrying: usize) -> Duration {
     let retrying = u32::try_from(retrying).unwrap_or(u32::MAX);
     let longest = (FIRST_DELAY / 2).saturating_mul(retrying).clamp(10 * FIRST_DELAY, LONGEST_DELAY);
     FIRST_DELAY.saturating_mul(1 << failures.min(10)).min(longest)
+}
+
+/// The delay after `failures` earlier refusals in a row of a write to the API server: from a second to about a minute.
+#[must_use]
+pub fn after_refusal(failures: u32) -> Duration {
+    FIRST_REFUSAL_DELAY.saturating_mul(1 << failures.min(10)).min(LONGEST_REFUSAL_DELAY)
 }
 
 /// Spreads a delay evenly between half and one and a half of it, so that tenants that failed together are not retried
@@ -34,6 +45,13 @@ mod tests {
         assert_eq!(delay(0, 10_000), FIRST_DELAY, "the cause may be transient for many tenants, too");
         assert_eq!(delay(u32::MAX, 10_000), LONGEST_DELAY);
         assert_eq!(delay(20, 100), Duration::from_secs(10));
+    }
+
+    #[test]
+    fn a_refused_write_is_tried_again_about_once_a_minute_in_the_end() {
+        let seconds: Vec<u64> = (0..8).map(|failures| after_refusal(failures).as_secs()).collect();
+        assert_eq!(seconds, [1, 2, 4, 8, 16, 32, 40, 40]);
+        assert_eq!(jittered(after_refusal(u32::MAX), 1.0), Duration::from_secs(60));
     }
 
     #[test]

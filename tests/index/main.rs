@@ -84,6 +84,20 @@ fn a_deleted_resource_is_reconciled_until_its_record_is_gone() {
 }
 
 #[test]
+fn a_resource_that_vanished_while_it_was_published_is_reconciled_again() {
+    let mut index = synced();
+    let _ = tenant("acme").apply(&mut index);
+    let snapshot = start(&index, "acme");
+    // Handled before the reply of Redis, as in the reconcile of another tenant, which publishes it too.
+    let _ = index.delete(&uid("acme"));
+
+    assert_eq!(reconciles(&publish(&mut index, &snapshot)), ["acme"], "its keys must be removed");
+
+    let removed = start(&index, "acme");
+    assert!(removed.object.is_none() && removed.claims.published.is_some());
+}
+
+#[test]
 fn a_resource_that_was_recreated_between_two_lists_replaces_the_one_before() {
     let mut index = synced();
     let _ = tenant("acme").apply(&mut index);

@@ -217,7 +217,11 @@ async fn an_outage_of_the_api_server_unpublishes_nothing() {
     world.cluster().api_server().kill().await.unwrap();
     world
         .wait("the operator notices the outage", || async {
-            if operator.logs().contains("watch failed, retrying") { Ok(()) } else { Err(operator.log_tail()) }
+            if operator.logs().contains("watch interrupted; retrying") {
+                Ok(())
+            } else {
+                Err(operator.log_tail())
+            }
         })
         .await;
     assert_eq!(operator.probe("livez").await.unwrap().0, 200);

@@ -40,7 +40,8 @@ async fn edit_in_an_outage(
         assert_eq!(status[kept], published[kept], "{kept}: Redis holds what it held");
     }
     more().await;
-    assert_eq!(operator.metric(STATUS_WRITES).await - writes, 2.0, "one write for each changed tenant");
+    let more = operator.metric(STATUS_WRITES).await - writes;
+    assert!((more - 2.0).abs() < 0.5, "one write for each changed tenant, not {more}");
     assert_eq!(versions(world).await[1..], before[1..]);
     let log = operator.logs();
     let line = log.lines().find(|line| line.contains("Ready changed") && line.contains(reason));

@@ -64,7 +64,7 @@ impl Health {
         let broken = self.watches.broken(Instant::now());
         let why = match self.ready_to_write() {
             Ok(state) if broken.is_empty() => return Ok(self.with_warnings(state)),
-            // What holds up the start says more than that it has not ended.
+            // The watch that holds up the start says more than that it has not ended.
             Ok(_) => None,
             Err(why) => Some(why).filter(|why| why != STARTING || broken.is_empty()),
         };

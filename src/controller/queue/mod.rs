@@ -9,7 +9,7 @@ mod ready;
 mod work_queue;
 
 pub use action::Action;
-pub use priority::WritePriority;
+pub use priority::{WritePriority, hold_while};
 pub use ready::{Concurrency, Namespace};
 pub use work_queue::{Dequeued, WorkQueue};
 

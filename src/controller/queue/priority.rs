@@ -1,11 +1,12 @@
 //! The priority of API writes while the API server is saturated: publish before status before event. Writes of a lower
 //! priority are serialised and paced, never stopped.
 
+use std::pin::pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use tokio::sync::{Mutex as AsyncMutex, MutexGuard};
-use tokio::time::sleep_until;
+use tokio::time::{sleep_until, timeout};
 
 use super::WorkQueue;
 use crate::domain::Uid;
@@ -19,6 +20,9 @@ const SATURATION_THRESHOLD: u32 = 10;
 const PAUSE_FACTOR: u32 = 4;
 /// The age from which a status is written without a pause, though still one at a time.
 const MAX_STATUS_DELAY: Duration = Duration::from_secs(30);
+
+/// The time for which a throttled write holds up the others: one that gets no response must not.
+const MAX_HOLD: Duration = Duration::from_secs(1);
 
 /// Throttles writes of a lower priority.
 #[derive(Debug)]
@@ -59,7 +63,7 @@ pub struct Permit<'a> {
 
 impl Drop for Permit<'_> {
     fn drop(&mut self) {
-        *self.next = Instant::now() + PAUSE_FACTOR * self.began.elapsed();
+        *self.next = Instant::now() + PAUSE_FACTOR * self.began.elapsed().min(MAX_HOLD);
     }
 }
 
@@ -102,6 +106,19 @@ impl WritePriority {
         let busy = || self.statuses.in_flight() > 0 || self.is_saturated(Instant::now());
         throttle(&self.next_event, busy, || true).await
     }
+}
+
+/// Holds the permit of a throttled write while it is written, but not for longer than others may have to wait for it.
+pub async fn hold_while<T>(permit: Option<Permit<'_>>, write: impl Future<Output = T>) -> T {
+    let mut write = pin!(write);
+    if let Some(permit) = permit {
+        let written = timeout(MAX_HOLD, &mut write).await;
+        drop(permit);
+        if let Ok(written) = written {
+            return written;
+        }
+    }
+    write.await
 }
 
 /// While the API server is `busy`, waits until the throttled write before this one has ended, and, where this one
@@ -161,6 +178,20 @@ mod tests {
         assert!(priority.status_permit(Instant::now()).now_or_never().is_none());
         drop(first);
         drop(priority.status_permit(Instant::now()).await);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_write_without_a_response_holds_up_no_other() {
+        let priority = saturated();
+        let permit = priority.status_permit(Instant::now()).await;
+        let hangs = hold_while(permit, std::future::pending::<()>());
+        let other = async {
+            let _permit = priority.status_permit(Instant::now()).await;
+        };
+        tokio::select! {
+            () = hangs => {}
+            () = other => {}
+        }
     }
 
     #[tokio::test]

@@ -7,6 +7,7 @@ use kube::core::PartialObjectMeta;
 
 use super::super::context::Context;
 use super::super::error::Error;
+use super::super::refusal::is_not_found;
 use super::super::watch::WatchedTenant;
 use super::waiting::{Peer, request};
 use crate::contract::TenantId;
@@ -62,6 +63,10 @@ pub async fn is_current(
 
 async fn read(ctx: &Context, name: &ResourceName) -> Result<Option<PartialObjectMeta<WatchedTenant>>, Error> {
     let api: Api<WatchedTenant> = Api::namespaced(ctx.client.clone(), &name.namespace);
-    let read = request(Peer::Resource, api.get_metadata_opt(&name.name)).await;
-    read.map_err(|source| Error::ReadResource { resource: name.clone(), source })
+    match request(Peer::Resource, api.get_metadata(&name.name)).await {
+        Ok(found) => Ok(Some(found)),
+        // Not `get_metadata_opt`, which takes any 404 for an answer.
+        Err(error) if is_not_found(&error) => Ok(None),
+        Err(error) => Err(Error::ReadResource { resource: name.clone(), source: error }),
+    }
 }

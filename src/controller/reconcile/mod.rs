@@ -1,12 +1,13 @@
 //! The reconcile of one tenant, in the shape of kube-runtime's: `reconcile`, and `error_policy` for its failures.
 //!
 //! 1. [`publish`]: begin from one snapshot of the index, and publish first whatever takes DIDs from the tenant;
-//! 2. [`prepare`]: plan, read the Secret, and build the operation, as a value;
+//! 2. [`prepare`]: plan, and build the operation, as a value; or say what [`fetch`] must read first, and begin again;
 //! 3. send it to Redis: one script call;
 //! 4. [`conflicts`]: correct the index where Redis knows better, and plan again;
 //! 5. [`results`]: record the result, and enqueue the status and the tenants that it affects.
 
 mod conflicts;
+mod fetch;
 mod live_read;
 mod prepare;
 mod publish;
@@ -99,18 +100,14 @@ pub fn error_policy(dequeued: &Dequeued<Uid>, error: &Error, ctx: &Arc<Context>)
     Action::requeue(jittered(backoff::delay(retry.failures, retry.retrying)))
 }
 
-/// Notes that the finalizer of a deleted resource with the annotation `force-delete` must be removed where Redis fails.
-/// Returns any other error.
+/// Notes that the finalizer of a deleted resource with the annotation `force-delete` must be removed, whatever prevents its
+/// keys from being removed. Returns the error of any other resource.
 fn force_release(ctx: &Context, uid: &Uid, error: Error) -> Result<(), Error> {
-    let is_forced = |object: Arc<CachedTenant>| object.is_deleting() && object.force_delete();
-    let fails_in_redis = matches!(error, Error::Store(_)) || error.waits_for_redis();
-    let Some(object) = ctx.read(|index| index.object(uid)).filter(|_| fails_in_redis) else {
-        return Err(error);
-    };
+    let is_forced = |object: &Arc<CachedTenant>| object.is_deleting() && object.force_delete();
+    // Who does not lead leaves it to the leader.
+    let object = ctx.read(|index| index.object(uid)).filter(|_| !error.is_not_leading());
+    let Some(object) = object.filter(is_forced) else { return Err(error) };
     let resource = object.name();
-    if !is_forced(object) {
-        return Err(error);
-    }
     warn!(%resource, %error, "force-delete: finalizer removed, keys left for the orphan sweep");
     ctx.note(|index| index.force_release(uid, &error.to_string()));
     Ok(())
@@ -157,14 +154,18 @@ mod tests {
     }
 
     async fn context(redis: &Redis) -> Arc<Context> {
+        context_with(redis, client()).await
+    }
+
+    async fn context_with(redis: &Redis, client: Client) -> Arc<Context> {
         let writer = Writer::default();
         let store = Store::new(RedisSettings::at(redis.url())).unwrap().with_writer("here/voice", "me");
         let epoch: Epoch = store.acquire_epoch().await.unwrap();
         writer.elected(epoch);
         writer.resynced(epoch);
         let controller = Controller {
-            client: client(),
-            watch_client: client(),
+            client: client.clone(),
+            watch_client: client,
             store,
             cluster: ClusterId::new("here"),
             publish_secret: true,
@@ -180,16 +181,20 @@ mod tests {
     }
 
     fn object() -> CachedTenant {
+        object_of(SPEC)
+    }
+
+    fn object_of(spec: &str) -> CachedTenant {
         let metadata = json!({
             "name": "acme", "namespace": "voice", "uid": "u", "generation": 1, "resourceVersion": "1",
         });
-        let spec = RawValue::from_string(SPEC.to_owned()).unwrap();
+        let spec = RawValue::from_string(spec.to_owned()).unwrap();
         let metadata = serde_json::from_value(metadata).unwrap();
         CachedTenant::new(metadata, Some(spec), None, 1, None, &mut Interners::default())
     }
 
     #[tokio::test]
-    async fn a_reconcile_locks_the_index_three_times() {
+    async fn a_reconcile_locks_the_index_four_times() {
         let redis = Redis::start(RedisOptions::default()).await.unwrap();
         let ctx = context(&redis).await;
         let hook = ResourceName::new("voice", "hook");
@@ -202,10 +207,50 @@ mod tests {
 
         let action = reconcile(&dequeued, &ctx).await.unwrap();
 
-        assert_eq!(ctx.locks.load(Ordering::Relaxed), 3, "the snapshot, the result, the retries");
+        assert_eq!(
+            ctx.locks.load(Ordering::Relaxed),
+            4,
+            "the snapshot before and after the Secret was read, the result, the retries"
+        );
         assert_eq!(action, Action::await_change());
         let tenant = crate::contract::TenantId::parse("acme").unwrap();
         let stored = ctx.store.config(&tenant, 1 << 20).await.unwrap();
         assert!(matches!(stored, StoredConfig::Bytes(_)), "it is published");
+    }
+
+    /// A client whose API server answers no read of the Secret `hangs`.
+    fn hanging_client() -> Client {
+        let service = service_fn(|request: hyper::Request<Body>| async move {
+            if request.uri().path().ends_with("/hangs") {
+                std::future::pending::<()>().await;
+            }
+            Ok::<_, std::convert::Infallible>(hyper::Response::new(Body::empty()))
+        });
+        Client::new(service, "voice")
+    }
+
+    #[tokio::test]
+    async fn nothing_is_locked_while_a_secret_is_read() {
+        let redis = Redis::start(RedisOptions::default()).await.unwrap();
+        let ctx = context_with(&redis, hanging_client()).await;
+        let hangs = ResourceName::new("voice", "hangs");
+        let version = SecretVersion::new(Some("s"), Some("1"));
+        ctx.note(crate::domain::index::Index::mark_synced);
+        ctx.update(|index| index.apply_secret(&hangs, Some((version, 1))));
+        let spec = SPEC.replace("\"hook\"", "\"hangs\"");
+        ctx.update(|index| index.apply(object_of(&spec), Some(compile::claimed(&spec)), false));
+        let dequeued = Dequeued { key: Uid::from("u"), queued_at: Instant::now(), span: Span::none() };
+
+        let hanging = reconcile(&dequeued, &ctx);
+        let locking = async {
+            // The reconcile is polled first, up to its read.
+            tokio::task::yield_now().await;
+            drop(ctx.publishing.write().await);
+        };
+        tokio::select! {
+            biased;
+            done = hanging => panic!("the Secret was read: {done:?}"),
+            () = locking => {}
+        }
     }
 }

@@ -1,12 +1,11 @@
-//! Prepares the operation that a tenant needs, from a snapshot. Reads its Secret where it must be published, and checks
-//! that an owner of its keys that no watch shows is gone; writes nothing.
+//! Prepares the operation that a tenant needs, from a snapshot and from what was fetched for it: its Secret where it must be
+//! published, and whether an owner of its keys that no watch shows is gone. Waits for nothing and writes nothing; what has
+//! not been fetched yet is its answer.
 
 use std::sync::Arc;
 
 use super::super::context::Context;
-use super::super::error::Error;
-use super::live_read;
-use super::waiting::{Peer, request};
+use super::fetch::{Fetched, Missing};
 use crate::domain::assessment::{NotPublished, SecretFaultKind};
 use crate::domain::index::{CachedStatus, CachedTenant, Recorded, TenantSnapshot};
 use crate::domain::plan::{
@@ -77,26 +76,27 @@ impl PendingWrite {
     }
 }
 
-/// Determines what the tenant of this snapshot needs.
-pub async fn prepare(
+/// Determines what the tenant of this snapshot needs; or what must be fetched before that is known.
+pub fn prepare(
     ctx: &Context,
-    snapshot: TenantSnapshot,
+    snapshot: &TenantSnapshot,
     rejections: &Rejections,
-) -> Result<Prepared, Error> {
+    fetched: &mut Fetched,
+) -> Result<Prepared, Missing> {
     let Some(object) = snapshot.object.clone() else {
         let removal = plan::plan_orphan(&snapshot.claims, snapshot.deletion_policy);
-        if let Some(removal) = &removal {
-            live_read::check_recorded_owner(ctx, &snapshot.uid, &removal.tenant).await?;
+        if let Some(removal) = removal.as_ref().filter(|_| !fetched.is_checked(&snapshot.uid)) {
+            return Err(Missing::Owner { uid: snapshot.uid.clone(), tenant: removal.tenant.clone() });
         }
-        return Ok(removal_or_done(removal, &snapshot));
+        return Ok(removal_or_done(removal, snapshot));
     };
     if object.is_deleting() {
         let (policy, status_dids) = (snapshot.deletion_policy, object.status_dids());
         let removal = plan::plan_deletion(object.spec(), status_dids, &snapshot.claims, policy);
-        return Ok(removal_or_done(removal, &snapshot));
+        return Ok(removal_or_done(removal, snapshot));
     }
     // After a start, nearly every tenant is published as its spec says.
-    if let Some(outcome) = unchanged(ctx, &snapshot, &object) {
+    if let Some(outcome) = unchanged(ctx, snapshot, &object) {
         return Ok(Prepared::Done(outcome));
     }
     let none = Rejections::default();
@@ -109,11 +109,10 @@ pub async fn prepare(
     };
     match input.plan() {
         Plan::Done(outcome) => Ok(Prepared::Done(outcome)),
-        Plan::Remove(removal) => Ok(pending_removal(removal, &snapshot)),
+        Plan::Remove(removal) => Ok(pending_removal(removal, snapshot)),
         Plan::Publish(desired) => {
-            let publishable =
-                Publishable { ctx, object: &object, snapshot: &snapshot, input, desired: &desired };
-            publishable.prepare().await
+            let publishable = Publishable { ctx, object: &object, snapshot, input, desired: &desired };
+            publishable.prepare(fetched)
         }
     }
 }
@@ -153,7 +152,8 @@ struct Publishable<'a> {
 }
 
 impl Publishable<'_> {
-    async fn prepare(self) -> Result<Prepared, Error> {
+    fn prepare(self, fetched: &mut Fetched) -> Result<Prepared, Missing> {
+        let uid = &self.snapshot.uid;
         let key = SecretKey::of(&self.object.name(), &self.desired.spec);
         // A watch that has not listed shows no Secret: a read shows if there is one.
         let unknown = SecretVersion::new(None, None);
@@ -166,26 +166,33 @@ impl Publishable<'_> {
         if self.snapshot.claims.verified && self.input.is_recorded(self.desired, &desired_version) {
             return Ok(Prepared::Done(Outcome::Assessed(self.input.assess_published(self.desired))));
         }
-        self.check_yielding_owners().await?;
-        let reading = self.ctx.secrets.read(&self.snapshot.uid, &key, version);
-        let read = request(Peer::Secret, reading).await;
-        match read.map_err(|source| Error::ReadSecret { secret: key.secret.clone(), source })? {
-            Ok(secret) => Ok(self.pending_publication(&secret)),
-            Err(fault) => Ok(self.blocked(NotPublished::Secret(fault))),
+        if let Some(unchecked) = self.unchecked_owner(fetched) {
+            return Err(unchecked);
+        }
+        if let Some(held) = self.ctx.secrets.take(uid, &key, version) {
+            fetched.insert(uid.clone(), key.clone(), version.clone(), held);
+        }
+        match fetched.secret(uid, &key, version) {
+            Some(Ok(secret)) => Ok(self.pending_publication(secret)),
+            Some(Err(fault)) => Ok(self.blocked(NotPublished::Secret(fault.clone()))),
+            None => Err(Missing::Secret { uid: uid.clone(), key, version: version.clone() }),
         }
     }
 
-    /// Checks that each owner by record that yields to this tenant is either shown by the watches or gone.
-    async fn check_yielding_owners(&self) -> Result<(), Error> {
-        for uid in self.snapshot.claims.yielding_owners.keys() {
-            let published = self
-                .ctx
-                .read(|index| index.claims().published(uid).map(|published| published.tenant.clone()));
-            if let Some(tenant) = published {
-                live_read::check_recorded_owner(self.ctx, uid, &tenant).await?;
-            }
+    /// An owner by record that yields to this tenant, that the watches do not show, and that is not known to be gone.
+    fn unchecked_owner(&self, fetched: &Fetched) -> Option<Missing> {
+        let unchecked =
+            self.snapshot.claims.yielding_owners.keys().filter(|uid| !fetched.is_checked(uid)).cloned();
+        let unchecked: Vec<_> = unchecked.collect();
+        if unchecked.is_empty() {
+            return None;
         }
-        Ok(())
+        self.ctx.read(|index| {
+            unchecked.into_iter().filter(|uid| index.object(uid).is_none()).find_map(|uid| {
+                let tenant = index.claims().published(&uid)?.tenant.clone();
+                Some(Missing::Owner { uid, tenant })
+            })
+        })
     }
 
     fn blocked(&self, reason: NotPublished) -> Prepared {

@@ -1,24 +1,31 @@
 //! Publishing a tenant in the order that leaves no DID unmapped.
+//!
+//! Whatever is read from the API server is read before the lock is taken; under it there is only Redis. A tenant that must be
+//! published before this one and can't be, since its Secret can't be read, does not hold it up.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::slice;
 
-use futures::future::try_join_all;
+use futures::future::join_all;
 use tracing::{Instrument, Span, debug, trace_span};
 
 use super::super::context::Context;
 use super::super::error::Error;
+use super::super::queue::change_span;
 use super::conflicts;
+use super::fetch::{Fetched, Missing};
 use super::prepare::{Prepared, prepare};
 use super::results::record_results;
-use crate::domain::index::{AlreadyPublished, Start, TenantSnapshot};
+use crate::domain::index::{AlreadyPublished, Index, Start, TenantSnapshot};
 use crate::domain::plan::Rejections;
 use crate::domain::{Epoch, Uid};
-use crate::store::{Applied, Operation};
+use crate::store::{Applied, Conflict, Operation};
 use crate::telemetry::TRACES;
 
 /// The attempts of one reconcile while Redis keeps showing other owners.
 const MAX_ATTEMPTS: usize = 5;
+/// The times that something is fetched in one reconcile, for each of the tenants in it: a Secret may be rotated meanwhile.
+const MAX_FETCHES: usize = 5;
 
 /// The result of publishing a group.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -28,11 +35,30 @@ enum GroupResult {
     OrderChanged,
 }
 
+/// The tenants that are published in one script call.
+enum Group<'a> {
+    /// One from which no other takes anything. Others may be published at the same time.
+    Alone(&'a Uid),
+    /// Those that must be published in one step, and before others. Nothing else is published at the same time.
+    Members(Vec<Uid>),
+}
+
+/// The result of one attempt to publish a group.
+enum Attempt {
+    Recorded,
+    OrderChanged,
+    /// Each of these is missing for the tenant beside it.
+    Missing(Vec<(Uid, Missing)>),
+    /// Redis rejected the operations of these tenants, and wrote nothing. The generation is that of a publication.
+    Rejected(Vec<(Uid, Option<i64>, Conflict)>),
+}
+
 /// Publishes `uid`, and first the tenants that take DIDs or the tenant id from it.
 pub async fn publish(ctx: &Context, uid: &Uid, change: &Span) -> Result<(), Error> {
-    let pass = Pass { ctx, epoch: ctx.epoch()?, change };
+    let epoch = ctx.epoch()?;
+    let mut pass = Pass { ctx, epoch, change, uid, fetched: Fetched::default(), failed: HashSet::new() };
     for _ in 0..MAX_ATTEMPTS {
-        if pass.publish_in_order(uid).await? == GroupResult::Done {
+        if pass.publish_in_order().await? == GroupResult::Done {
             return Ok(());
         }
         debug!(%uid, "claims changed while publishing; recomputing the publish order");
@@ -46,66 +72,128 @@ struct Pass<'a> {
     epoch: Epoch,
     /// The trace of the change, to which the statuses belong.
     change: &'a Span,
+    /// The tenant that is reconciled.
+    uid: &'a Uid,
+    fetched: Fetched,
+    /// The other tenants that can't be published now, for a reason of their own.
+    failed: HashSet<Uid>,
 }
 
 impl Pass<'_> {
-    async fn publish_in_order(&self, uid: &Uid) -> Result<GroupResult, Error> {
+    async fn publish_in_order(&mut self) -> Result<GroupResult, Error> {
+        let uid = self.uid;
         let mut done = AlreadyPublished::default();
-        {
-            let _shared = self.ctx.publishing.read().await;
-            if let Start::Alone(snapshot) = self.ctx.read(|index| index.start(uid)) {
-                return self.publish_group(slice::from_ref(uid), Some(vec![*snapshot]), &mut done).await;
-            }
+        if self.publish_group(Group::Alone(uid), &mut done).await? == GroupResult::Done {
+            return Ok(GroupResult::Done);
         }
-        let _exclusive = self.ctx.publishing.write().await;
         for members in self.ctx.read(|index| index.publish_order(uid)) {
             debug!(?members, "publishing tenants that exchange DIDs in one transaction");
-            if self.publish_group(&members, None, &mut done).await? == GroupResult::OrderChanged {
+            let members = Group::Members(members);
+            if self.publish_group(members, &mut done).await? == GroupResult::OrderChanged {
                 return Ok(GroupResult::OrderChanged);
             }
         }
         Ok(GroupResult::Done)
     }
 
-    /// Publishes `members` in one script call, or none of them if one is rejected. Returns `OrderChanged` if a tenant that is
-    /// not in `done` takes something from them. `first` is the snapshot of the first attempt, if it was taken already.
+    /// Publishes a group in one script call, or none of it if one tenant is rejected. Returns `OrderChanged` if a tenant that
+    /// is not in `done` takes something from it.
     async fn publish_group(
-        &self,
-        members: &[Uid],
-        mut first: Option<Vec<TenantSnapshot>>,
+        &mut self,
+        mut group: Group<'_>,
         done: &mut AlreadyPublished,
     ) -> Result<GroupResult, Error> {
         let mut rejections: HashMap<Uid, Rejections> = HashMap::new();
-        for _ in 0..MAX_ATTEMPTS {
-            let snapshots = match first.take() {
-                Some(snapshots) => snapshots,
-                None => match self.ctx.read(|index| index.snapshot(members, done)) {
-                    Some(snapshots) => snapshots,
-                    None => return Ok(GroupResult::OrderChanged),
-                },
-            };
-            let prepared = prepare_all(self.ctx, snapshots, &rejections).await?;
-            let operations: Vec<&Operation> =
-                prepared.iter().filter_map(|prepared| Some(&prepared.write()?.operation)).collect();
-            let applied = self.apply(&operations).await?;
-            if !applied.iter().any(|applied| matches!(applied, Applied::Rejected(_))) {
-                record_results(self.ctx, self.change, members, prepared, applied);
-                return Ok(GroupResult::Done);
-            }
-            let writes =
-                members.iter().zip(&prepared).filter_map(|(uid, prepared)| Some((uid, prepared.write()?)));
-            for ((uid, write), applied) in writes.zip(applied) {
-                if let Applied::Rejected(conflict) = applied {
-                    debug!(%uid, ?conflict, "Redis rejected the operation");
-                    let rejections = rejections.entry(uid.clone()).or_default();
-                    if let Operation::Publish(publication) = &write.operation {
-                        rejections.reset_for_generation(publication.generation);
-                    }
-                    conflicts::resolve(self.ctx, uid, conflict, rejections).await?;
+        let (mut rejected, mut fetches) = (0, 0);
+        loop {
+            self.leave_out_failed(&mut group, done);
+            match self.attempt(&group, done, &rejections).await? {
+                Attempt::Recorded => return Ok(GroupResult::Done),
+                Attempt::OrderChanged => return Ok(GroupResult::OrderChanged),
+                Attempt::Missing(missing) if fetches < MAX_FETCHES * group.members().len() => {
+                    fetches += missing.len();
+                    self.fetch(missing).await?;
+                }
+                Attempt::Rejected(conflicts) if rejected < MAX_ATTEMPTS => {
+                    rejected += 1;
+                    self.resolve(conflicts, &mut rejections).await?;
+                }
+                Attempt::Missing(_) | Attempt::Rejected(_) => {
+                    return Err(Error::OwnershipKeptChanging(MAX_ATTEMPTS));
                 }
             }
         }
-        Err(Error::OwnershipKeptChanging(MAX_ATTEMPTS))
+    }
+
+    /// Takes the tenants out of the group that can't be published now. They count as published: nothing waits for them.
+    fn leave_out_failed(&self, group: &mut Group<'_>, done: &mut AlreadyPublished) {
+        let Group::Members(members) = group else { return };
+        let failed: Vec<Uid> = members.extract_if(.., |uid| self.failed.contains(uid)).collect();
+        if !failed.is_empty() {
+            self.ctx.read(|index| done.add(index, &failed));
+        }
+    }
+
+    /// Plans and publishes from one snapshot, under the lock. Nothing is read from the API server meanwhile.
+    async fn attempt(
+        &mut self,
+        group: &Group<'_>,
+        done: &mut AlreadyPublished,
+        rejections: &HashMap<Uid, Rejections>,
+    ) -> Result<Attempt, Error> {
+        let (_shared, _exclusive) = match group {
+            Group::Alone(_) => (Some(self.ctx.publishing.read().await), None),
+            Group::Members(_) => (None, Some(self.ctx.publishing.write().await)),
+        };
+        let snapshots = match group {
+            Group::Alone(uid) => match self.ctx.read(|index| index.start(uid)) {
+                Start::Alone(snapshot) => Some(vec![*snapshot]),
+                Start::Group => None,
+            },
+            Group::Members(members) => self.ctx.read(|index| index.snapshot(members, done)),
+        };
+        let Some(snapshots) = snapshots else { return Ok(Attempt::OrderChanged) };
+        let prepared = match self.prepare_all(&snapshots, rejections) {
+            Ok(prepared) => prepared,
+            Err(missing) => return Ok(Attempt::Missing(missing)),
+        };
+        let operations: Vec<&Operation> =
+            prepared.iter().filter_map(|prepared| Some(&prepared.write()?.operation)).collect();
+        let applied = self.apply(&operations).await?;
+        let members = group.members();
+        if !applied.iter().any(|applied| matches!(applied, Applied::Rejected(_))) {
+            record_results(self.ctx, self.change, members, prepared, applied);
+            return Ok(Attempt::Recorded);
+        }
+        let writes =
+            members.iter().zip(&prepared).filter_map(|(uid, prepared)| Some((uid, prepared.write()?)));
+        let conflicts = writes.zip(applied).filter_map(|((uid, write), applied)| {
+            let Applied::Rejected(conflict) = applied else { return None };
+            let generation = match &write.operation {
+                Operation::Publish(publication) => Some(publication.generation),
+                Operation::Remove(_) => None,
+            };
+            Some((uid.clone(), generation, conflict))
+        });
+        Ok(Attempt::Rejected(conflicts.collect()))
+    }
+
+    fn prepare_all(
+        &mut self,
+        snapshots: &[TenantSnapshot],
+        rejections: &HashMap<Uid, Rejections>,
+    ) -> Result<Vec<Prepared>, Vec<(Uid, Missing)>> {
+        let none = Rejections::default();
+        let (mut prepared, mut missing) = (Vec::with_capacity(snapshots.len()), Vec::new());
+        for snapshot in snapshots {
+            let _span = trace_span!(target: TRACES, "plan", uid = %snapshot.uid).entered();
+            let rejections = rejections.get(&snapshot.uid).unwrap_or(&none);
+            match prepare(self.ctx, snapshot, rejections, &mut self.fetched) {
+                Ok(ready) => prepared.push(ready),
+                Err(lacks) => missing.push((snapshot.uid.clone(), lacks)),
+            }
+        }
+        if missing.is_empty() { Ok(prepared) } else { Err(missing) }
     }
 
     async fn apply(&self, operations: &[&Operation]) -> Result<Vec<Applied>, Error> {
@@ -122,18 +210,59 @@ impl Pass<'_> {
         let applying = self.ctx.store.apply(self.epoch, &self.ctx.cluster, operations).instrument(span);
         Ok(applying.await.inspect_err(|error| self.ctx.write_failed(self.epoch, error))?)
     }
+
+    /// Fetches what is missing, for all tenants concurrently.
+    async fn fetch(&mut self, missing: Vec<(Uid, Missing)>) -> Result<(), Error> {
+        let ctx = self.ctx;
+        let reads = missing.into_iter().map(|(uid, missing)| async { (uid, missing.fetch(ctx).await) });
+        for (uid, found) in join_all(reads).await {
+            match found {
+                Ok(found) => self.fetched.add(found),
+                Err(error) => self.fail(&uid, error)?,
+            }
+        }
+        Ok(())
+    }
+
+    async fn resolve(
+        &mut self,
+        conflicts: Vec<(Uid, Option<i64>, Conflict)>,
+        rejections: &mut HashMap<Uid, Rejections>,
+    ) -> Result<(), Error> {
+        for (uid, generation, conflict) in conflicts {
+            debug!(%uid, ?conflict, "Redis rejected the operation");
+            let rejections = rejections.entry(uid.clone()).or_default();
+            if let Some(generation) = generation {
+                rejections.reset_for_generation(generation);
+            }
+            if let Err(error) = conflicts::resolve(self.ctx, &uid, conflict, rejections).await {
+                self.fail(&uid, error)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Handles an error that concerns one tenant. That of another tenant than the reconciled one is its own: it is
+    /// reconciled, reports it, and is retried.
+    fn fail(&mut self, uid: &Uid, error: Error) -> Result<(), Error> {
+        if uid == self.uid || error.is_of_redis() {
+            return Err(error);
+        }
+        debug!(%uid, %error, "it can't be published now; going on without it");
+        self.failed.insert(uid.clone());
+        let unreported = |index: &Index| (!index.retrying().contains(uid)).then(|| index.namespace(uid));
+        if let Some(namespace) = self.ctx.read(unreported) {
+            self.ctx.reconciles.enqueue(namespace, uid.clone(), change_span());
+        }
+        Ok(())
+    }
 }
 
-async fn prepare_all(
-    ctx: &Context,
-    snapshots: Vec<TenantSnapshot>,
-    rejections: &HashMap<Uid, Rejections>,
-) -> Result<Vec<Prepared>, Error> {
-    let none = Rejections::default();
-    try_join_all(snapshots.into_iter().map(|snapshot| {
-        let span = trace_span!(target: TRACES, "plan", uid = %snapshot.uid);
-        let rejections = rejections.get(&snapshot.uid).unwrap_or(&none);
-        prepare(ctx, snapshot, rejections).instrument(span)
-    }))
-    .await
+impl Group<'_> {
+    fn members(&self) -> &[Uid] {
+        match self {
+            Self::Alone(uid) => slice::from_ref(uid),
+            Self::Members(members) => members,
+        }
+    }
 }

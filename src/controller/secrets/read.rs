@@ -11,6 +11,7 @@ use secrecy::SecretString;
 use serde::Deserialize;
 use tokio::time::timeout;
 
+use super::super::refusal::{is_from_api_server, is_not_found};
 use crate::domain::assessment::{SecretFault, SecretFaultKind};
 use crate::domain::secret::{self, SecretKey, SecretVersion};
 use crate::domain::warnings::{self, Warning};
@@ -96,9 +97,9 @@ pub async fn read(
     };
     match read {
         Ok(secret) => Ok(SecretValue::from(secret).resolve(key)),
-        Err(kube::Error::Api(status)) if status.code == 404 => Ok(Err(key.fault(SecretFaultKind::NotFound))),
+        Err(error) if is_not_found(&error) => Ok(Err(key.fault(SecretFaultKind::NotFound))),
         // A denied read stays denied until a Role changes.
-        Err(kube::Error::Api(status)) if matches!(status.code, 401 | 403) => {
+        Err(kube::Error::Api(status)) if matches!(status.code, 401 | 403) && is_from_api_server(&status) => {
             Ok(Err(key.fault(SecretFaultKind::Unreadable(one_line(&status.message)))))
         }
         Err(error) => Err(error),

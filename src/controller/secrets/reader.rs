@@ -26,17 +26,24 @@ impl SecretReader {
         Self { client, prefetched: Arc::default() }
     }
 
-    /// Reads the value that `key` names, at this version of its Secret or newer. The outer error may be transient (no
-    /// response, an overloaded API server); the inner one is a fault of the Secret, which the status reports.
-    pub async fn read(
+    /// Takes the value that `key` names from what is held for a tenant, if that is this version of its Secret.
+    #[must_use]
+    pub fn take(
         &self,
         uid: &Uid,
         key: &SecretKey,
         version: &SecretVersion,
+    ) -> Option<Result<ResolvedSecret, SecretFault>> {
+        Some(self.prefetched.take(uid, &key.secret, version)?.resolve(key))
+    }
+
+    /// Reads the value that `key` names, at this version of its Secret or newer. The outer error may be transient (no
+    /// response, an overloaded API server); the inner one is a fault of the Secret, which the status reports.
+    pub async fn read(
+        &self,
+        key: &SecretKey,
+        version: &SecretVersion,
     ) -> Result<Result<ResolvedSecret, SecretFault>, kube::Error> {
-        if let Some(secret) = self.prefetched.take(uid, &key.secret, version) {
-            return Ok(secret.resolve(key));
-        }
         debug!(secret = %key.secret, "reading Secret");
         let span = trace_span!(target: TRACES, "secret", otel.kind = "client");
         read::read(&self.client, key, version).instrument(span).await

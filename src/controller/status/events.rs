@@ -14,21 +14,30 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{MicroTime, ObjectMeta};
 use kube::api::{Patch, PatchParams, PostParams};
 use kube::{Api, Client};
 use serde_json::json;
+use sha2::{Digest, Sha256};
 use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::time::timeout;
 use tracing::debug;
 
-use super::super::queue::WritePriority;
+use super::super::queue::{WritePriority, hold_while};
+use super::super::refusal::is_not_found;
 use crate::domain::event::EventDraft;
 use crate::domain::status::truncate_message;
 use crate::domain::{ResourceName, Uid};
 use crate::leader::Writer;
+use crate::telemetry::api_server_cause;
 
 /// `reportingController`, the same for every replica.
 const CONTROLLER: &str = "runtime-operator";
 /// The longest note that the events API accepts, in bytes.
 const MAX_NOTE_BYTES: usize = 1000;
+/// The longest name of an object, in bytes.
+const MAX_NAME_BYTES: usize = 253;
+/// The longest `reportingInstance` that the events API accepts, in bytes.
+const MAX_INSTANCE_BYTES: usize = 128;
+/// The hexadecimal digits that distinguish names that are cut.
+const HASH_DIGITS: usize = 10;
 /// The capacity of the queue: beyond it events are dropped.
 const QUEUE_CAPACITY: usize = 16_384;
 /// The events that are written concurrently; one while statuses are written, which need the same API server.
@@ -160,15 +169,15 @@ impl Sink<'_> {
         events
             .for_each_concurrent(CONCURRENCY, |event| {
                 async move {
-                    let _permit = self.priority.event_permit().await;
+                    let permit = self.priority.event_permit().await;
                     // Right before it is sent: another replica may lead by now, and report the same.
                     if !self.writer.may_write_kubernetes() {
                         return;
                     }
-                    if let Err(error) = self.write(&event).await {
+                    if let Err(error) = hold_while(permit, self.write(&event)).await {
                         // Nothing depends on an event.
                         let reason = event.draft.reason.as_str();
-                        debug!(regarding = %event.regarding.name, reason, %error, "failed to write event");
+                        debug!(regarding = %event.regarding.name, reason, error = api_server_cause(&error), "failed to write event");
                     }
                 }
                 .boxed()
@@ -186,7 +195,7 @@ impl Sink<'_> {
             let patch = Patch::Merge(json!({ "series": series }));
             match events.patch(&name, &PatchParams::default(), &patch).await {
                 // Events expire.
-                Err(kube::Error::Api(status)) if status.code == 404 => {}
+                Err(error) if is_not_found(&error) => {}
                 other => return other.map(drop),
             }
         }
@@ -200,12 +209,13 @@ impl Sink<'_> {
     fn object(&self, event: &PendingEvent) -> Event {
         let PendingEvent { regarding, action, draft, time } = event;
         // Several events of one resource and moment need names of their own.
-        let now = Timestamp::now();
+        let moment = format!("{:x}", Timestamp::now().as_nanosecond());
+        let longest = MAX_NAME_BYTES - 1 - moment.len();
         Event {
             action: Some((*action).to_owned()),
             event_time: Some(MicroTime(*time)),
             metadata: ObjectMeta {
-                name: Some(format!("{}.{:x}", regarding.name.name, now.as_nanosecond())),
+                name: Some(format!("{}.{moment}", shortened(&regarding.name.name, longest))),
                 namespace: Some(regarding.name.namespace.to_string()),
                 ..ObjectMeta::default()
             },
@@ -213,7 +223,7 @@ impl Sink<'_> {
             reason: Some(draft.reason.as_str().to_owned()),
             regarding: Some(regarding.into()),
             reporting_controller: Some(CONTROLLER.to_owned()),
-            reporting_instance: Some(self.instance.to_owned()),
+            reporting_instance: Some(shortened(self.instance, MAX_INSTANCE_BYTES)),
             type_: Some(draft.reason.event_type().as_str().to_owned()),
             ..Event::default()
         }
@@ -222,6 +232,19 @@ impl Sink<'_> {
     fn recent(&self) -> MutexGuard<'_, RecentEvents> {
         self.recent.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// A name of at most `longest` bytes: a longer one is cut, and ends with a hash of the whole. Names of objects are ASCII.
+fn shortened(name: &str, longest: usize) -> String {
+    if name.len() <= longest {
+        return name.to_owned();
+    }
+    let hash = format!("{:x}", Sha256::digest(name));
+    let hash = &hash[..HASH_DIGITS];
+    let end = (0..=longest - 1 - HASH_DIGITS).rev().find(|at| name.is_char_boundary(*at)).unwrap_or(0);
+    // A name ends with a letter or a digit, and so must each of its parts between dots.
+    let cut = name[..end].trim_end_matches(['.', '-', '_']);
+    format!("{cut}-{hash}")
 }
 
 /// The fields in which equal events agree.
@@ -296,6 +319,15 @@ mod tests {
         assert_eq!(recent.again(&key("1 number live"), now), Some(("acme.1".to_owned(), 3)));
         let later = now + SERIES_WINDOW + Duration::from_secs(1);
         assert_eq!(recent.again(&key("1 number live"), later), None);
+    }
+
+    #[test]
+    fn a_long_name_is_cut_and_keeps_its_difference() {
+        assert_eq!(shortened("acme", 253), "acme");
+        let [one, two] = ["a", "b"].map(|end| shortened(&format!("{}.{end}", "x".repeat(240)), 128));
+        assert!(one.len() <= 128 && one != two, "{one} {two}");
+        let cut = shortened(&format!("{}.{}", "x".repeat(20), "y".repeat(20)), 32);
+        assert!(cut.starts_with("xxxxxxxxxxxxxxxxxxxx-") && !cut.contains('.'), "{cut}");
     }
 
     #[test]

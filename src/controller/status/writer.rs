@@ -1,7 +1,7 @@
 //! Writes one tenant's status and finalizers.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
@@ -13,6 +13,7 @@ use tracing::{debug, info, warn};
 use super::super::context::Context;
 use super::super::error::Error;
 use super::super::queue::Action;
+use super::super::refusal::Refusal;
 use super::super::watch::WatchedTenant;
 use super::events::{PendingEvent, Regarding};
 use super::patch::{merge_patch, without_published};
@@ -26,16 +27,17 @@ use crate::domain::index::{CachedStatus, CachedTenant, Delay, PendingStatus};
 use crate::domain::plan::Outcome;
 use crate::domain::reason::Reason;
 use crate::domain::status::{self, READY, StatusDetails};
+use crate::telemetry::api_server_cause;
 
 const FIELD_MANAGER: &str = "runtime-operator";
 /// The time for which a failure must have another reason than the status names, before the status names it.
 const CONFIRM_AFTER: Duration = Duration::from_secs(1);
 
 /// The result of a write.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum WriteResult {
-    /// The API server stored a new version, which the watch will show.
-    Changed,
+#[derive(Clone, PartialEq, Eq)]
+pub enum WriteResult {
+    /// The API server stored this new version, which the watch will show.
+    Changed(Option<String>),
     /// The API server had the same content already: there is no new version, and the watch shows nothing.
     Unchanged,
     /// The resource has changed in the meantime, and is reconciled again; or the API server rejects the write.
@@ -56,7 +58,7 @@ impl<'a> StatusWriter<'a> {
         Self { ctx, api, object }
     }
 
-    /// Enqueues the events, and writes the status or the finalizers if they differ: one write at most.
+    /// Enqueues the events, and writes the finalizers and the status where they differ.
     pub async fn write(&self, mut pending: PendingStatus) -> Result<Action, Error> {
         self.record_events(std::mem::take(&mut pending.events));
         if let Some(delay) = &pending.delay
@@ -68,15 +70,7 @@ impl<'a> StatusWriter<'a> {
             Some(Outcome::FinalizerRemovable) => self.remove_finalizer().await?,
             Some(Outcome::Assessed(assessment)) => {
                 let details = self.details(&pending, true);
-                let written = self.write_assessment(assessment, &details).await?;
-                // The finalizer is added when the watch shows the status, after the statuses of all tenants. Until then a
-                // deletion is noticed by the watch, or by the orphan sweep.
-                if written == WriteResult::Unchanged
-                    && !self.object.is_deleting()
-                    && !self.object.has_finalizer()
-                {
-                    self.add_finalizer().await?;
-                }
+                self.write_guarded(assessment, &details).await?;
             }
             None => {}
         }
@@ -105,7 +99,7 @@ impl<'a> StatusWriter<'a> {
             self.record_events(event.into_iter().collect());
         }
         let details = self.details(pending, delay.redis_read);
-        self.write_assessment(assessment, &details).await?;
+        self.write_assessment(assessment, &details, self.object.resource_version()).await?;
         Ok(Action::await_change())
     }
 
@@ -128,10 +122,35 @@ impl<'a> StatusWriter<'a> {
         }
     }
 
+    /// Adds the finalizer and writes the status, in the order that fits.
+    async fn write_guarded(&self, assessment: &Assessment, details: &StatusDetails) -> Result<(), Error> {
+        let is_readable = !matches!(assessment.not_published, Some(NotPublished::Unreadable(_)));
+        let needs_guard = is_readable && !self.object.is_deleting() && !self.object.has_finalizer();
+        // At rest, no status says Ready before the keys are guarded.
+        let guard_first = needs_guard && !self.ctx.priority.is_saturated(Instant::now());
+        // A finalizer that is refused does not keep the status from being true.
+        let guarded = if guard_first { self.guard().await } else { Ok(WriteResult::Unchanged) };
+        let version = match &guarded {
+            Ok(WriteResult::Skipped) => return Ok(()),
+            Ok(WriteResult::Changed(Some(version))) => version,
+            _ => self.object.resource_version(),
+        };
+        let written = self.write_assessment(assessment, details, version).await?;
+        guarded?;
+        // While saturated, the finalizer is added when the watch shows the status, after the statuses of all tenants. Until
+        // then a deletion is noticed by the watch, by the orphan sweep, or prevented by a clean stop.
+        if needs_guard && !guard_first && written == WriteResult::Unchanged {
+            self.guard().await?;
+        }
+        Ok(())
+    }
+
+    /// Writes the status that follows from an assessment, if it differs, to this version of the resource.
     async fn write_assessment(
         &self,
         assessment: &Assessment,
         details: &StatusDetails,
+        version: &str,
     ) -> Result<WriteResult, Error> {
         // The API server would reject whatever is written to an object that it can't decode either, for good.
         if let Some(NotPublished::Unreadable(why)) = &assessment.not_published {
@@ -144,7 +163,7 @@ impl<'a> StatusWriter<'a> {
         let next = status::next(previous, assessment, details, Timestamp::now());
         let changed = previous != Some(&next);
         let written =
-            if changed { self.write_status(previous, &next).await? } else { WriteResult::Unchanged };
+            if changed { self.write_status(previous, &next, version).await? } else { WriteResult::Unchanged };
         if written == WriteResult::Skipped {
             return Ok(written);
         }
@@ -183,7 +202,8 @@ impl<'a> StatusWriter<'a> {
         }
     }
 
-    async fn add_finalizer(&self) -> Result<(), Error> {
+    /// Adds the finalizer, without which a deletion would leave the keys to the watch or the sweep.
+    pub async fn guard(&self) -> Result<WriteResult, Error> {
         let others = self.object.other_finalizers();
         self.write_finalizers(&others.chain([FINALIZER]).collect::<Vec<_>>()).await
     }
@@ -197,28 +217,30 @@ impl<'a> StatusWriter<'a> {
 
     /// Patches the finalizers with uid and resourceVersion tested: never those of another object of the same name, never
     /// over the change of another client.
-    async fn write_finalizers(&self, finalizers: &[&str]) -> Result<(), Error> {
+    async fn write_finalizers(&self, finalizers: &[&str]) -> Result<WriteResult, Error> {
+        let version = self.ctx.read(|index| index.newest_version(&self.object.uid()));
         let patch = json!({"metadata": {
             "uid": self.object.uid(),
-            "resourceVersion": self.object.resource_version(),
+            "resourceVersion": version.as_deref().unwrap_or(self.object.resource_version()),
             "finalizers": finalizers,
         }});
         if !self.ctx.writer.may_write_kubernetes() {
-            return Ok(());
+            return Ok(WriteResult::Skipped);
         }
         let response = self.api.patch(&self.object.name().name, &params(), &Patch::Merge(patch)).await;
-        self.written(response, "finalizers").map(drop).map_err(Error::WriteFinalizers)
+        self.written(response, "finalizers").map_err(Error::WriteFinalizers)
     }
 
     async fn write_status(
         &self,
         previous: Option<&RuntimeTenantStatus>,
         next: &RuntimeTenantStatus,
+        version: &str,
     ) -> Result<WriteResult, Error> {
         // Without an epoch nothing is known of what Redis holds, and these members decide who is live after a loss.
         let kept = self.ctx.writer.state().epoch().is_none().then(|| without_published(previous, next));
         let patch = json!({
-            "metadata": { "uid": self.object.uid(), "resourceVersion": self.object.resource_version() },
+            "metadata": { "uid": self.object.uid(), "resourceVersion": version },
             "status": merge_patch(previous, kept.as_ref().unwrap_or(next)),
         });
         // Right before it is sent: another replica may lead by now, which writes the status itself.
@@ -227,7 +249,7 @@ impl<'a> StatusWriter<'a> {
         }
         let response = self.api.patch_status(&self.object.name().name, &params(), &Patch::Merge(patch)).await;
         let written = self.written(response, "status").map_err(Error::WriteStatus)?;
-        if written == WriteResult::Changed {
+        if matches!(written, WriteResult::Changed(_)) {
             self.ctx.metrics.status_writes.inc();
         }
         Ok(written)
@@ -241,24 +263,25 @@ impl<'a> StatusWriter<'a> {
         what: &'static str,
     ) -> Result<WriteResult, kube::Error> {
         let resource = self.object.name();
-        match response {
+        let error = match response {
             Ok(written) => {
-                let version = written.meta().resource_version.as_ref();
-                let number = version.and_then(|version| version.parse().ok());
+                let version = written.meta().resource_version.clone();
+                let number = version.as_ref().and_then(|version| version.parse().ok());
                 self.ctx.note(|index| index.own_write(&self.object.uid(), number));
-                let same = version.is_some_and(|version| version == self.object.resource_version());
-                Ok(if same { WriteResult::Unchanged } else { WriteResult::Changed })
+                let same = version.as_ref().is_some_and(|version| version == self.object.resource_version());
+                return Ok(if same { WriteResult::Unchanged } else { WriteResult::Changed(version) });
             }
-            Err(kube::Error::Api(status)) if matches!(status.code, 404 | 409) => {
-                debug!(%resource, code = status.code, what, "write skipped: resource has changed");
-                Ok(WriteResult::Skipped)
+            Err(error) => error,
+        };
+        match Refusal::of(&error) {
+            Refusal::Outdated => debug!(%resource, what, "write skipped: resource has changed"),
+            Refusal::NeedsChange => {
+                let message = api_server_cause(&error);
+                warn!(%resource, what, message, "API server rejects the write until the resource is changed");
             }
-            Err(kube::Error::Api(status)) if status.code == 422 => {
-                warn!(%resource, what, message = status.message, "API server rejected the write");
-                Ok(WriteResult::Skipped)
-            }
-            Err(error) => Err(error),
+            Refusal::Transient => return Err(error),
         }
+        Ok(WriteResult::Skipped)
     }
 
     fn record_events(&self, events: Vec<EventDraft>) {

@@ -63,7 +63,7 @@ impl<'a> EventHandler<'a> {
                 self.secrets[scope].last_event = Instant::now();
                 self.apply_secret(scope, *event);
             }
-            // What failed while the API server was away need not wait for the end of its backoff.
+            // A failure from while the API server was away need not wait for the end of its backoff.
             WatchEvent::Restored => {
                 self.ctx.reconciles.retry_now();
                 self.ctx.statuses.retry_now();

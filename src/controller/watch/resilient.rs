@@ -51,7 +51,7 @@ const CHECK_SOON: Duration = Duration::from_secs(1);
 /// The interval at which a failure that lasts is logged.
 const LOG_INTERVAL: Duration = Duration::from_secs(300);
 
-/// What a watch reports, in order.
+/// A report of a watch, in order.
 #[derive(Debug)]
 pub enum Report<K> {
     /// A change, or a part of a list.

@@ -1,4 +1,4 @@
-//! What each watch does: readiness, a metric and the election read it.
+//! The state of each watch: readiness, a metric and the election read it.
 
 use std::fmt;
 use std::sync::Arc;
@@ -120,7 +120,7 @@ impl fmt::Display for Verb {
     }
 }
 
-/// What can't be done, as in `can't list secrets in the namespace voice`.
+/// The request that fails, as in `can't list secrets in the namespace voice`.
 impl fmt::Display for WatchState {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let verb = self.failure.as_ref().map_or(Verb::Watch, |failure| failure.verb);

@@ -1,9 +1,11 @@
 //! The results of reconciles and status writes, which change the index.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
+use super::cached::CachedTenant;
 use super::records::Recorded;
-use super::tenant::{Confidence, PendingStatus};
+use super::tenant::{Confidence, Lifecycle, PendingStatus};
 use super::{Effects, Index, TenantState};
 use crate::domain::assessment::{Holder, NotPublished};
 use crate::domain::event::{EventDraft, EventReason};
@@ -70,6 +72,7 @@ impl Index {
     pub fn record_results(&mut self, results: Vec<OperationResult>) -> Effects {
         let members: Vec<Uid> = results.iter().map(|result| result.uid.clone()).collect();
         let mut effects = Effects::default();
+        let mut vanished = Vec::new();
         for OperationResult { uid, outcome, change } in results {
             let Some(change) = change else {
                 self.set_outcome(&uid, outcome);
@@ -92,9 +95,17 @@ impl Index {
             }
             effects.reconcile.extend(self.record(&uid, change.recorded, intact));
             self.set_outcome(&uid, outcome);
+            let is_gone = self.tenants.get(&uid).is_none_or(|tenant| tenant.is_gone());
+            if is_gone && self.claims.published(&uid).is_some() {
+                vanished.push(uid);
+            }
         }
         effects.reconcile.retain(|uid| !members.contains(uid));
-        self.finish(effects)
+        let mut effects = self.finish(effects);
+        // Its deletion was handled while the publish was under way, maybe as part of another tenant's reconcile: the keys must
+        // go again.
+        effects.reconcile.extend(vanished);
+        effects
     }
 
     /// Takes in that a reconcile succeeded. Tenants whose reconciles failed are retried, since the cause may be over
@@ -189,7 +200,37 @@ impl Index {
     pub fn own_write(&mut self, uid: &Uid, version: Option<u64>) {
         if let Some(tenant) = self.tenants.get_mut(uid) {
             tenant.status.last_written_version = version.unwrap_or_default();
+            tenant.status.refused_writes = 0;
         }
+    }
+
+    /// Takes in that a write of the status or the finalizers was refused. Returns how many in a row were, before this one.
+    pub fn write_refused(&mut self, uid: &Uid) -> u32 {
+        let Some(tenant) = self.tenants.get_mut(uid) else { return 0 };
+        let before = tenant.status.refused_writes;
+        tenant.status.refused_writes = before.saturating_add(1);
+        before.into()
+    }
+
+    /// The published resources without the finalizer that guards their keys.
+    #[must_use]
+    pub fn unguarded(&self) -> Vec<Arc<CachedTenant>> {
+        let is_unguarded = |uid: &Uid, tenant: &TenantState| {
+            tenant.lifecycle == Lifecycle::Live
+                && !tenant.object.has_finalizer()
+                && self.claims.published(uid).is_some()
+        };
+        let unguarded = self.tenants.iter().filter(|(uid, tenant)| is_unguarded(uid, tenant));
+        unguarded.map(|(_, tenant)| tenant.object()).collect()
+    }
+
+    /// The newest known resourceVersion of a resource: what the watch shows, or what the operator wrote after it.
+    #[must_use]
+    pub fn newest_version(&self, uid: &Uid) -> Option<String> {
+        let tenant = self.tenants.get(uid)?;
+        let shown = tenant.object.resource_version();
+        let own = tenant.is_awaiting_own_write().then(|| tenant.status.last_written_version.to_string());
+        Some(own.unwrap_or_else(|| shown.to_owned()))
     }
 
     /// Notes why a spec can't be decoded. Returns true when that is news.

@@ -69,6 +69,8 @@ pub(super) struct StatusSync {
     pub last_written_version: u64,
     /// What is odd in the webhook secret; none where this process has not read it.
     pub secret_warnings: Option<Box<[Box<str>]>>,
+    /// The writes of the status or the finalizers that were refused since the last one that was not.
+    pub refused_writes: u8,
     /// The last error that was reported of a spec that can't be decoded. It stays when the spec is corrected.
     pub unreadable: Option<Box<str>>,
 }
@@ -145,6 +147,7 @@ impl TenantState {
                 published_since_status: false,
                 last_written_version: 0,
                 secret_warnings: None,
+                refused_writes: 0,
                 unreadable: None,
             },
             retry: RetryState::default(),
