@@ -90,7 +90,8 @@ fn tidy(schema: &mut JSONSchemaProps) {
 /// Gives rules a message that names what was given, where there is one.
 fn name_what_was_given(schema: &mut JSONSchemaProps) {
     for rule in schema.x_kubernetes_validations.iter_mut().flatten() {
-        rule.message_expression = rule.message.as_deref().and_then(rules::message_expression);
+        let own = rule.message.as_deref().and_then(rules::message_expression);
+        rule.message_expression = own.or_else(|| rule.message_expression.take());
     }
     for below in schemas_below(schema) {
         name_what_was_given(below);
