@@ -115,6 +115,7 @@ pub fn reconcile(snapshot: &TenantSnapshot) -> OperationResult {
         written: true,
         events: Vec::new(),
         secret_warnings: None,
+        taken_from: Vec::new(),
     };
     let Some(object) = snapshot.object.as_ref().filter(|object| !object.is_deleting()) else {
         let is_left = snapshot.object.is_some() || snapshot.claims.published.is_some();

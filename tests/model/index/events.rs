@@ -189,6 +189,7 @@ fn operation_result(index: &Index, done: &OperationDone) -> OperationResult {
             published: record.is_some(),
             events: Vec::new(),
             secret_warnings: None,
+            taken_from: Vec::new(),
         }),
     }
 }
