@@ -86,7 +86,8 @@ pub struct RunArgs {
     /// it changes
     #[arg(long, env, value_name = "FILE", help_heading = "HTTP")]
     pub(super) runtime_admin_key_file: Option<String>,
-    /// Origins of browser pages that may call the admin routes, separated by commas, for example https://panel.example.com
+    /// Origins of browser pages that may call the admin routes, separated by commas. Each is
+    /// a scheme and a host, as in <https://panel.example.com>
     #[arg(long, env, value_name = "LIST", help_heading = "HTTP")]
     pub(super) admin_cors_origins: Option<String>,
     /// Allow --runtime-admin-auth none, or key without TLS, on an address that other hosts can reach [default: false]

@@ -135,7 +135,7 @@ impl Parser {
             match text.parse() {
                 Ok(origin) => origins.push(origin),
                 Err(InvalidOrigin) => {
-                    self.reject("--admin-cors-origins", format!("{text:?} {InvalidOrigin}"))
+                    self.reject("--admin-cors-origins", format!("{text:?} {InvalidOrigin}"));
                 }
             }
         }

@@ -1,26 +1,19 @@
 //! The health of Redis, as the routes report it.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use tracing::warn;
 use warp::http::StatusCode;
 
+use super::probed::Probed;
 use super::{Handlers, store_failed};
 use crate::admin::endpoint::Endpoint;
 use crate::admin::limits::HEALTH_PROBE_INTERVAL;
 use crate::admin::response::{ApiError, JsonResponse};
 use crate::contract::routes::ErrorCode;
 use crate::store::StoreError;
-
-/// A probe of Redis.
-#[derive(Clone)]
-pub(super) struct Probed {
-    since: Instant,
-    at: Timestamp,
-    outcome: Result<Duration, StoreError>,
-}
 
 impl Handlers {
     /// Reports the health. A caller that has proved who it is gets `all` members.

@@ -5,6 +5,7 @@ mod did_request;
 mod dids;
 mod health;
 mod merge;
+mod probed;
 mod quick_replies;
 mod weight;
 
@@ -14,7 +15,7 @@ use secrecy::SecretSlice;
 use tokio::sync::{Mutex, Semaphore, SemaphorePermit};
 use tracing::warn;
 
-use self::health::Probed;
+use self::probed::Probed;
 use super::endpoint::Endpoint;
 use super::limits::{MAX_ARGUMENT_BYTES, MAX_LOGGED_BYTES, MAX_STORED_BYTES, SMALL_BYTES};
 use super::response::ApiError;

@@ -6,7 +6,7 @@ use schemars::{Schema, SchemaGenerator, json_schema};
 use serde_json::{Map, Value, json};
 
 use super::super::rules;
-use super::{is_limited, json_type};
+use super::shape::{is_limited, json_type};
 use crate::contract::{CONFIG, LAST_PUBLISHED_AT, Member, Rule, WEBHOOK_SECRET, mode_names};
 
 /// Returns the schema of `spec.extensions`.
@@ -108,7 +108,8 @@ pub fn objects_rule() -> ValidationRule {
     let is_missing =
         |path: &String| format!("({} && !({}))", there("self.extensions", path), there("self", path));
     let any = paths.iter().map(is_missing).collect::<Vec<_>>().join(" || ");
-    let first = paths.iter().map(|path| format!("{} ? '{path}' : ", is_missing(path))).collect::<String>();
+    let cases: Vec<_> = paths.iter().map(|path| format!("{} ? '{path}' : ", is_missing(path))).collect();
+    let first = cases.concat();
     ValidationRule {
         rule: format!("!has(self.extensions) || !({any})"),
         message_expression: Some(format!("({first}'it') + ' is a field of spec: move it there'")),

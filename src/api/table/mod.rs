@@ -8,10 +8,12 @@ use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
 };
 use serde_json::json;
 
+use self::shape::{is_limited, json_type};
 use super::rules::{self, RuleWithMessage};
 use crate::contract::{CONFIG, Member, Modes, Presence, Rule, mode_names};
 
 mod extensions;
+mod shape;
 
 pub use extensions::extensions;
 
@@ -187,10 +189,6 @@ fn mode_rules(members: &[Member]) -> Vec<ValidationRule> {
     rules
 }
 
-pub(super) fn is_limited(set: Modes, modes: &[&str]) -> bool {
-    (0..modes.len()).any(|position| !set.contains(position))
-}
-
 fn names_of(set: Modes, modes: &[&'static str]) -> Vec<&'static str> {
     let modes = modes.iter().enumerate();
     modes.filter(|(position, _)| set.contains(*position)).map(|(_, name)| *name).collect()
@@ -261,30 +259,6 @@ fn other_mode(modes: &[&str]) -> String {
 
 fn quoted(modes: &[&str]) -> String {
     modes.iter().map(|mode| format!("'{mode}'")).collect::<Vec<_>>().join(", ")
-}
-
-/// The type of the JSON values that can meet a rule.
-pub(super) fn json_type(rule: &Rule) -> &'static str {
-    match rule {
-        Rule::Boolean => "boolean",
-        Rule::Integer { .. } => "integer",
-        Rule::Number | Rule::NumberAbove(_) | Rule::NumberIn(..) | Rule::NumberAboveTo(..) => "number",
-        Rule::List { .. } => "array",
-        Rule::Map(_) | Rule::Object(_) | Rule::ByMode(_) | Rule::Day(_) => "object",
-        Rule::Nullable(rule) => json_type(rule),
-        Rule::Literal(_)
-        | Rule::OneOf(_)
-        | Rule::Text { .. }
-        | Rule::HttpUrl
-        | Rule::AudioUrl
-        | Rule::UrlText
-        | Rule::Did
-        | Rule::LongDid
-        | Rule::Destination
-        | Rule::Zip
-        | Rule::Email
-        | Rule::DateTime => "string",
-    }
 }
 
 #[cfg(test)]

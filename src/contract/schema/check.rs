@@ -161,6 +161,7 @@ impl<'d> Check<'d> {
 }
 
 /// Returns the position of an object's mode among the modes of its table; none without a valid mode.
+#[must_use]
 pub fn mode_of(members: &[Member], object: &Map<String, Value>) -> Option<usize> {
     let mode = object.get(MODE)?.as_str()?;
     mode_names(members).iter().position(|name| *name == mode)

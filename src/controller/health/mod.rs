@@ -9,7 +9,7 @@ use std::time::Instant;
 use tokio::sync::watch;
 
 use super::queue::WorkQueue;
-use super::watch::WatchStates;
+use super::watch::state::WatchStates;
 use crate::domain::Uid;
 use crate::domain::index::Readiness;
 use crate::leader::{Writer, WriterState};

@@ -4,7 +4,7 @@ mod decode;
 mod handler;
 mod list;
 mod resilient;
-mod state;
+pub mod state;
 mod streams;
 
 pub use decode::WatchedTenant;
@@ -12,5 +12,5 @@ pub use handler::EventHandler;
 pub use resilient::WATCH_SILENCE;
 #[cfg(test)]
 pub use state::Verb;
-pub use state::{WatchFailure, WatchStates};
+pub use state::WatchFailure;
 pub use streams::streams;

@@ -61,7 +61,7 @@ impl<'s> Extended<'s> {
                 }
                 // The contract checks it, whatever the mode.
                 (None, Some(member)) if !matches!(rule, Rule::ByMode(_)) => {
-                    self.other_mode(path, member, value)
+                    self.other_mode(path, member, value);
                 }
                 _ => self.add(path, name, value),
             }
@@ -86,7 +86,7 @@ impl<'s> Extended<'s> {
                 match serde_json::from_str::<BTreeMap<Cow<'s, str>, &'s RawValue>>(value.get()) {
                     Ok(members) => self.members(path, inner, &member.rule, members.into_iter()),
                     Err(_) => {
-                        self.violations.push(format!("spec.extensions.{} must be an object", path.join(".")))
+                        self.violations.push(format!("spec.extensions.{} must be an object", path.join(".")));
                     }
                 }
             }

@@ -2,9 +2,9 @@
 
 use serde_json::{Map, Value};
 
-use super::Warning;
 use super::hours::of_hours;
 use super::key::is_public_key;
+use super::warning::Warning;
 use crate::contract::{RuntimeTenantConfig, SttMode, TtsMode, trim};
 
 type Object = Map<String, Value>;

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use super::Warning;
+use super::warning::Warning;
 use crate::contract::trim;
 
 const DAYS: [&str; 7] = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"];

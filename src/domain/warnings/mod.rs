@@ -5,41 +5,14 @@ mod config;
 mod hours;
 mod key;
 mod secret;
-
-use std::fmt;
+mod warning;
 
 pub use config::of;
 pub use secret::of_secret;
+pub use warning::Warning;
 
 /// The most lines of a condition's message; the rest is only counted.
 pub const MAX_LINES: usize = 20;
-
-/// Something odd, and its place. It never quotes a secret.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Warning {
-    /// The place in the config, as in `tts.mode` or `transferProfiles[0].audioUrl`.
-    pub path: String,
-    /// The oddity and what it leads to, in a clause.
-    pub text: String,
-}
-
-impl Warning {
-    fn new(path: impl Into<String>, text: impl Into<String>) -> Self {
-        Self { path: path.into(), text: text.into() }
-    }
-
-    /// Returns the line of the condition `Warnings`, with the path in the resource.
-    #[must_use]
-    pub fn line(&self) -> String {
-        format!("spec.{self}")
-    }
-}
-
-impl fmt::Display for Warning {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.path, self.text)
-    }
-}
 
 /// Returns the message of the condition `Warnings`: the first 20 lines, then the number of the others. Empty without lines.
 #[must_use]

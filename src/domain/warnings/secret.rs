@@ -2,7 +2,7 @@
 
 use secrecy::{ExposeSecret, SecretString};
 
-use super::Warning;
+use super::warning::Warning;
 use crate::contract::{WEBHOOK_SECRET_REF, trim};
 
 /// Returns what is odd in a webhook secret as it is published. The value itself is never part of a warning.

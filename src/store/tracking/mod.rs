@@ -4,6 +4,7 @@
 //! A probe on the same connection finds the changes that cause no message: SWAPDB, a half-open connection, another
 //! server behind the same address.
 
+mod info;
 mod push;
 mod report;
 mod session;

@@ -25,7 +25,7 @@ pub struct Memory {
 impl Memory {
     /// Decodes the replies to `INFO memory` and `INFO stats`, together in one text.
     pub(super) fn decode(info: &str) -> Self {
-        let field = |name| super::session::field(info, name);
+        let field = |name| super::info::field(info, name);
         let count = |name| field(name).and_then(|text| text.parse().ok()).unwrap_or_default();
         Self {
             used: count("used_memory"),

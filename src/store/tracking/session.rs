@@ -7,12 +7,13 @@ use redis::Value;
 use redis::aio::MultiplexedConnection;
 use tokio::time::{Instant, sleep_until, timeout};
 
+use super::info::field;
 use super::report::Memory;
 use crate::contract::{CONFIG_PREFIX, DID_PREFIX};
 use crate::domain::Epoch;
 use crate::domain::rate_limit::{Bucket, Decision, RateLimiter};
 use crate::store::connection::{
-    Endpoint, PushBuffer, RESPONSE_TIMEOUT, StoreError, connect, info_field, info_text, is_primary,
+    Endpoint, PushBuffer, RESPONSE_TIMEOUT, StoreError, connect, info_text, is_primary,
 };
 use crate::store::epoch::SeenEpoch;
 use crate::store::keys::{EPOCH_KEY, EPOCHS_KEY};
@@ -151,11 +152,6 @@ async fn probe(
     }
     let run_id = field(&server, "run_id");
     Ok((ServerIdentity { run_id, replication_id: field(&replication, "master_replid") }, epoch))
-}
-
-/// Returns one field of a reply to `INFO`.
-pub(super) fn field(info: &str, name: &str) -> Option<String> {
-    info_field(info, name).map(str::to_owned)
 }
 
 /// Returns `true` if a reply to `CLIENT TRACKINGINFO` says that the connection tracks, or if the reply is an error: a
