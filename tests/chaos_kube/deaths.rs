@@ -45,7 +45,11 @@ async fn survive(fault: Fault, offset: usize) {
         let (injected, tally) = run_story(&proxied, &operator, None).await;
         assert_eq!(injected, None);
         usual.add(tally);
-        all = proxied.injector.effects().len();
+        let effects = proxied.injector.effects();
+        for script in ["EVALSHA apply", "EVALSHA acquire_epoch"] {
+            assert!(effects.iter().any(|effect| effect == script), "no {script} among {effects:#?}");
+        }
+        all = effects.len();
     }
     let mut survived = 0;
     // All of them, or every `PART`-th from an offset.

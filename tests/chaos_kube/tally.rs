@@ -11,6 +11,10 @@ type Counts = BTreeMap<String, usize>;
 
 /// Each start increases the epoch.
 const EPOCH: &str = "runtime-operator:epoch";
+/// Written once for each epoch that is acquired.
+const EPOCHS: &str = "runtime-operator:epochs";
+/// The notes of the writers: each notes itself once for each of its epochs.
+const WRITERS: &str = "runtime-operator:writers";
 /// The most additional writes to Kubernetes of a kind: one that the client repeats because its response was lost, which is
 /// rejected, one with which the operator then makes sure, and one for two reconciles that were one in the undisturbed runs.
 const SPARE: usize = 3;
@@ -22,6 +26,9 @@ pub struct Counting(Journal);
 pub struct Tally {
     keys: Counts,
     effects: Counts,
+    /// The number of epochs that were acquired, and of the notes that their writers made.
+    epochs: usize,
+    notes: usize,
 }
 
 impl Tally {
@@ -35,12 +42,18 @@ impl Counting {
     /// Returns the counts.
     pub async fn end(mut self, proxied: &Proxied) -> Tally {
         let mut keys = Counts::new();
-        for (key, _) in self.0.writes().await.into_iter().filter(|(key, _)| !key.starts_with(EPOCH)) {
-            *keys.entry(key).or_default() += 1;
+        let (mut epochs, mut notes) = (0, 0);
+        for (key, command) in self.0.writes().await {
+            match &*key {
+                EPOCHS if command == "hset" => epochs += 1,
+                WRITERS => notes += 1,
+                _ if key.starts_with(EPOCH) => {}
+                _ => *keys.entry(key).or_default() += 1,
+            }
         }
         // A call of a script may find nothing to write; its writes are counted by key.
         let calls = |(effect, _): &(String, usize)| !effect.starts_with("EVALSHA");
-        Tally { keys, effects: proxied.injector.counts().into_iter().filter(calls).collect() }
+        Tally { keys, effects: proxied.injector.counts().into_iter().filter(calls).collect(), epochs, notes }
     }
 }
 
@@ -62,12 +75,14 @@ impl Usual {
         }
     }
 
-    /// Checks that no key was written more often than usual, and that a write to Kubernetes was repeated at most as often as it
-    /// failed.
+    /// Checks that no key was written more often than usual, that no writer noted itself more often than once for each epoch,
+    /// and that a write to Kubernetes was repeated at most as often as it failed.
     pub fn assert_no_more(&self, tally: &Tally, when: &str) {
         let mut too_often = excess(&self.keys, &tally.keys, 0);
         too_often.extend(excess(&self.effects, &tally.effects, SPARE));
         assert!(too_often.is_empty(), "{when}: {too_often:#?}");
+        let Tally { epochs, notes, .. } = tally;
+        assert!(notes <= epochs, "{when}: {notes} notes of writers for {epochs} epochs");
     }
 }
 

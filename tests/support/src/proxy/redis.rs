@@ -12,14 +12,22 @@ use tokio::task::AbortHandle;
 use super::injector::{FaultInjector, Pass};
 use super::resp;
 
+/// Makes a script of the same files as the operator does, so that it has the same SHA-1.
+macro_rules! script {
+    ($($file:literal),+) => {
+        concat!(text!("common.lua"), $("\n", text!($file)),+)
+    };
+}
+
+macro_rules! text {
+    ($file:literal) => {
+        include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../../src/store/scripts/", $file))
+    };
+}
+
 /// The scripts that write; each call of one is a side effect.
-const SCRIPTS: [(&str, &str); 2] = [
-    ("apply", include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../../src/store/scripts/apply.lua"))),
-    (
-        "acquire_epoch",
-        include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../../src/store/scripts/acquire_epoch.lua")),
-    ),
-];
+const SCRIPTS: [(&str, &str); 2] =
+    [("apply", script!("adoption.lua", "apply.lua")), ("acquire_epoch", script!("acquire_epoch.lua"))];
 
 /// A proxy in front of a Redis; ends on drop.
 pub struct RedisProxy {
