@@ -116,6 +116,14 @@ impl Reason {
             )
     }
 
+    /// True if the two tell of the same outage, so that a status that names one need not name the other. A connection over
+    /// which no reply comes is given up and made anew, so that a Redis that does not answer has two reasons in turn.
+    #[must_use]
+    pub fn is_same_outage(self, other: Self) -> bool {
+        let is_silent = |reason| matches!(reason, Self::RedisUnreachable | Self::RedisTimedOut);
+        self == other || (is_silent(self) && is_silent(other))
+    }
+
     /// True if it is the reason of a reconcile that failed and is retried, so that nothing is known to be wrong with the
     /// resource.
     #[must_use]

@@ -1,7 +1,7 @@
 //! Writes one tenant's status and finalizers.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
@@ -30,8 +30,6 @@ use crate::domain::status::{self, READY, StatusDetails};
 use crate::telemetry::api_server_cause;
 
 const FIELD_MANAGER: &str = "runtime-operator";
-/// The time for which a failure must have another reason than the status names, before the status names it.
-const CONFIRM_AFTER: Duration = Duration::from_secs(1);
 
 /// The result of a write.
 #[derive(Clone, PartialEq, Eq)]
@@ -87,13 +85,17 @@ impl<'a> StatusWriter<'a> {
         let uid = self.object.uid();
         if let Some(reason) = assessment.failed() {
             match self.object.reported_failure() {
-                Some(reported) if reported == reason => return Ok(Action::await_change()),
-                None if delay.is_change => {}
-                // What another reconcile corrects within a second is not worth a write.
-                _ if !self.ctx.note(|index| index.confirm_reason(&uid, reason)) => {
-                    return Ok(Action::requeue(CONFIRM_AFTER));
+                Some(reported) if reported.is_same_outage(reason) => {
+                    self.ctx.note(|index| index.keep_reason(&uid));
+                    return Ok(Action::await_change());
                 }
-                _ => {}
+                None if delay.is_change => {}
+                _ => {
+                    let wait = self.ctx.note(|index| index.confirm_reason(&uid, reason, Instant::now()));
+                    if !wait.is_zero() {
+                        return Ok(Action::requeue(wait));
+                    }
+                }
             }
             let event = self.ctx.note(|index| index.report_delay(&uid, &delay.failure));
             self.record_events(event.into_iter().collect());

@@ -1,5 +1,7 @@
 //! A tenant whose change can't be published yet: what its status says meanwhile.
 
+use std::time::{Duration, Instant};
+
 use super::results::Failure;
 use super::tenant::{Confidence, TenantState};
 use super::{CachedStatus, CachedTenant, Effects, Index, TenantSnapshot};
@@ -9,6 +11,9 @@ use crate::domain::event::{EventDraft, EventReason};
 use crate::domain::plan::{Outcome, Plan, PlanInput, Rejections};
 use crate::domain::reason::Reason;
 use crate::domain::secret::SecretKey;
+
+/// The time for which a failure must have another reason than the status names, before the status names it.
+const CONFIRM_AFTER: Duration = Duration::from_secs(1);
 
 /// Everything from which the status of a tenant follows that waits for a change to be published.
 #[derive(Clone, Debug)]
@@ -69,13 +74,17 @@ fn published_by_status(status: &CachedStatus) -> Option<PublishedConfig> {
 }
 
 impl Index {
-    /// Takes in that a reconcile takes long, and why, while it goes on.
+    /// Takes in that a reconcile takes long, and why, while it goes on. The status says so where it publishes a change: of a
+    /// loss that is being repaired nobody needs to hear before the repair fails.
     pub fn delayed(&mut self, uid: &Uid, failure: Failure) -> Effects {
         let mut effects = Effects::default();
+        let is_change = self.publishes_change(uid);
         if let Some(tenant) = self.tenants.get_mut(uid) {
             self.last_delay = Some(failure.clone());
-            tenant.retry.failure = Some(Box::new(failure));
-            effects.status.push(uid.clone());
+            if is_change {
+                tenant.retry.failure = Some(Box::new(failure));
+                effects.status.push(uid.clone());
+            }
         }
         self.finish(effects)
     }
@@ -86,6 +95,9 @@ impl Index {
         let Some(failure) = self.last_delay.clone() else { return Effects::default() };
         let mut effects = Effects::default();
         for uid in queued {
+            if !self.publishes_change(uid) {
+                continue;
+            }
             if let Some(tenant) = self.tenants.get_mut(uid).filter(|tenant| tenant.retry.failure.is_none()) {
                 tenant.retry.failure = Some(Box::new(failure.clone()));
                 effects.status.push(uid.clone());
@@ -109,6 +121,11 @@ impl Index {
         let is_change = self.pending_change(uid, tenant)?;
         let snapshot = self.snapshot_of(uid);
         Some(Delay { failure: failure.clone(), redis_read: self.redis_read, is_change, snapshot })
+    }
+
+    /// True if the tenant waits for a change to be published, and not only for what Redis has lost.
+    fn publishes_change(&self, uid: &Uid) -> bool {
+        self.tenants.get(uid).is_some_and(|tenant| self.pending_change(uid, tenant) == Some(true))
     }
 
     /// Returns `true` if Redis does not hold what this version of the tenant asks for, `false` if it has lost that, and none if
@@ -141,10 +158,25 @@ impl Index {
         Some(EventDraft::new(EventReason::PublishDelayed, message))
     }
 
-    /// Returns true once a reason was reported twice, so that the status, which names another, is not written at each
-    /// change of a connection that breaks in several ways.
-    pub fn confirm_reason(&mut self, uid: &Uid, reason: Reason) -> bool {
-        let Some(tenant) = self.tenants.get_mut(uid) else { return false };
-        tenant.retry.unconfirmed.replace(reason) == Some(reason)
+    /// Decides when the status, which names another reason or none, may name this one: once it is given for [`CONFIRM_AFTER`],
+    /// so that a connection that breaks in several ways, or a loss that is repaired, is not worth a write. Returns how long
+    /// that is from now; zero: it is.
+    pub fn confirm_reason(&mut self, uid: &Uid, reason: Reason, now: Instant) -> Duration {
+        let Some(tenant) = self.tenants.get_mut(uid) else { return CONFIRM_AFTER };
+        let since = match tenant.retry.unconfirmed.as_deref() {
+            Some((unconfirmed, since)) if *unconfirmed == reason => *since,
+            _ => {
+                tenant.retry.unconfirmed = Some(Box::new((reason, now)));
+                now
+            }
+        };
+        CONFIRM_AFTER.saturating_sub(now.saturating_duration_since(since))
+    }
+
+    /// Notes that what the status names is what fails: another reason is confirmed anew.
+    pub fn keep_reason(&mut self, uid: &Uid) {
+        if let Some(tenant) = self.tenants.get_mut(uid) {
+            tenant.retry.unconfirmed = None;
+        }
     }
 }

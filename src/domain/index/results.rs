@@ -153,7 +153,10 @@ impl Index {
                 let message = format!("keys not removed yet ({reason}), retrying: {message}");
                 tenant.status.pending_events.push(EventDraft::new(delayed, message));
             }
-            tenant.retry.failure = Some(Box::new(failure));
+            // A lost epoch says nothing about what the tenant has waited for so far.
+            if !failure.is_epoch_lost || tenant.retry.failure.is_none() {
+                tenant.retry.failure = Some(Box::new(failure));
+            }
             effects.status.push(uid.clone());
         }
         (self.finish(effects), Retry { name, failures, retrying })

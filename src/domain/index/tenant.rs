@@ -2,6 +2,7 @@
 //! says, how its retries stand, and where it is in its life.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use super::cached::{CachedStatus, CachedTenant};
 use super::delay::Delay;
@@ -82,8 +83,8 @@ pub(super) struct RetryState {
     /// The event that reported the delay since the last success, so that it is reported once.
     pub waiting_reason: Option<EventReason>,
     pub failure: Option<Box<Failure>>,
-    /// The reason that the status does not name yet, since it was reported only once.
-    pub unconfirmed: Option<Reason>,
+    /// The reason that the status does not name yet, and since when it is given.
+    pub unconfirmed: Option<Box<(Reason, Instant)>>,
 }
 
 /// The place of a tenant in its life.
