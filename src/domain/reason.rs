@@ -116,8 +116,8 @@ impl Reason {
             )
     }
 
-    /// True if the two tell of the same outage, so that a status that names one need not name the other. A connection over
-    /// which no reply comes is given up and made anew, so that a Redis that does not answer has two reasons in turn.
+    /// True if both are reasons of the same outage, so that a status that names one need not name the other. A connection over
+    /// which no reply comes is closed and made again, so that a Redis that does not answer has two reasons in turn.
     #[must_use]
     pub fn is_same_outage(self, other: Self) -> bool {
         let is_silent = |reason| matches!(reason, Self::RedisUnreachable | Self::RedisTimedOut);

@@ -74,8 +74,8 @@ fn published_by_status(status: &CachedStatus) -> Option<PublishedConfig> {
 }
 
 impl Index {
-    /// Takes in that a reconcile takes long, and why, while it goes on. The status says so where it publishes a change: of a
-    /// loss that is being repaired nobody needs to hear before the repair fails.
+    /// Takes in that a reconcile takes long, and why, while it goes on. The status says so where it publishes a change; a
+    /// loss is reported when its repair fails.
     pub fn delayed(&mut self, uid: &Uid, failure: Failure) -> Effects {
         let mut effects = Effects::default();
         let is_change = self.publishes_change(uid);
@@ -173,7 +173,7 @@ impl Index {
         CONFIRM_AFTER.saturating_sub(now.saturating_duration_since(since))
     }
 
-    /// Notes that what the status names is what fails: another reason is confirmed anew.
+    /// Notes that what the status names is what fails: another one is confirmed from scratch.
     pub fn keep_reason(&mut self, uid: &Uid) {
         if let Some(tenant) = self.tenants.get_mut(uid) {
             tenant.retry.unconfirmed = None;
