@@ -58,9 +58,10 @@ async fn a_restart_changes_no_holder_and_writes_only_its_epoch() {
     world.finish().await;
 }
 
-/// Returns true for the epoch's keys, and for those of the tenant that was applied afterwards.
+/// Returns true for the keys of the epoch and of its writer, and for those of the tenant that was applied afterwards.
 fn is_shared(key: &str) -> bool {
     key.starts_with("runtime-operator:epoch")
+        || key == "runtime-operator:writers"
         || key == "runtime-operator:dids"
         || key.starts_with("runtime-operator:tenants:")
 }

@@ -85,6 +85,7 @@ async fn kubectl_lists_tenants_with_their_state() {
         }],
         "publishedDids": ["+15550001111"],
         "publishedDidCount": 1,
+        "dids": "1/2",
         "publishedHash": "0123abcd",
         "lastPublishedTime": "2020-01-02T03:04:05Z",
     } });
@@ -100,11 +101,10 @@ async fn kubectl_lists_tenants_with_their_state() {
     };
     let narrow = lines(kubectl(cluster, &["get", "rtenant", "-n", "columns"]));
     assert_eq!(narrow[0], ["NAME", "TENANT", "DIDS", "READY", "REASON", "AGE"]);
-    assert_eq!(narrow[1][..5], ["a", "acme", "1", "False", "DidConflict"]);
+    assert_eq!(narrow[1][..5], ["a", "acme", "1/2", "False", "DidConflict"]);
     let wide = lines(kubectl(cluster, &["get", "veralux", "-n", "columns", "-o", "wide"]));
-    assert_eq!(wide[0][6..], ["MESSAGE", "LAST PUBLISHED", "HASH"]);
-    assert_eq!(wide[1][6], "+15550001111 is held by b/c");
-    assert_eq!(wide[1][8], "0123abcd");
+    assert_eq!(wide[0][6..], ["LAST PUBLISHED", "MESSAGE"]);
+    assert_eq!(wide[1][7], "+15550001111 is held by b/c");
     let found =
         kubectl(cluster, &["get", "rtenant", "-A", "--field-selector", "spec.tenantId=acme", "-o", "name"]);
     assert!(found.contains("runtimetenant.runtime.veralux.io/a"), "{found}");
