@@ -137,7 +137,7 @@ fn the_demo_stays_up_with_keep_until_ctrl_c() {
 #[test]
 fn ctrl_c_ends_the_demo_and_leaves_nothing_behind() {
     let mut demo = Demo::start(&programs(), "");
-    demo.wait_for("== Six tenants");
+    demo.wait_for("== Seven tenants");
 
     demo.interrupt();
 

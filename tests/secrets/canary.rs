@@ -7,6 +7,7 @@ use k8s_openapi::api::core::v1::Event;
 use kube::api::{Api, ListParams};
 use local_cluster::RedisOptions;
 use redis::aio::MultiplexedConnection;
+use runtime_operator::api;
 use serde_json::json;
 use sha1::Digest;
 use test_support::{Operator, World, tenant};
@@ -83,7 +84,10 @@ async fn no_secret_appears_in_logs_metrics_events_or_statuses() {
     let url = world.redis().bare_url().replacen("redis://", "redis://operator:pass@", 1);
     let operator = world.operator().env("REDIS_URL", url).env("RUST_LOG", "trace").start().await;
 
+    // The adoption would replace the secret: it waits, and compares both.
     world.apply(&tenant("acme").dids([ONE]).secret(first)).await;
+    world.wait_condition("acme", "Ready", "False", "AdoptionWouldChangeSecret").await;
+    world.patch("acme", json!({ "metadata": { "annotations": { api::TAKE_OVER: "true" } } })).await;
     world.wait_ready("acme").await;
     world.apply_secret("acme-webhook", second).await;
     wait_published(&world, "acme", second).await;
