@@ -109,7 +109,7 @@ async fn a_publish_is_one_trace_from_watch_event_to_status() {
         ("change", ""),
         ("reconcile", "change"),
         ("plan", "reconcile"),
-        ("secret", "plan"),
+        ("secret", "reconcile"),
         ("redis.apply", "reconcile"),
         ("status", "change"),
     ];

@@ -39,7 +39,7 @@ pub struct Plan {
 
 impl Plan {
     pub fn new(seed: u64, faults: &[Fault]) -> Self {
-        let (random, pairs) = (StdRng::seed_from_u64(seed), seed % 3 != 0);
+        let (random, pairs) = (StdRng::seed_from_u64(seed), !seed.is_multiple_of(3));
         Self { random, pairs, faults: faults.to_vec(), deck: Vec::new() }
     }
 
