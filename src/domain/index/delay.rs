@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use super::results::Failure;
-use super::tenant::{Confidence, TenantState};
+use super::tenant::{Confidence, RetryState, TenantState};
 use super::{CachedStatus, CachedTenant, Effects, Index, TenantSnapshot};
 use crate::domain::Uid;
 use crate::domain::assessment::{Assessment, NotPublished, PublishedConfig, SecretFaultKind};
@@ -163,14 +163,7 @@ impl Index {
     /// that is from now; zero: it is.
     pub fn confirm_reason(&mut self, uid: &Uid, reason: Reason, now: Instant) -> Duration {
         let Some(tenant) = self.tenants.get_mut(uid) else { return CONFIRM_AFTER };
-        let since = match tenant.retry.unconfirmed.as_deref() {
-            Some((unconfirmed, since)) if *unconfirmed == reason => *since,
-            _ => {
-                tenant.retry.unconfirmed = Some(Box::new((reason, now)));
-                now
-            }
-        };
-        CONFIRM_AFTER.saturating_sub(now.saturating_duration_since(since))
+        tenant.retry.confirm(reason, now)
     }
 
     /// Notes that what the status names is what fails: another one is confirmed from scratch.
@@ -178,5 +171,35 @@ impl Index {
         if let Some(tenant) = self.tenants.get_mut(uid) {
             tenant.retry.unconfirmed = None;
         }
+    }
+}
+
+impl RetryState {
+    fn confirm(&mut self, reason: Reason, now: Instant) -> Duration {
+        let since = match self.unconfirmed.as_deref() {
+            Some((unconfirmed, since)) if *unconfirmed == reason => *since,
+            _ => {
+                self.unconfirmed = Some(Box::new((reason, now)));
+                now
+            }
+        };
+        CONFIRM_AFTER.saturating_sub(now.saturating_duration_since(since))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn another_reason_is_confirmed_by_the_time_for_which_it_is_given() {
+        let (mut retry, begin) = (RetryState::default(), Instant::now());
+        let mut wait =
+            |reason, millis| retry.confirm(reason, begin + Duration::from_millis(millis)).as_millis();
+        assert_eq!(wait(Reason::RedisLoading, 0), 1000);
+        assert_eq!(wait(Reason::RedisLoading, 40), 960, "two reconciles that fail together are no proof");
+        assert_eq!(wait(Reason::RedisReadOnly, 900), 1000);
+        assert_eq!(wait(Reason::RedisLoading, 1000), 1000);
+        assert_eq!(wait(Reason::RedisLoading, 2000), 0);
     }
 }
