@@ -1,6 +1,6 @@
 # The tasks of this repository; `make` lists them.
 .DEFAULT_GOAL := help
-.PHONY: help tools cluster demo test chaos bench bench-growth bench-day profile instructions fuzz schemathesis chart e2e fmt lint soak image image-check deny sbom prose
+.PHONY: help tools cluster demo test chaos bench bench-growth bench-day bench-attack profile instructions fuzz schemathesis chart e2e fmt lint soak image image-check deny sbom prose
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -33,6 +33,9 @@ bench-growth: tools ## Measure the growth with the number of tenants, for SIZES 
 
 bench-day: tools ## Measure a bad day: concurrent edits, rotations and lookups on N tenants (10000), and a slow Redis
 	@cargo bench --locked --bench operator -- day
+
+bench-attack: tools ## Measure memory and fairness under attack; SCALE=0.1 makes the largest attacks smaller
+	@cargo bench --locked --bench operator -- attack
 
 profile: ## Draw flame graphs of a bulk apply of N tenants (1000) and of a restart, and list the largest costs (perf)
 	@scripts/profile.sh

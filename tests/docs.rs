@@ -211,8 +211,8 @@ fn the_page_of_performance_has_figures_of_each_benchmark() {
 #[test]
 fn figures_on_pages_are_those_of_the_code() {
     let figures = [
-        ("docs/scaling.md", "controller/mod.rs", r"RECONCILE_CONCURRENCY\D+(\d+)", "Up to {} reconciles"),
-        ("docs/scaling.md", "controller/mod.rs", r"STATUS_CONCURRENCY\D+(\d+)", "{} status writes"),
+        ("docs/scaling.md", "controller/limits.rs", r"RECONCILE_CONCURRENCY\D+(\d+)", "Up to {} reconciles"),
+        ("docs/scaling.md", "controller/limits.rs", r"STATUS_CONCURRENCY\D+(\d+)", "{} status writes"),
         (
             "docs/scaling.md",
             "controller/queue/priority.rs",

@@ -18,8 +18,8 @@ pub const CONCURRENCY: usize = 32;
 #[derive(Clone)]
 pub struct Tenant {
     pub name: String,
-    number: usize,
-    series: u64,
+    pub number: usize,
+    pub series: u64,
 }
 
 impl Tenant {

@@ -1,6 +1,7 @@
 //! Measures how fast the operator is, compared with the limits of the API server and Redis, in one run on a real local
 //! cluster: `make bench`, with `N` tenants (1,000 by default), or only some groups of rows (`ROWS=flush,restart`).
-//! `make bench-growth` measures growth with the number of tenants (`SIZES`), `make bench-day` the load of a bad day.
+//! `make bench-growth` measures growth with the number of tenants (`SIZES`), `make bench-day` the load of a bad day,
+//! `make bench-attack` memory and fairness under attack.
 //!
 //! Prints Markdown tables, and writes them and a JSON file of the same figures to `target/bench/`; with `UPDATE=1` it also
 //! updates `docs/performance.md`.
@@ -13,17 +14,20 @@
     reason = "figures are for people"
 )]
 
+mod attack;
 mod day;
 mod figure;
 mod fit;
 mod giant;
 mod growth;
 mod handover;
+mod hostile;
 mod idle;
 mod keyspace;
 mod limits;
 mod load;
 mod machine;
+mod memory;
 mod operator;
 mod page;
 mod plot;
@@ -44,6 +48,10 @@ fn main() {
     let number = |text: &str| text.trim().parse().unwrap_or_else(|_| panic!("{text} is not a number"));
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let good = match std::env::args().nth(1).as_deref() {
+        Some("attack") => {
+            let scale = variable("SCALE").map_or(1.0, |text| text.parse().expect("SCALE is a number"));
+            runtime.block_on(attack::measure(scale))
+        }
         Some("growth") => {
             let sizes = variable("SIZES").unwrap_or_else(|| "300,1000,3000,10000,30000".to_owned());
             let sizes: Vec<usize> = sizes.split(',').map(number).collect();

@@ -53,6 +53,11 @@ impl Operator {
         &self.admin
     }
 
+    /// `host:port` of probes and metrics.
+    pub fn telemetry_address(&self) -> &str {
+        self.telemetry.trim_start_matches("http://")
+    }
+
     async fn metrics(&self) -> String {
         reqwest::get(format!("{}/metrics", self.telemetry)).await.unwrap().text().await.unwrap()
     }

@@ -23,7 +23,9 @@ pub use crd::{CrdYamlError, crd, crd_yaml, json_schema};
 pub use extensions::Extensions;
 pub use llm::{BusinessHours, Day, ForwardingProfile, LlmContext, Pricing, PricingItem, Prompts, Weekly};
 pub use playbook::{Digest, IntakeProfile, ServiceArea, ShopPlaybook, StormMode};
-pub use spec::{Audio, Caps, DeletionPolicy, RuntimeTenant, RuntimeTenantSpec, WebhookSecretRef};
+pub use spec::{
+    Audio, Caps, DEFAULT_SECRET_KEY, DeletionPolicy, RuntimeTenant, RuntimeTenantSpec, WebhookSecretRef,
+};
 pub use status::{RuntimeTenantStatus, TakeOverStatus, TakenFrom};
 pub use stt::{Stt, SttConfig};
 pub use tts::{ClonedVoice, Tts};

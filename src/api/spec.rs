@@ -198,8 +198,11 @@ pub struct WebhookSecretRef {
     pub key: String,
 }
 
+/// The key of a Secret to which a reference without a key refers.
+pub const DEFAULT_SECRET_KEY: &str = "webhookSecret";
+
 fn webhook_secret_key() -> String {
-    "webhookSecret".to_owned()
+    DEFAULT_SECRET_KEY.to_owned()
 }
 
 fn dids(_: &mut schemars::SchemaGenerator) -> schemars::Schema {

@@ -141,6 +141,8 @@ fn controller(
         store: store.clone(),
         cluster: cluster.id.clone(),
         publish_secret: settings.publish_webhook_secret,
+        max_tenant_bytes: settings.max_tenant_bytes,
+        max_held_spec_bytes: settings.max_held_spec_bytes,
         namespaces: settings.watch_namespaces.clone(),
         identity: cluster.identity.clone(),
         lease: settings.lease_name.clone(),

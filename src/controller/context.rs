@@ -12,6 +12,7 @@ use tracing::Span;
 
 use super::error::Error;
 use super::health::Health;
+use super::large_specs::LargeSpecs;
 use super::outages::Outages;
 use super::queue::{self, Namespace, WorkQueue, WritePriority};
 use super::secrets::{PrefetchPlan, SecretReader};
@@ -32,6 +33,10 @@ pub struct Context {
     pub cluster: ClusterId,
     /// True when configs carry the webhook secret's value; else they carry its reference alone.
     pub publish_secret: bool,
+    /// The most bytes of a spec that are read.
+    pub max_tenant_bytes: usize,
+    /// The room for large specs that are read and compiled at the same time.
+    pub large_specs: LargeSpecs,
     /// The watched namespaces; empty: all.
     pub namespaces: Vec<String>,
     /// The Lease, which stands for the operator as a whole.

@@ -22,12 +22,15 @@
 //! `secrets` reads Secrets one by one, or lists them when many are needed together.
 
 mod ability;
+mod bounded;
 mod context;
 mod drift;
 mod error;
 mod health;
 mod intervals;
+mod large_specs;
 mod leadership;
+pub mod limits;
 mod notices;
 mod outages;
 mod queue;
@@ -56,21 +59,19 @@ use context::Context;
 pub use error::Error;
 pub use health::Health;
 pub use intervals::Intervals;
+use large_specs::LargeSpecs;
 use leadership::LeaderLoop;
+use limits::{RECONCILE_CONCURRENCY, STATUS_CONCURRENCY};
 use outages::Outages;
 pub use queue::QUEUES;
-use queue::{Concurrency, WorkQueue, WritePriority};
+use queue::{WorkQueue, WritePriority};
 pub use refusal::is_from_api_server;
 use secrets::{PrefetchPlan, SecretPrefetch, SecretReader};
 use status::EventWriter;
 pub use watch::WATCH_SILENCE;
 
-/// The reconciles that run concurrently.
-const RECONCILE_CONCURRENCY: Concurrency = Concurrency { shared: 64, own: 4, most: 256 };
 /// The queued tenants whose statuses say at a time that they wait for slow reconciles.
 const MAX_REPORTED: usize = 1000;
-/// The statuses that are written concurrently.
-const STATUS_CONCURRENCY: Concurrency = Concurrency { shared: 16, own: 2, most: 64 };
 /// The interval of checks, until the caches have synced, whether a watch need not be waited for.
 const SYNC_CHECK_INTERVAL: Duration = Duration::from_millis(100);
 /// The time that a clean stop waits for what is in flight.
@@ -88,6 +89,10 @@ pub struct Controller {
     pub cluster: ClusterId,
     /// True when configs carry the webhook secret's value; else they carry its reference alone.
     pub publish_secret: bool,
+    /// The most bytes of a spec that are read.
+    pub max_tenant_bytes: usize,
+    /// The most bytes of specs that are held together.
+    pub max_held_spec_bytes: usize,
     /// The namespaces to watch; empty: all.
     pub namespaces: Vec<String>,
     /// The replica's name, which events report.
@@ -194,6 +199,8 @@ impl Controller {
             store: self.store.clone(),
             cluster: self.cluster.clone(),
             publish_secret: self.publish_secret,
+            max_tenant_bytes: self.max_tenant_bytes,
+            large_specs: LargeSpecs::default(),
             namespaces: self.namespaces.clone(),
             lease: ResourceName::new(self.client.default_namespace(), &self.lease),
             writer: self.writer.clone(),
@@ -208,7 +215,7 @@ impl Controller {
             outages: Outages::default(),
             slow_reconciles: AtomicUsize::new(0),
             publishing: RwLock::new(()),
-            index: Mutex::new(Index::new(self.publish_secret)),
+            index: Mutex::new(Index::new(self.publish_secret).with_held_spec_bytes(self.max_held_spec_bytes)),
             #[cfg(test)]
             locks: std::sync::atomic::AtomicUsize::new(0),
         };
@@ -298,6 +305,8 @@ mod tests {
             store: store.unwrap(),
             cluster: ClusterId::new("here"),
             publish_secret: true,
+            max_tenant_bytes: crate::domain::compile::MAX_SPEC_BYTES,
+            max_held_spec_bytes: crate::domain::index::MAX_HELD_SPECS,
             namespaces: Vec::new(),
             identity: "me".to_owned(),
             lease: "runtime-operator".to_owned(),

@@ -65,6 +65,14 @@ pub struct RunArgs {
     /// [default: true]
     #[arg(long, env, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true", help_heading = "Kubernetes")]
     pub(super) publish_webhook_secret: Option<String>,
+    /// Greatest length of a spec, as JSON: bytes, or with a suffix as in 512Ki; a longer one is not published. 64Ki to 1Mi
+    /// [default: 1Mi]
+    #[arg(long, env, value_name = "BYTES", help_heading = "Kubernetes")]
+    pub(super) max_tenant_bytes: Option<String>,
+    /// Greatest length of all specs together that are held in memory; others are read when they are reconciled
+    /// [default: 64Mi]
+    #[arg(long, env, value_name = "BYTES", help_heading = "Kubernetes")]
+    pub(super) max_held_spec_bytes: Option<String>,
 
     /// Address to serve the admin routes on; :8080 is every address of the host [default: 127.0.0.1:8080]
     #[arg(long, env, value_name = "ADDR", help_heading = "HTTP")]

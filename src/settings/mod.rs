@@ -14,6 +14,8 @@ pub use error::{InvalidSettings, SettingError};
 use parser::{Parser, list, non_empty};
 
 use crate::admin::{AdminAuth, AdminSettings, InvalidOrigin, Origin};
+use crate::domain::compile::MAX_SPEC_BYTES;
+use crate::domain::index::MAX_HELD_SPECS;
 use crate::http::ListenAddress;
 use crate::leader::DEFAULT_LEASE;
 use crate::store::RedisSettings;
@@ -34,6 +36,10 @@ pub struct Settings {
     pub lease_name: String,
     /// True: configs in Redis contain the webhook secret. False: a reference to it.
     pub publish_webhook_secret: bool,
+    /// The greatest length of a spec, in bytes of JSON.
+    pub max_tenant_bytes: usize,
+    /// The greatest length of all specs together that are held.
+    pub max_held_spec_bytes: usize,
     /// The admin routes.
     pub admin: AdminSettings,
     /// The address of probes and metrics.
@@ -95,6 +101,18 @@ impl Settings {
             leader_elect: parser.boolean("--leader-elect", args.leader_elect, true),
             lease_name: parser.lease_name(non_empty(args.lease_name)),
             publish_webhook_secret,
+            max_tenant_bytes: parser.bytes(
+                "--max-tenant-bytes",
+                args.max_tenant_bytes,
+                MAX_SPEC_BYTES,
+                64 << 10..=MAX_SPEC_BYTES,
+            ),
+            max_held_spec_bytes: parser.bytes(
+                "--max-held-spec-bytes",
+                args.max_held_spec_bytes,
+                MAX_HELD_SPECS,
+                0..=usize::MAX,
+            ),
             admin,
             telemetry_addr: parser.address("--telemetry-addr", args.telemetry_addr, telemetry_addr),
             log_format: parser.one_of("--log-format", args.log_format, &formats),

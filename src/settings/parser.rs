@@ -1,5 +1,6 @@
 //! Parsing of single values.
 
+use std::ops::RangeInclusive;
 use std::path::PathBuf;
 
 use super::error::SettingError;
@@ -23,6 +24,33 @@ impl Parser {
             self.reject(flag, "must be true or false (1, yes, on, required; 0, no, off)");
             default
         })
+    }
+
+    /// A number of bytes, with or without a binary suffix.
+    pub(super) fn bytes(
+        &mut self,
+        flag: &'static str,
+        text: Option<String>,
+        default: usize,
+        range: RangeInclusive<usize>,
+    ) -> usize {
+        let Some(text) = non_empty(text) else { return default };
+        let units = [("Ki", 1 << 10), ("Mi", 1 << 20), ("Gi", 1 << 30)];
+        let unit = units.into_iter().find_map(|(suffix, unit)| Some((text.strip_suffix(suffix)?, unit)));
+        let (digits, unit) = unit.unwrap_or((&text, 1));
+        let bytes = digits.parse::<usize>().ok().and_then(|number| number.checked_mul(unit));
+        match bytes {
+            Some(bytes) if range.contains(&bytes) => bytes,
+            Some(_) => {
+                let (least, most) = range.into_inner();
+                self.reject(flag, format!("{text} must be {least} to {most} bytes"));
+                default
+            }
+            None => {
+                self.reject(flag, format!("{text:?} must be a number of bytes, for example 524288 or 512Ki"));
+                default
+            }
+        }
     }
 
     pub(super) fn address(

@@ -36,6 +36,20 @@ fn all_errors_are_reported_together_with_their_flag_and_variable() {
 }
 
 #[test]
+fn sizes_are_bytes_with_or_without_a_suffix() {
+    let of = |size: &str| parse(&["--redis-url", "redis://h", "--max-tenant-bytes", size]);
+    assert_eq!(of("").unwrap().max_tenant_bytes, 1 << 20);
+    assert_eq!(of("64Ki").unwrap().max_tenant_bytes, 64 << 10);
+    assert_eq!(of("70000").unwrap().max_tenant_bytes, 70_000);
+    for (size, problem) in
+        [("63Ki", "65536 to 1048576"), ("2Mi", "65536 to 1048576"), ("1MB", "must be a number")]
+    {
+        let error = of(size).unwrap_err().to_string();
+        assert!(error.contains(problem) && error.contains("MAX_TENANT_BYTES"), "{error}");
+    }
+}
+
+#[test]
 fn an_invalid_url_is_not_shown() {
     for url in
         ["http://user:hunter2@host", "redis://user:hunter2@", "redis://user:hunter2@host/zero", "hunter2"]

@@ -34,7 +34,7 @@ const ALLOWED: [(&str, &[&str]); 11] = [
     ("probes", &["http", "telemetry"]),
     ("admin", &["contract", "domain", "http", "store", "telemetry"]),
     // The modules define the types of their settings.
-    ("settings", &["admin", "contract", "http", "leader", "store", "telemetry"]),
+    ("settings", &["admin", "contract", "domain", "http", "leader", "store", "telemetry"]),
 ];
 /// The command line starts all of them.
 const UNRESTRICTED: [&str; 1] = ["cli"];

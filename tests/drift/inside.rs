@@ -36,6 +36,8 @@ impl Inside {
             store: store.clone(),
             cluster: ClusterId::new(CLUSTER),
             publish_secret: true,
+            max_tenant_bytes: 1 << 20,
+            max_held_spec_bytes: 64 << 20,
             namespaces: world.namespaces().to_vec(),
             identity: "inside".to_owned(),
             lease: "runtime-operator".to_owned(),

@@ -225,8 +225,17 @@ impl World {
 
 /// All that a reconcile takes from a snapshot, as text; but for the number of invalidations, which has no meaning alone.
 fn facts(snapshot: &TenantSnapshot) -> String {
-    let TenantSnapshot { uid, object, claims, hash, secret, deletion_policy, take_over, invalidations: _ } =
-        snapshot;
+    let TenantSnapshot {
+        uid,
+        object,
+        claims,
+        hash,
+        secret,
+        secret_key,
+        deletion_policy,
+        take_over,
+        invalidations: _,
+    } = snapshot;
     let object = object.as_ref().map(|object| {
         let status = object.status().map(|status| (status.observed_generation(), status.published_dids()));
         (object.version(), object.generation(), object.spec().to_owned(), object.is_deleting(), status)
@@ -237,7 +246,7 @@ fn facts(snapshot: &TenantSnapshot) -> String {
     let verified = claims.record.is_some() && claims.verified;
     let record: (&Option<Published>, _, _) = (&claims.published, &claims.record, verified);
     format!(
-        "{uid}: {object:#?} {holdings:#?} {record:#?} {hash:?} {secret:?} {deletion_policy:?} {take_over:?}"
+        "{uid}: {object:#?} {holdings:#?} {record:#?} {hash:?} {secret:?} {secret_key:?} {deletion_policy:?} {take_over:?}"
     )
 }
 

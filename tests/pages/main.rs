@@ -4,5 +4,6 @@
 
 mod api;
 mod commands;
+mod limits;
 mod manifests;
 mod release;

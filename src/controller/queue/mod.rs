@@ -9,7 +9,10 @@ mod ready;
 mod work_queue;
 
 pub use action::Action;
-pub use priority::{WritePriority, hold_while};
+pub use priority::{
+    MAX_STATUS_DELAY, PAUSE_FACTOR, SATURATION_THRESHOLD, WINDOW as SATURATION_WINDOW, WritePriority,
+    hold_while,
+};
 pub use ready::{Concurrency, Namespace};
 pub use work_queue::{Dequeued, WorkQueue};
 

@@ -12,14 +12,14 @@ use super::WorkQueue;
 use crate::domain::Uid;
 
 /// The window in which publishes are counted.
-const WINDOW: Duration = Duration::from_millis(100);
+pub const WINDOW: Duration = Duration::from_millis(100);
 /// Publishes per [`WINDOW`] from which statuses are throttled: about the rate of statuses that an API server sustains.
-const SATURATION_THRESHOLD: u32 = 10;
+pub const SATURATION_THRESHOLD: u32 = 10;
 /// A throttled write is followed by a pause of this many times its duration, which bounds its share of the API server to
 /// one part in `1 + PAUSE_FACTOR`.
-const PAUSE_FACTOR: u32 = 4;
+pub const PAUSE_FACTOR: u32 = 4;
 /// The age from which a status is written without a pause, though still one at a time.
-const MAX_STATUS_DELAY: Duration = Duration::from_secs(30);
+pub const MAX_STATUS_DELAY: Duration = Duration::from_secs(30);
 
 /// The time for which a throttled write holds up the others: one that gets no response must not.
 const MAX_HOLD: Duration = Duration::from_secs(1);

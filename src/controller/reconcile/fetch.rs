@@ -2,6 +2,10 @@
 //! another one's Secret.
 
 use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+use serde_json::value::RawValue;
+use tokio::sync::OwnedSemaphorePermit;
 
 use super::super::context::Context;
 use super::super::error::Error;
@@ -11,6 +15,7 @@ use super::waiting::{Peer, request};
 use crate::contract::TenantId;
 use crate::domain::Uid;
 use crate::domain::assessment::SecretFault;
+use crate::domain::index::CachedTenant;
 use crate::domain::secret::{SecretKey, SecretVersion};
 
 /// The Secret of one tenant, read at a version or newer.
@@ -20,13 +25,34 @@ pub struct FetchedSecret {
     result: Result<ResolvedSecret, SecretFault>,
 }
 
+/// The spec of one tenant, which is not held otherwise, with the room that it takes.
+pub struct FetchedSpec {
+    /// The version of the resource.
+    object: Arc<CachedTenant>,
+    text: Box<RawValue>,
+    room: Option<OwnedSemaphorePermit>,
+}
+
 /// Everything fetched for the tenants of one reconcile. Lives no longer than it.
 #[derive(Default)]
 pub struct Fetched {
+    /// The Secrets and the owners.
+    pub facts: FetchedFacts,
+    /// The specs of the group that is published now.
+    pub specs: FetchedSpecs,
+}
+
+/// The Secrets that were fetched, and the owners that were looked for.
+#[derive(Default)]
+pub struct FetchedFacts {
     secrets: HashMap<Uid, FetchedSecret>,
     /// Owners by record that the watches show or that are gone.
     checked: HashSet<Uid>,
 }
+
+/// The specs that were fetched.
+#[derive(Default)]
+pub struct FetchedSpecs(HashMap<Uid, FetchedSpec>);
 
 /// The finding in place of a [`Missing`].
 pub enum Found {
@@ -34,6 +60,10 @@ pub enum Found {
     Secret(Uid, FetchedSecret),
     /// An owner on which the watches are not behind.
     Owner(Uid),
+    /// The spec of a tenant.
+    Spec(Uid, FetchedSpec),
+    /// Another version of a resource, which the index knows by now.
+    Changed,
 }
 
 /// A fact without which a tenant can't be prepared.
@@ -55,9 +85,26 @@ pub enum Missing {
         /// The tenant id that it owns.
         tenant: TenantId,
     },
+    /// Its spec, which is not held.
+    Spec {
+        /// The version of the resource on which the index has decided.
+        object: Arc<CachedTenant>,
+    },
 }
 
 impl Fetched {
+    /// Adds what was fetched.
+    pub fn add(&mut self, found: Found) {
+        match found {
+            Found::Secret(uid, secret) => drop(self.facts.secrets.insert(uid, secret)),
+            Found::Owner(uid) => drop(self.facts.checked.insert(uid)),
+            Found::Spec(uid, spec) => drop(self.specs.0.insert(uid, spec)),
+            Found::Changed => {}
+        }
+    }
+}
+
+impl FetchedFacts {
     /// The Secret of a tenant, if it was fetched for this version.
     #[must_use]
     pub fn secret(
@@ -86,19 +133,32 @@ impl Fetched {
     pub fn is_checked(&self, uid: &Uid) -> bool {
         self.checked.contains(uid)
     }
+}
 
-    /// Adds what was fetched.
-    pub fn add(&mut self, found: Found) {
-        match found {
-            Found::Secret(uid, secret) => drop(self.secrets.insert(uid, secret)),
-            Found::Owner(uid) => drop(self.checked.insert(uid)),
-        }
+impl FetchedSpecs {
+    /// The spec of a tenant, if it was fetched for this version of the resource.
+    #[must_use]
+    pub fn get(&self, object: &CachedTenant) -> Option<&str> {
+        let fetched = self.0.get(&object.uid())?;
+        let is_same = fetched.object.generation() == object.generation()
+            && fetched.object.cached_spec().is_same(object.cached_spec());
+        is_same.then(|| fetched.text.get())
+    }
+
+    /// Drops the spec of a tenant, and returns its room.
+    pub fn take_room(&mut self, uid: &Uid) -> Option<OwnedSemaphorePermit> {
+        self.0.remove(uid)?.room
+    }
+
+    /// Drops all of them, and their room.
+    pub fn clear(&mut self) {
+        self.0.clear();
     }
 }
 
 impl Missing {
-    /// Fetches it from the API server.
-    pub async fn fetch(self, ctx: &Context) -> Result<Found, Error> {
+    /// Fetches it from the API server; a spec once there is room for it, if it `takes_room`.
+    pub async fn fetch(self, ctx: &Context, takes_room: bool) -> Result<Found, Error> {
         match self {
             Self::Secret { uid, key, version } => {
                 let read = request(Peer::Secret, ctx.secrets.read(&key, &version)).await;
@@ -109,6 +169,14 @@ impl Missing {
             Self::Owner { uid, tenant } => {
                 live_read::check_recorded_owner(ctx, &uid, &tenant).await?;
                 Ok(Found::Owner(uid))
+            }
+            Self::Spec { object } => {
+                let bytes = object.cached_spec().bytes();
+                let room = if takes_room { ctx.large_specs.room(bytes).await } else { None };
+                let text = live_read::spec(ctx, &object).await?;
+                Ok(text.map_or(Found::Changed, |text| {
+                    Found::Spec(object.uid(), FetchedSpec { object, text, room })
+                }))
             }
         }
     }

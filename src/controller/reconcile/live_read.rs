@@ -2,15 +2,19 @@
 //! of the one that serves the watch, or a restored etcd behind what was published. Every API server answers a read without
 //! a version from etcd.
 
-use kube::Api;
-use kube::core::PartialObjectMeta;
+use kube::api::GetParams;
+use kube::core::{PartialObjectMeta, Request};
+use kube::{Api, Resource};
+use serde_json::value::RawValue;
 
+use super::super::bounded::{self, Bounded};
 use super::super::context::Context;
 use super::super::error::Error;
 use super::super::refusal::is_not_found;
-use super::super::watch::WatchedTenant;
+use super::super::watch::{self, StoredTenant, WatchedTenant};
 use super::waiting::{Peer, request};
 use crate::contract::TenantId;
+use crate::domain::index::{CachedSpec, CachedTenant, Interners, uid_of};
 use crate::domain::{ResourceName, Uid};
 
 /// True when the watches show a resource with this uid, even one that is being deleted.
@@ -59,6 +63,47 @@ pub async fn is_current(
     Ok(found.is_some_and(|found| {
         found.uid.as_deref() == Some(uid.as_str()) && found.generation == Some(generation)
     }))
+}
+
+/// Reads the spec of a resource that is not held: the version on which the index has decided. None: the stored one is another,
+/// which the index knows by now.
+pub async fn spec(ctx: &Context, object: &CachedTenant) -> Result<Option<Box<RawValue>>, Error> {
+    let name = object.name();
+    let failed = |source| Error::ReadResource { resource: name.clone(), source };
+    let mut found = stored(ctx, &name, &GetParams::default()).await.map_err(failed)?;
+    let is_older = |found: &StoredTenant| found.meta().generation < Some(object.generation());
+    if found.as_ref().is_some_and(is_older) {
+        // The version that the watch showed.
+        let params = GetParams::at(object.resource_version());
+        found = stored(ctx, &name, &params).await.map_err(failed)?;
+    }
+    let Some(found) = found.filter(|found| uid_of(found.meta()) == object.uid() && !is_older(found)) else {
+        return Err(Error::WatchBehind(name.to_string()));
+    };
+    let is_same = found.meta().generation == Some(object.generation())
+        && CachedSpec::from(found.spec.clone()).is_same(object.cached_spec());
+    if is_same {
+        return Ok(found.spec);
+    }
+    // Like an event of the watch, which will show it too.
+    watch::apply(ctx, found.into(), object.list(), false, &mut Interners::default());
+    Ok(None)
+}
+
+/// Reads a resource; none where it does not exist.
+async fn stored(
+    ctx: &Context,
+    name: &ResourceName,
+    params: &GetParams,
+) -> Result<Option<StoredTenant>, kube::Error> {
+    let path = StoredTenant::url_path(&(), Some(&name.namespace));
+    let read = Request::new(path).get(&name.name, params).map_err(kube::Error::BuildRequest)?;
+    match request(Peer::Resource, bounded::read(&ctx.client, read)).await {
+        Ok(Bounded::Read(found, _)) => Ok(Some(found)),
+        Ok(Bounded::TooLarge) => Err(bounded::too_large()),
+        Err(error) if is_not_found(&error) => Ok(None),
+        Err(error) => Err(error),
+    }
 }
 
 async fn read(ctx: &Context, name: &ResourceName) -> Result<Option<PartialObjectMeta<WatchedTenant>>, Error> {

@@ -140,24 +140,21 @@ mod tests {
         "tts": { "mode": "kokoro_http", "kokoroUrl": "https://tts.example.com/tts" }
     }"#;
 
-    /// A client of an API server that has one Secret and nothing else.
-    fn client() -> Client {
-        let service = service_fn(|_: hyper::Request<Body>| async {
+    /// A client of an API server that has one Secret, and this resource if there is one.
+    fn client(resource: Option<serde_json::Value>) -> Client {
+        let service = service_fn(move |request: hyper::Request<Body>| {
             let metadata =
                 json!({ "name": "hook", "namespace": "voice", "uid": "s", "resourceVersion": "1" });
             let secret = json!({ "metadata": metadata, "data": { "webhookSecret": "d2hzZWM=" } });
-            Ok::<_, std::convert::Infallible>(hyper::Response::new(Body::from(
-                secret.to_string().into_bytes(),
-            )))
+            let is_secret = request.uri().path().contains("/secrets/");
+            let found = if is_secret { Some(secret) } else { resource.clone() };
+            let text = found.map(|found| found.to_string()).unwrap_or_default();
+            async move { Ok::<_, std::convert::Infallible>(hyper::Response::new(Body::from(text.into_bytes()))) }
         });
         Client::new(service, "voice")
     }
 
-    async fn context(redis: &Redis) -> Arc<Context> {
-        context_with(redis, client()).await
-    }
-
-    async fn context_with(redis: &Redis, client: Client) -> Arc<Context> {
+    async fn context(redis: &Redis, client: Client) -> Arc<Context> {
         let writer = Writer::default();
         let store = Store::new(RedisSettings::at(redis.url())).unwrap().with_writer("here/voice", "me");
         let epoch: Epoch = store.acquire_epoch().await.unwrap();
@@ -169,6 +166,8 @@ mod tests {
             store,
             cluster: ClusterId::new("here"),
             publish_secret: true,
+            max_tenant_bytes: compile::MAX_SPEC_BYTES,
+            max_held_spec_bytes: crate::domain::index::MAX_HELD_SPECS,
             namespaces: Vec::new(),
             identity: "me".to_owned(),
             lease: "runtime-operator".to_owned(),
@@ -196,7 +195,7 @@ mod tests {
     #[tokio::test]
     async fn a_reconcile_locks_the_index_four_times() {
         let redis = Redis::start(RedisOptions::default()).await.unwrap();
-        let ctx = context(&redis).await;
+        let ctx = context(&redis, client(None)).await;
         let hook = ResourceName::new("voice", "hook");
         let version = SecretVersion::new(Some("s"), Some("1"));
         ctx.note(crate::domain::index::Index::mark_synced);
@@ -229,10 +228,12 @@ mod tests {
         Client::new(service, "voice")
     }
 
-    #[tokio::test]
-    async fn nothing_is_locked_while_a_secret_is_read() {
+    /// Reconciles a tenant up to the read of its Secret, then does something else.
+    async fn while_a_secret_is_read(max_held_spec_bytes: usize, other: impl AsyncFnOnce(&Context)) {
         let redis = Redis::start(RedisOptions::default()).await.unwrap();
-        let ctx = context_with(&redis, hanging_client()).await;
+        let ctx = context(&redis, hanging_client()).await;
+        *ctx.index.lock().unwrap() =
+            crate::domain::index::Index::new(true).with_held_spec_bytes(max_held_spec_bytes);
         let hangs = ResourceName::new("voice", "hangs");
         let version = SecretVersion::new(Some("s"), Some("1"));
         ctx.note(crate::domain::index::Index::mark_synced);
@@ -242,15 +243,90 @@ mod tests {
         let dequeued = Dequeued { key: Uid::from("u"), queued_at: Instant::now(), span: Span::none() };
 
         let hanging = reconcile(&dequeued, &ctx);
-        let locking = async {
+        let doing_other = async {
             // The reconcile is polled first, up to its read.
             tokio::task::yield_now().await;
-            drop(ctx.publishing.write().await);
+            other(&ctx).await;
         };
         tokio::select! {
             biased;
             done = hanging => panic!("the Secret was read: {done:?}"),
-            () = locking => {}
+            () = doing_other => {}
         }
+    }
+
+    #[tokio::test]
+    async fn nothing_is_locked_while_a_secret_is_read() {
+        let lock = async |ctx: &Context| drop(ctx.publishing.write().await);
+        while_a_secret_is_read(crate::domain::index::MAX_HELD_SPECS, lock).await;
+    }
+
+    #[tokio::test]
+    async fn no_room_for_a_large_spec_is_held_while_a_secret_is_read() {
+        let take_all = async |ctx: &Context| drop(ctx.large_specs.room(usize::MAX).await);
+        while_a_secret_is_read(0, take_all).await;
+    }
+
+    /// The resource with this generation and number of calls, in the form of the API server.
+    fn stored(generation: i64, calls: u32) -> serde_json::Value {
+        let spec = SPEC
+            .replace("\"maxConcurrentCallsTenant\": 1", &format!("\"maxConcurrentCallsTenant\": {calls}"));
+        json!({
+            "metadata": {
+                "name": "acme", "namespace": "voice", "uid": "u", "generation": generation,
+                "resourceVersion": generation.to_string(),
+            },
+            "spec": serde_json::from_str::<serde_json::Value>(&spec).unwrap(),
+        })
+    }
+
+    /// Reconciles a tenant whose spec is not held and that the index knows as `known`, where the API server has `found`.
+    /// Returns the number of calls in the published config.
+    async fn reconcile_unheld(known: serde_json::Value, found: serde_json::Value) -> Result<u64, Error> {
+        let redis = Redis::start(RedisOptions::default()).await.unwrap();
+        let ctx = context(&redis, client(Some(found))).await;
+        *ctx.index.lock().unwrap() = crate::domain::index::Index::new(true).with_held_spec_bytes(0);
+        let hook = ResourceName::new("voice", "hook");
+        ctx.note(crate::domain::index::Index::mark_synced);
+        ctx.update(|index| index.apply_secret(&hook, Some((SecretVersion::new(Some("s"), Some("1")), 1))));
+        let known = serde_json::from_value(known).unwrap();
+        crate::controller::watch::apply(&ctx, known, 1, false, &mut Interners::default());
+        let uid = Uid::from("u");
+        assert!(ctx.read(|index| index.object(&uid).unwrap().cached_spec().is_unheld()));
+        let dequeued = Dequeued { key: uid, queued_at: Instant::now(), span: Span::none() };
+
+        reconcile(&dequeued, &ctx).await?;
+
+        let tenant = crate::contract::TenantId::parse("acme").unwrap();
+        let crate::store::StoredConfig::Bytes(json) = ctx.store.config(&tenant, 1 << 20).await.unwrap()
+        else {
+            panic!("it is not published");
+        };
+        let json = secrecy::ExposeSecret::expose_secret(&json).to_vec();
+        let config = crate::contract::RuntimeTenantConfig::parse(json).unwrap();
+        Ok(config.document()["caps"]["maxConcurrentCallsTenant"].as_u64().unwrap())
+    }
+
+    #[tokio::test]
+    async fn a_spec_that_is_not_held_is_read_and_published() {
+        assert_eq!(reconcile_unheld(stored(1, 5), stored(1, 5)).await.unwrap(), 5);
+    }
+
+    #[tokio::test]
+    async fn a_newer_spec_than_the_index_knows_passes_through_the_index_first() {
+        assert_eq!(reconcile_unheld(stored(1, 5), stored(2, 6)).await.unwrap(), 6);
+        assert_eq!(reconcile_unheld(stored(1, 5), stored(1, 7)).await.unwrap(), 7, "etcd was restored");
+    }
+
+    #[tokio::test]
+    async fn an_older_spec_than_the_index_knows_is_not_published() {
+        let error = reconcile_unheld(stored(2, 5), stored(1, 6)).await.unwrap_err();
+        assert!(matches!(error, Error::WatchBehind(_)), "{error}");
+        let other = || {
+            let mut other = stored(2, 5);
+            other["metadata"]["uid"] = json!("other");
+            other
+        };
+        assert!(matches!(reconcile_unheld(stored(2, 5), other()).await, Err(Error::WatchBehind(_))));
     }
 }

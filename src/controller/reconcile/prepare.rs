@@ -4,15 +4,17 @@
 
 use std::sync::Arc;
 
+use tokio::sync::OwnedSemaphorePermit;
+
 use super::super::context::Context;
-use super::fetch::{Fetched, Missing};
-use crate::domain::assessment::{NotPublished, SecretFaultKind};
+use super::fetch::{Fetched, FetchedFacts, Missing};
+use crate::domain::assessment::{NotPublished, SecretFault, SecretFaultKind};
 use crate::domain::index::{CachedStatus, CachedTenant, Recorded, TenantSnapshot};
 use crate::domain::plan::{
     self, Desired, Outcome, Plan, PlanInput, PublicationDraft, PublishedVersion, Rejections, RemovalPlan,
 };
 use crate::domain::secret::{SecretKey, SecretVersion};
-use crate::domain::{Owner, ResourceName, claims::Published};
+use crate::domain::{Owner, ResourceName, Uid, claims::Published};
 use crate::store::{Operation, Publication, Removal};
 
 use super::super::secrets::ResolvedSecret;
@@ -39,6 +41,8 @@ pub struct PendingWrite {
     pub resource: Option<ResourceName>,
     /// What is odd in the webhook secret that is published; none where none is.
     pub secret_warnings: Option<Vec<String>>,
+    /// The room that its config takes while it is in flight.
+    pub room: Option<OwnedSemaphorePermit>,
 }
 
 /// Why a tenant is written.
@@ -83,6 +87,7 @@ pub fn prepare(
     rejections: &Rejections,
     fetched: &mut Fetched,
 ) -> Result<Prepared, Missing> {
+    let Fetched { facts: fetched, specs } = fetched;
     let Some(object) = snapshot.object.clone() else {
         let removal = plan::plan_orphan(&snapshot.claims, snapshot.deletion_policy);
         if let Some(removal) = removal.as_ref().filter(|_| !fetched.is_checked(&snapshot.uid)) {
@@ -101,13 +106,25 @@ pub fn prepare(
     }
     let none = Rejections::default();
     let rejections = if rejections.generation == object.generation() { rejections } else { &none };
-    let input = PlanInput {
+    let mut input = PlanInput {
         spec: object.spec(),
         generation: object.generation(),
         snapshot: &snapshot.claims,
         rejections,
     };
-    match input.plan() {
+    let bytes = object.cached_spec().bytes();
+    let plan = if bytes > ctx.max_tenant_bytes {
+        input.too_large(bytes, ctx.max_tenant_bytes)
+    } else {
+        if object.cached_spec().is_unheld() {
+            let Some(spec) = specs.get(&object) else {
+                return Err(before_spec(ctx, snapshot, fetched).unwrap_or(Missing::Spec { object }));
+            };
+            input.spec = spec;
+        }
+        input.plan()
+    };
+    match plan {
         Plan::Done(outcome) => Ok(Prepared::Done(outcome)),
         Plan::Remove(removal) => Ok(pending_removal(removal, snapshot)),
         Plan::Publish(desired) => {
@@ -115,6 +132,46 @@ pub fn prepare(
             publishable.prepare(fetched)
         }
     }
+}
+
+/// What is read before a spec that is not held, so that nothing large is held meanwhile: what its publication will need, as far as
+/// that is known without it.
+fn before_spec(ctx: &Context, snapshot: &TenantSnapshot, fetched: &mut FetchedFacts) -> Option<Missing> {
+    if let Some(unchecked) = unchecked_owner(ctx, snapshot, fetched) {
+        return Some(unchecked);
+    }
+    let (key, version) = (snapshot.secret_key.as_ref()?, snapshot.secret.as_ref()?);
+    secret(ctx, &snapshot.uid, key, version, fetched).err()
+}
+
+/// The Secret of a tenant, where it was fetched or is held for it.
+fn secret<'a>(
+    ctx: &Context,
+    uid: &Uid,
+    key: &SecretKey,
+    version: &SecretVersion,
+    fetched: &'a mut FetchedFacts,
+) -> Result<&'a Result<ResolvedSecret, SecretFault>, Missing> {
+    if let Some(held) = ctx.secrets.take(uid, key, version) {
+        fetched.insert(uid.clone(), key.clone(), version.clone(), held);
+    }
+    let missing = || Missing::Secret { uid: uid.clone(), key: key.clone(), version: version.clone() };
+    fetched.secret(uid, key, version).ok_or_else(missing)
+}
+
+/// An owner by record that yields to the tenant, that the watches do not show, and that is not known to be gone.
+fn unchecked_owner(ctx: &Context, snapshot: &TenantSnapshot, fetched: &FetchedFacts) -> Option<Missing> {
+    let unchecked = snapshot.claims.yielding_owners.keys().filter(|uid| !fetched.is_checked(uid)).cloned();
+    let unchecked: Vec<_> = unchecked.collect();
+    if unchecked.is_empty() {
+        return None;
+    }
+    ctx.read(|index| {
+        unchecked.into_iter().filter(|uid| index.object(uid).is_none()).find_map(|uid| {
+            let tenant = index.claims().published(&uid)?.tenant.clone();
+            Some(Missing::Owner { uid, tenant })
+        })
+    })
 }
 
 fn unchanged(ctx: &Context, snapshot: &TenantSnapshot, object: &CachedTenant) -> Option<Outcome> {
@@ -139,6 +196,7 @@ fn pending_removal(removal: RemovalPlan, snapshot: &TenantSnapshot) -> Prepared 
         cause: Cause::Edit,
         resource: snapshot.object.as_ref().map(|object| object.name()),
         secret_warnings: None,
+        room: None,
     }))
 }
 
@@ -152,7 +210,7 @@ struct Publishable<'a> {
 }
 
 impl Publishable<'_> {
-    fn prepare(self, fetched: &mut Fetched) -> Result<Prepared, Missing> {
+    fn prepare(self, fetched: &mut FetchedFacts) -> Result<Prepared, Missing> {
         let uid = &self.snapshot.uid;
         let key = SecretKey::of(&self.object.name(), &self.desired.spec);
         // A watch that has not listed shows no Secret: a read shows if there is one.
@@ -166,33 +224,13 @@ impl Publishable<'_> {
         if self.snapshot.claims.verified && self.input.is_recorded(self.desired, &desired_version) {
             return Ok(Prepared::Done(Outcome::Assessed(self.input.assess_published(self.desired))));
         }
-        if let Some(unchecked) = self.unchecked_owner(fetched) {
+        if let Some(unchecked) = unchecked_owner(self.ctx, self.snapshot, fetched) {
             return Err(unchecked);
         }
-        if let Some(held) = self.ctx.secrets.take(uid, &key, version) {
-            fetched.insert(uid.clone(), key.clone(), version.clone(), held);
+        match secret(self.ctx, uid, &key, version, fetched)? {
+            Ok(secret) => Ok(self.pending_publication(secret)),
+            Err(fault) => Ok(self.blocked(NotPublished::Secret(fault.clone()))),
         }
-        match fetched.secret(uid, &key, version) {
-            Some(Ok(secret)) => Ok(self.pending_publication(secret)),
-            Some(Err(fault)) => Ok(self.blocked(NotPublished::Secret(fault.clone()))),
-            None => Err(Missing::Secret { uid: uid.clone(), key, version: version.clone() }),
-        }
-    }
-
-    /// An owner by record that yields to this tenant, that the watches do not show, and that is not known to be gone.
-    fn unchecked_owner(&self, fetched: &Fetched) -> Option<Missing> {
-        let unchecked =
-            self.snapshot.claims.yielding_owners.keys().filter(|uid| !fetched.is_checked(uid)).cloned();
-        let unchecked: Vec<_> = unchecked.collect();
-        if unchecked.is_empty() {
-            return None;
-        }
-        self.ctx.read(|index| {
-            unchecked.into_iter().filter(|uid| index.object(uid).is_none()).find_map(|uid| {
-                let tenant = index.claims().published(&uid)?.tenant.clone();
-                Some(Missing::Owner { uid, tenant })
-            })
-        })
     }
 
     fn blocked(&self, reason: NotPublished) -> Prepared {
@@ -240,6 +278,7 @@ impl Publishable<'_> {
             cause,
             resource: Some(name),
             secret_warnings: Some(secret.warnings.clone()),
+            room: None,
         }))
     }
 

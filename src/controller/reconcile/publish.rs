@@ -24,8 +24,9 @@ use crate::telemetry::TRACES;
 
 /// The attempts of one reconcile while Redis keeps showing other owners.
 const MAX_ATTEMPTS: usize = 5;
-/// The times that something is fetched in one reconcile, for each of the tenants in it: a Secret may be rotated meanwhile.
-const MAX_FETCHES: usize = 5;
+/// The times that something is fetched in one reconcile, for each of the tenants in it: a Secret may be rotated meanwhile, and a
+/// spec that is not held is read for each attempt.
+const MAX_FETCHES: usize = 2 * MAX_ATTEMPTS;
 
 /// The result of publishing a group.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -103,6 +104,8 @@ impl Pass<'_> {
         mut group: Group<'_>,
         done: &mut AlreadyPublished,
     ) -> Result<GroupResult, Error> {
+        // Those of another group: nothing large is held while something is read for this one.
+        self.fetched.specs.clear();
         let mut rejections: HashMap<Uid, Rejections> = HashMap::new();
         let (mut rejected, mut fetches) = (0, 0);
         loop {
@@ -112,7 +115,7 @@ impl Pass<'_> {
                 Attempt::OrderChanged => return Ok(GroupResult::OrderChanged),
                 Attempt::Missing(missing) if fetches < MAX_FETCHES * group.members().len() => {
                     fetches += missing.len();
-                    self.fetch(missing).await?;
+                    self.fetch(missing, &group).await?;
                 }
                 Attempt::Rejected(conflicts) if rejected < MAX_ATTEMPTS => {
                     rejected += 1;
@@ -193,7 +196,16 @@ impl Pass<'_> {
                 Err(lacks) => missing.push((snapshot.uid.clone(), lacks)),
             }
         }
-        if missing.is_empty() { Ok(prepared) } else { Err(missing) }
+        if !missing.is_empty() {
+            return Err(missing);
+        }
+        for (snapshot, prepared) in snapshots.iter().zip(&mut prepared) {
+            let room = self.fetched.specs.take_room(&snapshot.uid);
+            if let Prepared::Write(write) = prepared {
+                write.room = room;
+            }
+        }
+        Ok(prepared)
     }
 
     async fn apply(&self, operations: &[&Operation]) -> Result<Vec<Applied>, Error> {
@@ -212,9 +224,16 @@ impl Pass<'_> {
     }
 
     /// Fetches what is missing, for all tenants concurrently.
-    async fn fetch(&mut self, missing: Vec<(Uid, Missing)>) -> Result<(), Error> {
+    async fn fetch(&mut self, missing: Vec<(Uid, Missing)>, group: &Group<'_>) -> Result<(), Error> {
         let ctx = self.ctx;
-        let reads = missing.into_iter().map(|(uid, missing)| async { (uid, missing.fetch(ctx).await) });
+        // Only who waits for nothing else waits for room.
+        let takes_room = matches!(group, Group::Alone(_));
+        for (uid, _) in &missing {
+            self.fetched.specs.take_room(uid);
+        }
+        let reads = missing
+            .into_iter()
+            .map(|(uid, missing)| async move { (uid, missing.fetch(ctx, takes_room).await) });
         for (uid, found) in join_all(reads).await {
             match found {
                 Ok(found) => self.fetched.add(found),

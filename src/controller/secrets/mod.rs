@@ -6,6 +6,6 @@ mod prefetched;
 mod read;
 mod reader;
 
-pub use prefetch::{PrefetchPlan, SecretPrefetch};
+pub use prefetch::{MAX_HELD_VALUES, PrefetchPlan, SecretPrefetch};
 pub use read::ResolvedSecret;
 pub use reader::SecretReader;

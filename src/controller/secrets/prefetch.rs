@@ -6,7 +6,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures::{AsyncReadExt, Stream, StreamExt, stream};
+use futures::{Stream, StreamExt, stream};
 use k8s_openapi::api::core::v1::Secret;
 use kube::api::ListParams;
 use kube::core::{ListMeta, Request};
@@ -16,6 +16,7 @@ use thiserror::Error;
 use tokio::time::timeout;
 use tracing::{debug, info};
 
+use super::super::bounded::{self, Bounded};
 use super::read::SecretValue;
 use super::reader::SecretReader;
 use crate::controller::queue::{Namespace, WorkQueue, change_span};
@@ -27,10 +28,10 @@ use crate::leader::Writer;
 const FIRST_PAGE: u32 = 100;
 /// The most Secrets of a page.
 const LARGEST_PAGE: usize = 500;
-/// The intended bytes of a page ...
+/// The intended bytes of a page. Secrets of one that is cut off are read one by one.
 const PAGE_BYTES: usize = 1 << 20;
-/// ... and the most. Larger Secrets are read one by one.
-const MAX_PAGE_BYTES: u64 = 8 << 20;
+/// The longest values of a Secret that are held until its tenants are reconciled.
+pub const MAX_HELD_VALUES: usize = 64 << 10;
 /// The namespaces that are listed concurrently.
 const NAMESPACE_CONCURRENCY: usize = 4;
 /// The timeout of a page. Secrets that are not listed are read.
@@ -100,7 +101,7 @@ impl NamespacePrefetch<'_> {
                     break;
                 }
             };
-            let Page { metadata, items, bytes } = page;
+            let (Page { metadata, items }, bytes) = page;
             let size = bytes / items.len().max(1) + 1;
             self.deliver(items);
             match metadata.continue_.filter(|token| !token.is_empty()) {
@@ -123,6 +124,11 @@ impl NamespacePrefetch<'_> {
         let mut ready = Vec::new();
         for secret in secrets {
             let Some(users) = self.users.remove(secret.name()) else { continue };
+            if secret.bytes() > MAX_HELD_VALUES {
+                // Read when it is needed.
+                ready.extend(users);
+                continue;
+            }
             let secret = Arc::new(secret);
             for uid in users {
                 self.prefetch.reader.prefetched.insert(uid.clone(), Arc::clone(&secret));
@@ -138,8 +144,6 @@ impl NamespacePrefetch<'_> {
 struct Page {
     metadata: ListMeta,
     items: Vec<SecretValue>,
-    #[serde(skip)]
-    bytes: usize,
 }
 
 /// Why Secrets could not be listed.
@@ -147,22 +151,20 @@ struct Page {
 enum ListError {
     #[error(transparent)]
     Request(#[from] kube::Error),
-    #[error(transparent)]
-    Read(#[from] std::io::Error),
-    #[error("a page is larger than {MAX_PAGE_BYTES} bytes")]
-    TooLarge,
     #[error("a page took longer than {} s", PAGE_TIMEOUT.as_secs())]
     TimedOut,
 }
 
-async fn read_page(client: &Client, namespace: &str, params: &ListParams) -> Result<Page, ListError> {
+/// Reads a page; returns its length too.
+async fn read_page(
+    client: &Client,
+    namespace: &str,
+    params: &ListParams,
+) -> Result<(Page, usize), ListError> {
     let url = Secret::url_path(&(), Some(namespace));
     let request = Request::new(url).list(params).map_err(kube::Error::BuildRequest)?;
-    let mut text = Vec::new();
-    let read = client.request_stream(request).await?.take(MAX_PAGE_BYTES + 1).read_to_end(&mut text).await?;
-    if u64::try_from(read).unwrap_or(u64::MAX) > MAX_PAGE_BYTES {
-        return Err(ListError::TooLarge);
+    match bounded::read(client, request).await? {
+        Bounded::Read(page, bytes) => Ok((page, bytes)),
+        Bounded::TooLarge => Err(bounded::too_large().into()),
     }
-    let page: Page = serde_json::from_slice(&text).map_err(kube::Error::SerdeError)?;
-    Ok(Page { bytes: read, ..page })
 }

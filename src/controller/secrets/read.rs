@@ -6,11 +6,13 @@ use std::time::Duration;
 use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::Secret;
 use kube::api::GetParams;
-use kube::{Api, Client};
+use kube::core::Request;
+use kube::{Client, Resource};
 use secrecy::SecretString;
 use serde::Deserialize;
 use tokio::time::timeout;
 
+use super::super::bounded::{self, Bounded};
 use super::super::refusal::{is_from_api_server, is_not_found};
 use crate::domain::assessment::{SecretFault, SecretFaultKind};
 use crate::domain::secret::{self, SecretKey, SecretVersion};
@@ -42,6 +44,12 @@ impl SecretValue {
         self.metadata.name.as_deref().unwrap_or_default()
     }
 
+    /// The length of its values.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.data.iter().flatten().map(|(_, value)| value.0.len()).sum()
+    }
+
     /// True for this version of a Secret of this name.
     #[must_use]
     pub fn is(&self, name: &str, version: &SecretVersion) -> bool {
@@ -58,15 +66,6 @@ impl SecretValue {
         let value = secret::extract(bytes.map(|bytes| &*bytes.0)).map_err(|what| key.fault(what))?;
         let warnings = warnings::of_secret(&value).iter().map(Warning::line).collect();
         Ok(ResolvedSecret { value, version: self.version(), warnings })
-    }
-}
-
-impl From<Secret> for SecretValue {
-    fn from(secret: Secret) -> Self {
-        let meta = secret.metadata;
-        let metadata =
-            SecretMetadata { name: meta.name, uid: meta.uid, resource_version: meta.resource_version };
-        Self { metadata, data: secret.data }
     }
 }
 
@@ -88,15 +87,13 @@ pub async fn read(
     key: &SecretKey,
     version: &SecretVersion,
 ) -> Result<Result<ResolvedSecret, SecretFault>, kube::Error> {
-    let secrets: Api<Secret> = Api::namespaced(client.clone(), &key.secret.namespace);
-    let name = &key.secret.name;
-    let cached = timeout(CACHED_READ_TIMEOUT, secrets.get_with(name, &not_older_than(version))).await.ok();
+    let cached = timeout(CACHED_READ_TIMEOUT, get(client, key, &not_older_than(version))).await.ok();
     let read = match cached.filter(|read| !lags(read)) {
         Some(read) => read,
-        None => secrets.get(name).await,
+        None => get(client, key, &GetParams::default()).await,
     };
     match read {
-        Ok(secret) => Ok(SecretValue::from(secret).resolve(key)),
+        Ok(secret) => Ok(secret.resolve(key)),
         Err(error) if is_not_found(&error) => Ok(Err(key.fault(SecretFaultKind::NotFound))),
         // A denied read stays denied until a Role changes.
         Err(kube::Error::Api(status)) if matches!(status.code, 401 | 403) && is_from_api_server(&status) => {
@@ -106,8 +103,18 @@ pub async fn read(
     }
 }
 
+/// Reads a Secret; it may have a megabyte, of which one key counts.
+async fn get(client: &Client, key: &SecretKey, params: &GetParams) -> kube::Result<SecretValue> {
+    let request = Request::new(Secret::url_path(&(), Some(&key.secret.namespace)));
+    let request = request.get(&key.secret.name, params).map_err(kube::Error::BuildRequest)?;
+    match bounded::read(client, request).await? {
+        Bounded::Read(secret, _) => Ok(secret),
+        Bounded::TooLarge => Err(bounded::too_large()),
+    }
+}
+
 /// True when the API server has not seen the requested version.
-fn lags(read: &kube::Result<Secret>) -> bool {
+fn lags(read: &kube::Result<SecretValue>) -> bool {
     matches!(read, Err(kube::Error::Api(status)) if matches!(status.code, 400 | 410 | 504))
 }
 

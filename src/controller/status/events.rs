@@ -39,9 +39,9 @@ const MAX_INSTANCE_BYTES: usize = 128;
 /// The hexadecimal digits that distinguish names that are cut.
 const HASH_DIGITS: usize = 10;
 /// The capacity of the queue: beyond it events are dropped.
-const QUEUE_CAPACITY: usize = 16_384;
+pub const QUEUE_CAPACITY: usize = 16_384;
 /// The events that are written concurrently; one while statuses are written, which need the same API server.
-const CONCURRENCY: usize = 8;
+pub const CONCURRENCY: usize = 8;
 /// The time for which equal events become a series.
 const SERIES_WINDOW: Duration = Duration::from_secs(360);
 /// The time that a clean stop spends on the rest of the queue: the next leader waits for it.

@@ -22,7 +22,10 @@ use super::queue::{self, Action, Dequeued};
 use crate::domain::index::Index;
 use crate::domain::{Uid, backoff};
 use crate::telemetry::TRACES;
-pub use events::{EventQueue, EventWriter, PendingEvent, Regarding};
+pub use events::{
+    CONCURRENCY as EVENT_CONCURRENCY, EventQueue, EventWriter, PendingEvent, QUEUE_CAPACITY as EVENT_QUEUE,
+    Regarding,
+};
 use writer::StatusWriter;
 
 /// The finalizers that a clean stop writes concurrently.

@@ -14,7 +14,7 @@ use super::super::context::Context;
 use super::super::error::Error;
 use super::super::queue::Action;
 use super::super::refusal::Refusal;
-use super::super::watch::WatchedTenant;
+use super::super::watch::WrittenTenant;
 use super::events::{PendingEvent, Regarding};
 use super::patch::{merge_patch, without_published};
 use super::transitions::transition_events;
@@ -45,7 +45,7 @@ pub enum WriteResult {
 /// Writes the status and the finalizer of one tenant, and enqueues its events.
 pub struct StatusWriter<'a> {
     ctx: &'a Context,
-    api: Api<WatchedTenant>,
+    api: Api<WrittenTenant>,
     object: Arc<CachedTenant>,
 }
 
@@ -261,7 +261,7 @@ impl<'a> StatusWriter<'a> {
     /// will show, or has shown, what is there instead.
     fn written(
         &self,
-        response: Result<WatchedTenant, kube::Error>,
+        response: Result<WrittenTenant, kube::Error>,
         what: &'static str,
     ) -> Result<WriteResult, kube::Error> {
         let resource = self.object.name();
@@ -291,8 +291,8 @@ impl<'a> StatusWriter<'a> {
             return;
         }
         let regarding = Regarding {
-            api_version: WatchedTenant::api_version(&()),
-            kind: WatchedTenant::kind(&()),
+            api_version: WrittenTenant::api_version(&()),
+            kind: WrittenTenant::kind(&()),
             name: self.object.name(),
             uid: Some(self.object.uid()),
             resource_version: Some(self.object.resource_version().into()),

@@ -10,7 +10,7 @@ use super::super::context::Context;
 use super::decode::{SecretMeta, WatchedTenant};
 use super::state::WatchFailure;
 use super::streams::WatchEvent;
-use crate::domain::compile;
+use crate::domain::compile::{self, Claimed};
 use crate::domain::index::{Interners, name_of};
 use crate::domain::secret::SecretVersion;
 use crate::domain::{ResourceName, Uid};
@@ -122,14 +122,7 @@ impl<'a> EventHandler<'a> {
     }
 
     fn apply_object(&mut self, tenant: WatchedTenant, list: u32, listed: bool) {
-        let (before, claims_known) = self.ctx.read(|index| index.known(&tenant.name(), &tenant.uid()));
-        let object = tenant.cache(list, before.as_deref(), &mut self.interners);
-        let same =
-            before.is_some_and(|before| before.uid() == object.uid() && before.spec() == object.spec());
-        // A spec is decoded and hashed outside of the lock.
-        let needs_claims = !same || !claims_known || object.is_deleting();
-        let claimed = needs_claims.then(|| compile::claimed(object.spec()));
-        self.ctx.update(|index| index.apply(object, claimed, listed));
+        apply(self.ctx, tenant, list, listed, &mut self.interners);
     }
 
     fn apply_secret(&mut self, scope: usize, event: Event<SecretMeta>) {
@@ -160,4 +153,20 @@ impl<'a> EventHandler<'a> {
     fn is_in_scope(&self, scope: usize, name: &ResourceName) -> bool {
         self.ctx.namespaces.get(scope).is_none_or(|namespace| **namespace == *name.namespace)
     }
+}
+
+/// Applies a version of a resource that was shown in or after the list number `list`; `listed`: by the list itself.
+pub fn apply(ctx: &Context, mut tenant: WatchedTenant, list: u32, listed: bool, interners: &mut Interners) {
+    let (before, claims_known) = ctx.read(|index| index.known(&tenant.name(), &tenant.uid()));
+    let claimed = tenant.take_claimed();
+    let object = tenant.cache(list, before.as_deref(), interners);
+    let spec = object.cached_spec();
+    let same =
+        before.is_some_and(|before| before.uid() == object.uid() && before.cached_spec().is_same(spec));
+    // A spec is decoded and hashed outside of the lock.
+    let needs_claims = !same || !claims_known || object.is_deleting();
+    let claimed = needs_claims.then(|| claimed.unwrap_or_else(|| compile::claimed(object.spec())));
+    let claimed =
+        if spec.bytes() > ctx.max_tenant_bytes { claimed.map(Claimed::of_too_large) } else { claimed };
+    ctx.update(|index| index.apply(object, claimed, listed));
 }

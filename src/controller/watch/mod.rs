@@ -7,10 +7,12 @@ mod resilient;
 pub mod state;
 mod streams;
 
-pub use decode::WatchedTenant;
-pub use handler::EventHandler;
+pub use decode::{MAX_STATUS, StoredTenant, WatchedTenant, WrittenTenant};
+pub use handler::{EventHandler, apply};
+pub use list::PAGE_BYTES;
 pub use resilient::WATCH_SILENCE;
 #[cfg(test)]
 pub use state::Verb;
 pub use state::WatchFailure;
+pub use streams::READ_AHEAD;
 pub use streams::streams;

@@ -11,7 +11,7 @@ use super::resilient::{self, Report};
 use super::state::WatchStates;
 
 /// The events that are decoded ahead: a page of a list and a bit.
-const READ_AHEAD: usize = 600;
+pub const READ_AHEAD: usize = 600;
 
 /// An event of one of the watches, with the number of its scope.
 pub enum WatchEvent {

@@ -45,6 +45,14 @@ pub struct Claimed {
     pub warnings: Vec<String>,
 }
 
+impl Claimed {
+    /// The claim of the same spec where it is larger than what is read: what is live stays, whatever it lists.
+    #[must_use]
+    pub fn of_too_large(self) -> Self {
+        Self { dids: Vec::new(), eligibility: Eligibility::Unreadable, hash: None, ..self }
+    }
+}
+
 /// Decodes a spec. The error names the field that can't be decoded.
 pub fn read(json: &str) -> Result<RuntimeTenantSpec, String> {
     // Tracking the path of an error takes as long as decoding, and hardly any spec has an error.

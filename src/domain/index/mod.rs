@@ -21,7 +21,10 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 pub use audit::{AuditResult, Expected};
-pub use cached::{CachedStatus, CachedTenant, ConditionText, Interner, Interners, name_of, uid_of};
+pub use cached::{
+    CachedSpec, CachedStatus, CachedTenant, ConditionText, Interner, Interners, MAX_HELD_SPEC, name_of,
+    uid_of,
+};
 pub use delay::Delay;
 pub use effects::{Effects, Readiness};
 pub use prefetch::SecretUsers;
@@ -36,11 +39,12 @@ use super::claims::{Affected, Claim, Claims, Eligibility};
 use super::compile::Claimed;
 use super::secret::SecretVersion;
 use super::{ResourceName, Uid};
+use crate::contract::TenantId;
 use cached::ByName;
 use tenant::Lifecycle;
 
 /// All that is known of resources, Secrets and ownership records.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Index {
     /// True when configs carry the webhook secret's value; else they carry its reference alone.
     publishes_secrets: bool,
@@ -50,6 +54,9 @@ pub struct Index {
     redis_read: bool,
     tenants: HashMap<Uid, Box<TenantState>>,
     names: HashSet<ByName>,
+    /// The length of all specs that are held, and the most that it may be.
+    held_spec_bytes: usize,
+    max_held_spec_bytes: usize,
     claims: Claims,
     secrets: SecretIndex,
     repairs: RepairLimiter,
@@ -63,11 +70,41 @@ pub struct Index {
     readiness: Readiness,
 }
 
+/// The most bytes of specs that are held together by default.
+pub const MAX_HELD_SPECS: usize = 64 << 20;
+
+impl Default for Index {
+    fn default() -> Self {
+        Self::new(false)
+    }
+}
+
 impl Index {
     /// An empty index.
     #[must_use]
     pub fn new(publishes_secrets: bool) -> Self {
-        Self { publishes_secrets, ..Self::default() }
+        Self {
+            publishes_secrets,
+            synced: false,
+            redis_read: false,
+            last_delay: None,
+            tenants: HashMap::new(),
+            names: HashSet::new(),
+            held_spec_bytes: 0,
+            max_held_spec_bytes: MAX_HELD_SPECS,
+            claims: Claims::default(),
+            secrets: SecretIndex::default(),
+            repairs: RepairLimiter::default(),
+            retrying: BTreeSet::new(),
+            store_error: None,
+            readiness: Readiness::default(),
+        }
+    }
+
+    /// The same index, which holds at most this many bytes of specs.
+    #[must_use]
+    pub fn with_held_spec_bytes(self, max_held_spec_bytes: usize) -> Self {
+        Self { max_held_spec_bytes, ..self }
     }
 
     /// The resource of this name, as the watch last showed it.
@@ -128,7 +165,7 @@ impl Index {
 
     /// Takes in a resource as a watch shows it. `claimed` is what its spec claims; it may be left out where
     /// [`Self::known`] says so. `listed`: a list shows it, not a change.
-    pub fn apply(&mut self, object: CachedTenant, claimed: Option<Claimed>, listed: bool) -> Effects {
+    pub fn apply(&mut self, mut object: CachedTenant, claimed: Option<Claimed>, listed: bool) -> Effects {
         let (uid, name) = (object.uid(), object.name());
         let before = self.object_named(&name);
         let mut affected = Affected::new();
@@ -138,6 +175,9 @@ impl Index {
         }
         // Most events of a resource show a finalizer or a status that the operator itself has written.
         let same = before.filter(|before| before.uid() == uid);
+        let tenant = claimed.as_ref().and_then(|claimed| claimed.tenant.clone());
+        let tenant = tenant.or_else(|| Some(self.claims.get(&uid)?.tenant.clone()));
+        self.hold(same.as_deref(), &mut object, tenant.as_ref());
         let same = !listed && same.is_some_and(|before| before.same_desired_state(&object));
         let object = Arc::new(object);
         let reclaimed = claimed.is_some();
@@ -163,6 +203,17 @@ impl Index {
         self.finish(effects)
     }
 
+    /// Counts the spec of a new version of a resource, and drops its JSON where more are held than may be. `tenant` is the
+    /// tenant id in it, if it is one.
+    fn hold(&mut self, before: Option<&CachedTenant>, object: &mut CachedTenant, tenant: Option<&TenantId>) {
+        let others = self.held_spec_bytes - before.map_or(0, |before| before.cached_spec().held_bytes());
+        let bytes = object.cached_spec().held_bytes();
+        if bytes > MAX_HELD_SPEC || others + bytes > self.max_held_spec_bytes {
+            object.release_spec(tenant);
+        }
+        self.held_spec_bytes = others + object.cached_spec().held_bytes();
+    }
+
     /// The known resource of this name; and true if the claim of the resource with this uid is known, so that
     /// [`Self::apply`] needs no `claimed` as long as the spec is the same.
     #[must_use]
@@ -178,7 +229,7 @@ impl Index {
         self.secrets.set_reference(&uid, secret);
         let new = || Box::new(TenantState::new(Arc::clone(object)));
         let tenant = self.tenants.entry(uid.clone()).or_insert_with(new);
-        tenant.desire(claimed.hash, claimed.deletion_policy, claimed.warnings);
+        tenant.desire(claimed.hash, claimed.deletion_policy, claimed.warnings, claimed.secret_key);
         if claimed.eligibility != Eligibility::Unreadable {
             tenant.status.unreadable = None;
         }
@@ -238,8 +289,13 @@ impl Index {
             let name = tenant.object.name();
             if self.names.get(&name).is_some_and(|known| known.0.uid() == *uid) {
                 self.names.remove(&name);
+                self.held_spec_bytes -= tenant.object.cached_spec().held_bytes();
             }
             tenant.lifecycle = Lifecycle::Gone;
+            // What is left of it is removed without its spec.
+            if let Some(object) = Arc::get_mut(&mut tenant.object) {
+                object.release_spec(None);
+            }
         }
         if self.claims.published(uid).is_none() {
             self.tenants.remove(uid);

@@ -6,10 +6,10 @@ use std::sync::Arc;
 use super::Index;
 use super::cached::CachedTenant;
 use super::tenant::Confidence;
-use crate::api::DeletionPolicy;
+use crate::api::{DEFAULT_SECRET_KEY, DeletionPolicy};
 use crate::domain::claims::Claim;
 use crate::domain::plan::Snapshot;
-use crate::domain::secret::SecretVersion;
+use crate::domain::secret::{SecretKey, SecretVersion};
 use crate::domain::{TakeOver, Uid};
 
 /// A consistent reading of what is known of one tenant.
@@ -25,6 +25,8 @@ pub struct TenantSnapshot {
     pub hash: Option<String>,
     /// The version of the Secret that the spec refers to, if it exists.
     pub secret: Option<SecretVersion>,
+    /// The Secret and the key in it to which the spec refers, whether it exists or not.
+    pub secret_key: Option<SecretKey>,
     /// The policy that decides whether the keys outlive the resource.
     pub deletion_policy: DeletionPolicy,
     /// What the annotation `take-over` allows.
@@ -102,6 +104,10 @@ impl Index {
             },
             hash: tenant.and_then(super::TenantState::hash),
             secret: self.secrets.version_for(uid).cloned(),
+            secret_key: self.secrets.secret_of(uid).map(|secret| {
+                let key = tenant.and_then(|tenant| tenant.desired.secret_key.as_deref());
+                SecretKey { secret: secret.clone(), key: key.unwrap_or(DEFAULT_SECRET_KEY).to_owned() }
+            }),
             deletion_policy: tenant
                 .map_or_else(DeletionPolicy::default, |tenant| tenant.desired.deletion_policy),
             take_over: tenant

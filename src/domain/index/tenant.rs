@@ -8,7 +8,7 @@ use super::cached::{CachedStatus, CachedTenant};
 use super::delay::Delay;
 use super::records::Recorded;
 use super::results::Failure;
-use crate::api::{DeletionPolicy, TakeOverStatus};
+use crate::api::{DEFAULT_SECRET_KEY, DeletionPolicy, TakeOverStatus};
 use crate::domain::assessment::Assessment;
 use crate::domain::event::{EventDraft, EventReason};
 use crate::domain::plan::{Outcome, PublishedVersion};
@@ -36,6 +36,8 @@ pub(super) struct Desired {
     pub deletion_policy: DeletionPolicy,
     /// What is odd in the spec, one line each; nearly always nothing.
     pub warnings: Box<[Box<str>]>,
+    /// The key in the Secret, where it is not the usual one.
+    pub secret_key: Option<Box<str>>,
 }
 
 /// The state of Redis, as far as it is known.
@@ -140,6 +142,7 @@ impl TenantState {
                 hash: Derived::None,
                 deletion_policy: DeletionPolicy::default(),
                 warnings: Box::default(),
+                secret_key: None,
             },
             observed: Observed { version: None, confidence: Confidence::Suspect, invalidations: 0 },
             status: StatusSync {
@@ -233,10 +236,12 @@ impl TenantState {
         hash: Option<String>,
         deletion_policy: DeletionPolicy,
         warnings: Vec<String>,
+        secret_key: Option<String>,
     ) {
         let hash = hash.map(String::into_boxed_str).into();
         let warnings = warnings.into_iter().map(String::into_boxed_str).collect();
-        self.desired = Desired { hash, deletion_policy, warnings };
+        let secret_key = secret_key.filter(|key| key != DEFAULT_SECRET_KEY).map(String::into_boxed_str);
+        self.desired = Desired { hash, deletion_policy, warnings, secret_key };
         self.compact_hash();
     }
 

@@ -3,8 +3,10 @@
 
 mod intern;
 mod object;
+mod spec;
 mod status;
 
 pub use intern::Interner;
 pub use object::{ByName, CachedTenant, Interners, name_of, uid_of};
+pub use spec::{CachedSpec, MAX_HELD_SPEC};
 pub use status::{CachedStatus, ConditionText};

@@ -8,9 +8,10 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use serde_json::value::RawValue;
 
 use super::intern::Interner;
+use super::spec::CachedSpec;
 use super::status::{CachedStatus, ConditionText};
 use crate::api::{self, RuntimeTenantStatus};
-use crate::contract::Did;
+use crate::contract::{Did, TenantId};
 use crate::domain::reason::Reason;
 use crate::domain::status::READY;
 use crate::domain::{ResourceName, Uid};
@@ -38,7 +39,7 @@ pub struct CachedTenant {
     take_over: Option<Box<str>>,
     /// Finalizers other than ours.
     other_finalizers: Box<[Box<str>]>,
-    spec: Option<Box<RawValue>>,
+    spec: CachedSpec,
     status: Option<Box<CachedStatus>>,
     list: u32,
     flags: Flags,
@@ -73,7 +74,7 @@ impl CachedTenant {
     #[must_use]
     pub fn new(
         meta: ObjectMeta,
-        spec: Option<Box<RawValue>>,
+        spec: impl Into<CachedSpec>,
         status: Option<&RawValue>,
         list: u32,
         before: Option<&Self>,
@@ -107,7 +108,7 @@ impl CachedTenant {
             ]),
             take_over: annotations.remove(api::TAKE_OVER).map(String::into_boxed_str),
             other_finalizers: finalizers.into_iter().map(String::into_boxed_str).collect(),
-            spec,
+            spec: spec.into(),
             status: status
                 .and_then(decode)
                 .map(|status| Box::new(CachedStatus::new(status, &mut interners.conditions))),
@@ -115,10 +116,21 @@ impl CachedTenant {
         }
     }
 
-    /// The spec's JSON; `null` where there is none.
+    /// The spec's JSON; of one that is not held, its tenant id alone; `null` where there is none.
     #[must_use]
     pub fn spec(&self) -> &str {
-        self.spec.as_deref().map_or("null", RawValue::get)
+        self.spec.text()
+    }
+
+    /// The spec.
+    #[must_use]
+    pub fn cached_spec(&self) -> &CachedSpec {
+        &self.spec
+    }
+
+    /// Drops the spec's JSON. `tenant` is the tenant id in it, if it is one.
+    pub fn release_spec(&mut self, tenant: Option<&TenantId>) {
+        self.spec.release(tenant);
     }
 
     /// The status.
@@ -227,7 +239,7 @@ impl CachedTenant {
     #[must_use]
     pub fn same_desired_state(&self, other: &Self) -> bool {
         let state = |it: &Self| (it.generation, Flags(it.flags.0 & !Flags::FINALIZER), it.metadata_hash);
-        self.uid == other.uid && state(self) == state(other) && self.spec() == other.spec()
+        self.uid == other.uid && state(self) == state(other) && self.spec.is_same(&other.spec)
     }
 }
 
