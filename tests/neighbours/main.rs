@@ -58,7 +58,7 @@ impl Deref for Proxied {
 }
 
 /// True when the operator's finalizer guards a resource.
-pub async fn is_guarded(world: &World, name: &str) -> bool {
+async fn is_guarded(world: &World, name: &str) -> bool {
     world.get(name).await.unwrap().finalizers().iter().any(|finalizer| finalizer.contains("veralux"))
 }
 

@@ -245,8 +245,8 @@ fn answers() -> Vec<Line> {
     ]
 }
 
-fn merged(mut one: Value, other: Value) -> Value {
-    merge(&mut one, &other);
+fn merged(mut one: Value, other: &Value) -> Value {
+    merge(&mut one, other);
     one
 }
 
@@ -255,7 +255,7 @@ fn newest() -> Vec<Line> {
     let limits = |patch: Value| json!({ "callQuality": merged(json!({
         "callQualityAnalyticsEnabled": true, "transcriptStorageEnabled": true, "qualitySummaryVisibleToClient": true,
         "rawArtifactsVisibleToClient": true, "transcriptRetentionDays": 1, "rawAudioDiagnosticsMode": "off",
-    }), patch) });
+    }), &patch) });
     let hours = |day: Value| llm(json!({ "businessHours": { "timezone": "UTC", "weekly": { "mon": day } } }));
     let playbook = |members: Value| json!({ "shopPlaybook": members });
     vec![
@@ -288,8 +288,8 @@ fn own_fields() -> Vec<Line> {
         ("a secret as an extension", json!({ "extensions": { "webhookSecret": "a" } }), "must be left out: put the value into a Secret, and refer to it in spec.webhookSecretRef"),
         ("a wrong time of a publish", json!({ "extensions": { "lastRuntimePublishedAt": "today" } }), "must be a time in UTC on a day that exists, as in 2026-09-30T12:00:00Z"),
         ("usage limits that the spec does not have", json!({ "extensions": { "usageLimits": { "newer": 1 } } }), "usageLimits is a field of spec: move it there"),
-        ("an object of the context that the spec does not have", merged(llm(json!({})), json!({ "extensions": { "llmContext": { "businessHours": {} } } })), "llmContext.businessHours is a field of spec: move it there"),
-        ("a prompt as an extension", merged(llm(json!({})), json!({ "extensions": { "llmContext": { "prompts": { "greetingText": "a" } } } })), "llmContext.prompts.greetingText is a field of spec: move it there"),
+        ("an object of the context that the spec does not have", merged(llm(json!({})), &json!({ "extensions": { "llmContext": { "businessHours": {} } } })), "llmContext.businessHours is a field of spec: move it there"),
+        ("a prompt as an extension", merged(llm(json!({})), &json!({ "extensions": { "llmContext": { "prompts": { "greetingText": "a" } } } })), "llmContext.prompts.greetingText is a field of spec: move it there"),
         ("a tenant id as an extension", json!({ "extensions": { "tenantId": "a" } }), "tenantId is a field of spec: move it there"),
         ("numbers as an extension", json!({ "extensions": { "dids": ["+12"] } }), "dids is a field of spec: move it there"),
         ("a secret's reference as an extension", json!({ "extensions": { "webhookSecretRef": "env:A" } }), "webhookSecretRef is a field of spec: move it there"),
