@@ -16,8 +16,8 @@ const HEADER: &str = "\
 
 <!-- Generated from the constants of the code: `UPDATE=1 cargo test --test pages limits` writes it. -->
 
-What a person who may create resources, or who reaches a port, can make the operator hold or do, and what happens beyond each
-limit. None of them can be raised but the two with a flag. `make bench-attack` measures the memory that hostile input takes
+These limits bound the work and the memory that a user with the right to create resources, or a client of a port, can cause. The last
+column says what happens beyond each. None of them can be raised but the two with a flag. `make bench-attack` measures the memory that hostile input takes
 ([results](performance.md)).
 
 The number of resources has no limit here: ten thousand tenants of 2 kB take about 64 MB. Where people create resources who don't
