@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 ///
 /// Its form is `^\+[1-9]\d{1,14}$` (contract v1, after ITU-T E.164), and its order that of the text. The text is stored
 /// inline and padded with zeros, since several indexes hold each number.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Did([u8; LONGEST]);
 
@@ -58,6 +58,13 @@ impl Did {
         let length = self.0.iter().position(|byte| *byte == 0).unwrap_or(LONGEST);
         // A plus sign and digits.
         str::from_utf8(&self.0[..length]).unwrap_or_default()
+    }
+}
+
+/// Shows the number, not its bytes.
+impl fmt::Debug for Did {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Did").field(&self.as_str()).finish()
     }
 }
 

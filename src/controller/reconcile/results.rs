@@ -81,7 +81,8 @@ fn log(uid: &Uid, write: &PendingWrite, applied: &Applied) {
             if let Some(adoption) = adopted {
                 info!(namespace, name, tenant_id = %tenant, dids, %adoption, "adopted");
             } else if !taken_over.is_empty() {
-                info!(namespace, name, tenant_id = %tenant, dids, ?taken_over, "taken over");
+                let taken: Vec<String> = taken_over.iter().map(ToString::to_string).collect();
+                info!(namespace, name, tenant_id = %tenant, dids, taken = taken.join(", "), "taken over");
             } else if write.cause == Cause::Repair {
                 let keys = repaired_keys(publication);
                 info!(namespace, name, tenant_id = %tenant, keys, "repaired");
