@@ -28,6 +28,12 @@ async fn edit(world: &World, name: &str, spec: Value) {
     world.patch(name, json!({ "spec": spec })).await;
 }
 
+/// Checks that the config of `large` ends with a text of 100,000 times this letter.
+async fn assert_published(world: &World, letter: &str) {
+    let config = world.config_text("large").await.unwrap();
+    assert!(config.ends_with(&format!(r#""text":"{}"}}"#, letter.repeat(100_000))));
+}
+
 async fn wait_ready(world: &World, name: &str, status: &str, text: &str) {
     world
         .wait(&format!("{name} is {status}: {text}"), || async {
@@ -78,23 +84,11 @@ async fn specs_that_are_not_held_are_published_edited_and_removed() {
     world.apply(&tenant("large").dids(["+15551234568"]).set("/extensions", text("a"))).await;
     wait_ready(&world, "small", "True", "Published").await;
     wait_ready(&world, "large", "True", "Published").await;
-    assert!(
-        world
-            .config_text("large")
-            .await
-            .unwrap()
-            .ends_with(&format!(r#""text":"{}"}}"#, "a".repeat(100_000)))
-    );
+    assert_published(&world, "a").await;
 
     edit(&world, "large", json!({ "extensions": text("b") })).await;
     wait_ready(&world, "large", "True", "Published").await;
-    assert!(
-        world
-            .config_text("large")
-            .await
-            .unwrap()
-            .ends_with(&format!(r#""text":"{}"}}"#, "b".repeat(100_000)))
-    );
+    assert_published(&world, "b").await;
 
     operator.restart().await.unwrap();
     for name in ["small", "large"] {

@@ -27,7 +27,7 @@ pub struct LeaderLoop<'a> {
     /// The error because of which Redis can't be tracked; none while it can. Not known before the first attempt has
     /// ended.
     redis: watch::Receiver<Option<StoreError>>,
-    /// What a person should know of a Redis that works.
+    /// Notes for a person of a Redis that works.
     report: watch::Receiver<RedisReport>,
     /// True once the first attempt to track Redis has ended.
     redis_known: bool,

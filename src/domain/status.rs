@@ -36,9 +36,9 @@ pub struct StatusDetails {
     /// True if the writer has read what Redis holds. Otherwise the status keeps what it says of that: it decides who
     /// owns a number once Redis has lost its keys.
     pub redis_read: bool,
-    /// What is odd and prevents nothing, one line each, in the order of the spec.
+    /// Oddities that prevent nothing, one line each, in the order of the spec.
     pub warnings: Vec<String>,
-    /// What the annotation `take-over` has done.
+    /// The past effect of the annotation `take-over`.
     pub take_over: Option<TakeOverStatus>,
 }
 

@@ -111,7 +111,7 @@ impl TakeOverUse {
         }
     }
 
-    /// What the annotation allows now.
+    /// Returns the permission that the annotation gives now.
     #[must_use]
     pub fn allowed(&self, annotation: Option<&str>) -> TakeOver {
         annotation

@@ -2,7 +2,7 @@
 
 use crate::store::StoreError;
 
-/// Whether this replica can do a leader's work.
+/// The ability of this replica to do a leader's work.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Ability {
     /// Not known yet: watches have neither listed nor failed, or Redis was not asked yet.

@@ -183,7 +183,7 @@ impl Writer {
         self.mandate.send_replace(Mandate::Renewed(sent));
     }
 
-    /// Whether this replica can do a leader's work.
+    /// The ability of this replica to do a leader's work.
     #[must_use]
     pub fn ability(&self) -> Ability {
         self.ability.borrow().clone()

@@ -27,7 +27,7 @@ pub struct Store {
     pub(super) denied: Arc<DeniedCommands>,
 }
 
-/// What is stored as a tenant's config.
+/// The document that is stored as a tenant's config.
 #[derive(Debug)]
 pub enum StoredConfig {
     /// Nothing.

@@ -45,7 +45,7 @@ pub struct Metrics {
     pub fenced_writes: Counter,
     /// 1 while Redis replies.
     pub redis_up: Gauge,
-    /// What Redis reports about its memory, and what the Sentinels report.
+    /// The report of Redis about its memory, and what the Sentinels report.
     pub redis_state: RedisState,
     /// Publishes that only repaired drift.
     pub drift_repaired: Counter,

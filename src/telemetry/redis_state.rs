@@ -1,4 +1,4 @@
-//! What Redis reports about its memory, and what the Sentinels report, as each replica sees it.
+//! The report of Redis about its memory, and what the Sentinels report, as each replica sees it.
 
 use prometheus_client::metrics::gauge::Gauge;
 

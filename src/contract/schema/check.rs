@@ -167,7 +167,7 @@ pub fn mode_of(members: &[Member], object: &Map<String, Value>) -> Option<usize>
     mode_names(members).iter().position(|name| *name == mode)
 }
 
-/// What is wrong with a value by itself.
+/// The faults of a value by itself.
 #[derive(Clone, Copy)]
 struct Fault {
     code: ViolationCode,

@@ -30,7 +30,7 @@ pub struct Health {
     started: AtomicBool,
     /// The index's last report of writes that Redis rejects.
     readiness: Mutex<Readiness>,
-    /// What a person should know although this replica is ready.
+    /// Notes for a person although this replica is ready.
     warnings: Mutex<Vec<String>>,
     /// The store, which knows the commands that Redis denies.
     store: OnceLock<Store>,

@@ -39,7 +39,7 @@ pub struct PendingWrite {
     pub cause: Cause,
     /// The resource, where there still is one.
     pub resource: Option<ResourceName>,
-    /// What is odd in the webhook secret that is published; none where none is.
+    /// The oddities of the webhook secret that is published; none where none is.
     pub secret_warnings: Option<Vec<String>>,
     /// The room that its config takes while it is in flight.
     pub room: Option<OwnedSemaphorePermit>,

@@ -8,7 +8,7 @@ use crate::domain::index::Failure;
 use crate::domain::reason::Reason;
 
 tokio::task_local! {
-    /// What the reconcile in this scope waits for.
+    /// The peer for which the reconcile in this scope waits.
     static CURRENT: WaitingFor;
 }
 

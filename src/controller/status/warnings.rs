@@ -11,9 +11,9 @@ const BEFORE_SECRET: [&str; 2] = ["spec.tenantId", "spec.dids"];
 
 /// All that is odd in a resource.
 pub struct Warnings<'a> {
-    /// What is odd in the spec, in its order.
+    /// The oddities of the spec, in its order.
     pub spec: &'a [Box<str>],
-    /// What is odd in the webhook secret; none where this process has not read it.
+    /// The oddities of the webhook secret; none where this process has not read it.
     pub secret: Option<&'a [Box<str>]>,
     /// True while the annotation `take-over` is set.
     pub take_over: bool,

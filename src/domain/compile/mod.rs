@@ -41,7 +41,7 @@ pub struct Claimed {
     pub secret_key: Option<String>,
     /// The policy that decides whether the keys outlive the resource.
     pub deletion_policy: DeletionPolicy,
-    /// What is odd in the spec and prevents nothing, one line each, in the order of the spec.
+    /// The oddities of the spec and prevents nothing, one line each, in the order of the spec.
     pub warnings: Vec<String>,
 }
 

@@ -39,7 +39,7 @@ pub struct RedisChange {
     pub taken_from: Vec<(ClusterId, Uid)>,
     /// The events that report it.
     pub events: Vec<EventDraft>,
-    /// What is odd in the webhook secret that was published; none where none was read.
+    /// The oddities of the webhook secret that was published; none where none was read.
     pub secret_warnings: Option<Vec<String>>,
 }
 

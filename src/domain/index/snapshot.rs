@@ -29,7 +29,7 @@ pub struct TenantSnapshot {
     pub secret_key: Option<SecretKey>,
     /// The policy that decides whether the keys outlive the resource.
     pub deletion_policy: DeletionPolicy,
-    /// What the annotation `take-over` allows.
+    /// The permission that the annotation `take-over` gives.
     pub take_over: TakeOver,
     /// The number of invalidations so far: a result counts as verified only where it is the same afterwards.
     pub invalidations: u64,

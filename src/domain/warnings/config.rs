@@ -1,4 +1,4 @@
-//! What is odd in a config, member by member, in the order of the spec.
+//! The oddities of a config, member by member, in the order of the spec.
 
 use serde_json::{Map, Value};
 

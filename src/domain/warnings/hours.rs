@@ -1,4 +1,4 @@
-//! What is odd in business hours: the runtime takes a day that it can't read, and a zone that it does not know, for closed.
+//! The oddities of business hours: the runtime takes a day that it can't read, and a zone that it does not know, for closed.
 
 use serde_json::{Map, Value};
 

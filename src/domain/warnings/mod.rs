@@ -1,4 +1,4 @@
-//! What is odd in a config and prevents nothing: the runtime accepts the config, but some generations of it refuse it, or do
+//! The oddities of a config and prevents nothing: the runtime accepts the config, but some generations of it refuse it, or do
 //! something other than what it says.
 
 mod config;

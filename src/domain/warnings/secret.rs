@@ -1,4 +1,4 @@
-//! What is odd in the value of a webhook secret.
+//! The oddities of the value of a webhook secret.
 
 use secrecy::{ExposeSecret, SecretString};
 

@@ -51,7 +51,7 @@ struct ConnectionHandle {
     is_new: bool,
 }
 
-/// What happens to a request that gets no reply.
+/// The fate of a request that gets no reply.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Repeat {
     /// It is sent once more, on a new connection: a read.
