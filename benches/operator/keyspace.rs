@@ -56,6 +56,13 @@ impl Keyspace {
         less(&counts.collect(), &self.own.lock().unwrap())
     }
 
+    /// Returns the changes since the server started. It takes no snapshots, which would reset the count.
+    pub async fn changes(&self) -> u64 {
+        let info: String = self.run(cmd("INFO").arg("persistence")).await;
+        let count = info.lines().find_map(|line| line.strip_prefix("rdb_changes_since_last_save:"));
+        count.and_then(|count| count.trim().parse().ok()).unwrap()
+    }
+
     /// Returns all keys of a pattern.
     pub async fn all(&self, pattern: &str) -> BTreeSet<String> {
         let (mut cursor, mut all) = (0_u64, BTreeSet::new());
@@ -113,9 +120,9 @@ impl Keyspace {
         }
     }
 
-    /// Returns the epoch that was acquired last.
+    /// Returns the epoch that was acquired last, 0 for none.
     pub async fn epoch(&self) -> u64 {
-        self.run(cmd("GET").arg("runtime-operator:epoch")).await
+        self.run::<Option<u64>>(cmd("GET").arg("runtime-operator:epoch")).await.unwrap_or_default()
     }
 
     /// Waits until a replica acquires the next epoch.

@@ -6,10 +6,15 @@ use crate::operator::Operator;
 use crate::requests::{Counts, less};
 use crate::site::Site;
 
+/// Acquiring an epoch changes the counter, the epoch of the writer, and the writer's note.
+const CHANGES_PER_EPOCH: u64 = 3;
+
 /// The usage up to a moment.
 pub struct Usage {
     cpu: Duration,
     redis: Counts,
+    changes: u64,
+    epoch: u64,
     kube: Counts,
 }
 
@@ -19,6 +24,9 @@ pub struct Cost {
     pub each: usize,
     pub cpu: Duration,
     pub redis: Counts,
+    /// What Redis changed, as it counts for its own snapshots: a command that changes nothing does not count.
+    changes: u64,
+    epochs: u64,
     pub kube: Counts,
     /// Resident bytes afterwards, and at the peak in between.
     pub memory: (u64, u64),
@@ -35,7 +43,8 @@ impl Usage {
     /// Reads the usage before an operator is started.
     pub async fn without(site: &Site) -> Self {
         let (redis, kube) = (site.keys.of_others().await, site.requests.of_others(&site.client).await);
-        Self { cpu: Duration::ZERO, redis, kube }
+        let (changes, epoch) = (site.keys.changes().await, site.keys.epoch().await);
+        Self { cpu: Duration::ZERO, redis, changes, epoch, kube }
     }
 
     /// Waits until the operator is settled, and returns the cost.
@@ -43,16 +52,16 @@ impl Usage {
         let cpu = site.wait_settled(operator).await.saturating_sub(self.cpu);
         let memory = operator.memory();
         let now = Self::without(site).await;
-        Cost { each, cpu, redis: less(&now.redis, &self.redis), kube: less(&now.kube, &self.kube), memory }
+        let (redis, kube) = (less(&now.redis, &self.redis), less(&now.kube, &self.kube));
+        let (changes, epochs) = (now.changes - self.changes, now.epoch - self.epoch);
+        Cost { each, cpu, redis, changes, epochs, kube, memory }
     }
 }
 
 impl Cost {
-    /// Returns the calls of Redis commands that write, without the two that acquire an epoch.
+    /// Returns the changes in Redis, without those that acquire an epoch.
     pub fn redis_writes(&self) -> u64 {
-        let writes = ["set", "del", "hset", "hdel", "sadd", "srem"];
-        let calls = |name: &str| self.redis.get(name).copied().unwrap_or_default();
-        writes.into_iter().map(calls).sum::<u64>().saturating_sub(calls("incr"))
+        self.changes.saturating_sub(CHANGES_PER_EPOCH * self.epochs)
     }
 
     pub fn kube_writes(&self) -> u64 {

@@ -3,7 +3,7 @@
 pub use super::bounded::{LARGE_BODIES, MAX_BODY, SMALL_BODY};
 pub use super::large_specs::LARGE_SPECS_IN_FLIGHT;
 pub use super::queue::{
-    Concurrency, MAX_STATUS_DELAY, PAUSE_FACTOR, SATURATION_THRESHOLD, SATURATION_WINDOW,
+    Concurrency, MAX_STATUS_DELAY, PAUSE_FACTOR, SATURATION_THRESHOLD, SATURATION_WINDOW, STATUS_BACKLOG,
 };
 pub use super::secrets::MAX_HELD_VALUES;
 pub use super::status::{EVENT_CONCURRENCY, EVENT_QUEUE};

@@ -124,6 +124,11 @@ fn work() -> Vec<Row> {
             "they wait; one that has waited for 30 s is written without a pause",
         ),
         (
+            "statuses that wait, up to which a new resource gets its finalizer before its first status",
+            controller::STATUS_BACKLOG.to_string(),
+            "all statuses are written before the finalizers",
+        ),
+        (
             "events that wait to be written",
             controller::EVENT_QUEUE.to_string(),
             "dropped. Equal events of one resource are one event with a count",

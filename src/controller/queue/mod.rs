@@ -10,8 +10,8 @@ mod work_queue;
 
 pub use action::Action;
 pub use priority::{
-    MAX_STATUS_DELAY, PAUSE_FACTOR, SATURATION_THRESHOLD, WINDOW as SATURATION_WINDOW, WritePriority,
-    hold_while,
+    MAX_STATUS_DELAY, PAUSE_FACTOR, SATURATION_THRESHOLD, STATUS_BACKLOG, WINDOW as SATURATION_WINDOW,
+    WritePriority, hold_while,
 };
 pub use ready::{Concurrency, Namespace};
 pub use work_queue::{Dequeued, WorkQueue};

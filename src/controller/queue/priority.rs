@@ -18,6 +18,9 @@ pub const SATURATION_THRESHOLD: u32 = 10;
 /// A throttled write is followed by a pause of this many times its duration, which bounds its share of the API server to
 /// one part in `1 + PAUSE_FACTOR`.
 pub const PAUSE_FACTOR: u32 = 4;
+/// The number of waiting statuses from which finalizers must not delay them: statuses promise to keep up with that many
+/// concurrent changes.
+pub const STATUS_BACKLOG: usize = 100;
 /// The age from which a status is written without a pause, though still one at a time.
 pub const MAX_STATUS_DELAY: Duration = Duration::from_secs(30);
 
@@ -95,6 +98,12 @@ impl WritePriority {
         window.present.max(window.previous) >= SATURATION_THRESHOLD
     }
 
+    /// True while the API server is saturated, or a backlog of statuses waits: then statuses come before finalizers.
+    #[must_use]
+    pub fn statuses_first(&self, now: Instant) -> bool {
+        self.is_saturated(now) || self.statuses.depth() >= STATUS_BACKLOG
+    }
+
     /// Waits until a status that was queued at this time may be written. None: it is not throttled.
     pub async fn status_permit(&self, queued_at: Instant) -> Option<Permit<'_>> {
         let busy = || self.is_saturated(Instant::now());
@@ -165,6 +174,18 @@ mod tests {
         assert!(priority.is_saturated(began));
         assert!(priority.is_saturated(began + WINDOW), "the window before counts too");
         assert!(!priority.is_saturated(began + 3 * WINDOW));
+    }
+
+    #[tokio::test]
+    async fn statuses_come_first_until_few_wait() {
+        let (priority, saturated, now) = (priority(), saturated(), Instant::now());
+        assert!(saturated.statuses_first(now));
+        for waiting in 1..STATUS_BACKLOG {
+            priority.statuses.enqueue("ns".into(), Uid::from(waiting.to_string().as_str()), Span::none());
+        }
+        assert!(!priority.statuses_first(now));
+        priority.statuses.enqueue("ns".into(), Uid::from("last"), Span::none());
+        assert!(priority.statuses_first(now));
     }
 
     #[tokio::test]

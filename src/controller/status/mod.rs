@@ -1,7 +1,7 @@
 //! Writes the outcome of a reconcile for people: first the finalizer, so that nothing is said to be done that is not guarded,
-//! then the status. While the API server is saturated, the statuses come first, and each pass writes one of the two, so that no status waits for
-//! another resource's finalizer. It has a queue of its own, so that no publish waits for a status. Events go to a third queue,
-//! so that neither waits for them.
+//! then the status. Under saturation, or with a backlog of statuses, the statuses come first, and each pass writes one of
+//! the two, so that no status waits for another resource's finalizer. It has a queue of its own, so that no publish waits
+//! for a status. Events go to a third queue, so that neither waits for them.
 
 mod events;
 mod patch;

@@ -129,7 +129,7 @@ impl<'a> StatusWriter<'a> {
         let is_readable = !matches!(assessment.not_published, Some(NotPublished::Unreadable(_)));
         let needs_guard = is_readable && !self.object.is_deleting() && !self.object.has_finalizer();
         // At rest, no status says Ready before the keys are guarded.
-        let guard_first = needs_guard && !self.ctx.priority.is_saturated(Instant::now());
+        let guard_first = needs_guard && !self.ctx.priority.statuses_first(Instant::now());
         // A finalizer that is refused does not keep the status from being true.
         let guarded = if guard_first { self.guard().await } else { Ok(WriteResult::Unchanged) };
         let version = match &guarded {
@@ -139,7 +139,7 @@ impl<'a> StatusWriter<'a> {
         };
         let written = self.write_assessment(assessment, details, version).await?;
         guarded?;
-        // While saturated, the finalizer is added when the watch shows the status, after the statuses of all tenants. Until
+        // Otherwise the finalizer is added when the watch shows the status, after the statuses of all tenants. Until
         // then a deletion is noticed by the watch, by the orphan sweep, or prevented by a clean stop.
         if needs_guard && !guard_first && written == WriteResult::Unchanged {
             self.guard().await?;
