@@ -33,8 +33,9 @@ pub struct RuntimeTenantConfig {
     additions: Additions,
 }
 
-/// The longest JSON of a member that the contract knows and that stands among the extensions: a time.
-const LONGEST_KNOWN: usize = 64;
+/// The longest JSON of a member that the contract knows and that stands among the extensions: a time of 64 characters, which is
+/// what the API server accepts, and its quotes.
+const LONGEST_KNOWN: usize = 66;
 
 /// The reason for which a text is no tenant's config.
 #[derive(Debug, thiserror::Error)]

@@ -3,12 +3,11 @@
 use std::process::{Command, Output};
 
 use k8s_openapi::api::core::v1::Namespace;
+use kube::Client;
 use kube::api::{Api, ObjectMeta, PostParams};
-use kube::core::Request;
-use kube::{Client, Resource};
 use local_cluster::{Cluster, tools};
 use runtime_operator::api::RuntimeTenant;
-use serde_json::{Value, json};
+pub use test_support::specs::{create, resource as object};
 use tokio::sync::OnceCell;
 
 pub const CRD_FILE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/crds/runtimetenants.yaml");
@@ -40,33 +39,6 @@ pub async fn namespace(client: &Client, name: &str) {
 
 pub fn tenants(client: &Client, namespace: &str) -> Api<RuntimeTenant> {
     Api::namespaced(client.clone(), namespace)
-}
-
-pub fn object(name: &str, spec: &Value) -> Value {
-    json!({
-        "apiVersion": "runtime.veralux.io/v1",
-        "kind": "RuntimeTenant",
-        "metadata": { "name": name },
-        "spec": spec,
-    })
-}
-
-/// Creates a resource as kubectl does: the API server refuses unknown fields. The error is its message.
-pub async fn create(
-    client: &Client,
-    namespace: &str,
-    object: &Value,
-    dry_run: bool,
-) -> Result<Value, String> {
-    let params = PostParams { dry_run, ..PostParams::default() };
-    let request = Request::new(RuntimeTenant::url_path(&(), Some(namespace)));
-    let mut request = request.create(&params, serde_json::to_vec(object).unwrap()).unwrap();
-    *request.uri_mut() = format!("{}&fieldValidation=Strict", request.uri()).parse().unwrap();
-    match client.request(request).await {
-        Ok(created) => Ok(created),
-        Err(kube::Error::Api(status)) => Err(status.message.clone()),
-        Err(error) => panic!("{error}"),
-    }
 }
 
 /// Runs kubectl as an administrator: it must succeed without a warning. Returns its stdout.

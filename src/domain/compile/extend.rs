@@ -240,6 +240,13 @@ mod tests {
     }
 
     #[test]
+    fn a_time_of_the_last_publish_may_have_64_characters() {
+        let time = format!("2026-09-30T12:00:00.{}Z", "1".repeat(43));
+        let json = compiled(&json!({}), &json!({ "lastRuntimePublishedAt": time }).to_string()).unwrap();
+        assert!(json.ends_with(&format!(r#","lastRuntimePublishedAt":"{time}"}}"#)), "{json}");
+    }
+
+    #[test]
     fn a_day_may_have_members_of_newer_contracts() {
         let mut patch = json!({ "llmContext": {
             "forwardingProfiles": [], "pricing": { "items": [] },

@@ -1,6 +1,10 @@
 //! Valid specs, one for each mode, which tables of tests change.
 #![allow(clippy::needless_pass_by_value, reason = "a table reads better without ampersands")]
 
+use kube::api::PostParams;
+use kube::core::Request;
+use kube::{Client, Resource};
+use runtime_operator::api::RuntimeTenant;
 use serde_json::{Value, json};
 
 /// Returns a valid spec with every required field and no other.
@@ -87,4 +91,32 @@ pub fn llm(members: Value) -> Value {
     });
     merge(&mut context, &members);
     json!({ "llmContext": context })
+}
+
+/// A `RuntimeTenant` with this name and spec.
+pub fn resource(name: &str, spec: &Value) -> Value {
+    json!({
+        "apiVersion": "runtime.veralux.io/v1",
+        "kind": "RuntimeTenant",
+        "metadata": { "name": name },
+        "spec": spec,
+    })
+}
+
+/// Creates a resource as kubectl does: the API server refuses unknown fields. The error is its message.
+pub async fn create(
+    client: &Client,
+    namespace: &str,
+    resource: &Value,
+    dry_run: bool,
+) -> Result<Value, String> {
+    let params = PostParams { dry_run, ..PostParams::default() };
+    let request = Request::new(RuntimeTenant::url_path(&(), Some(namespace)));
+    let mut request = request.create(&params, serde_json::to_vec(resource).unwrap()).unwrap();
+    *request.uri_mut() = format!("{}&fieldValidation=Strict", request.uri()).parse().unwrap();
+    match client.request(request).await {
+        Ok(created) => Ok(created),
+        Err(kube::Error::Api(status)) => Err(status.message.clone()),
+        Err(error) => panic!("{error}"),
+    }
 }
