@@ -29,7 +29,7 @@ found() {
   fi
 }
 
-# kubernetes_version FOLDER: prints the version that the folder's module pins, or else this folder's, for example v1.35.4.
+# kubernetes_version FOLDER: prints the version that the folder's module pins, or else this folder's, for example v1.37.2.
 kubernetes_version() {
   local version
   version=$(sed -n 's|^.*\bk8s.io/kubernetes \(v[0-9.]*\).*|\1|p' "$1/go.mod" | head -n 1)
@@ -188,10 +188,11 @@ pinned helm3 helm3 helm.sh/helm/v3/cmd/helm "3 minutes"
 for program in kube-apiserver kube-controller-manager kube-scheduler; do
   pinned "oldest-$program" oldest "k8s.io/kubernetes/cmd/$program" "6 minutes"
 done
-unpacked kubernetes-1.32 "k8s.io/kubernetes@$(kubernetes_version oldest)"
-unpacked kubernetes-1.33 k8s.io/kubernetes@v1.33.2
+unpacked kubernetes-1.33 "k8s.io/kubernetes@$(kubernetes_version oldest)"
 unpacked kubernetes-1.34 k8s.io/kubernetes@v1.34.2
-unpacked kubernetes-1.35 "k8s.io/kubernetes@$(kubernetes_version .)"
+unpacked kubernetes-1.35 k8s.io/kubernetes@v1.35.4
+unpacked kubernetes-1.36 k8s.io/kubernetes@v1.36.1
+unpacked kubernetes-1.37 "k8s.io/kubernetes@$(kubernetes_version .)"
 unpacked prometheus-operator github.com/prometheus-operator/prometheus-operator@v0.85.0
 unpacked cert-manager github.com/cert-manager/cert-manager@v1.21.2
 unpacked gateway-api sigs.k8s.io/gateway-api@v1.4.0

@@ -126,7 +126,7 @@ const README_START: &str = "\
 <!-- Generated from values.yaml: `UPDATE=1 cargo test --test chart` writes it. -->
 
 This chart installs the operator that keeps a voice runtime's Redis exactly equal to `RuntimeTenant` resources, and the CRD. It
-needs Kubernetes 1.32 or newer, and Helm 3 or 4. See [installing](../../docs/install.md), [upgrading](../../docs/upgrade.md) and
+needs Kubernetes 1.33 or newer, and Helm 3 or 4. See [installing](../../docs/install.md), [upgrading](../../docs/upgrade.md) and
 [uninstalling](../../docs/uninstall.md).
 
 ```sh

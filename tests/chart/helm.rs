@@ -86,7 +86,7 @@ pub fn run(program: &str, args: &[&str], values: &str) -> Output {
 
 /// Renders a release `release` in the namespace `space`, as documents.
 pub fn render(values: &str) -> Vec<Value> {
-    documents(&rendered(BOTH[0], values, "1.35"))
+    documents(&rendered(BOTH[0], values, "1.37"))
 }
 
 /// Renders the release as YAML, for a version of Kubernetes.

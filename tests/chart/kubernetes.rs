@@ -10,9 +10,9 @@ use serde_json::Value;
 use super::helm::{BOTH, LEAST, MOST, NAMESPACED, TRIAL, rendered};
 use super::swagger;
 
-const VERSIONS: [&str; 4] = ["1.32", "1.33", "1.34", "1.35"];
+const VERSIONS: [&str; 5] = ["1.33", "1.34", "1.35", "1.36", "1.37"];
 /// Files with the CRDs of other projects, in the folders that tools/install.sh links.
-const CUSTOM: [&str; 5] = [
+pub const CUSTOM: [&str; 5] = [
     "prometheus-operator/example/prometheus-operator-crd/monitoring.coreos.com_servicemonitors.yaml",
     "prometheus-operator/example/prometheus-operator-crd/monitoring.coreos.com_podmonitors.yaml",
     "prometheus-operator/example/prometheus-operator-crd/monitoring.coreos.com_prometheusrules.yaml",

@@ -51,7 +51,7 @@ fn names_that_yaml_reads_as_something_else_are_quoted() {
                 "{values}\nfullnameOverride: '{name}'\nserviceAccount: {{ name: '{name}' }}\npriorityClassName: '{name}'"
             );
             for program in BOTH {
-                let yaml = text(program, &[name, "--namespace", name, "--kube-version", "1.35.0"], &values);
+                let yaml = text(program, &[name, "--namespace", name, "--kube-version", "1.37.0"], &values);
                 let mut found = Vec::new();
                 for document in documents(&yaml) {
                     // The CRD's schema has members of these names.
@@ -73,7 +73,7 @@ fn names_that_are_booleans_in_yaml_1_1_are_quoted() {
             let values = format!(
                 "{values}\nfullnameOverride: '{name}'\nserviceAccount: {{ name: '{name}' }}\npriorityClassName: '{name}'"
             );
-            let yaml = text(BOTH[0], &[name, "--namespace", name, "--kube-version", "1.35.0"], &values);
+            let yaml = text(BOTH[0], &[name, "--namespace", name, "--kube-version", "1.37.0"], &values);
             let bare = |line: &&str| {
                 let value = line.rsplit_once(": ").map_or(*line, |(_, value)| value).trim();
                 value == name || value == format!("- {name}")
@@ -118,7 +118,7 @@ fn an_upper_case_alias_becomes_a_valid_name() {
     fs::write(folder.file("values.yaml"), values).unwrap();
     for program in BOTH {
         let output = std::process::Command::new(local_cluster::tools::find(program).unwrap())
-            .args(["template", "release", "--kube-version", "1.35.0"])
+            .args(["template", "release", "--kube-version", "1.37.0"])
             .arg(folder.path())
             .env_clear()
             .env("HOME", folder.path())
@@ -155,7 +155,7 @@ fn a_trailing_slash_of_a_registry_is_ignored() {
 }
 
 /// Sets a value that is named by a path with dots.
-fn set(values: &mut Value, path: &str, value: Value) {
+pub fn set(values: &mut Value, path: &str, value: Value) {
     let (first, rest) = path.split_once('.').map_or((path, None), |(first, rest)| (first, Some(rest)));
     let values = values.as_object_mut().unwrap();
     match rest {

@@ -31,7 +31,7 @@ fn helm_3_and_4_render_the_same() {
     for values in [LEAST, MOST, NAMESPACED] {
         // The two render in different orders.
         let [four, three] = BOTH.map(|program| {
-            let mut documents = documents(&rendered(program, values, "1.35"));
+            let mut documents = documents(&rendered(program, values, "1.37"));
             documents.sort_by_key(Value::to_string);
             documents
         });
