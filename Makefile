@@ -1,6 +1,6 @@
 # The tasks of this repository; `make` lists them.
 .DEFAULT_GOAL := help
-.PHONY: help tools cluster demo test chaos bench bench-growth bench-day bench-attack profile instructions fuzz schemathesis chart e2e fmt lint soak image image-check deny sbom prose
+.PHONY: help tools cluster demo test test-redis proofs chaos bench bench-growth bench-day bench-attack profile instructions fuzz schemathesis chart e2e fmt lint soak image image-check deny sbom prose
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -17,6 +17,14 @@ demo: ## Show the operator on a local cluster; KEEP=1 keeps it running
 
 test: ## Check everything: format, lints, prose, all tests
 	@scripts/test.sh
+
+test-redis: tools ## Test with another Redis: REDIS=valkey-8.1, valkey-8.0, redis-8.0 or redis-7.0 (Debian packages, not installed)
+	@TEST_REDIS_SERVER=$$(tools/redis.sh $(REDIS)); export TEST_REDIS_SERVER; "$$TEST_REDIS_SERVER" --version; \
+		cargo test --locked --no-fail-fast --test store --test drift --test outage --test leadership --test chaos_redis
+
+proofs: ## Run the generators with CASES (1000), and upgrade from an older version and back (UPGRADE_FROM)
+	@tools/install.sh chart
+	@scripts/proofs.sh
 
 chaos: tools ## Inject a fault at every side effect and in every dependency (make test runs a part of it)
 	@CHAOS=full cargo test --locked --no-fail-fast --test 'chaos_*' -- --nocapture --include-ignored

@@ -104,7 +104,7 @@ trap 'interrupted 129' HUP
 if [ -z "${BIN:-}" ]; then
   command -v cargo >/dev/null || fail "cargo is missing: install Rust (https://rustup.rs)"
   step "Building the programs of the local cluster, and the operator"
-  tools/install.sh
+  tools/install.sh demo
   cargo build --locked --package runtime-operator --package local-cluster --bins
   BIN=${CARGO_TARGET_DIR:-target}/debug
   began=$EPOCHREALTIME
@@ -125,9 +125,9 @@ unset ${!REDIS_@} ${!ADMIN_@} ${!RUNTIME_ADMIN_@} WATCH_NAMESPACES CLUSTER_ID LE
 # ---- the tour
 
 step "A Kubernetes API server and a Redis on this machine"
-typed "$BIN/local-cluster crds/runtimetenants.yaml &"
-say "  starting etcd, kube-apiserver, kube-controller-manager and Redis (a few seconds) ..."
-background "$scratch/exports" "$scratch/cluster.log" "$BIN/local-cluster" crds/runtimetenants.yaml
+typed "$BIN/local-cluster --without-controllers crds/runtimetenants.yaml &"
+say "  starting etcd, kube-apiserver and Redis (a few seconds) ..."
+background "$scratch/exports" "$scratch/cluster.log" "$BIN/local-cluster" --without-controllers crds/runtimetenants.yaml
 cluster=$!
 until grep -qs '^export REDIS_URL=' "$scratch/exports"; do
   kill -0 "$cluster" 2>/dev/null || fail "the local cluster did not start: $(tail -n 5 "$scratch/cluster.log")"

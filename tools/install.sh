@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
 # Finds or builds the programs that the demo, the tests and the benchmarks run, and links them into tools/bin.
 #   tools/install.sh            the programs of the local cluster
-#   tools/install.sh profile    these, and perf
-#   tools/install.sh chart      these, vale, and the programs that the chart's tests need: Helm 3 and 4, kubeconform, kwok,
-#                               the scheduler, the oldest Kubernetes that is supported, and the schemas of all
+#   tools/install.sh demo       etcd, kube-apiserver, kubectl and Redis alone; the first two from an archive, if it can be had
+#   tools/install.sh profile    the programs of the local cluster, and perf
+#   tools/install.sh chart      the programs of the local cluster, vale, and the programs that the chart's tests need: Helm 3 and 4, helm-docs, kubeconform,
+#                               actionlint, kwok, the scheduler, the oldest Kubernetes that is supported, and the schemas of all
 #   tools/install.sh prose      vale alone
 # A program is taken from KUBEBUILDER_ASSETS, else from the PATH, else built once from the module that pins it
 # into a cache outside the work tree (RUNTIME_OPERATOR_CACHE, by default ~/.cache/runtime-operator).
@@ -83,19 +84,25 @@ patiently() {
 # CGO=1 builds a program that contains C. The warnings of such C are not ours.
 compile() { cd "$1" && CGO_ENABLED=${CGO:-0} CGO_CFLAGS="-O1 -w" exec go build -trimpath -buildvcs=false -ldflags "$3" -o "$4" "$2"; }
 
+# cached NAME MODULE-FOLDER: prints the path at which the cache has NAME once it is built.
+cached() {
+  # The folder may contain sources of our own.
+  local key
+  key=$({ cat "$2/go.mod" "$2/go.sum" && find "$2" -maxdepth 1 -name '*.go' -exec cat {} +; } | sha256sum | cut -c1-12)
+  printf '%s/%s/%s' "$cache" "$key" "$1"
+}
+
 # pinned NAME MODULE-FOLDER PACKAGE MINUTES: builds NAME, unless it is in the cache, and links it. MINUTES is the build time on
 # two cores.
 pinned() {
-  local name=$1 folder=$2 package=$3 minutes=$4 path key
-  # The folder may contain sources of our own.
-  key=$({ cat "$folder/go.mod" "$folder/go.sum" && find "$folder" -maxdepth 1 -name '*.go' -exec cat {} +; } | sha256sum | cut -c1-12)
-  path=$cache/$key/$name
+  local name=$1 folder=$2 package=$3 minutes=$4 path
+  path=$(cached "$name" "$folder")
   if [ ! -x "$path" ]; then
     go_ready "$folder"
     say "building $name from $package (once, about $minutes on two cores) ..."
     local start=$SECONDS flags
     flags=$(linker_flags "$folder")
-    mkdir -p "$cache/$key"
+    mkdir -p "${path%/*}"
     patiently "$name" compile "$folder" "$package" "$flags" "$path.$$" || die "could not build $name"
     mv "$path.$$" "$path"
     say "built $name in $((SECONDS - start)) s"
@@ -108,6 +115,50 @@ built() {
   local path
   path=$(found "$1")
   if [ -n "$path" ]; then link "$1" "$path"; else pinned "$@"; fi
+}
+
+# An archive with etcd, kube-apiserver and kubectl, which Kubernetes' controller-tools publish for tests. The checksums are those of
+# their envtest-releases.yaml; 1.36.2 is the newest that it lists so far.
+archive=envtest-v1.36.2
+archive_url=${ENVTEST_URL:-https://github.com/kubernetes-sigs/controller-tools/releases/download}
+
+# from_archive: downloads the archive, unless it is in the cache. Fails with a message if it can't be had.
+from_archive() {
+  local platform sum url file=$cache/$archive.$$.tar.gz
+  [ ! -x "$cache/$archive/kube-apiserver" ] || return 0
+  case $(uname -s)-$(uname -m) in
+    Linux-x86_64) platform=linux-amd64 sum=ea743186c8a799f5cf8faf16969f86189d003cb7d130e0ac4b58789f1e5748dcf30ebe91c837a10d5ac415383da3e10b9e64d65785c938c23e739781cfb76f08 ;;
+    Linux-aarch64) platform=linux-arm64 sum=2d72ee985a8e262a3c57dc9f7f0fd891f6a8c7bf7ebaa2db6dc6d8eac8ae28181afe51c1f368b67756cdb40b10de9b205609e1726e5f27f7c6d824dd9c6649ac ;;
+    *) say "there is no archive of kube-apiserver for this machine" && return 1 ;;
+  esac
+  url=$archive_url/$archive/$archive-$platform.tar.gz
+  command -v curl >/dev/null || { say "curl is missing: kube-apiserver is not downloaded" && return 1; }
+  # A blocked network may answer nothing at all.
+  curl --silent --fail --head --max-time 3 --output /dev/null "$url" || { say "$archive can't be reached within 3 s" && return 1; }
+  say "downloading $archive (once) ..."
+  mkdir -p "$cache/$archive.$$"
+  if curl --silent --show-error --fail --location --connect-timeout 3 --speed-limit 10000 --speed-time 10 --output "$file" "$url" &&
+    sha512sum --check --quiet <<<"${ENVTEST_SHA512:-$sum}  $file" >&2 &&
+    tar -xzf "$file" -C "$cache/$archive.$$" --strip-components 2; then
+    rm -rf "${cache:?}/$archive" && mv "$cache/$archive.$$" "$cache/$archive"
+  else
+    rm -rf "$cache/$archive.$$"
+    say "$archive is not what it should be"
+  fi
+  rm -f "$file"
+  [ -x "$cache/$archive/kube-apiserver" ]
+}
+
+# downloaded NAME PACKAGE MINUTES: links the user's own NAME, or else the one that is built already, or else that of the archive;
+# builds it where none can be had.
+downloaded() {
+  local name=$1 path
+  path=$(found "$name")
+  [ -n "$path" ] || path=$(cached "$name" .)
+  if [ ! -x "$path" ] && [ -z "${no_archive:-}" ]; then
+    if from_archive; then path=$cache/$archive/$name; else no_archive=1; fi
+  fi
+  if [ -x "$path" ]; then link "$name" "$path"; else pinned "$name" . "$2" "$3"; fi
 }
 
 # unpacked NAME MODULE@VERSION: links NAME to the folder of a Go module, for its files other than Go sources.
@@ -162,6 +213,12 @@ command -v setpriv >/dev/null || die "setpriv is missing: install util-linux 2.3
 packaged redis-server redis-server
 packaged redis-cli redis-tools
 at_least redis-server 7
+if [ "${1:-}" = demo ]; then
+  downloaded etcd go.etcd.io/etcd/server/v3 "1 minute"
+  downloaded kube-apiserver k8s.io/kubernetes/cmd/kube-apiserver "6 minutes"
+  downloaded kubectl k8s.io/kubernetes/cmd/kubectl "1 minute"
+  exit
+fi
 packaged prometheus prometheus
 packaged promtool prometheus
 packaged jq jq
@@ -182,6 +239,8 @@ if [ "${1:-}" = profile ]; then packaged perf linux-perf; fi
 prose_linter
 built kube-scheduler . k8s.io/kubernetes/cmd/kube-scheduler "1 minute"
 pinned kwok kwok sigs.k8s.io/kwok/cmd/kwok "3 minutes"
+pinned actionlint actionlint github.com/rhysd/actionlint/cmd/actionlint "1 minute"
+pinned helm-docs helm-docs github.com/norwoodj/helm-docs/cmd/helm-docs "1 minute"
 pinned kubeconform kubeconform github.com/yannh/kubeconform/cmd/kubeconform "1 minute"
 pinned helm helm helm.sh/helm/v4/cmd/helm "4 minutes"
 pinned helm3 helm3 helm.sh/helm/v3/cmd/helm "3 minutes"
@@ -196,3 +255,7 @@ unpacked kubernetes-1.37 "k8s.io/kubernetes@$(kubernetes_version .)"
 unpacked prometheus-operator github.com/prometheus-operator/prometheus-operator@v0.85.0
 unpacked cert-manager github.com/cert-manager/cert-manager@v1.21.2
 unpacked gateway-api sigs.k8s.io/gateway-api@v1.4.0
+unpacked flux-source github.com/fluxcd/source-controller@v1.8.0
+unpacked flux-helm github.com/fluxcd/helm-controller@v1.6.1
+unpacked flux-kustomize github.com/fluxcd/kustomize-controller@v1.9.0
+unpacked argo-cd github.com/argoproj/argo-cd/v3@v3.4.0

@@ -33,7 +33,7 @@ const ETCD_DATA: &str = "etcd";
 pub struct Cluster {
     // Dropped in this order: clients before servers, the folder last.
     scheduler: Option<Process>,
-    controller_manager: Process,
+    controller_manager: Option<Process>,
     api_server: ApiServer,
     etcd: Process,
     serving: TlsFiles,
@@ -74,7 +74,11 @@ impl Cluster {
             options,
         };
         let api_server = ApiServer::start("kube-apiserver", &shared).await?;
-        let controller_manager = start_controller_manager(&folder, &api_server, &serving, options).await?;
+        let controller_manager = if options.without_controllers {
+            None
+        } else {
+            Some(start_controller_manager(&folder, &api_server, &serving, options).await?)
+        };
         let scheduler = if options.workloads {
             Some(start_scheduler(&folder, &api_server, options).await?)
         } else {
@@ -107,10 +111,10 @@ impl Cluster {
         &self.etcd
     }
 
-    /// Returns the controller manager, which creates `ServiceAccounts` and empties namespaces.
+    /// Returns the controller manager, if any, which creates `ServiceAccounts` and empties namespaces.
     #[must_use]
-    pub fn controller_manager(&self) -> &Process {
-        &self.controller_manager
+    pub fn controller_manager(&self) -> Option<&Process> {
+        self.controller_manager.as_ref()
     }
 
     /// Starts another API server on the same etcd, with its own port and kubeconfig; `name` is also the name of its log.
@@ -257,8 +261,7 @@ impl Cluster {
     /// Stops all processes, in order and cleanly.
     pub async fn stop(self) -> Result<()> {
         let api_server: &Process = &self.api_server;
-        let processes = [&self.controller_manager, api_server, &self.etcd];
-        for process in self.scheduler.iter().chain(processes) {
+        for process in self.scheduler.iter().chain(&self.controller_manager).chain([api_server, &self.etcd]) {
             if process.is_running() {
                 process.thaw()?;
                 process.stop().await?;

@@ -13,10 +13,12 @@ rules:
 
 /// Options of a cluster. The default is the newest Kubernetes that the operator supports, without controllers for Pods.
 #[derive(Clone, Copy, Debug, Default)]
+#[allow(clippy::struct_excessive_bools, reason = "each is a choice of its own")]
 pub struct ClusterOptions {
     pub(crate) audited: bool,
     pub(crate) workloads: bool,
     pub(crate) oldest: bool,
+    pub(crate) without_controllers: bool,
 }
 
 impl ClusterOptions {
@@ -38,6 +40,13 @@ impl ClusterOptions {
     #[must_use]
     pub fn oldest(mut self) -> Self {
         self.oldest = true;
+        self
+    }
+
+    /// Starts no kube-controller-manager: no `ServiceAccount` is created, and nothing removes what is in a deleted namespace.
+    #[must_use]
+    pub fn without_controllers(mut self) -> Self {
+        self.without_controllers = true;
         self
     }
 

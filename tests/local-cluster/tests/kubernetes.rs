@@ -117,10 +117,11 @@ async fn data_survives_a_kill_and_a_stop_of_every_process() {
     cluster.api_server().kill().await.unwrap();
     cluster.etcd().restart().await.unwrap();
     cluster.api_server().restart().await.unwrap();
-    let stopped = cluster.controller_manager().stop().await.unwrap();
+    let controllers = cluster.controller_manager().unwrap();
+    let stopped = controllers.stop().await.unwrap();
 
     assert!(stopped.took < Duration::from_secs(30));
-    assert!(!cluster.controller_manager().is_running());
+    assert!(!controllers.is_running());
     assert!(has(&cluster.client().await.unwrap(), "kept").await);
 }
 
