@@ -90,6 +90,10 @@ for name, pattern in (("values.yaml", r'(?m)^  {}: .*$'), ("templates/_defaults.
         rest, count = re.subn(pattern.format(member), line, rest, count=1)
         assert count == 1, f"{name} has no image.{member}"
     path.write_text(head + rest)
+path = chart / "Chart.yaml"
+text, count = re.subn(r"(?m)^      image: .*$", f"      image: {registry}/{repository}@{digest}", path.read_text())
+assert count == 1, "Chart.yaml has no image for Artifact Hub"
+path.write_text(text)
 PY
 "$helm" package "$chart" --version "$version" --app-version "$version" --destination "$out" >/dev/null
 say "runtime-operator-$version.tgz: $registry/$repository@$digest"

@@ -1,8 +1,9 @@
 //! The generated files of the chart: `UPDATE=1 cargo test --test chart` writes them.
 
-use std::fmt::Write;
 use std::fs;
+use std::process::Command;
 
+use local_cluster::tools;
 use serde_json::{Value, json};
 
 use super::helm::chart;
@@ -33,24 +34,23 @@ fn the_crd_in_the_chart_is_the_generated_one() {
 }
 
 #[test]
-fn the_readme_describes_every_value() {
-    let mut readme = README_START.to_owned();
-    let text = fs::read_to_string(chart().join("values.yaml")).unwrap();
-    let values: Value = serde_saphyr::from_str(&text).unwrap();
-    for line in described(&text) {
-        match line {
-            Line::Section(name) => {
-                write!(readme, "\n### {name}\n\n| value | default | description |\n| --- | --- | --- |\n")
-                    .unwrap();
-            }
-            Line::Value { path, what } => {
-                let default = values.pointer(&format!("/{}", path.replace('.', "/"))).unwrap();
-                let default = if path == "global" { String::new() } else { format!("`{default}`") };
-                writeln!(readme, "| `{path}` | {default} | {what} |").unwrap();
-            }
-        }
-    }
-    keep("README.md", &readme);
+fn the_readme_is_what_helm_docs_writes() {
+    let folder = chart();
+    let output = Command::new(tools::find("helm-docs").unwrap())
+        .args(["--dry-run", "--log-level=warning", "--sort-values-order=file", "--skip-version-footer"])
+        .arg("--chart-search-root")
+        .arg(&folder)
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let readme = String::from_utf8(output.stdout).unwrap();
+    let values = fs::read_to_string(folder.join("values.yaml")).unwrap();
+    let sections = |text: &str, mark| {
+        text.lines().filter_map(|line| line.strip_prefix(mark).map(str::to_owned)).collect()
+    };
+    let (named, shown): (Vec<_>, Vec<_>) = (sections(&values, "## "), sections(&readme, "### "));
+    assert_eq!(named, shown, "README.md.gotmpl names the first value of each section of values.yaml");
+    keep("README.md", &format!("{}\n", readme.trim_end()));
 }
 
 /// Helm has no way to the chart's values.yaml from a template, and gives none of its values where `--reuse-values` or null removed
@@ -59,13 +59,11 @@ fn the_readme_describes_every_value() {
 fn the_defaults_for_missing_values_are_the_values() {
     let text = fs::read_to_string(chart().join("values.yaml")).unwrap();
     let mut defaults: Value = serde_saphyr::from_str(&text).unwrap();
-    for line in described(&text) {
-        if let Line::Value { path, .. } = line {
-            let default = defaults.pointer_mut(&format!("/{}", path.replace('.', "/"))).unwrap();
-            // A missing map of texts or of members of a Kubernetes object was removed, with all that it contains.
-            if default.is_object() && path != "global" {
-                *default = json!({});
-            }
+    for path in described(&text) {
+        let default = defaults.pointer_mut(&format!("/{}", path.replace('.', "/"))).unwrap();
+        // A missing map of texts or of members of a Kubernetes object was removed, with all that it contains.
+        if default.is_object() && path != "global" {
+            *default = json!({});
         }
     }
     let defaults = serde_json::to_string_pretty(&defaults).unwrap();
@@ -81,76 +79,29 @@ fn keep(name: &str, generated: &str) {
     assert!(there == generated, "{} is stale: run `UPDATE=1 cargo test --test chart`", path.display());
 }
 
-/// A comment of values.yaml.
-pub enum Line {
-    /// `## name`
-    Section(String),
-    /// `# -- description`, perhaps over several lines, above the value.
-    Value { path: String, what: String },
-}
-
-/// Returns the sections and the described values, in order. A single value without a description is described by its group.
-pub fn described(text: &str) -> Vec<Line> {
-    let mut lines = Vec::new();
-    let mut path: Vec<(usize, String)> = Vec::new();
-    let mut comment: Option<String> = None;
+/// Returns the paths of the values that have a description, `# -- …`, in order. A single value without one is described by its group.
+pub fn described(text: &str) -> Vec<String> {
+    let mut paths = Vec::new();
+    let mut path: Vec<(usize, &str)> = Vec::new();
+    let mut is_described = false;
     for line in text.lines() {
         let bare = line.trim_start();
-        if let Some(section) = bare.strip_prefix("## ") {
-            lines.push(Line::Section(section.into()));
-        } else if let Some(start) = bare.strip_prefix("# -- ") {
-            comment = Some(start.into());
-        } else if let (Some(comment), Some(more)) = (&mut comment, bare.strip_prefix("# ")) {
-            write!(comment, " {more}").unwrap();
+        if bare.starts_with("# -- ") {
+            is_described = true;
         } else if let Some((key, _)) = bare.split_once(':').filter(|_| !bare.starts_with('#')) {
             let indent = line.len() - bare.len();
             path.retain(|(outer, _)| *outer < indent);
-            path.push((indent, key.into()));
-            if let Some(what) = comment.take() {
-                let path: Vec<_> = path.iter().map(|(_, key)| key.as_str()).collect();
-                lines.push(Line::Value { path: path.join("."), what });
+            path.push((indent, key));
+            if std::mem::take(&mut is_described) {
+                let names: Vec<_> = path.iter().map(|(_, key)| *key).collect();
+                paths.push(names.join("."));
             }
         }
     }
-    lines
+    paths
 }
 
 const DEFAULTS_START: &str = "\
 {{- /* Generated from values.yaml: `UPDATE=1 cargo test --test chart` writes it. */ -}}
 {{- define \"runtime-operator.defaults\" -}}
-";
-
-const README_START: &str = "\
-# runtime-operator
-
-<!-- Generated from values.yaml: `UPDATE=1 cargo test --test chart` writes it. -->
-
-This chart installs the operator that keeps a voice runtime's Redis exactly equal to `RuntimeTenant` resources, and the CRD. It
-needs Kubernetes 1.33 or newer, and Helm 3 or 4. See [installing](../../docs/install.md), [upgrading](../../docs/upgrade.md) and
-[uninstalling](../../docs/uninstall.md).
-
-```sh
-helm install runtime-operator charts/runtime-operator --namespace runtime-operator --create-namespace --wait \\
-  --set redis.url=redis://redis.data.svc:6379/0
-helm test runtime-operator --namespace runtime-operator
-```
-
-Set exactly one of `redis.url`, `redis.existingSecret.urlKey` and `redis.embedded.enabled`. Two releases in
-one namespace need two `leaseName`s, since the replicas of each share a Lease there.
-
-## Created objects
-
-| object | condition |
-| --- | --- |
-| CustomResourceDefinition | `crds.enabled` |
-| ClusterRole, ClusterRoleBinding | without `watchNamespaces`; with it, only for `admin.enabled` and `admin.auth: kubernetes`, to review tokens |
-| Role, RoleBinding in the release's namespace | always, for its Lease |
-| Role, RoleBinding in each of `watchNamespaces` | with `watchNamespaces` |
-| PriorityClass, aggregated ClusterRoles | without `watchNamespaces` |
-| ValidatingAdmissionPolicies and their bindings | `claimsPolicy.enabled` |
-| PriorityLevelConfiguration, FlowSchema | `flowControl.enabled`, without `watchNamespaces` |
-
-The Pods meet the Pod Security Standard `restricted`.
-
-## Values
 ";

@@ -4,6 +4,7 @@
 
 mod claims_policy;
 mod generated;
+mod generator;
 mod helm;
 mod kubernetes;
 mod labels;
@@ -13,3 +14,4 @@ mod pods;
 mod rendered;
 mod schema;
 mod swagger;
+mod umbrella;

@@ -4,7 +4,7 @@ use std::fs;
 
 use serde_json::{Map, Value, json};
 
-use super::generated::{Line, described};
+use super::generated::described;
 use super::helm::{
     BOTH, LEAST, MOST, TRIAL, chart, documents, kinds, one, pod, render, render_with, run, text,
 };
@@ -178,12 +178,10 @@ fn missing_values_render_as_the_defaults() {
     for values in [LEAST, MOST] {
         let given: Value = serde_saphyr::from_str(values).unwrap();
         let mut nulls = json!({});
-        for line in described(&fs::read_to_string(chart().join("values.yaml")).unwrap()) {
-            if let Line::Value { path, .. } = line {
-                let pointer = format!("/{}", path.replace('.', "/"));
-                if given.pointer(&pointer).is_none() && path != "global" {
-                    set(&mut nulls, &path, Value::Null);
-                }
+        for path in described(&fs::read_to_string(chart().join("values.yaml")).unwrap()) {
+            let pointer = format!("/{}", path.replace('.', "/"));
+            if given.pointer(&pointer).is_none() && path != "global" {
+                set(&mut nulls, &path, Value::Null);
             }
         }
         merge(&mut nulls, &given);

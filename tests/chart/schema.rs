@@ -4,15 +4,15 @@ use std::fs;
 
 use serde_json::Value;
 
-use super::generated::{Line, described};
+use super::generated::described;
 use super::helm::{chart, refusal};
 
-fn schema() -> Value {
+pub fn schema() -> Value {
     serde_json::from_str(&fs::read_to_string(chart().join("values.schema.json")).unwrap()).unwrap()
 }
 
 /// Follows references.
-fn resolved<'a>(root: &'a Value, schema: &'a Value) -> &'a Value {
+pub fn resolved<'a>(root: &'a Value, schema: &'a Value) -> &'a Value {
     match schema["$ref"].as_str() {
         Some(reference) => resolved(root, root.pointer(reference.strip_prefix('#').unwrap()).unwrap()),
         None => schema,
@@ -94,14 +94,24 @@ fn the_schema_and_the_values_agree_and_are_described() {
     let root = schema();
     let (mut in_schema, text) = (Vec::new(), fs::read_to_string(chart().join("values.yaml")).unwrap());
     leaves(&root, "", &root, &mut in_schema);
-    let in_values = described(&text).into_iter().filter_map(|line| match line {
-        Line::Value { path, .. } if path != "global" => Some(path),
-        _ => None,
-    });
+    let in_values = described(&text).into_iter().filter(|path| path != "global");
     let mut in_values: Vec<_> = in_values.collect();
     in_schema.sort();
     in_values.sort();
     assert_eq!(in_values, in_schema);
+}
+
+/// Helm prints the pattern that a text does not match, and nothing else about it.
+#[test]
+fn every_pattern_says_in_words_what_fits() {
+    let text = fs::read_to_string(chart().join("values.schema.json")).unwrap();
+    let patterns: Vec<_> = text.lines().filter(|line| line.contains("\"pattern\": ")).collect();
+    assert!(patterns.len() > 20);
+    for line in patterns {
+        assert!(line.contains("\"pattern\": \"^(?<"), "{line}");
+    }
+    let refused = refusal("redis: { url: 'http://r' }");
+    assert!(refused.contains("redis_or_rediss_URL_without_user_and_password"), "{refused}");
 }
 
 #[test]
@@ -135,6 +145,8 @@ fn impossible_values_are_rejected_with_a_reason() {
         (format!("{redis}\nadmin: {{ enabled: true, auth: none }}"), "admin.insecure"),
         (format!("{redis}\nadmin: {{ tls: {{ certManager: {{ enabled: true }} }} }}"), "issuerRef.name"),
         (format!("{redis}\nhttpRoute: {{ enabled: true }}"), "httpRoute.parentRefs"),
+        (format!("{redis}\ndnsPolicy: None"), "dnsConfig.nameservers must be given"),
+        ("redis: { url: 'redis://r:70000' }".into(), "the port of redis://r:70000 is above 65535"),
     ] {
         let refusal = refusal(&values);
         assert!(refusal.contains(why), "{values}: {refusal}");

@@ -330,6 +330,16 @@ imagePullSecrets:
 {{- if eq (int .Values.service.adminPort) (int .Values.service.telemetryPort) }}
 {{- fail (printf "service.adminPort and service.telemetryPort are both %d: give each a port of its own" (int .Values.service.adminPort)) }}
 {{- end }}
+{{- range $path, $urls := dict "redis.url" (list $redis.url) "redis.sentinel.addresses" $redis.sentinel.addresses "telemetry.otlpEndpoint" (list .Values.telemetry.otlpEndpoint) }}
+{{- range $urls }}
+{{- if gt (include "runtime-operator.port" . | int) 65535 }}
+{{- fail (printf "%s: the port of %s is above 65535" $path .) }}
+{{- end }}
+{{- end }}
+{{- end }}
+{{- if and (eq .Values.dnsPolicy "None") (not (default dict .Values.dnsConfig).nameservers) }}
+{{- fail "dnsConfig.nameservers must be given with dnsPolicy None" }}
+{{- end }}
 {{- if and .Values.httpRoute.enabled (not .Values.httpRoute.parentRefs) }}
 {{- fail "httpRoute.parentRefs must be given with httpRoute.enabled" }}
 {{- end }}
