@@ -38,7 +38,7 @@ pub fn isolated<F: Future<Output = ()>>(test: &str, story: impl FnOnce() -> F) {
     let output = command
         .args(["--net", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc", "--"])
         .arg(std::env::current_exe().unwrap())
-        .args([test, "--exact", "--nocapture", "--test-threads=1"])
+        .args([test, "--exact", "--include-ignored", "--nocapture", "--test-threads=1"])
         .env(INSIDE, "1")
         .env("TMPDIR", folder.path())
         .output()

@@ -12,6 +12,7 @@ mod network;
 mod pages;
 mod previous;
 mod site;
+mod upgrade;
 
 use isolated::isolated;
 
@@ -23,4 +24,10 @@ fn a_release_loses_no_call_from_install_to_uninstall() {
 #[test]
 fn a_namespaced_release_changes_nothing_cluster_wide_on_the_oldest_kubernetes() {
     isolated("a_namespaced_release_changes_nothing_cluster_wide_on_the_oldest_kubernetes", namespaced::story);
+}
+
+#[test]
+#[ignore = "needs an older program: make proofs builds it, and UPGRADE_FROM names its repository"]
+fn an_upgrade_from_an_older_version_and_back_unmaps_no_number() {
+    isolated("an_upgrade_from_an_older_version_and_back_unmaps_no_number", upgrade::story);
 }

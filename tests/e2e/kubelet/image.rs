@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use crate::upgrade::{TAG, older};
+
 /// An image's own programs and its default command. All images have the libraries of this machine.
 pub(super) struct Image {
     pub(super) entrypoint: Vec<String>,
@@ -15,12 +17,16 @@ const OPERATOR: &str = "/usr/local/bin/runtime-operator";
 impl Image {
     /// Returns the image of a reference, as in `host/path/name:tag`.
     pub(super) fn find(reference: &str) -> Option<Self> {
-        let name = reference.rsplit('/').next()?.split([':', '@']).next()?;
+        let mut parts = reference.rsplit('/').next()?.split([':', '@']);
+        let (name, tag) = (parts.next()?, parts.next());
         match name {
-            "runtime-operator" => Some(Self {
-                entrypoint: vec![OPERATOR.into()],
-                programs: vec![(env!("CARGO_BIN_EXE_runtime-operator").into(), OPERATOR.into())],
-            }),
+            "runtime-operator" => {
+                let program = match older().filter(|_| tag == Some(TAG)) {
+                    Some(older) => older.join("target/release/runtime-operator"),
+                    None => env!("CARGO_BIN_EXE_runtime-operator").into(),
+                };
+                Some(Self { entrypoint: vec![OPERATOR.into()], programs: vec![(program, OPERATOR.into())] })
+            }
             "redis" => {
                 let server = local_cluster::tools::find("redis-server").ok()?.canonicalize().ok()?;
                 Some(Self {
