@@ -155,24 +155,67 @@ fn pages_in(folder: &str) -> Vec<String> {
         .collect()
 }
 
+/// Returns all pages that people read, each with its text outside of blocks of code.
+fn pages() -> Vec<(String, String)> {
+    let pages =
+        ["README.md", "CONTRIBUTING.md", "CHANGELOG.md", "SECURITY.md", "charts/runtime-operator/README.md"];
+    let folders = ["docs", "docs/runbooks", "docs/decisions"].map(pages_in).concat();
+    let block = Regex::new(r"(?ms)^\s*```.*?^\s*```$").unwrap();
+    let pages = pages.map(str::to_owned).into_iter().chain(folders);
+    pages.map(|page| (page.clone(), block.replace_all(&text(&page), "").into_owned())).collect()
+}
+
+/// Returns the anchors of a page's headings, as GitHub and other renderers make them.
+fn anchors(prose: &str) -> BTreeSet<String> {
+    let mut found = BTreeSet::new();
+    for heading in all(r"(?m)^#+ (.+)$", prose) {
+        let kept = |it: &char| it.is_alphanumeric() || " -_".contains(*it);
+        let anchor: String = heading.to_lowercase().chars().filter(kept).collect();
+        found.insert(anchor.replace(' ', "-"));
+    }
+    found
+}
+
 #[test]
 fn every_link_of_a_page_has_a_target() {
-    let link = Regex::new(r"\]\(([^)#:\s]+)(?:#[^)]*)?\)").unwrap();
+    let link = Regex::new(r"\]\(([^)#:\s]*)(?:#([^)\s]*))?\)").unwrap();
     let code = Regex::new("`[^`\n]*`").unwrap();
-    let pages = ["README.md", "CONTRIBUTING.md", "CHANGELOG.md"].map(str::to_owned).into_iter();
-    for page in
-        pages.chain(pages_in("docs")).chain(pages_in("docs/runbooks")).chain(pages_in("docs/decisions"))
-    {
-        let page = page.as_str();
+    let pages = pages();
+    let mut count = 0;
+    for (page, prose) in &pages {
+        assert!(!prose.is_empty(), "{page} is missing");
         let folder = path(page).parent().unwrap().to_owned();
         // A pattern may look like a link.
-        let prose = code.replace_all(&text(page), "").into_owned();
-        for found in link.captures_iter(&prose) {
-            assert!(folder.join(&found[1]).exists(), "{page} links to {}, which does not exist", &found[1]);
+        for found in link.captures_iter(&code.replace_all(prose, "")) {
+            let target = if found[1].is_empty() { path(page) } else { folder.join(&found[1]) };
+            assert!(target.exists(), "{page} links to {}, which does not exist", &found[1]);
+            count += 1;
+            let Some(anchor) = found.get(2) else { continue };
+            let target = target.canonicalize().unwrap();
+            let linked = pages.iter().find(|(name, _)| path(name).canonicalize().unwrap() == target);
+            let (_, linked) =
+                linked.unwrap_or_else(|| panic!("{page} links into {}, which is no page", &found[1]));
+            let there = anchors(linked);
+            assert!(
+                there.contains(anchor.as_str()),
+                "{page} links to {}, which has none of {there:?}",
+                &found[0]
+            );
         }
-        assert!(!text(page).is_empty(), "{page} is missing");
     }
+    assert!(count > 100, "only {count} links are found");
     assert!(text("README.md").lines().count() < 150, "README.md is longer than a quick read");
+}
+
+#[test]
+fn every_page_is_reached_from_the_index() {
+    let index = text("docs/README.md");
+    let linked = all(r"\]\(([^)#:\s]+)", &index);
+    for page in pages_in("docs") {
+        let name = page.strip_prefix("docs/").unwrap();
+        assert!(name == "README.md" || linked.contains(name), "docs/README.md does not link to {name}");
+    }
+    assert!(text("README.md").contains("(docs/README.md)"), "README.md does not link to the index");
 }
 
 #[test]
