@@ -5,7 +5,7 @@
 //!
 //! | room | responsibility |
 //! | --- | --- |
-//! | [`cli`] | the command line: one file a subcommand |
+//! | [`cli`] | the command line: one file or folder for each subcommand |
 //! | [`settings`] | flags and environment, typed and checked at start |
 //! | [`api`] | the resource: spec, status, conditions. No logic |
 //! | [`contract`] | E.164, keys, the tenant's config, the report. Pure |
@@ -13,7 +13,7 @@
 //! | [`store`] | Redis: connection, scripts, publish, lookup |
 //! | [`controller`] | the reconcile loop: watches, queues, reconcile, Secrets, status, events |
 //! | [`leader`] | the one writer: the Lease, and the epoch that fences other writers in Redis |
-//! | [`http`] | HTTP: the accept loop and its limits, for the two below
+//! | [`http`] | HTTP: the accept loop and its limits, for the two below |
 //! | [`probes`] | HTTP: liveness, readiness and metrics |
 //! | [`admin`] | HTTP: the admin routes |
 //! | [`telemetry`] | metrics, logs and traces |

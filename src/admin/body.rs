@@ -24,7 +24,7 @@ pub(super) struct Body {
 /// The limits of one request's body.
 pub(super) struct BodyLimits<'a> {
     pub(super) peer: Peer,
-    /// The most bytes; 413 beyond it.
+    /// The maximum number of bytes; 413 beyond it.
     pub(super) max: usize,
     pub(super) budget: &'a Arc<ByteBudget>,
     pub(super) limits: &'a Limits,

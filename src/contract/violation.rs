@@ -5,7 +5,7 @@ use std::fmt;
 use serde::Serialize;
 use serde_json::Value;
 
-/// The most violations that one response lists; the rest is only counted.
+/// The maximum number of violations that one response lists; the rest is only counted.
 ///
 /// A body of 10 MB may hold a million violations, and a response must not be larger than its request.
 pub const MAX_VIOLATIONS: usize = 1000;

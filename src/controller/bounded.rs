@@ -7,11 +7,11 @@ use kube::Client;
 use serde::de::DeserializeOwned;
 use tokio::sync::Semaphore;
 
-/// The most bytes of a response.
+/// The maximum number of bytes of a response.
 pub const MAX_BODY: usize = 8 << 20;
-/// The bytes beyond which a response waits for room ...
+/// The bytes of a response that are read without a permit.
 pub const SMALL_BODY: usize = 64 << 10;
-/// ... which this number of responses has at the same time, until they are decoded.
+/// The number of responses above [`SMALL_BODY`] that are read at a time; each has its permit until it is decoded.
 pub const LARGE_BODIES: usize = 2;
 
 static ROOM: Semaphore = Semaphore::const_new(LARGE_BODIES);

@@ -33,7 +33,7 @@ pub struct Context {
     pub cluster: ClusterId,
     /// True when configs carry the webhook secret's value; else they carry its reference alone.
     pub publish_secret: bool,
-    /// The most bytes of a spec that are read.
+    /// The maximum number of bytes of a spec that are read.
     pub max_tenant_bytes: usize,
     /// The room for large specs that are read and compiled at the same time.
     pub large_specs: LargeSpecs,

@@ -5,7 +5,8 @@
 //! 1. `watch` lists and watches `RuntimeTenant`s and Secrets, and relists after etcd was restored.
 //! 2. Each event is applied to the index (`domain::index`), which returns the tenants that it affects.
 //! 3. [`Context::update`](context::Context::update) carries out these effects: it feeds the queues. Only the prefetch
-//!    of Secrets and the orphan sweep enqueue a tenant themselves, and a queue enqueues again what must be retried.
+//!    of Secrets, the orphan sweep, and a publish that fails for one tenant of a group enqueue a tenant themselves, and a
+//!    queue enqueues again what must be retried.
 //! 4. `queue` processes each tenant immediately, never one tenant twice at a time; it knows which tenants wait, since
 //!    when.
 //! 5. `reconcile` takes one snapshot of the index, plans, reads the Secret if a publish needs it, and sends one script
@@ -14,14 +15,17 @@
 //! 6. Its result is recorded in the index; tenants that it affects are enqueued, and those that failed are retried.
 //! 7. `status` writes status, finalizer and events after the reconcile, with a lower priority while the API server is
 //!    saturated.
-//! 8. `leadership` loads what Redis holds when this replica gets an epoch and after outages, and repairs the keys that
+//! 8. `resync` loads what Redis holds when this replica gets an epoch and after outages, and repairs the keys that
 //!    other clients change.
-//! 9. `drift` finds what sends no signal: the audit compares everything, the sweep removes what resources left that are gone.
-//! 10. `health` answers the probes from the writer state, the index and the queue of reconciles.
+//! 9. `drift` finds what sends no signal: the audit compares everything, the sweep removes the keys of
+//!    resources that no longer exist.
+//! 10. `health` answers the probes from the writer state, the watches and the queue of reconciles.
 //!
-//! `secrets` reads Secrets one by one, or lists them when many are needed together.
+//! `secrets` reads Secrets one by one, or lists them when many are needed together. `leader_check` reports whether this
+//! replica could lead, `notices` writes Events on the Lease. `context` is what all of them share; `bounded` and
+//! `large_specs` limit what is held of a response; `refusal` and `error` classify failures, `outages` limits their log lines;
+//! `intervals` and `limits` are the constants.
 
-mod ability;
 mod bounded;
 mod context;
 mod drift;
@@ -29,13 +33,14 @@ mod error;
 mod health;
 mod intervals;
 mod large_specs;
-mod leadership;
+mod leader_check;
 pub mod limits;
 mod notices;
 mod outages;
 mod queue;
 mod reconcile;
 mod refusal;
+mod resync;
 mod secrets;
 mod status;
 mod watch;
@@ -60,19 +65,19 @@ pub use error::Error;
 pub use health::Health;
 pub use intervals::Intervals;
 use large_specs::LargeSpecs;
-use leadership::LeaderLoop;
 use limits::{RECONCILE_CONCURRENCY, STATUS_CONCURRENCY};
 use outages::Outages;
 pub use queue::QUEUES;
 use queue::{WorkQueue, WritePriority};
 pub use refusal::is_from_api_server;
+use resync::ResyncLoop;
 use secrets::{PrefetchPlan, SecretPrefetch, SecretReader};
 use status::EventWriter;
 pub use watch::WATCH_SILENCE;
 
-/// The queued tenants whose statuses say at a time that they wait for slow reconciles.
+/// The maximum number of queued tenants that are reported as delayed at a time.
 const MAX_REPORTED: usize = 1000;
-/// The interval of checks, until the caches have synced, whether a watch need not be waited for.
+/// The interval at which, before the caches have synced, watches that are refused or silent are given up on.
 const SYNC_CHECK_INTERVAL: Duration = Duration::from_millis(100);
 /// The time that a clean stop waits for what is in flight.
 const STOP_TIMEOUT: Duration = Duration::from_secs(3);
@@ -89,9 +94,9 @@ pub struct Controller {
     pub cluster: ClusterId,
     /// True when configs carry the webhook secret's value; else they carry its reference alone.
     pub publish_secret: bool,
-    /// The most bytes of a spec that are read.
+    /// The maximum number of bytes of a spec that are read.
     pub max_tenant_bytes: usize,
-    /// The most bytes of specs that are held together.
+    /// The maximum number of bytes of specs that are held together.
     pub max_held_spec_bytes: usize,
     /// The namespaces to watch; empty: all.
     pub namespaces: Vec<String>,
@@ -153,7 +158,7 @@ impl Controller {
             }
         };
         let leading = async {
-            let mut leader = LeaderLoop::new(&ctx);
+            let mut leader = ResyncLoop::new(&ctx);
             if leader.load_ahead(caches_synced).await {
                 leader.run().await;
             }
@@ -166,7 +171,7 @@ impl Controller {
             () = leading => {}
             () = drift::sweep(&ctx, &self.intervals) => {}
             () = drift::audit(&ctx, &self.intervals) => {}
-            () = ability::report(&ctx, self.elects) => {}
+            () = leader_check::report(&ctx, self.elects) => {}
             () = notices::report(&ctx) => {}
             () = heartbeat(&ctx) => {}
             () = report_stuck(&ctx) => {}
@@ -232,7 +237,7 @@ async fn heartbeat(ctx: &Context) {
     }
 }
 
-/// Reports queued tenants as waiting for the peer of slow reconciles, while these take all places of the queue.
+/// Reports queued tenants as waiting for the peer of slow reconciles, while these take all shared slots of the queue.
 async fn report_stuck(ctx: &Context) {
     let mut ticks = tokio::time::interval(reconcile::SLOW / 4);
     loop {

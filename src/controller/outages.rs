@@ -1,4 +1,4 @@
-//! What of an outage goes to the log: each reason when it begins, and again now and then while it goes on.
+//! Limits the log lines about failures: one for each reason in five minutes.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};

@@ -1,4 +1,4 @@
-//! The meaning of a refusal by the API server for who sent the request.
+//! Classifies a failed write to the API server: outdated, in need of a change of the object, or transient.
 //!
 //! A code alone says nothing: a proxy, a load balancer or an admission policy on the way answers with the same ones.
 

@@ -129,7 +129,7 @@ impl UnavailableDid {
 impl SecretFault {
     /// True if the watch of Secrets will report when the fault is corrected.
     #[must_use]
-    pub fn is_absence(&self) -> bool {
+    pub fn clears_with_secret(&self) -> bool {
         !matches!(self.what, SecretFaultKind::Unreadable(_))
     }
 
@@ -229,7 +229,7 @@ impl Assessment {
 
     /// The reason for which a reconcile failed, if it did, so that nothing is known to be wrong with the resource.
     #[must_use]
-    pub const fn failed(&self) -> Option<Reason> {
+    pub const fn failure_reason(&self) -> Option<Reason> {
         match &self.not_published {
             Some(NotPublished::Failed { reason, .. }) => Some(*reason),
             _ => None,

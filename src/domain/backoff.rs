@@ -23,7 +23,7 @@ pub fn delay(failures: u32, retrying: usize) -> Duration {
 
 /// The delay after `failures` earlier refusals in a row of a write to the API server: from a second to about a minute.
 #[must_use]
-pub fn after_refusal(failures: u32) -> Duration {
+pub fn after_failed_write(failures: u32) -> Duration {
     FIRST_REFUSAL_DELAY.saturating_mul(1 << failures.min(10)).min(LONGEST_REFUSAL_DELAY)
 }
 
@@ -49,9 +49,9 @@ mod tests {
 
     #[test]
     fn a_refused_write_is_tried_again_about_once_a_minute_in_the_end() {
-        let seconds: Vec<u64> = (0..8).map(|failures| after_refusal(failures).as_secs()).collect();
+        let seconds: Vec<u64> = (0..8).map(|failures| after_failed_write(failures).as_secs()).collect();
         assert_eq!(seconds, [1, 2, 4, 8, 16, 32, 40, 40]);
-        assert_eq!(jittered(after_refusal(u32::MAX), 1.0), Duration::from_secs(60));
+        assert_eq!(jittered(after_failed_write(u32::MAX), 1.0), Duration::from_secs(60));
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! The identities of a resource.
+//! The identities of a Kubernetes object: [`Uid`] and [`ResourceName`].
 
 use std::fmt;
 use std::sync::Arc;

@@ -1,4 +1,5 @@
 //! The product's decisions: which tenant holds a DID, the config of a tenant, the plan of a reconcile, the status.
+//! An "older publisher" is the imperative HTTP publisher that wrote the keys before: its keys have no ownership record.
 //! Pure: no Kubernetes client, no Redis, no tokio, no tracing. It never reads a clock; the time is an argument.
 
 pub mod assessment;

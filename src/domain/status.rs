@@ -167,7 +167,7 @@ fn rows(assessment: &Assessment, details: &StatusDetails) -> Vec<Row> {
 fn ready(assessment: &Assessment) -> ConditionStatus {
     match &assessment.not_published {
         Some(NotPublished::Failed { .. }) => ConditionStatus::Unknown,
-        Some(NotPublished::Secret(fault)) if !fault.is_absence() => ConditionStatus::Unknown,
+        Some(NotPublished::Secret(fault)) if !fault.clears_with_secret() => ConditionStatus::Unknown,
         // It is what was asked for.
         Some(NotPublished::Suspended) => ConditionStatus::True,
         None if assessment.unavailable.is_empty() => ConditionStatus::True,
@@ -178,7 +178,7 @@ fn ready(assessment: &Assessment) -> ConditionStatus {
 fn secret_resolved(assessment: &Assessment) -> Row {
     let (status, reason, message) = match &assessment.not_published {
         None => (ConditionStatus::True, Reason::Resolved, "the webhook secret was read".to_owned()),
-        Some(NotPublished::Secret(fault)) if fault.is_absence() => {
+        Some(NotPublished::Secret(fault)) if fault.clears_with_secret() => {
             (ConditionStatus::False, assessment.reason(), assessment.message())
         }
         Some(NotPublished::Secret(_)) => {

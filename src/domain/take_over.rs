@@ -31,7 +31,7 @@ pub struct OwnerElsewhere {
 }
 
 impl TakeOver {
-    /// Reads the annotation's value; any other value allows nothing.
+    /// Reads the annotation's value; a value of neither form allows nothing.
     #[must_use]
     pub fn parse(value: &str) -> Self {
         if value == "true" {
@@ -67,7 +67,7 @@ pub struct TakeOverUse {
 }
 
 impl TakeOverUse {
-    /// Takes in a resource as a watch shows it: its annotation, and what its status says.
+    /// Records a resource as a watch shows it: its annotation, and what its status says.
     pub fn observe(&mut self, annotation: Option<&str>, status: Option<&TakeOverStatus>) {
         let Some(value) = annotation else {
             *self = Self { was_removed: true, ..Self::default() };
@@ -86,7 +86,7 @@ impl TakeOverUse {
         }
     }
 
-    /// Takes in that something was taken from these holders.
+    /// Records that something was taken from these holders.
     pub fn took(&mut self, holders: impl IntoIterator<Item = (ClusterId, Uid)>) {
         let fits = |(cluster, uid): &(ClusterId, Uid)| {
             cluster.as_str().len() <= MAX_TEXT && uid.as_str().len() <= MAX_UID
@@ -99,7 +99,7 @@ impl TakeOverUse {
         self.from.truncate(MAX_HOLDERS);
     }
 
-    /// Takes in the assessment of a reconcile with this annotation.
+    /// Records the assessment of a reconcile with this annotation.
     pub fn assessed(&mut self, annotation: Option<&str>, assessment: &Assessment) {
         let outside = |holder: &Holder| matches!(holder, Holder::Unmanaged(_) | Holder::Elsewhere { .. });
         let waits = assessment.unavailable.iter().any(|did| outside(&did.holder));

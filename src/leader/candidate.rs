@@ -6,12 +6,11 @@ use super::ability::Ability;
 use super::clock::Moment;
 use super::lease::{DURATION, LeaseView};
 
-/// The time for which no replica may have held the Lease before a replica takes it that can't do all the work, or that stood
-/// back: so long, no other has wanted it.
+/// How long a Lease must be free before a replica takes it that can't use Redis, or that stands back.
 const UNWANTED: Duration = Duration::from_secs(10);
-/// The time for which a replica stands back after it marked the Lease or was relieved of it; it doubles each time ...
+/// The shortest time for which a replica stands back after it was relieved of a marked Lease; it doubles each time.
 const STAND_BACK: Duration = Duration::from_secs(30);
-/// ... up to this one.
+/// The longest time for which a replica stands back.
 const MAX_STAND_BACK: Duration = Duration::from_secs(600);
 
 /// A candidate's view of the Lease, and its own state.
@@ -40,7 +39,7 @@ pub(super) enum Bid {
 }
 
 impl Candidate {
-    /// Takes in the Lease as it was read. Returns true where it differs from what was seen before.
+    /// Records the Lease as it was read. Returns true where it differs from what was seen before.
     pub(super) fn see(&mut self, lease: Option<LeaseView>, now: Moment) -> bool {
         let version = |lease: &LeaseView| (lease.uid.clone(), lease.version.clone());
         let same = |seen: &Seen| seen.lease.as_ref().map(version) == lease.as_ref().map(version);
@@ -103,7 +102,7 @@ impl Candidate {
         moments.into_iter().flatten().filter(|moment| *moment > now).min()
     }
 
-    /// Notes that this replica marked the Lease, or that another one relieved it of a marked one.
+    /// Notes that another replica relieved this one of a marked Lease.
     pub(super) fn stand_back(&mut self, now: Moment) {
         let again = |(when, time): (Moment, Duration)| {
             // One that has worked well since starts from scratch.

@@ -16,8 +16,8 @@ use super::epochs;
 use super::installs::{Install, Installs};
 use super::lease::{LeaseError, LeaseView, OwnLease, RENEW_EVERY};
 use super::permissions;
-use super::state::{LeaseNotice, Writer};
 use super::term::{Term, TermEnd};
+use super::writer_state::{LeaseNotice, Writer};
 use crate::store::Store;
 use crate::telemetry::with_causes;
 

@@ -6,18 +6,18 @@ use tokio::time::{sleep, timeout};
 use tracing::{info, warn};
 
 use super::clock::Moment;
-use super::state::{LeaseNotice, Writer};
 use super::term::{Term, TermEnd};
+use super::writer_state::{LeaseNotice, Writer};
 use crate::domain::Epoch;
 use crate::store::Store;
 
 /// The pause before Redis is asked again for an epoch.
 const RETRY: Duration = Duration::from_secs(1);
-/// Two epochs of this scope that other processes took within this time are a second install ...
+/// Two epochs of this scope that other processes took within this time are a second install.
 const CONTEST_WINDOW: Duration = Duration::from_secs(60);
-/// ... and this replica waits before it takes the next one: this long, doubling ...
+/// The shortest time that this replica waits before it takes the next epoch from a second install; it doubles each time.
 const MIN_BACKOFF: Duration = Duration::from_secs(5);
-/// ... up to this.
+/// The longest time that this replica waits before it takes the next epoch from a second install.
 const MAX_BACKOFF: Duration = Duration::from_secs(60);
 
 /// Leads with one epoch after the other, without a Lease.
@@ -37,7 +37,7 @@ pub(super) async fn lead(term: &Term<'_>, store: &Store, writer: &Writer) -> Ter
     let mut contest = Contest::new(store, writer);
     loop {
         let epoch = acquire(store, writer, Some(term)).await;
-        // Only now: a replica that acquired the Lease before this epoch was acquired has a lower one.
+        // Read after the epoch: a replica that takes the Lease from now on acquires a higher one.
         if !term.holds().await {
             return TermEnd::Superseded;
         }

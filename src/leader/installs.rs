@@ -1,8 +1,8 @@
-//! Other installs that watch the same namespaces of this cluster under another Lease: each of them leads, and all write the
+//! Detects other installs that watch the same namespaces of this cluster under another Lease: each of them leads, and all write the
 //! same keys.
 //!
 //! A writer notes in Redis who it is. Where it finds the note of another that watches some of the same namespaces, both
-//! change their notes every few seconds: a note that changes is a live writer's, and both say so; one that stays as it is
+//! change their notes every ten seconds: a note that changes is a live writer's, and both say so; one that stays as it is
 //! was left behind.
 
 use std::collections::HashMap;
@@ -12,7 +12,7 @@ use tokio::time::{MissedTickBehavior, interval};
 use tracing::{debug, info, warn};
 
 use super::clock::Moment;
-use super::state::{LeaseNotice, Writer};
+use super::writer_state::{LeaseNotice, Writer};
 use crate::domain::ClusterId;
 use crate::store::{Store, WriterNote};
 
@@ -34,7 +34,7 @@ pub struct Install {
     pub namespaces: Vec<String>,
 }
 
-/// The installs beside this one.
+/// Watches the writers' notes in Redis for other installs.
 pub(super) struct Installs<'a> {
     install: Install,
     store: &'a Store,
@@ -111,7 +111,7 @@ impl<'a> Installs<'a> {
         }
     }
 
-    /// Takes in all notes, and says which other install lives.
+    /// Records all notes, and says which other install lives.
     fn see(&self, neighbours: &mut HashMap<String, Neighbour>, notes: Vec<WriterNote>, now: Moment) {
         let own = self.note(0);
         let notes: HashMap<String, WriterNote> = notes

@@ -113,7 +113,7 @@ impl OwnLease {
         Ok(read.map_err(LeaseError::Failed)?.map(LeaseView::from))
     }
 
-    /// Takes the Lease as it was seen, or makes it where none was; with or without a mark.
+    /// Takes the Lease as it was seen, or makes it where none was; and sets the annotation `cannot-work`, or removes it.
     pub(super) async fn take(
         &self,
         seen: Option<&LeaseView>,
@@ -129,7 +129,7 @@ impl OwnLease {
         }
     }
 
-    /// Renews the Lease, with or without a mark.
+    /// Renews the Lease, and marks it as that of a replica that cannot work, or removes the mark.
     pub(super) async fn renew(&self, held: &LeaseView, mark: Option<&str>) -> Result<LeaseView, LeaseError> {
         self.write(held, json!(self.held_spec()), mark).await
     }

@@ -27,11 +27,11 @@ mod epochs;
 mod installs;
 mod lease;
 mod permissions;
-mod state;
 mod term;
+mod writer_state;
 
 pub use ability::Ability;
 pub use election::{LeaderError, with_lease, without_election};
 pub use installs::Install;
 pub use lease::{CANNOT_WORK, DEFAULT_LEASE, WATCHED_NAMESPACES};
-pub use state::{LeaseNotice, Notices, Writer, WriterState};
+pub use writer_state::{LeaseNotice, Notices, Writer, WriterState};

@@ -9,7 +9,7 @@ use tracing::{debug, info, warn};
 
 use super::clock::Moment;
 use super::lease::{LeaseError, LeaseView, OwnLease, RENEW_EVERY};
-use super::state::{RENEW_DEADLINE, Writer};
+use super::writer_state::{RENEW_DEADLINE, Writer};
 use crate::telemetry::with_causes;
 
 /// The time for which a holder can't work before it marks the Lease.
@@ -99,7 +99,9 @@ impl<'a> Term<'a> {
     pub(super) async fn holds(&self) -> bool {
         loop {
             match self.lease.read().await {
-                Ok(lease) => return lease.is_some_and(|lease| self.lease.is_mine(&lease)),
+                Ok(Some(lease)) => return self.lease.is_mine(&lease),
+                // Deleted: the renewal creates it again, or another replica does.
+                Ok(None) => sleep(RETRY).await,
                 Err(error) => {
                     warn!(error = with_causes(&error), "failed to read lease");
                     sleep(RETRY).await;

@@ -69,7 +69,7 @@ pub struct RunArgs {
     /// [default: 1Mi]
     #[arg(long, env, value_name = "BYTES", help_heading = "Kubernetes")]
     pub(super) max_tenant_bytes: Option<String>,
-    /// Greatest length of all specs together that are held in memory; others are read when they are reconciled
+    /// Maximum total size of the specs that are kept in memory; others are fetched for each reconcile
     /// [default: 64Mi]
     #[arg(long, env, value_name = "BYTES", help_heading = "Kubernetes")]
     pub(super) max_held_spec_bytes: Option<String>,

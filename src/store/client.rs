@@ -10,10 +10,10 @@ use secrecy::SecretSlice;
 use super::connection::{
     Endpoint, Observer, RedisSettings, Repeat, RequestError, SettingsError, SharedConnection, StoreError,
 };
-use super::epoch::SeenEpoch;
 use super::keys::{EPOCH_KEY, EPOCHS_KEY};
-use super::rights::DeniedCommands;
+use super::optional_commands::DeniedCommands;
 use super::script;
+use super::seen_epochs::SeenEpoch;
 use crate::contract::{Did, TenantId, config_key, did_key};
 use crate::domain::Epoch;
 
@@ -131,7 +131,7 @@ impl Store {
         self.denied.describe()
     }
 
-    /// Takes in the optional commands that a script was denied. `complete`: it has tried all of them.
+    /// Records the optional commands that a script was denied. `complete`: it has tried all of them.
     pub(super) fn note_denied(&self, names: &str, complete: bool) {
         if let Some(denied) = self.denied.note(names, complete) {
             self.connection.observe(|observer| observer.on_denied(&denied));
@@ -143,14 +143,14 @@ impl Store {
         self.query(redis::cmd("GET").arg(key)).await.map_err(|error| error.naming(key))
     }
 
-    /// Sends a command that reads.
+    /// Sends a command that may be repeated: it reads, or writes a note that is the same each time.
     pub(super) async fn query<T: redis::FromRedisValue>(&self, cmd: &Cmd) -> Result<T, StoreError> {
         self.connection
             .run(Repeat::Once, |mut connection| async move { Ok(cmd.query_async(&mut connection).await?) })
             .await
     }
 
-    /// Calls a script that writes.
+    /// Calls a script that must not be repeated after a timeout, since it may write.
     pub(super) async fn run(
         &self,
         script: &redis::Script,

@@ -1,5 +1,5 @@
-//! Redis: the keys that the voice runtime reads, and the operator's own keys. Every write goes through a script that
-//! compares first, and changes a tenant's keys together with the record of its owner. The only module that imports
+//! Redis: the keys that the voice runtime reads, and the operator's own keys. Every write of a tenant's
+//! keys goes through a script that compares first, and changes them together with the record of their owner. The only module that imports
 //! `redis`.
 //!
 //! | module | subject |
@@ -10,9 +10,9 @@
 //! | `direct` | the admin routes' writes to keys that no resource owns |
 //! | `tracking` | reports the keys that other clients change |
 //! | `connection` | the shared connection: settings, TLS, Sentinel, errors |
-//! | `rights` | the optional commands that Redis denies |
+//! | `optional_commands` | the optional commands that Redis' ACL denies |
 //! | `rehearsal` | runs every command that a publish needs, without an effect |
-//! | `repair` | repairs what the records prove |
+//! | `repair` | restores mappings and removes expiries by the records alone |
 //! | `writers` | the writers' notes about themselves |
 //! | `script`, `keys`, `epoch` | calls of a script by its SHA-1; the operator's own key names; the epochs seen |
 //!
@@ -33,13 +33,13 @@ mod apply;
 mod client;
 mod connection;
 mod direct;
-mod epoch;
 mod inspect;
 mod keys;
+mod optional_commands;
 mod rehearsal;
 mod repair;
-mod rights;
 mod script;
+mod seen_epochs;
 mod tracking;
 mod writers;
 
@@ -50,6 +50,6 @@ pub use connection::{
 };
 pub use direct::WriteError;
 pub use inspect::Inspection;
-pub use rights::OPTIONAL_COMMANDS;
+pub use optional_commands::OPTIONAL_COMMANDS;
 pub use tracking::{ChangedKey, DriftSignal, Memory, RedisReport, ResyncCause, Tracking};
 pub use writers::WriterNote;

@@ -28,7 +28,7 @@ pub(super) static ACQUIRE_EPOCH: LazyLock<Script> = script!("scripts/acquire_epo
 /// Runs every command that a publish needs, without an effect.
 pub(super) static REHEARSAL: LazyLock<Script> =
     LazyLock::new(|| Script::new(include_str!("scripts/rehearsal.lua")));
-/// Repairs what the records prove.
+/// Restores mappings and removes expiries by the ownership records, without the resource.
 pub(super) static REPAIR: LazyLock<Script> =
     LazyLock::new(|| Script::new(include_str!("scripts/repair.lua")));
 

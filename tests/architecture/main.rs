@@ -43,7 +43,7 @@ const UNRESTRICTED: [&str; 1] = ["cli"];
 const FILE_CIRCLES: [(&[&str], &str); 1] = [(
     &[
         "domain/index/audit.rs",
-        "domain/index/delay.rs",
+        "domain/index/publish_delay.rs",
         "domain/index/effects.rs",
         "domain/index/mod.rs",
         "domain/index/prefetch.rs",

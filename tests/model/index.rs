@@ -252,9 +252,9 @@ impl TenantFacts {
 
 /// The owners, by the claims, of keys that another client changed.
 pub fn owners_of(index: &Index, dids: DidSet, configs: u8) -> ResourceSet {
-    let by_did = values::each(dids).filter_map(|nth| index.product.owner_of_did(values::did(nth)));
+    let by_did = values::each(dids).filter_map(|nth| index.product.holder_of_did(values::did(nth)));
     let tenants = (0..SLOTS).filter(|slot| configs & 1 << slot != 0).map(values::tenant);
-    let by_tenant = tenants.filter_map(|tenant| index.product.owner_of_tenant(tenant));
+    let by_tenant = tenants.filter_map(|tenant| index.product.holder_of_tenant(tenant));
     by_did.chain(by_tenant).map(|uid| values::resource(&uid)).collect()
 }
 

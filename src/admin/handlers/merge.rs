@@ -1,4 +1,4 @@
-//! The quick replies of a stored config: read, and replaced without touching anything else of it.
+//! Replaces `quickReplies` in a JSON text, and keeps all other bytes.
 
 use std::collections::HashMap;
 use std::fmt;

@@ -1,5 +1,5 @@
-//! The audit: compares, now and then, all that Redis holds with what is known. It finds what sends no message (an edited
-//! record, a lost message), in batches, so that neither Redis nor this process has to do everything in one moment.
+//! The audit: compares every ownership record and its keys with the index, every five minutes. It finds changes that Redis
+//! does not signal (an edited record, a lost message), in batches, so that neither Redis nor this process is held up.
 
 use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
@@ -18,7 +18,7 @@ use crate::telemetry::Drift;
 /// The pause after each batch.
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// Compares everything about once in the interval, for as long as this replica writes.
+/// Audits about once in the interval while this replica writes; never ends.
 pub async fn run(ctx: &Context, intervals: &Intervals) {
     loop {
         sleep(jittered(intervals.audit)).await;

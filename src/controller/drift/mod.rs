@@ -1,5 +1,5 @@
-//! The search for differences that Redis does not signal: the audit compares everything now and then, the orphan sweep
-//! removes what resources left that are gone. Changes that Redis signals arrive in `leadership`.
+//! The search for differences that Redis does not signal: the audit compares everything every five minutes, the orphan sweep
+//! removes the keys of resources that no longer exist. Changes that Redis signals arrive in `resync`.
 
 mod audit;
 mod orphans;

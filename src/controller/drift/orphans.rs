@@ -1,4 +1,4 @@
-//! The orphan sweep: removes what resources that are gone left in Redis.
+//! The orphan sweep: removes the keys of resources that no longer exist.
 
 use std::collections::{HashMap, HashSet};
 use std::time::{Duration, Instant};
@@ -20,7 +20,7 @@ use crate::store::StoreError;
 const ALWAYS_ALLOWED: usize = 10;
 /// A sweep may remove one in this many of all records, where that is more.
 const MAX_SHARE: usize = 5;
-/// The interval of reports that sweeps are refused: events expire after an hour.
+/// The interval at which a refused sweep is reported again: events expire after an hour.
 const REPORT_INTERVAL: Duration = Duration::from_secs(1800);
 
 /// Looks for ownership records of this cluster whose resource is gone, and removes them after a grace period; never too
@@ -58,8 +58,8 @@ pub async fn sweep(ctx: &Context, intervals: &Intervals) {
         reported = None;
         for uid in due {
             info!(%uid, "removing orphaned keys");
-            // No effect of the index, which drops those on tenants that it does not know. The reconcile removes the
-            // keys.
+            // Enqueued directly, since the index drops effects on tenants that it does not know. The reconcile removes
+            // the keys.
             let namespace = ctx.read(|index| index.namespace(uid));
             ctx.reconciles.enqueue(namespace, uid.clone(), change_span());
         }

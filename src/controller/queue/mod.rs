@@ -4,16 +4,16 @@
 //! docs/decisions has the reasons and the figures.
 
 mod action;
+mod fair_queue;
 mod priority;
-mod ready;
 mod work_queue;
 
 pub use action::Action;
+pub use fair_queue::{Concurrency, Namespace};
 pub use priority::{
     MAX_STATUS_DELAY, PAUSE_FACTOR, SATURATION_THRESHOLD, STATUS_BACKLOG, WINDOW as SATURATION_WINDOW,
     WritePriority, hold_while,
 };
-pub use ready::{Concurrency, Namespace};
 pub use work_queue::{Dequeued, WorkQueue};
 
 use tracing::{Span, field, trace_span};

@@ -1,5 +1,5 @@
-//! The priority of API writes while the API server is saturated: publish before status before event. Writes of a lower
-//! priority are serialised and paced, never stopped.
+//! Throttles the writes of statuses and events while many tenants are published, since the API server is saturated then:
+//! statuses before events, one at a time, with pauses, and never stopped.
 
 use std::pin::pin;
 use std::sync::{Arc, Mutex, PoisonError};

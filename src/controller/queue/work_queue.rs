@@ -21,7 +21,7 @@ use tokio_util::time::delay_queue::Key;
 use tracing::Span;
 
 use super::Action;
-use super::ready::{Concurrency, Namespace, ReadyKeys};
+use super::fair_queue::{Concurrency, FairQueue, Namespace};
 
 /// A queue of keys. Enqueueing never waits.
 #[derive(Debug)]
@@ -34,7 +34,7 @@ pub struct WorkQueue<K> {
 #[derive(Debug)]
 struct State<K> {
     /// Keys in the order in which they will be processed.
-    ready: ReadyKeys<K>,
+    ready: FairQueue<K>,
     /// The keys of `ready`.
     queued: HashMap<K, Item>,
     in_flight: HashMap<K, InFlight>,
@@ -74,7 +74,7 @@ pub struct Dequeued<K> {
 impl<K: Clone + Eq + Hash> Default for WorkQueue<K> {
     fn default() -> Self {
         let state = State {
-            ready: ReadyKeys::default(),
+            ready: FairQueue::default(),
             queued: HashMap::new(),
             in_flight: HashMap::new(),
             delayed: DelayQueue::new(),

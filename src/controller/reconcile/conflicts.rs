@@ -3,7 +3,7 @@
 
 use super::super::context::Context;
 use super::super::error::Error;
-use super::live_read;
+use super::uncached;
 use crate::contract::Did;
 use crate::domain::assessment::{Holder, NotPublished, UnavailableDid};
 use crate::domain::index::{Recorded, TenantState};
@@ -53,7 +53,7 @@ pub async fn resolve(
 async fn accept_generation(ctx: &Context, uid: &Uid, rejections: &mut Rejections) -> Result<(), Error> {
     let name = ctx.read(|index| index.tenant(uid).map(TenantState::name));
     let name = name.ok_or(Error::OwnershipKeptChanging(1))?;
-    if !live_read::is_current(ctx, uid, &name, rejections.generation).await? {
+    if !uncached::is_current(ctx, uid, &name, rejections.generation).await? {
         return Err(Error::OwnershipKeptChanging(1));
     }
     rejections.yielding_owners.insert(uid.clone());
@@ -82,7 +82,7 @@ async fn correct_holder(
         }
         // No such resource is left, or it is being deleted: its record yields.
         None => {
-            live_read::check_owner(ctx, &uid, &ResourceName::new(namespace, name)).await?;
+            uncached::check_owner(ctx, &uid, &ResourceName::new(namespace, name)).await?;
             rejections.yielding_owners.insert(uid);
         }
     }

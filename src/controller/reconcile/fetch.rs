@@ -1,5 +1,5 @@
-//! The reads of reconciles from the API server before they publish. It is read while nothing is locked: no tenant waits for
-//! another one's Secret.
+//! Fetches what a tenant's preparation lacks from the API server: a Secret, a large spec, the owner that a record names. No
+//! lock is held meanwhile, so no tenant waits for another one's Secret.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -10,7 +10,7 @@ use tokio::sync::OwnedSemaphorePermit;
 use super::super::context::Context;
 use super::super::error::Error;
 use super::super::secrets::ResolvedSecret;
-use super::live_read;
+use super::uncached;
 use super::waiting::{Peer, request};
 use crate::contract::TenantId;
 use crate::domain::Uid;
@@ -54,7 +54,7 @@ pub struct FetchedFacts {
 #[derive(Default)]
 pub struct FetchedSpecs(HashMap<Uid, FetchedSpec>);
 
-/// The finding in place of a [`Missing`].
+/// The answer to a [`Missing`].
 pub enum Found {
     /// The Secret of a tenant.
     Secret(Uid, FetchedSecret),
@@ -167,13 +167,14 @@ impl Missing {
                 Ok(Found::Secret(uid, FetchedSecret { key, wanted: version, result }))
             }
             Self::Owner { uid, tenant } => {
-                live_read::check_recorded_owner(ctx, &uid, &tenant).await?;
+                uncached::check_recorded_owner(ctx, &uid, &tenant).await?;
                 Ok(Found::Owner(uid))
             }
             Self::Spec { object } => {
                 let bytes = object.cached_spec().bytes();
-                let room = if takes_room { ctx.large_specs.room(bytes).await } else { None };
-                let text = live_read::spec(ctx, &object).await?;
+                let room = request(Peer::LargeSpecs, ctx.large_specs.room(bytes));
+                let room = if takes_room { room.await } else { None };
+                let text = uncached::spec(ctx, &object).await?;
                 Ok(text.map_or(Found::Changed, |text| {
                     Found::Spec(object.uid(), FetchedSpec { object, text, room })
                 }))

@@ -8,10 +8,10 @@
 
 mod conflicts;
 mod fetch;
-mod live_read;
 mod prepare;
 mod publish;
 mod results;
+mod uncached;
 mod waiting;
 
 use std::pin::{Pin, pin};

@@ -128,7 +128,7 @@ impl Pass<'_> {
         }
     }
 
-    /// Takes the tenants out of the group that can't be published now. They count as published: nothing waits for them.
+    /// Takes out of the group the tenants that can't be published now. They count as published: nothing waits for them.
     fn leave_out_failed(&self, group: &mut Group<'_>, done: &mut AlreadyPublished) {
         let Group::Members(members) = group else { return };
         let failed: Vec<Uid> = members.extract_if(.., |uid| self.failed.contains(uid)).collect();

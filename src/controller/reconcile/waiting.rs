@@ -26,6 +26,8 @@ pub enum Peer {
     Secret = 1,
     /// The API server, for a resource.
     Resource = 2,
+    /// Other reconciles, for the memory that their large specs take.
+    LargeSpecs = 3,
 }
 
 impl WaitingFor {
@@ -45,6 +47,12 @@ impl WaitingFor {
             peer if peer == Peer::Resource as u8 => {
                 (Reason::ApiServerUnavailable, format!("the API server has not answered for {seconds} s"))
             }
+            peer if peer == Peer::LargeSpecs as u8 => (
+                Reason::ApiServerUnavailable,
+                format!(
+                    "other large resources are being read and published; this one has waited for {seconds} s"
+                ),
+            ),
             _ => (Reason::RedisTimedOut, format!("Redis has not replied for {seconds} s")),
         };
         Failure { reason, message, is_store: false, is_epoch_lost: false }
@@ -76,6 +84,7 @@ mod tests {
                 assert_eq!(reason(), Reason::RedisTimedOut);
                 request(Peer::Secret, async { assert_eq!(reason(), Reason::SecretUnreadable) }).await;
                 request(Peer::Resource, async { assert_eq!(reason(), Reason::ApiServerUnavailable) }).await;
+                request(Peer::LargeSpecs, async { assert_ne!(reason(), Reason::RedisTimedOut) }).await;
                 assert_eq!(reason(), Reason::RedisTimedOut);
             })
             .await;

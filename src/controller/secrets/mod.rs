@@ -1,8 +1,8 @@
-//! Webhook secrets: the watch shows which version a Secret has; its value is read when a publish needs it, and lives no
+//! Webhook Secrets: the watch shows which version a Secret has; its value is read when a publish needs it, and lives no
 //! longer than that.
 
 mod prefetch;
-mod prefetched;
+mod prefetch_cache;
 mod read;
 mod reader;
 

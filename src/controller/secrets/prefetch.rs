@@ -26,7 +26,7 @@ use crate::leader::Writer;
 
 /// The Secrets of the first page; their size determines how many the next ones may have.
 const FIRST_PAGE: u32 = 100;
-/// The most Secrets of a page.
+/// The maximum number of Secrets of a page.
 const LARGEST_PAGE: usize = 500;
 /// The intended bytes of a page. Secrets of one that is cut off are read one by one.
 const PAGE_BYTES: usize = 1 << 20;

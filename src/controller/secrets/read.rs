@@ -1,4 +1,4 @@
-//! Reading one Secret.
+//! Reads one Secret: from the API server's memory at the version that the watch shows, or from etcd if that is behind.
 
 use std::collections::BTreeMap;
 use std::time::Duration;

@@ -1,18 +1,18 @@
-//! The reader of Secrets.
+//! [`SecretReader`], which reconciles ask for a Secret: takes a prefetched value, or reads one.
 
 use std::sync::Arc;
 
 use kube::Client;
 use tracing::{Instrument, debug, trace_span};
 
-use super::prefetched::PrefetchedSecrets;
+use super::prefetch_cache::PrefetchedSecrets;
 use super::read::{self, ResolvedSecret};
 use crate::domain::Uid;
 use crate::domain::assessment::SecretFault;
 use crate::domain::secret::{SecretKey, SecretVersion};
 use crate::telemetry::TRACES;
 
-/// Reads Secrets: what was prefetched for a tenant, else from the API server.
+/// Takes what was prefetched for a tenant ([`take`](Self::take)), and reads from the API server ([`read`](Self::read)).
 #[derive(Clone)]
 pub struct SecretReader {
     client: Client,

@@ -1,5 +1,5 @@
-//! Writes the outcome of a reconcile for people: first the finalizer, so that nothing is said to be done that is not guarded,
-//! then the status. Under saturation, or with a backlog of statuses, the statuses come first, and each pass writes one of
+//! Writes the outcome of a reconcile for people: first the finalizer, so that no status says Ready without it, then the
+//! status. Under saturation, or with a backlog of statuses, the statuses come first, and each pass writes one of
 //! the two, so that no status waits for another resource's finalizer. It has a queue of its own, so that no publish waits
 //! for a status. Events go to a third queue, so that neither waits for them.
 
@@ -52,9 +52,9 @@ pub fn error_policy(dequeued: &Dequeued<Uid>, error: &Error, ctx: &Arc<Context>)
     if let Some(reason) = error.reason() {
         ctx.metrics.count_reconcile_error(reason.as_str());
     }
-    let failures = ctx.note(|index| index.write_refused(&dequeued.key));
+    let failures = ctx.note(|index| index.write_failed(&dequeued.key));
     debug!(uid = %dequeued.key, %error, failures, "status update failed, requeued");
-    Action::requeue(jittered(backoff::after_refusal(failures)))
+    Action::requeue(jittered(backoff::after_failed_write(failures)))
 }
 
 /// Adds the finalizers that published resources still lack: for a clean stop, after which a deletion would leave their keys.

@@ -23,7 +23,7 @@ pub fn transition_events(
         before.reason == after.reason && (reason == Reason::Suspended || before.message == after.message)
     });
     // A failure has the event `PublishDelayed`, once, whatever its reasons.
-    if reason != Reason::Published && !same && assessment.failed().is_none() {
+    if reason != Reason::Published && !same && assessment.failure_reason().is_none() {
         events.push(EventDraft::new(EventReason::Condition(reason), assessment.message()));
     }
     let was_suspended = before.is_some_and(|before| before.reason == Reason::Suspended.as_str());

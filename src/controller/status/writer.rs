@@ -23,7 +23,7 @@ use crate::api::{FINALIZER, RuntimeTenantStatus};
 use crate::domain::ResourceName;
 use crate::domain::assessment::{Assessment, NotPublished};
 use crate::domain::event::{EventDraft, EventReason};
-use crate::domain::index::{CachedStatus, CachedTenant, Delay, PendingStatus};
+use crate::domain::index::{CachedStatus, CachedTenant, PendingStatus, PublishDelay};
 use crate::domain::plan::Outcome;
 use crate::domain::reason::Reason;
 use crate::domain::status::{self, READY, StatusDetails};
@@ -38,8 +38,10 @@ pub enum WriteResult {
     Changed(Option<String>),
     /// The API server had the same content already: there is no new version, and the watch shows nothing.
     Unchanged,
-    /// The resource has changed in the meantime, and is reconciled again; or the API server rejects the write.
+    /// The resource has changed in the meantime, and is reconciled again; or this replica may not write any more.
     Skipped,
+    /// The API server rejects the write until the resource is changed.
+    Rejected,
 }
 
 /// Writes the status and the finalizer of one tenant, and enqueues its events.
@@ -79,11 +81,11 @@ impl<'a> StatusWriter<'a> {
     async fn write_delay(
         &self,
         pending: &PendingStatus,
-        delay: &Delay,
+        delay: &PublishDelay,
         assessment: &Assessment,
     ) -> Result<Action, Error> {
         let uid = self.object.uid();
-        if let Some(reason) = assessment.failed() {
+        if let Some(reason) = assessment.failure_reason() {
             match self.object.reported_failure() {
                 Some(reported) if reported.is_same_outage(reason) => {
                     self.ctx.note(|index| index.keep_reason(&uid));
@@ -130,7 +132,7 @@ impl<'a> StatusWriter<'a> {
         let needs_guard = is_readable && !self.object.is_deleting() && !self.object.has_finalizer();
         // At rest, no status says Ready before the keys are guarded.
         let guard_first = needs_guard && !self.ctx.priority.statuses_first(Instant::now());
-        // A finalizer that is refused does not keep the status from being true.
+        // A finalizer that is refused or rejected does not keep the status from being true.
         let guarded = if guard_first { self.guard().await } else { Ok(WriteResult::Unchanged) };
         let version = match &guarded {
             Ok(WriteResult::Skipped) => return Ok(()),
@@ -139,8 +141,8 @@ impl<'a> StatusWriter<'a> {
         };
         let written = self.write_assessment(assessment, details, version).await?;
         guarded?;
-        // Otherwise the finalizer is added when the watch shows the status, after the statuses of all tenants. Until
-        // then a deletion is noticed by the watch, by the orphan sweep, or prevented by a clean stop.
+        // Otherwise the next pass adds it, when the watch shows the status. Until then the watch or the sweep cleans up after a
+        // deletion, and a clean stop adds it.
         if needs_guard && !guard_first && written == WriteResult::Unchanged {
             self.guard().await?;
         }
@@ -166,7 +168,7 @@ impl<'a> StatusWriter<'a> {
         let changed = previous != Some(&next);
         let written =
             if changed { self.write_status(previous, &next, version).await? } else { WriteResult::Unchanged };
-        if written == WriteResult::Skipped {
+        if matches!(written, WriteResult::Skipped | WriteResult::Rejected) {
             return Ok(written);
         }
         if changed {
@@ -280,6 +282,7 @@ impl<'a> StatusWriter<'a> {
             Refusal::NeedsChange => {
                 let message = api_server_cause(&error);
                 warn!(%resource, what, message, "API server rejects the write until the resource is changed");
+                return Ok(WriteResult::Rejected);
             }
             Refusal::Transient => return Err(error),
         }

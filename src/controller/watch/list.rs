@@ -13,7 +13,7 @@ use super::super::bounded::{self, Bounded};
 
 /// The objects of the first page, from whose size that of the next one follows.
 const FIRST_PAGE: u32 = 50;
-/// The most objects of a page.
+/// The maximum number of objects of a page.
 const LARGEST_PAGE: usize = 500;
 /// The intended bytes of a page. One with more than [`bounded::MAX_BODY`] is cut off.
 pub const PAGE_BYTES: usize = 2 << 20;

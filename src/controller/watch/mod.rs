@@ -3,16 +3,16 @@
 mod decode;
 mod handler;
 mod list;
-mod resilient;
 pub mod state;
 mod streams;
+mod watcher;
 
 pub use decode::{MAX_STATUS, StoredTenant, WatchedTenant, WrittenTenant};
 pub use handler::{EventHandler, apply};
 pub use list::PAGE_BYTES;
-pub use resilient::WATCH_SILENCE;
 #[cfg(test)]
 pub use state::Verb;
 pub use state::WatchFailure;
 pub use streams::READ_AHEAD;
 pub use streams::streams;
+pub use watcher::WATCH_SILENCE;

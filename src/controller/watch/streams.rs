@@ -7,8 +7,8 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
 use super::decode::{SecretMeta, WatchedTenant};
-use super::resilient::{self, Report};
 use super::state::WatchStates;
+use super::watcher::{self, Report};
 
 /// The events that are decoded ahead: a page of a list and a bit.
 pub const READ_AHEAD: usize = 600;
@@ -44,10 +44,10 @@ pub fn streams(
             None => Api::all(client.clone()),
         };
         let (sender, tenants_seen) = mpsc::channel(READ_AHEAD);
-        let watch = resilient::watch(tenants, states.add("runtimetenants", namespace), sender);
+        let watch = watcher::watch(tenants, states.add("runtimetenants", namespace), sender);
         streams.push(decoded(watch, tenants_seen, move |event| WatchEvent::Tenant(scope, Box::new(event))));
         let (sender, secrets_seen) = mpsc::channel(READ_AHEAD);
-        let watch = resilient::watch(secrets, states.add("secrets", namespace), sender);
+        let watch = watcher::watch(secrets, states.add("secrets", namespace), sender);
         streams.push(decoded(watch, secrets_seen, move |event| WatchEvent::Secret(scope, Box::new(event))));
     }
     streams

@@ -1,5 +1,5 @@
-//! Merges the extensions of a spec into its config: members that the contract does not know, at the top level and below
-//! objects that the spec has.
+//! Checks and sorts the extensions of a spec, which `compile` merges into the config: members that the contract does not
+//! know, at the top level and below objects that the spec has.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;

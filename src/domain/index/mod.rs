@@ -1,4 +1,5 @@
-//! The index: all that is known between two events, and never the only copy of anything.
+//! The index: the state of all tenants in memory (resources, versions of Secrets, claims, ownership records). A restart
+//! builds it again from Kubernetes and Redis.
 //!
 //! It is fed with what the watches, Redis and the reconciles report. A method after whose change tenants must be
 //! reconciled or statuses written returns them as [`Effects`]; other methods only note something, such as a status that
@@ -7,9 +8,9 @@
 
 mod audit;
 mod cached;
-mod delay;
 mod effects;
 mod prefetch;
+mod publish_delay;
 mod records;
 mod repairs;
 mod results;
@@ -25,9 +26,9 @@ pub use cached::{
     CachedSpec, CachedStatus, CachedTenant, ConditionText, Interner, Interners, MAX_HELD_SPEC, name_of,
     uid_of,
 };
-pub use delay::Delay;
 pub use effects::{Effects, Readiness};
 pub use prefetch::SecretUsers;
+pub use publish_delay::PublishDelay;
 pub use records::Recorded;
 pub use repairs::RepairLimiter;
 pub use results::{Failure, OperationResult, RedisChange, Retry};
@@ -70,7 +71,7 @@ pub struct Index {
     readiness: Readiness,
 }
 
-/// The most bytes of specs that are held together by default.
+/// The maximum number of bytes of specs that are held together by default.
 pub const MAX_HELD_SPECS: usize = 64 << 20;
 
 impl Default for Index {
@@ -163,7 +164,7 @@ impl Index {
         self.synced = true;
     }
 
-    /// Takes in a resource as a watch shows it. `claimed` is what its spec claims; it may be left out where
+    /// Records a resource as a watch shows it. `claimed` is what its spec claims; it may be left out where
     /// [`Self::known`] says so. `listed`: a list shows it, not a change.
     pub fn apply(&mut self, mut object: CachedTenant, claimed: Option<Claimed>, listed: bool) -> Effects {
         let (uid, name) = (object.uid(), object.name());
@@ -261,7 +262,7 @@ impl Index {
         self.claims.upsert(claim)
     }
 
-    /// Takes in that a watch reported a resource as deleted: what is left of it in Redis is removed now, and not when
+    /// Records that a watch reported a resource as deleted: what is left of it in Redis is removed now, and not when
     /// the sweep finds it.
     pub fn delete(&mut self, uid: &Uid) -> Effects {
         let affected = self.forget(uid);
@@ -273,7 +274,7 @@ impl Index {
         effects
     }
 
-    /// Takes in that a list is complete: the resources in `scope` that it did not show are gone.
+    /// Records that a list is complete: the resources in `scope` that it did not show are gone.
     pub fn remove_unlisted(&mut self, list: u32, scope: impl Fn(&ResourceName) -> bool) -> Effects {
         let unlisted = |known: &&ByName| known.0.list() != list && scope(&known.0.name());
         let unlisted: Vec<Uid> = self.names.iter().filter(unlisted).map(|known| known.0.uid()).collect();
@@ -303,14 +304,14 @@ impl Index {
         self.claims.remove(uid)
     }
 
-    /// Takes in a Secret's version and the list in or after which it was seen; `None`: it is gone. Tenants that refer to
+    /// Records a Secret's version and the list in or after which it was seen; `None`: it is gone. Tenants that refer to
     /// it are reconciled when the version is new.
     pub fn apply_secret(&mut self, secret: &ResourceName, seen: Option<(SecretVersion, u32)>) -> Effects {
         let users = self.secrets.apply(secret, seen);
         self.finish(Effects::reconcile(users.into_iter().collect()))
     }
 
-    /// Takes in that a list of Secrets is complete: those in `scope` that it did not show are gone.
+    /// Records that a list of Secrets is complete: those in `scope` that it did not show are gone.
     pub fn remove_unlisted_secrets(&mut self, list: u32, scope: impl Fn(&ResourceName) -> bool) -> Effects {
         let unlisted = self.secrets.not_in_list(list).into_iter().filter(|name| scope(name));
         let users =

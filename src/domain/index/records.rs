@@ -28,7 +28,7 @@ impl From<OwnershipRecord> for Recorded {
 }
 
 impl Index {
-    /// Takes in all ownership records of this cluster, each with its owner and with whether Redis holds exactly what it
+    /// Records all ownership records of this cluster, each with its owner and with whether Redis holds exactly what it
     /// says. Every tenant is reconciled, some of them once their Secrets were listed.
     pub fn resync(&mut self, records: Vec<(Uid, Recorded, bool)>) -> Effects {
         self.redis_read = true;
@@ -153,13 +153,13 @@ impl Index {
 
     /// The owner of a DID by the claims: the tenant that a change of its mapping concerns.
     #[must_use]
-    pub fn owner_of_did(&self, did: &Did) -> Option<Uid> {
+    pub fn holder_of_did(&self, did: &Did) -> Option<Uid> {
         self.claims.holder(did).cloned()
     }
 
     /// The owner of a tenant id by the claims: the tenant that a change of its config concerns.
     #[must_use]
-    pub fn owner_of_tenant(&self, tenant: &TenantId) -> Option<Uid> {
+    pub fn holder_of_tenant(&self, tenant: &TenantId) -> Option<Uid> {
         self.claims.tenant_holder(tenant).cloned()
     }
 }

@@ -111,7 +111,7 @@ impl Repairs {
 }
 
 impl Index {
-    /// Takes in that another client changed a key of `uid`. It is repaired immediately, or later when its keys keep
+    /// Records that another client changed a key of `uid`. It is repaired immediately, or later when its keys keep
     /// being changed; returns true in the first case. Until a deferred repair is due, the tenant is not invalidated: a
     /// reconcile for another reason would repair it and bypass the limit.
     pub fn drifted(&mut self, uid: &Uid, now: Instant) -> (Effects, bool) {

@@ -108,7 +108,7 @@ impl Index {
         effects
     }
 
-    /// Takes in that a reconcile succeeded. Tenants whose reconciles failed are retried, since the cause may be over
+    /// Records that a reconcile succeeded. Tenants whose reconciles failed are retried, since the cause may be over
     /// for them too. Returns true when the tenant waits for something that no watch of Kubernetes will announce.
     pub fn reconciled(&mut self, uid: &Uid) -> (Effects, bool) {
         let mut effects = Effects::default();
@@ -130,7 +130,7 @@ impl Index {
         (self.finish(effects), waits)
     }
 
-    /// Takes in that a reconcile failed. A tenant that waits for its deletion reports that once; one that waits for a change to
+    /// Records that a reconcile failed. A tenant that waits for its deletion reports that once; one that waits for a change to
     /// be published does with its status.
     pub fn failed(&mut self, uid: &Uid, failure: Failure) -> (Effects, Retry) {
         self.retrying.insert(uid.clone());
@@ -162,7 +162,7 @@ impl Index {
         (self.finish(effects), Retry { name, failures, retrying })
     }
 
-    /// Takes in that the finalizer must be removed without cleaning up Redis; the event says `why`.
+    /// Records that the finalizer must be removed without cleaning up Redis; the event says `why`.
     pub fn force_release(&mut self, uid: &Uid, why: &str) {
         self.set_outcome(uid, Some(Outcome::FinalizerRemovable));
         if let Some(tenant) = self.tenants.get_mut(uid) {
@@ -191,27 +191,27 @@ impl Index {
         })
     }
 
-    /// Takes in that the status reports the last publish: the next status keeps its time of publishing.
+    /// Records that the status reports the last publish: the next status keeps its time of publishing.
     pub fn status_written(&mut self, uid: &Uid) {
         if let Some(tenant) = self.tenants.get_mut(uid) {
             tenant.status.published_since_status = false;
         }
     }
 
-    /// Takes in the version of a resource that the operator has written. The watch may show it before the response
+    /// Records the version of a resource that the operator has written. The watch may show it before the response
     /// does.
     pub fn own_write(&mut self, uid: &Uid, version: Option<u64>) {
         if let Some(tenant) = self.tenants.get_mut(uid) {
             tenant.status.last_written_version = version.unwrap_or_default();
-            tenant.status.refused_writes = 0;
+            tenant.status.failed_writes = 0;
         }
     }
 
-    /// Takes in that a write of the status or the finalizers was refused. Returns how many in a row were, before this one.
-    pub fn write_refused(&mut self, uid: &Uid) -> u32 {
+    /// Records that a write of the status or the finalizers failed. Returns how many in a row had failed before this one.
+    pub fn write_failed(&mut self, uid: &Uid) -> u32 {
         let Some(tenant) = self.tenants.get_mut(uid) else { return 0 };
-        let before = tenant.status.refused_writes;
-        tenant.status.refused_writes = before.saturating_add(1);
+        let before = tenant.status.failed_writes;
+        tenant.status.failed_writes = before.saturating_add(1);
         before.into()
     }
 
@@ -260,7 +260,7 @@ fn waits_for_outside(tenant: &TenantState) -> bool {
             Some(
                 NotPublished::WouldUnmap(_) | NotPublished::WouldChangeSecret | NotPublished::TooLarge(_),
             ) => true,
-            Some(NotPublished::Secret(fault)) => !fault.is_absence(),
+            Some(NotPublished::Secret(fault)) => !fault.clears_with_secret(),
             _ => false,
         }
 }

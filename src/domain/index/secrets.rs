@@ -101,7 +101,7 @@ impl SecretIndex {
         self.secrets.iter().filter(|(_, known)| unlisted(known)).map(|(secret, _)| secret.clone()).collect()
     }
 
-    /// Takes in a Secret's version and list, or that it is gone. Returns the tenants that refer to it if that is news.
+    /// Records a Secret's version and list, or that it is gone. Returns the tenants that refer to it if that is news.
     pub fn apply(&mut self, secret: &ResourceName, seen: Option<(SecretVersion, u32)>) -> Vec<Uid> {
         let (version, list) = seen.unzip();
         let Some(known) = self.secrets.get_mut(secret) else {

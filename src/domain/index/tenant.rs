@@ -1,11 +1,11 @@
-//! The state of one tenant, in six parts: the resource as it is, what it asks for, what Redis holds of it, what its status
+//! The state of one tenant, in seven parts: the resource as it is, what it asks for, what Redis holds of it, what its status
 //! says, how its retries stand, and where it is in its life.
 
 use std::sync::Arc;
 use std::time::Instant;
 
 use super::cached::{CachedStatus, CachedTenant};
-use super::delay::Delay;
+use super::publish_delay::PublishDelay;
 use super::records::Recorded;
 use super::results::Failure;
 use crate::api::{DEFAULT_SECRET_KEY, DeletionPolicy, TakeOverStatus};
@@ -73,7 +73,7 @@ pub(super) struct StatusSync {
     /// The oddities of the webhook secret; none where this process has not read it.
     pub secret_warnings: Option<Box<[Box<str>]>>,
     /// The writes of the status or the finalizers that were refused since the last one that was not.
-    pub refused_writes: u8,
+    pub failed_writes: u8,
     /// The last error that was reported of a spec that can't be decoded. It stays when the spec is corrected.
     pub unreadable: Option<Box<str>>,
 }
@@ -125,7 +125,7 @@ pub struct PendingStatus {
     /// True when something was published since the status was written.
     pub published: bool,
     /// Why a change of the tenant can't be published yet; none while it waits for nothing.
-    pub delay: Option<Delay>,
+    pub delay: Option<PublishDelay>,
     /// The oddities of the spec, one line each.
     pub warnings: Box<[Box<str>]>,
     /// The oddities of the webhook secret; none where this process has not read it.
@@ -151,7 +151,7 @@ impl TenantState {
                 published_since_status: false,
                 last_written_version: 0,
                 secret_warnings: None,
-                refused_writes: 0,
+                failed_writes: 0,
                 unreadable: None,
             },
             retry: RetryState::default(),

@@ -1,5 +1,5 @@
-//! The oddities of a config and prevents nothing: the runtime accepts the config, but some generations of it refuse it, or do
-//! something other than what it says.
+//! The warnings about a config that the newest runtime accepts: some versions of the runtime refuse it, or do something other
+//! than what it says. A warning prevents nothing.
 
 mod config;
 mod hours;
@@ -11,7 +11,7 @@ pub use config::of;
 pub use secret::of_secret;
 pub use warning::Warning;
 
-/// The most lines of a condition's message; the rest is only counted.
+/// The maximum number of lines of a condition's message; the rest is only counted.
 pub const MAX_LINES: usize = 20;
 
 /// Returns the message of the condition `Warnings`: the first 20 lines, then the number of the others. Empty without lines.

@@ -36,7 +36,7 @@ pub struct Publication {
     pub owner: Owner,
     /// The resource's `metadata.generation`.
     pub generation: i64,
-    /// The secret in the config: `<secret uid>/<resourceVersion>`, or `reference`.
+    /// The secret in the config: `<secret uid>/<resourceVersion>`, or `reference:<uid>/<resourceVersion>`.
     pub secret: String,
     /// The hash of the config without its secret.
     pub hash: String,

@@ -4,7 +4,7 @@
 mod connect;
 mod error;
 mod handshake;
-mod liveness;
+mod keepalive;
 mod observer;
 mod open;
 mod push_buffer;
@@ -22,7 +22,7 @@ use futures::future::{BoxFuture, Shared};
 use redis::aio::MultiplexedConnection;
 use tokio::time::{MissedTickBehavior, interval};
 
-use liveness::{LastReply, PROBE_INTERVAL};
+use keepalive::{LastReply, PROBE_INTERVAL};
 
 pub(super) use connect::connect;
 pub(super) use error::RequestError;

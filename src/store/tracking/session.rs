@@ -15,8 +15,8 @@ use crate::domain::rate_limit::{Bucket, Decision, RateLimiter};
 use crate::store::connection::{
     Endpoint, PushBuffer, RESPONSE_TIMEOUT, StoreError, connect, info_text, is_primary,
 };
-use crate::store::epoch::SeenEpoch;
 use crate::store::keys::{EPOCH_KEY, EPOCHS_KEY};
+use crate::store::seen_epochs::SeenEpoch;
 
 /// The limit of the probe's reply, after which the connection is replaced. It is the limit of every other reply: a Redis
 /// that is slow, but replies, is one to write to.

@@ -17,9 +17,9 @@ use super::session::Session;
 use super::signal::{ChangedKey, DriftSignal, ResyncCause};
 use crate::domain::ClusterId;
 use crate::store::connection::{Purpose, SharedConnection, StoreError, primary_address};
-use crate::store::epoch::SeenEpoch;
 use crate::store::keys::DIDS_KEY;
 use crate::store::script;
+use crate::store::seen_epochs::SeenEpoch;
 
 /// The interval of the probe.
 const PROBE_INTERVAL: Duration = Duration::from_secs(1);

@@ -7,7 +7,8 @@ use serde_json::value::RawValue;
 
 use crate::contract::TenantId;
 
-/// The longest spec that is held; a longer one is read when it is reconciled. Nearly every real one is shorter.
+/// The maximum length, in bytes, of a spec that is kept in memory. A longer one is fetched for each reconcile; nearly every
+/// real one is shorter.
 pub const MAX_HELD_SPEC: usize = 32 << 10;
 
 /// A spec.
@@ -17,7 +18,7 @@ pub enum CachedSpec {
     Missing,
     /// Its JSON, undecoded.
     Held(Box<RawValue>),
-    /// It is read when the resource is reconciled.
+    /// Not in memory; fetched for each reconcile.
     Unheld {
         /// The length of its JSON.
         bytes: usize,

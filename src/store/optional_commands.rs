@@ -1,4 +1,4 @@
-//! Optional commands: what each is for, and which of them Redis denies this user.
+//! The optional commands: what each is for, and which of them Redis' ACL denies this user.
 
 use std::sync::{Mutex, PoisonError};
 
@@ -18,7 +18,7 @@ pub const OPTIONAL_COMMANDS: [&str; 3] = [OPTIONAL[0].0, OPTIONAL[1].0, OPTIONAL
 pub(super) struct DeniedCommands(Mutex<Vec<&'static str>>);
 
 impl DeniedCommands {
-    /// Takes in the names that a script has returned, separated by spaces. `complete`: it has tried every command.
+    /// Records the names that a script has returned, separated by spaces. `complete`: it has tried every command.
     /// Returns all that are denied now, if that is news.
     pub(super) fn note(&self, names: &str, complete: bool) -> Option<Vec<&'static str>> {
         let mut denied = self.0.lock().unwrap_or_else(PoisonError::into_inner);

@@ -1,4 +1,4 @@
-//! The epochs that this process has seen.
+//! The epochs that this process has seen and acquired.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 

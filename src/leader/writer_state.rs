@@ -1,4 +1,5 @@
-//! The one state of this replica as a writer. The election and the controller both move it on; everything else reads it.
+//! [`WriterState`], whether this replica may write and with which epoch, and [`Writer`], the shared handle on it. The election
+//! and the controller both change it; everything else reads it.
 
 use std::time::Duration;
 
@@ -9,8 +10,8 @@ use super::clock::Moment;
 use crate::domain::Epoch;
 use crate::store::StoreError;
 
-/// The time for which a leader tries to renew the Lease before it steps down. Until then no other replica can hold it, and this
-/// replica may write to Kubernetes.
+/// The time for which a leader tries to renew the Lease before it steps down. Until then no other replica takes one that is not
+/// marked, and this replica may write to Kubernetes.
 pub(super) const RENEW_DEADLINE: Duration = Duration::from_secs(10);
 
 /// The state of this replica as a writer: it writes, or the reason for which it writes nothing.

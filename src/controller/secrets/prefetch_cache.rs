@@ -1,4 +1,4 @@
-//! The values of listed Secrets, held until the reconciles of their tenants take them.
+//! The cache of the prefetch: the values of listed Secrets, until the reconciles of their tenants take them.
 
 use std::collections::HashMap;
 use std::pin::pin;

@@ -1,4 +1,5 @@
-//! Says whether this replica can do a leader's work. The election asks before it competes, and while it leads.
+//! Checks every second whether this replica could lead (its watches have listed, and Redis accepts a dry run of a publish),
+//! and reports it to the writer state, on which the election decides.
 
 use std::time::Duration;
 

@@ -23,6 +23,7 @@ use tracing::{debug, info, warn};
 
 use super::super::error::http_code;
 use super::super::intervals::jittered;
+use super::super::refusal::is_from_api_server;
 use super::list::Pages;
 use super::state::{Verb, WatchFailure, WatchReporter};
 use crate::telemetry::api_server_cause;
@@ -132,7 +133,8 @@ enum Interruption {
 impl Interruption {
     fn failure(&self) -> WatchFailure {
         let (verb, code) = match self {
-            Self::Request(verb, error) => (*verb, http_code(error)),
+            // The code of a proxy's page says nothing about the request.
+            Self::Request(verb, error) => (*verb, http_code(error).filter(|_| is_answered(error))),
             Self::TimedOut(verb, _) => (*verb, None),
             Self::NoVersion => (Verb::List, None),
             Self::TooShort | Self::Stopped => (Verb::Watch, None),
@@ -144,6 +146,11 @@ impl Interruption {
     fn is_expired(&self) -> bool {
         matches!(self, Self::Request(_, error) if http_code(error) == Some(410))
     }
+}
+
+/// True where the API server itself has answered.
+fn is_answered(error: &kube::Error) -> bool {
+    matches!(error, kube::Error::Api(status) if is_from_api_server(status))
 }
 
 /// The time of tokio's clock, which tests advance.
@@ -501,7 +508,7 @@ mod tests {
             () = sleep(Duration::from_secs(60)) => {}
         }
         let failure = states.all()[0].failure.clone().unwrap();
-        assert_eq!(failure.code, Some(404));
+        assert!(!failure.is_refusal(), "the page of a proxy says nothing about the request");
         assert!(!failure.message.contains('<'), "{}", failure.message);
     }
 }

@@ -1,4 +1,4 @@
-//! A tenant whose change can't be published yet: what its status says meanwhile.
+//! [`PublishDelay`]: why a change can't be published yet, for the status that says so meanwhile.
 
 use std::time::{Duration, Instant};
 
@@ -17,7 +17,7 @@ const CONFIRM_AFTER: Duration = Duration::from_secs(1);
 
 /// Everything from which the status of a tenant follows that waits for a change to be published.
 #[derive(Clone, Debug)]
-pub struct Delay {
+pub struct PublishDelay {
     /// Why the last reconcile failed, or takes so long.
     pub failure: Failure,
     /// True if the leader has read what Redis holds.
@@ -27,7 +27,7 @@ pub struct Delay {
     snapshot: TenantSnapshot,
 }
 
-impl Delay {
+impl PublishDelay {
     /// Assesses the resource by what is known without Redis. A fault of the resource itself comes before the failure, since
     /// no end of an outage corrects it.
     #[must_use]
@@ -74,7 +74,7 @@ fn published_by_status(status: &CachedStatus) -> Option<PublishedConfig> {
 }
 
 impl Index {
-    /// Takes in that a reconcile takes long, and why, while it goes on. The status says so where it publishes a change; a
+    /// Records that a reconcile takes long, and why, while it goes on. The status says so where it publishes a change; a
     /// loss is reported when its repair fails.
     pub fn delayed(&mut self, uid: &Uid, failure: Failure) -> Effects {
         let mut effects = Effects::default();
@@ -89,7 +89,7 @@ impl Index {
         self.finish(effects)
     }
 
-    /// Takes in that queued tenants wait for the end of reconciles that take long: each has the failure that was last
+    /// Records that queued tenants wait for the end of reconciles that take long: each has the failure that was last
     /// reported of one of those.
     pub fn delay_queued(&mut self, queued: &[Uid]) -> Effects {
         let Some(failure) = self.last_delay.clone() else { return Effects::default() };
@@ -112,7 +112,7 @@ impl Index {
     }
 
     /// The delay of a tenant that waits for a change to be published; none for one that waits for nothing.
-    pub(super) fn delay(&self, uid: &Uid) -> Option<Delay> {
+    pub(super) fn delay(&self, uid: &Uid) -> Option<PublishDelay> {
         let tenant = self.tenants.get(uid)?;
         let failure = tenant.retry.failure.as_deref().filter(|failure| !failure.is_epoch_lost)?;
         if tenant.object.is_deleting() {
@@ -120,7 +120,7 @@ impl Index {
         }
         let is_change = self.pending_change(uid, tenant)?;
         let snapshot = self.snapshot_of(uid);
-        Some(Delay { failure: failure.clone(), redis_read: self.redis_read, is_change, snapshot })
+        Some(PublishDelay { failure: failure.clone(), redis_read: self.redis_read, is_change, snapshot })
     }
 
     /// True if the tenant waits for a change to be published, and not only for what Redis has lost.

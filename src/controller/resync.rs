@@ -1,5 +1,5 @@
-//! The leader's loop, which every replica runs: a leader resyncs with Redis when it gets an epoch and after outages,
-//! and repairs the keys that other clients change; a follower only notes if it can use Redis.
+//! Loads the ownership records when this replica gets an epoch and after an outage of Redis, and enqueues the tenants whose
+//! keys another client has changed. It runs on every replica; a follower only reports whether it can use Redis.
 
 use std::time::{Duration, Instant};
 
@@ -21,7 +21,7 @@ const RETRY: Duration = Duration::from_secs(1);
 const JUDGE_AFTER: Duration = Duration::from_secs(15);
 
 /// Loads what Redis holds whenever this replica gets an epoch, begins to write then, and repairs what other clients change.
-pub struct LeaderLoop<'a> {
+pub struct ResyncLoop<'a> {
     ctx: &'a Context,
     tracking: Tracking,
     /// The error because of which Redis can't be tracked; none while it can. Not known before the first attempt has
@@ -39,7 +39,7 @@ pub struct LeaderLoop<'a> {
     judge_at: Option<Instant>,
 }
 
-impl<'a> LeaderLoop<'a> {
+impl<'a> ResyncLoop<'a> {
     /// Begins to track Redis.
     pub fn new(ctx: &'a Context) -> Self {
         let tracking = ctx.store.track(&ctx.cluster);
@@ -201,16 +201,21 @@ impl<'a> LeaderLoop<'a> {
 
     /// Handles a key that another client wrote, and that differs from its record or belongs to none.
     async fn on_drift(&mut self, key: &ChangedKey) {
+        let state = self.ctx.writer.state();
+        // The leader repairs it, and counts it. Who becomes the leader resyncs first.
+        if !state.leads() && !matches!(state, WriterState::CutOff { .. }) {
+            return;
+        }
         debug!(?key, "key changed by another client");
         let (kind, owner) = self.ctx.read(|index| match key {
-            ChangedKey::Did(did) => (Drift::Did, index.owner_of_did(did)),
-            ChangedKey::Config(tenant) => (Drift::Config, index.owner_of_tenant(tenant)),
+            ChangedKey::Did(did) => (Drift::Did, index.holder_of_did(did)),
+            ChangedKey::Config(tenant) => (Drift::Config, index.holder_of_tenant(tenant)),
         });
         let Some(uid) = owner else { return };
         self.ctx.metrics.count_drift(kind, 1);
         if !self.ctx.update_with(|index| index.drifted(&uid, Instant::now())) {
             self.ctx.metrics.drift_repairs_deferred.inc();
-        } else if let WriterState::CutOff { epoch, .. } = self.ctx.writer.state() {
+        } else if let WriterState::CutOff { epoch, .. } = state {
             self.repair_by_record(epoch, Some(&uid)).await;
         }
     }

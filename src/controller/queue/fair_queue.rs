@@ -1,27 +1,26 @@
-//! The keys that wait to be processed, by namespace: the namespaces are served round robin, so that however much one of them has to do,
-//! another waits for one of its keys at most.
+//! The queued keys by namespace, served round robin: a busy namespace delays another one by one key at most.
 
 use std::collections::{HashMap, VecDeque};
 use std::hash::Hash;
 use std::sync::Arc;
 
-/// A namespace whose keys wait in one line; empty: that of keys whose resource is not known any more.
+/// A namespace whose keys are one queue; empty: that of keys whose resource is not known any more.
 pub type Namespace = Arc<str>;
 
-/// The keys that are processed concurrently.
+/// The maximum number of keys that are processed concurrently.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Concurrency {
-    /// The most that all namespaces share.
+    /// The maximum that all namespaces share.
     pub shared: usize,
     /// Beyond these, the most of each namespace: one whose keys wait for an answer holds up no other.
     pub own: usize,
-    /// The most of all together.
+    /// The maximum of all together.
     pub most: usize,
 }
 
 /// The keys that wait, and the number of those in flight of each namespace.
 #[derive(Debug)]
-pub struct ReadyKeys<K> {
+pub struct FairQueue<K> {
     lines: HashMap<Namespace, VecDeque<K>>,
     /// The namespaces of `lines`, the next one first.
     round: VecDeque<Namespace>,
@@ -29,13 +28,13 @@ pub struct ReadyKeys<K> {
     all_in_flight: usize,
 }
 
-impl<K> Default for ReadyKeys<K> {
+impl<K> Default for FairQueue<K> {
     fn default() -> Self {
         Self { lines: HashMap::new(), round: VecDeque::new(), in_flight: HashMap::new(), all_in_flight: 0 }
     }
 }
 
-impl<K: Eq + Hash> ReadyKeys<K> {
+impl<K: Eq + Hash> FairQueue<K> {
     /// Adds a key at the end of its namespace's line.
     pub fn push(&mut self, namespace: Namespace, key: K) {
         if let Some(line) = self.lines.get_mut(&namespace) {
@@ -70,7 +69,7 @@ impl<K: Eq + Hash> ReadyKeys<K> {
         Some((namespace, key))
     }
 
-    /// Takes in that a key of this namespace is no longer in flight.
+    /// Records that a key of this namespace is no longer in flight.
     pub fn finish(&mut self, namespace: &Namespace) {
         self.all_in_flight -= 1;
         if let Some(count) = self.in_flight.get_mut(namespace) {
@@ -105,15 +104,15 @@ mod tests {
 
     const CONCURRENCY: Concurrency = Concurrency { shared: 64, own: 4, most: 256 };
 
-    fn noisy(keys: usize) -> ReadyKeys<usize> {
-        let mut ready = ReadyKeys::default();
+    fn noisy(keys: usize) -> FairQueue<usize> {
+        let mut ready = FairQueue::default();
         for key in 0..keys {
             ready.push("noisy".into(), key);
         }
         ready
     }
 
-    fn started(ready: &mut ReadyKeys<usize>) -> Vec<String> {
+    fn started(ready: &mut FairQueue<usize>) -> Vec<String> {
         std::iter::from_fn(|| ready.start(CONCURRENCY).map(|(namespace, _)| namespace.to_string())).collect()
     }
 
@@ -157,7 +156,7 @@ mod tests {
 
     #[test]
     fn all_together_are_bounded() {
-        let mut ready = ReadyKeys::default();
+        let mut ready = FairQueue::default();
         for key in 0..10_000 {
             ready.push(format!("namespace-{}", key % 1000).into(), key);
         }

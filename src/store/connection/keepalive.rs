@@ -1,4 +1,4 @@
-//! Probes whether a connection still leads to Redis: load balancers, NAT and firewalls forget idle connections silently.
+//! Checks on an idle connection whether it still leads to Redis: load balancers, NAT and firewalls forget idle connections silently.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
