@@ -2,15 +2,14 @@
 
 use std::process::ExitCode;
 
-use clap::Parser;
 use runtime_operator::cli::{Cli, explain};
 
 fn main() -> ExitCode {
-    match Cli::parse().run() {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("runtime-operator: {}", explain(&*error));
-            ExitCode::FAILURE
+    match Cli::from_command_line().run() {
+        Ok(outcome) => outcome.into(),
+        Err(failed) => {
+            eprintln!("runtime-operator: {}", explain(&*failed.failure));
+            ExitCode::from(failed.code)
         }
     }
 }

@@ -5,8 +5,8 @@ use std::borrow::Cow;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 
 use crate::contract::routes::{
-    ADMIN_PREFIX, HEALTH, LOOK_UP_DID, MAP_DID, Method, PUBLISH_CONFIG, READ_CONFIG, READ_QUICK_REPLIES,
-    Route, UNMAP_DID, WRITE_QUICK_REPLIES,
+    ADMIN_PREFIX, HEALTH, INSPECT, LOOK_UP_DID, MAP_DID, Method, PUBLISH_CONFIG, READ_CONFIG,
+    READ_QUICK_REPLIES, Route, UNMAP_DID, WRITE_QUICK_REPLIES,
 };
 use crate::contract::{Did, trim};
 
@@ -38,13 +38,15 @@ pub enum Endpoint {
     LookUpDid,
     /// Reports whether Redis replies.
     Health,
+    /// Reports what Redis holds for some numbers and tenants.
+    Inspect,
     /// Describes the routes.
     OpenApi,
 }
 
 impl Endpoint {
     /// Every route, in the contract's order.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::PublishConfig,
         Self::ReadConfig,
         Self::ReadQuickReplies,
@@ -53,10 +55,11 @@ impl Endpoint {
         Self::UnmapDid,
         Self::LookUpDid,
         Self::Health,
+        Self::Inspect,
         Self::OpenApi,
     ];
 
-    /// The route in the contract; `None` for the description, which is not part of the contract.
+    /// The route's row; `None` for the description.
     #[must_use]
     pub const fn route(self) -> Option<&'static Route> {
         Some(match self {
@@ -68,6 +71,7 @@ impl Endpoint {
             Self::UnmapDid => &UNMAP_DID,
             Self::LookUpDid => &LOOK_UP_DID,
             Self::Health => &HEALTH,
+            Self::Inspect => &INSPECT,
             Self::OpenApi => return None,
         })
     }

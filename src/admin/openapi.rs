@@ -2,11 +2,13 @@
 
 use std::collections::BTreeMap;
 
+use schemars::generate::SchemaSettings;
 use serde_json::{Map, Value, json};
 
 use super::endpoint::Endpoint;
 use crate::contract::routes::{ADMIN_PREFIX, ErrorCode};
 use crate::contract::{QUICK_REPLIES, config_members_schema, config_schema, did_schema};
+use crate::store::{Facts, MAX_QUESTIONS};
 
 /// White space as defined by JavaScript's `\s`, for use inside a character class.
 const SPACE: &str = r"\t-\r \u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000\ufeff";
@@ -59,6 +61,10 @@ fn operation(endpoint: Endpoint) -> Value {
         Endpoint::UnmapDid => ("unmapDid", "Remove a number's mapping, and return its tenant id"),
         Endpoint::LookUpDid => ("lookUpDid", "Return the tenant id that a number is mapped to"),
         Endpoint::Health => ("health", "Report whether Redis replies, and its latency"),
+        Endpoint::Inspect => (
+            "inspect",
+            "Report what Redis holds for numbers and tenants, without secrets, for the command line",
+        ),
         Endpoint::OpenApi => ("describe", "Return this document"),
     };
     let mut operation = json!({
@@ -92,6 +98,9 @@ fn parameters(endpoint: Endpoint) -> Value {
                            it. Needs a separate permission.";
         parameters.push(parameter("includeSecrets", "query", description, &json!({ "type": "string" })));
     }
+    if endpoint == Endpoint::Inspect {
+        parameters.extend(inspect_parameters());
+    }
     let description = "Returned in the response and written to the logs. Generated if it is absent, longer than 128 \
                        characters, or not visible ASCII.";
     parameters.push(parameter("x-request-id", "header", description, &json!({ "type": "string" })));
@@ -100,6 +109,23 @@ fn parameters(endpoint: Endpoint) -> Value {
 
 fn parameter(name: &str, place: &str, description: &str, schema: &Value) -> Value {
     json!({ "name": name, "in": place, "required": place == "path", "description": description, "schema": schema })
+}
+
+fn inspect_parameters() -> [Value; 5] {
+    let list = |items: Value| json!({ "type": "array", "maxItems": MAX_QUESTIONS, "items": items });
+    let truth = json!({ "type": "string" });
+    [
+        parameter(
+            "did",
+            "query",
+            "Numbers; the tenants to which they are mapped are reported too.",
+            &list(did_text()),
+        ),
+        parameter("tenant", "query", "Tenant ids.", &list(tenant_text())),
+        parameter("documents", "query", "Includes the config of one tenant, with `***` for secrets.", &truth),
+        parameter("server", "query", "Includes the state of the server, and the epochs.", &truth),
+        parameter("rehearse", "query", "Rehearses a publish, which changes nothing.", &truth),
+    ]
 }
 
 /// The schema of a text that is not empty when trimmed.
@@ -160,6 +186,13 @@ fn success_schema(endpoint: Endpoint) -> Value {
             let mut schema = object_with(&json!({ "ok": { "const": true }, "latencyMs": milliseconds() }));
             add_health_members(&mut schema, "ok");
             schema
+        }
+        Endpoint::Inspect => {
+            let settings = SchemaSettings::draft2020_12().with(|settings| {
+                settings.inline_subschemas = true;
+                settings.meta_schema = None;
+            });
+            settings.into_generator().into_root_schema_for::<Facts>().to_value()
         }
         Endpoint::OpenApi => json!({ "type": "object", "required": ["openapi", "info", "paths"] }),
     }

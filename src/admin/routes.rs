@@ -177,6 +177,7 @@ impl Shared {
             Endpoint::LookUpDid => self.handlers.look_up(argument, log).await,
             Endpoint::ReadQuickReplies => Box::pin(self.handlers.read_quick_replies(peer, argument)).await,
             Endpoint::Health => self.handlers.health(known).await,
+            Endpoint::Inspect => Box::pin(self.handlers.inspect(&request.query)).await,
             Endpoint::OpenApi => {
                 static DOCUMENT: LazyLock<String> = LazyLock::new(|| openapi::document().to_string());
                 Ok(JsonResponse::ok(DOCUMENT.clone()))

@@ -3,16 +3,24 @@
 mod adapters;
 mod admin_key;
 mod cluster;
+mod common;
 mod contract;
 mod crd;
 mod failure;
+mod reach;
 mod run;
 mod smoke;
 mod stop;
+mod trace;
 
-use clap::{Parser, Subcommand};
+use std::ffi::OsStr;
+use std::path::Path;
+
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
+use serde_json::Value;
 
 pub use adapters::metrics;
+use common::{Failed, Outcome};
 pub use failure::{Failure, explain};
 
 /// Keeps the Redis keys that a voice runtime reads on every call exactly equal to RuntimeTenant resources
@@ -67,29 +75,89 @@ enum Command {
         #[command(subcommand)]
         command: contract::Command,
     },
+    /// Say which tenant answers a number, and why
+    #[command(
+        long_about = "Say which tenant answers a number, and why: the mapping and the config that the voice runtime reads, the \
+                      RuntimeTenant behind them, its Secret, and the others that claim the number. It ends with what to do.\n\n\
+                      Exit code: 0 if a call is answered as the resources say, 1 if it is not, 2 if that could not be \
+                      determined.",
+        after_help = "Examples:\n  kubectl rtenant trace '+1 555 123 4567'\n  kubectl rtenant trace default/acme --config -o json",
+        mut_args = |arg| arg.hide_env_values(true)
+    )]
+    Trace(Box<trace::TraceArgs>),
+    /// Print what Redis holds for some numbers and tenants
+    #[command(hide = true, mut_args = |arg| arg.hide_env_values(true))]
+    Inspect(Box<reach::inspect::InspectArgs>),
+}
+
+/// The name under which kubectl finds the program as a plugin.
+const PLUGIN: &str = "kubectl-rtenant";
+
+/// The kinds of JSON that the commands write, each with its schema: the files of `schemas/cli`.
+#[must_use]
+pub fn schemas() -> Vec<(&'static str, Value)> {
+    vec![("Trace", common::schema_of::<trace::Trace>())]
 }
 
 impl Cli {
+    /// The definition of the command line, for a program of this name: as a plugin of kubectl it does not run the operator.
+    #[must_use]
+    pub fn definition(program: &OsStr) -> clap::Command {
+        let command = Self::command();
+        if Path::new(program).file_stem() == Some(OsStr::new(PLUGIN)) {
+            let command = command.name("kubectl rtenant").bin_name("kubectl rtenant");
+            command
+                .after_help("`kubectl rtenant COMMAND --help` says more.")
+                .mut_subcommand("run", |run| run.hide(true))
+        } else {
+            command
+        }
+    }
+
+    /// Parses the command line of this process; an error of usage ends it with 2.
+    #[must_use]
+    pub fn from_command_line() -> Self {
+        let program = std::env::args_os().next().unwrap_or_default();
+        let matches = Self::definition(&program).get_matches();
+        Self::from_arg_matches(&matches).unwrap_or_else(|error| error.exit())
+    }
+
     /// Runs the subcommand.
-    pub fn run(self) -> Result<(), Failure> {
+    pub fn run(self) -> Result<Outcome, Failed> {
+        let plain = |result: Result<(), Failure>| result.map(|()| Outcome::Clean).map_err(Failed::plain);
+        let for_people = |result: Result<Outcome, Failure>| result.map_err(Failed::unknown);
         match self.command {
-            Command::Run(args) => run::run(*args),
-            Command::Smoke(args) => smoke::run(&args),
-            Command::AdminKey(args) => admin_key::run(&args),
-            Command::Crd => crd::run(),
-            Command::Contract { command } => contract::run(&command),
+            Command::Run(args) => plain(run::run(*args)),
+            Command::Smoke(args) => plain(smoke::run(&args)),
+            Command::AdminKey(args) => plain(admin_key::run(&args)),
+            Command::Crd => plain(crd::run()),
+            Command::Contract { command } => plain(contract::run(&command)),
+            // Each of the others ends with 0, 1 or 2.
+            Command::Trace(args) => for_people(trace::run(&args)),
+            Command::Inspect(args) => for_people(reach::inspect::run(*args)),
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory;
-
     use super::*;
 
     #[test]
     fn the_definition_of_the_command_line_is_valid() {
-        Cli::command().debug_assert();
+        for program in ["runtime-operator", "/usr/local/bin/kubectl-rtenant", "kubectl-rtenant.exe"] {
+            Cli::definition(OsStr::new(program)).debug_assert();
+        }
+    }
+
+    #[test]
+    fn a_plugin_of_kubectl_says_its_own_name_and_runs_no_operator() {
+        let help = |program: &str| Cli::definition(OsStr::new(program)).render_help().to_string();
+        let (own, plugin) = (help("runtime-operator"), help("bin/kubectl-rtenant"));
+        assert!(own.contains("Usage: runtime-operator <COMMAND>") && own.contains("\n  run "), "{own}");
+        assert!(
+            plugin.contains("Usage: kubectl rtenant <COMMAND>") && !plugin.contains("\n  run "),
+            "{plugin}"
+        );
     }
 }

@@ -30,6 +30,8 @@ pub enum ErrorCode {
     RuntimeUnmapFailed,
     /// Redis could not be read for a lookup.
     RuntimeLookupFailed,
+    /// Redis could not be read for an inspection.
+    RuntimeInspectFailed,
     /// The health check failed unexpectedly.
     RuntimeHealthFailed,
     /// The body's quick replies violate the contract; `details` lists the violations.
@@ -106,6 +108,7 @@ impl ErrorCode {
             Self::DidUnmapped => ("did_unmapped", 404),
             Self::RuntimeUnmapFailed => ("runtime_unmap_failed", 500),
             Self::RuntimeLookupFailed => ("runtime_lookup_failed", 500),
+            Self::RuntimeInspectFailed => ("runtime_inspect_failed", 500),
             Self::RuntimeHealthFailed => ("runtime_health_failed", 500),
             Self::InvalidQuickReplies => ("invalid_quick_replies", 400),
             Self::InvalidRuntimeConfigAfterMerge => ("invalid_runtime_config_after_merge", 400),
@@ -274,7 +277,22 @@ pub const HEALTH: Route = Route {
     unhealthy: Some(503),
 };
 
-/// Every admin route, in the contract's order.
+/// Reports what Redis holds for some numbers and tenants, without secrets. It is the operator's own, and no part of the contract.
+pub const INSPECT: Route = Route {
+    method: Method::Get,
+    path: "/inspect",
+    success: 200,
+    refusals: &[
+        ErrorCode::DidRequired,
+        ErrorCode::InvalidDidE164,
+        ErrorCode::TenantIdRequired,
+        ErrorCode::PayloadTooLarge,
+    ],
+    failure: ErrorCode::RuntimeInspectFailed,
+    unhealthy: None,
+};
+
+/// Every admin route of the contract, in its order.
 pub const ROUTES: [Route; 8] = [
     PUBLISH_CONFIG,
     READ_CONFIG,

@@ -73,7 +73,7 @@ pub use refusal::is_from_api_server;
 use resync::ResyncLoop;
 use secrets::{PrefetchPlan, SecretPrefetch, SecretReader};
 use status::EventWriter;
-pub use watch::WATCH_SILENCE;
+pub use watch::{Pages, SecretMeta, WATCH_SILENCE, WatchedTenant};
 
 /// The maximum number of queued tenants that are reported as delayed at a time.
 const MAX_REPORTED: usize = 1000;

@@ -8,44 +8,8 @@ use clap::Args;
 /// not given. [`super::Settings::parse`] validates them.
 #[derive(Args, Clone, Debug, Default)]
 pub struct RunArgs {
-    #[arg(
-        help = "URL of the Redis to publish to, for example redis://redis:6379/0; rediss:// is TLS. Required",
-        long,
-        env = "REDIS_URL",
-        value_name = "URL",
-        hide_env_values = true,
-        help_heading = "Redis"
-    )]
-    pub(super) redis_url: Option<SecretText>,
-    /// File with the name of the ACL user; read on every connect [default: the user in the URL]
-    #[arg(long, env, value_name = "FILE", help_heading = "Redis")]
-    pub(super) redis_username_file: Option<String>,
-    /// File with the password; read on every connect, so that it can be rotated without a restart [default: the password
-    /// in the URL]
-    #[arg(long, env, value_name = "FILE", help_heading = "Redis")]
-    pub(super) redis_password_file: Option<String>,
-    /// File with the CA certificates (PEM) to verify Redis' certificate with [default: the system's]
-    #[arg(long, env, value_name = "FILE", help_heading = "Redis")]
-    pub(super) redis_ca_file: Option<String>,
-    /// File with the client certificate (PEM), if Redis requires one
-    #[arg(long, env, value_name = "FILE", help_heading = "Redis")]
-    pub(super) redis_cert_file: Option<String>,
-    /// File with the key (PEM) of the client certificate
-    #[arg(long, env, value_name = "FILE", help_heading = "Redis")]
-    pub(super) redis_key_file: Option<String>,
-    /// Sentinels that monitor the primary, as host:port,host:port; only scheme, database and user of --redis-url are used
-    /// then
-    #[arg(long, env, value_name = "LIST", help_heading = "Redis")]
-    pub(super) redis_sentinel: Option<String>,
-    /// Name of the primary in the Sentinels' configuration, for example mymaster
-    #[arg(long, env, value_name = "NAME", help_heading = "Redis")]
-    pub(super) redis_sentinel_service: Option<String>,
-    /// File with the Sentinels' ACL user; read on every connect [default: Redis' user, if they require a login]
-    #[arg(long, env, value_name = "FILE", help_heading = "Redis")]
-    pub(super) redis_sentinel_username_file: Option<String>,
-    /// File with the Sentinels' password; read on every connect [default: Redis' password, if they require a login]
-    #[arg(long, env, value_name = "FILE", help_heading = "Redis")]
-    pub(super) redis_sentinel_password_file: Option<String>,
+    #[command(flatten)]
+    pub(super) redis: RedisArgs,
 
     /// Namespaces to watch, separated by commas; a list needs Roles only, no ClusterRole [default: all]
     #[arg(long, env, value_name = "LIST", help_heading = "Kubernetes")]
@@ -112,6 +76,49 @@ pub struct RunArgs {
     /// Format of log lines: text (for people) or json (one object a line) [default: text on a terminal, else json]
     #[arg(long, env, value_name = "FORMAT", help_heading = "Log")]
     pub(super) log_format: Option<String>,
+}
+
+/// The flags of the connection to Redis, of `runtime-operator run` and of the commands for people.
+#[derive(Args, Clone, Debug, Default)]
+pub struct RedisArgs {
+    #[arg(
+        help = "URL of the Redis to publish to, for example redis://redis:6379/0; rediss:// is TLS. Required",
+        long,
+        env = "REDIS_URL",
+        value_name = "URL",
+        hide_env_values = true,
+        help_heading = "Redis"
+    )]
+    pub(super) redis_url: Option<SecretText>,
+    /// File with the name of the ACL user; read on every connect [default: the user in the URL]
+    #[arg(long, env, value_name = "FILE", help_heading = "Redis")]
+    pub(super) redis_username_file: Option<String>,
+    /// File with the password; read on every connect, so that it can be rotated without a restart [default: the password
+    /// in the URL]
+    #[arg(long, env, value_name = "FILE", help_heading = "Redis")]
+    pub(super) redis_password_file: Option<String>,
+    /// File with the CA certificates (PEM) to verify Redis' certificate with [default: the system's]
+    #[arg(long, env, value_name = "FILE", help_heading = "Redis")]
+    pub(super) redis_ca_file: Option<String>,
+    /// File with the client certificate (PEM), if Redis requires one
+    #[arg(long, env, value_name = "FILE", help_heading = "Redis")]
+    pub(super) redis_cert_file: Option<String>,
+    /// File with the key (PEM) of the client certificate
+    #[arg(long, env, value_name = "FILE", help_heading = "Redis")]
+    pub(super) redis_key_file: Option<String>,
+    /// Sentinels that monitor the primary, as host:port,host:port; only scheme, database and user of --redis-url are used
+    /// then
+    #[arg(long, env, value_name = "LIST", help_heading = "Redis")]
+    pub(super) redis_sentinel: Option<String>,
+    /// Name of the primary in the Sentinels' configuration, for example mymaster
+    #[arg(long, env, value_name = "NAME", help_heading = "Redis")]
+    pub(super) redis_sentinel_service: Option<String>,
+    /// File with the Sentinels' ACL user; read on every connect [default: Redis' user, if they require a login]
+    #[arg(long, env, value_name = "FILE", help_heading = "Redis")]
+    pub(super) redis_sentinel_username_file: Option<String>,
+    /// File with the Sentinels' password; read on every connect [default: Redis' password, if they require a login]
+    #[arg(long, env, value_name = "FILE", help_heading = "Redis")]
+    pub(super) redis_sentinel_password_file: Option<String>,
 }
 
 /// A text that `Debug` must not show.

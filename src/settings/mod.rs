@@ -9,7 +9,7 @@ mod tests;
 
 use std::path::PathBuf;
 
-pub use args::RunArgs;
+pub use args::{RedisArgs, RunArgs};
 pub use error::{InvalidSettings, SettingError};
 use parser::{Parser, list, non_empty};
 
@@ -53,19 +53,7 @@ impl Settings {
     pub fn parse(args: RunArgs) -> Result<Self, InvalidSettings> {
         let mut parser = Parser::default();
         let enabled = parser.boolean("--enable-runtime-admin", args.enable_runtime_admin, false);
-        let redis = RedisSettings {
-            url: parser.redis_url(args.redis_url, enabled),
-            username_file: non_empty(args.redis_username_file).map(PathBuf::from),
-            password_file: non_empty(args.redis_password_file).map(PathBuf::from),
-            ca_file: non_empty(args.redis_ca_file).map(PathBuf::from),
-            cert_file: non_empty(args.redis_cert_file).map(PathBuf::from),
-            key_file: non_empty(args.redis_key_file).map(PathBuf::from),
-            sentinels: list(args.redis_sentinel.as_deref()),
-            sentinel_service: non_empty(args.redis_sentinel_service),
-            sentinel_username_file: non_empty(args.redis_sentinel_username_file).map(PathBuf::from),
-            sentinel_password_file: non_empty(args.redis_sentinel_password_file).map(PathBuf::from),
-        };
-        parser.check_redis(&redis);
+        let redis = parser.redis(args.redis, enabled);
         let auths =
             [("kubernetes", AdminAuth::Kubernetes), ("key", AdminAuth::Key), ("none", AdminAuth::None)];
         let allow_secret_read =

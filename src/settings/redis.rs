@@ -1,14 +1,54 @@
 //! The settings of the connection to Redis.
 
+use std::path::PathBuf;
+
 use secrecy::{ExposeSecret, SecretString};
 
-use super::args::SecretText;
-use super::parser::{Parser, non_empty};
+use super::args::{RedisArgs, SecretText};
+use super::error::InvalidSettings;
+use super::parser::{Parser, list, non_empty};
 use crate::store::{RedisSettings, parse_redis_url, parse_sentinel};
 
+impl RedisArgs {
+    /// The URL, unless none is given. It may contain a password.
+    #[must_use]
+    pub fn url(&self) -> Option<String> {
+        non_empty(self.redis_url.as_ref().map(|url| url.0.clone()))
+    }
+
+    /// Replaces the URL.
+    pub fn set_url(&mut self, url: &str) {
+        self.redis_url = Some(url.to_owned().into());
+    }
+
+    /// Validates the settings, and reports all errors together.
+    pub fn parse(self) -> Result<RedisSettings, InvalidSettings> {
+        let mut parser = Parser::default();
+        let redis = parser.redis(self, false);
+        if parser.errors.is_empty() { Ok(redis) } else { Err(InvalidSettings(parser.errors)) }
+    }
+}
+
 impl Parser {
+    pub(super) fn redis(&mut self, args: RedisArgs, admin_enabled: bool) -> RedisSettings {
+        let redis = RedisSettings {
+            url: self.redis_url(args.redis_url, admin_enabled),
+            username_file: non_empty(args.redis_username_file).map(PathBuf::from),
+            password_file: non_empty(args.redis_password_file).map(PathBuf::from),
+            ca_file: non_empty(args.redis_ca_file).map(PathBuf::from),
+            cert_file: non_empty(args.redis_cert_file).map(PathBuf::from),
+            key_file: non_empty(args.redis_key_file).map(PathBuf::from),
+            sentinels: list(args.redis_sentinel.as_deref()),
+            sentinel_service: non_empty(args.redis_sentinel_service),
+            sentinel_username_file: non_empty(args.redis_sentinel_username_file).map(PathBuf::from),
+            sentinel_password_file: non_empty(args.redis_sentinel_password_file).map(PathBuf::from),
+        };
+        self.check_redis(&redis);
+        redis
+    }
+
     /// The messages don't contain the URL, since it may contain a password.
-    pub(super) fn redis_url(&mut self, url: Option<SecretText>, admin_enabled: bool) -> SecretString {
+    fn redis_url(&mut self, url: Option<SecretText>, admin_enabled: bool) -> SecretString {
         const FLAG: &str = "--redis-url";
         let url = non_empty(url.map(|url| url.0)).unwrap_or_default();
         if url.is_empty() {
@@ -23,7 +63,7 @@ impl Parser {
         url.into()
     }
 
-    pub(super) fn check_redis(&mut self, redis: &RedisSettings) {
+    fn check_redis(&mut self, redis: &RedisSettings) {
         let tls = redis.url.expose_secret().starts_with("rediss://");
         for (flag, file, requires_tls) in [
             ("--redis-username-file", &redis.username_file, false),

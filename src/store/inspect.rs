@@ -15,6 +15,10 @@ const TENANTS_PER_CALL: usize = 32;
 /// The number of records per round trip.
 const RECORDS_PER_ROUND_TRIP: usize = 1000;
 
+/// The fields of a record, in the scripts' order.
+pub(super) const RECORD_FIELDS: [&str; 10] =
+    ["cluster", "owner", "uid", "generation", "secret", "dids", "hash", "sha1", "stamped", "taken"];
+
 /// A tenant's record, and whether the keys in Redis match it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Inspection {
@@ -107,7 +111,7 @@ fn decode_row(tenant: &TenantId, row: Value) -> Option<OwnershipRecord> {
 }
 
 /// Builds a record from its fields, in the scripts' order; `None` if no script can have written it.
-fn decode_record(tenant: &TenantId, fields: [String; 10]) -> Option<OwnershipRecord> {
+pub(super) fn decode_record(tenant: &TenantId, fields: [String; 10]) -> Option<OwnershipRecord> {
     let [cluster, owner, uid, generation, secret, dids, hash, sha1, _stamped, _taken] = fields;
     let (namespace, name) = owner.split_once('/')?;
     Some(OwnershipRecord {

@@ -7,6 +7,7 @@
 //! | `client` | [`Store`]: writer identity, fencing epoch, lookups |
 //! | `apply` | publishes and removes tenants in one atomic script call |
 //! | `inspect` | reads the ownership records and compares the keys with them |
+//! | `facts` | answers what Redis holds for some DIDs and tenants, without secrets |
 //! | `direct` | the admin routes' writes to keys that no resource owns |
 //! | `tracking` | reports the keys that other clients change |
 //! | `connection` | the shared connection: settings, TLS, Sentinel, errors |
@@ -33,6 +34,7 @@ mod apply;
 mod client;
 mod connection;
 mod direct;
+mod facts;
 mod inspect;
 mod keys;
 mod optional_commands;
@@ -49,6 +51,10 @@ pub use connection::{
     Observer, PERMISSIONS, Purpose, RedisSettings, SettingsError, StoreError, parse_redis_url, parse_sentinel,
 };
 pub use direct::WriteError;
+pub use facts::{
+    ConfigFacts, DidFacts, Facts, FactsQuery, Fault, MAX_QUESTIONS, RecordFacts, RehearsalFacts, ServerFacts,
+    TenantFacts, WriterFacts,
+};
 pub use inspect::Inspection;
 pub use optional_commands::OPTIONAL_COMMANDS;
 pub use tracking::{ChangedKey, DriftSignal, Memory, RedisReport, ResyncCause, Tracking};

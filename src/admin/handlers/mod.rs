@@ -4,6 +4,7 @@ mod configs;
 mod did_request;
 mod dids;
 mod health;
+mod inspect;
 mod merge;
 mod probed;
 mod quick_replies;

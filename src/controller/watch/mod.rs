@@ -7,9 +7,9 @@ pub mod state;
 mod streams;
 mod watcher;
 
-pub use decode::{MAX_STATUS, StoredTenant, WatchedTenant, WrittenTenant};
+pub use decode::{MAX_STATUS, SecretMeta, StoredTenant, WatchedTenant, WrittenTenant};
 pub use handler::{EventHandler, apply};
-pub use list::PAGE_BYTES;
+pub use list::{PAGE_BYTES, Pages};
 #[cfg(test)]
 pub use state::Verb;
 pub use state::WatchFailure;

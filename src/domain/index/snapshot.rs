@@ -104,16 +104,21 @@ impl Index {
             },
             hash: tenant.and_then(super::TenantState::hash),
             secret: self.secrets.version_for(uid).cloned(),
-            secret_key: self.secrets.secret_of(uid).map(|secret| {
-                let key = tenant.and_then(|tenant| tenant.desired.secret_key.as_deref());
-                SecretKey { secret: secret.clone(), key: key.unwrap_or(DEFAULT_SECRET_KEY).to_owned() }
-            }),
+            secret_key: self.secret_key(uid),
             deletion_policy: tenant
                 .map_or_else(DeletionPolicy::default, |tenant| tenant.desired.deletion_policy),
             take_over: tenant
                 .map_or(TakeOver::Nothing, |tenant| tenant.take_over.allowed(tenant.object.take_over())),
             invalidations: tenant.map_or(0, |tenant| tenant.observed.invalidations),
         }
+    }
+
+    /// The Secret and the key in it to which a resource refers, whether it exists or not.
+    #[must_use]
+    pub fn secret_key(&self, uid: &Uid) -> Option<SecretKey> {
+        let key = self.tenant(uid).and_then(|tenant| tenant.desired.secret_key.as_deref());
+        let secret = self.secrets.secret_of(uid)?.clone();
+        Some(SecretKey { secret, key: key.unwrap_or(DEFAULT_SECRET_KEY).to_owned() })
     }
 
     /// The version of a tenant's Secret as records carry it: a config without the value is another one.

@@ -90,6 +90,12 @@ impl SharedConnection {
         &self.endpoint
     }
 
+    /// `host:port/database` of the latest connection; before the first, of the settings.
+    pub(super) fn address(&self) -> String {
+        let primary = self.endpoint.current_primary().map(|(host, port)| format!("{host}:{port}"));
+        format!("{}/{}", primary.unwrap_or_else(|| self.endpoint.address()), self.endpoint.database())
+    }
+
     /// Registers an observer; only the first registration counts.
     pub(super) fn set_observer(&self, observer: Arc<dyn Observer>) {
         let _ = self.observer.set(observer);

@@ -127,6 +127,11 @@ impl Endpoint {
         self.info.addr().to_string()
     }
 
+    /// Returns the number of the database.
+    pub(super) fn database(&self) -> i64 {
+        self.info.redis_settings().db()
+    }
+
     /// Creates a client for the URL's address; reads the files.
     pub(super) fn client(&self) -> Result<Client, StoreError> {
         self.build(self.info.clone().set_redis_settings(self.redis_settings()?))

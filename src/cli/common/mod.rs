@@ -1,0 +1,17 @@
+//! What the commands for people have in common: flags, exit codes, JSON, text, the clients, the cluster's resources.
+
+mod args;
+mod client;
+mod envelope;
+mod outcome;
+mod snapshot;
+mod text;
+mod time;
+
+pub use args::{ClusterArgs, OutputArgs, OutputFormat, RedisArgs};
+pub use client::{Access, explained, is_forbidden};
+pub use envelope::{Document, json_of, schema_of};
+pub use outcome::{Failed, Outcome};
+pub use snapshot::{ClusterSnapshot, Secrets, Snapshots};
+pub use text::{Mark, Style, escaped, print_result};
+pub use time::{age, ago};
