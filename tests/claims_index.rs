@@ -48,8 +48,10 @@ fn claim() -> impl Strategy<Value = Claim> {
         1 => Just(Eligibility::Invalid),
         1 => Just(Eligibility::Unreadable),
     ];
-    (0..RESOURCES, dids(), eligibility, prop_oneof![3 => Just(Vec::new()), 1 => dids()]).prop_map(
-        |(which, dids, eligibility, status_dids)| Claim {
+    let status_dids = prop_oneof![3 => Just(Vec::new()), 1 => dids()];
+    let refused_outside = proptest::bool::weighted(0.2);
+    (0..RESOURCES, dids(), eligibility, status_dids, refused_outside).prop_map(
+        |(which, dids, eligibility, status_dids, refused_outside)| Claim {
             uid: uid(which),
             name: ResourceName::new("ns", &format!("r{which}")),
             // Pairs have the same age, so that the uid decides.
@@ -59,6 +61,7 @@ fn claim() -> impl Strategy<Value = Claim> {
             dids,
             eligibility,
             status_dids,
+            refused_outside,
         },
     )
 }

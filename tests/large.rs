@@ -114,3 +114,29 @@ async fn extensions_with_names_that_a_library_reserves_are_published_as_they_are
     assert!(published.ends_with(&format!(r#","x":{value}}}"#)), "{published}");
     world.finish().await;
 }
+
+#[tokio::test]
+async fn tenants_that_are_too_large_together_exchange_numbers_one_after_the_other() {
+    let world = World::new().await;
+    let operator = world.operator().start().await;
+    let (names, dids) = (["a", "b", "c"], ["+15551234561", "+15551234562", "+15551234563"]);
+    let text = json!({ "text": "x".repeat(800_000) });
+    for (name, did) in names.into_iter().zip(dids) {
+        world.apply(&tenant(name).dids([did]).set("/extensions", text.clone())).await;
+        wait_ready(&world, name, "True", "Published").await;
+    }
+    operator.stop().await.unwrap();
+    let rotated = [dids[1], dids[2], dids[0]];
+    for (name, did) in names.into_iter().zip(rotated) {
+        world.set_dids(name, [did]).await;
+    }
+
+    operator.run_again().await.unwrap();
+
+    for (name, did) in names.into_iter().zip(rotated) {
+        world.wait_live(did, Some(name)).await;
+        wait_ready(&world, name, "True", "Published").await;
+    }
+    assert!(operator.logs().contains("publishing one after the other"), "it is logged");
+    world.finish().await;
+}

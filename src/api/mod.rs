@@ -26,7 +26,7 @@ pub use playbook::{Digest, IntakeProfile, ServiceArea, ShopPlaybook, StormMode};
 pub use spec::{
     Audio, Caps, DEFAULT_SECRET_KEY, DeletionPolicy, RuntimeTenant, RuntimeTenantSpec, WebhookSecretRef,
 };
-pub use status::{RuntimeTenantStatus, TakeOverStatus, TakenFrom};
+pub use status::{HeldElsewhere, RuntimeTenantStatus, TakeOverStatus, TakenFrom};
 pub use stt::{Stt, SttConfig};
 pub use tts::{ClonedVoice, Tts};
 pub use usage::{CallQuality, Features, LlmRouting, UsageLimits};

@@ -45,9 +45,39 @@ pub struct RuntimeTenantStatus {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub take_over: Option<TakeOverStatus>,
 
+    /// The holders outside of this operator's resources for which this resource waits. After a loss in Redis they come first.
+    #[schemars(length(max = 100), extend("x-kubernetes-list-type" = "atomic"))]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub held_elsewhere: Vec<HeldElsewhere>,
+
     /// The time of the last write to Redis for this tenant.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub last_published_time: Option<Time>,
+}
+
+/// A holder outside of this operator's resources, and what it holds of the resource.
+#[derive(JsonSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub struct HeldElsewhere {
+    /// The id of its cluster. None: it is of this cluster, or no resource.
+    #[schemars(length(max = 1024))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cluster: Option<String>,
+
+    /// Its namespace and name, as in "voice/acme". None: it is no resource.
+    #[schemars(length(max = 1024))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub owner: Option<String>,
+
+    /// The tenant id to which an older publisher has mapped the phone numbers.
+    #[schemars(length(max = 1024))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tenant_id: Option<String>,
+
+    /// The phone numbers, normalised. None: it holds the tenant id.
+    #[schemars(length(max = 500), inner(length(max = 16)), extend("x-kubernetes-list-type" = "atomic"))]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub dids: Vec<String>,
 }
 
 /// The work that the annotation "runtime.veralux.io/take-over" has done.

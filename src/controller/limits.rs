@@ -5,6 +5,7 @@ pub use super::large_specs::LARGE_SPECS_IN_FLIGHT;
 pub use super::queue::{
     Concurrency, MAX_STATUS_DELAY, PAUSE_FACTOR, SATURATION_THRESHOLD, SATURATION_WINDOW, STATUS_BACKLOG,
 };
+pub use super::reconcile::MAX_GROUP_BYTES;
 pub use super::secrets::MAX_HELD_VALUES;
 pub use super::status::{EVENT_CONCURRENCY, EVENT_QUEUE};
 pub use super::watch::{MAX_STATUS, PAGE_BYTES, READ_AHEAD};

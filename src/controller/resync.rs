@@ -17,6 +17,9 @@ use crate::telemetry::Drift;
 /// The pause before a failed resync is retried.
 const RETRY: Duration = Duration::from_secs(1);
 
+/// The interval at which other clusters are looked for that Redis has forgotten.
+const CLUSTER_CHECK_INTERVAL: Duration = Duration::from_secs(1);
+
 /// The time after which all statuses are judged again by a new leader: the one before it has lost the Lease by then.
 const JUDGE_AFTER: Duration = Duration::from_secs(15);
 
@@ -37,6 +40,10 @@ pub struct ResyncLoop<'a> {
     resync_at: Option<Instant>,
     /// The time at which all statuses are judged again: until then the leader before this one may still have written some.
     judge_at: Option<Instant>,
+    /// The time at which a signal showed that Redis has lost data, until that is taken in.
+    lost_at: Option<Instant>,
+    /// The time at which other clusters are looked for that Redis has forgotten.
+    check_clusters_at: Option<Instant>,
 }
 
 impl<'a> ResyncLoop<'a> {
@@ -53,6 +60,8 @@ impl<'a> ResyncLoop<'a> {
             handled: None,
             resync_at: None,
             judge_at: None,
+            lost_at: None,
+            check_clusters_at: None,
         }
     }
 
@@ -72,7 +81,7 @@ impl<'a> ResyncLoop<'a> {
             && self.redis.borrow().is_none()
             && self.ctx.writer.state() == WriterState::Resyncing(epoch)
         {
-            self.begin_writing(epoch, records);
+            self.begin_writing(epoch, records).await;
         }
         true
     }
@@ -83,6 +92,7 @@ impl<'a> ResyncLoop<'a> {
         let epoch = self.ctx.writer.subscribe().wait_for(leads).await.ok()?.epoch();
         if let DriftSignal::Resync(cause) = self.tracking.next().await? {
             self.ctx.metrics.count_resync(cause.as_str());
+            self.note_loss(cause);
         }
         epoch
     }
@@ -92,7 +102,7 @@ impl<'a> ResyncLoop<'a> {
         let mut state = self.ctx.writer.subscribe();
         state.mark_changed();
         loop {
-            let repair = self.ctx.read(Index::next_repair);
+            let (repair, release) = self.ctx.read(|index| (index.next_repair(), index.next_release()));
             tokio::select! {
                 changed = state.changed() => match changed {
                     Ok(()) => {
@@ -109,6 +119,10 @@ impl<'a> ResyncLoop<'a> {
                 Ok(()) = self.redis.changed() => self.on_redis_health(),
                 Ok(()) = self.report.changed() => self.on_redis_report(),
                 () = until(repair), if repair.is_some() => self.repair().await,
+                () = until(release), if release.is_some() => {
+                    self.ctx.update(|index| index.release_held_back(Instant::now()));
+                }
+                () = until(self.check_clusters_at), if self.check_clusters_at.is_some() => self.check_clusters().await,
                 () = until(self.resync_at), if self.resync_at.is_some() => self.resync().await,
                 () = until(self.judge_at), if self.judge_at.is_some() => {
                     self.judge_at = None;
@@ -187,6 +201,7 @@ impl<'a> ResyncLoop<'a> {
             DriftSignal::Resync(cause) => {
                 info!(cause = cause.as_str(), "checking all ownership records in Redis");
                 self.ctx.metrics.count_resync(cause.as_str());
+                self.note_loss(cause);
                 match self.ctx.writer.state() {
                     // After a flush the epoch is lost as well. Report the epoch that writes use (a fenced write may already
                     // have replaced it); acquiring the next one leads to the resync.
@@ -196,6 +211,13 @@ impl<'a> ResyncLoop<'a> {
                     _ => self.resync().await,
                 }
             }
+        }
+    }
+
+    /// Notes when Redis has lost data, or may have.
+    fn note_loss(&mut self, cause: ResyncCause) {
+        if matches!(cause, ResyncCause::Flushed | ResyncCause::ServerChanged) {
+            self.lost_at = Some(Instant::now());
         }
     }
 
@@ -250,12 +272,14 @@ impl<'a> ResyncLoop<'a> {
             return;
         }
         match load(self.ctx).await {
-            Ok(records) => self.begin_writing(epoch, records),
-            Err(error) => {
-                self.resync_at = Some(Instant::now() + RETRY);
-                self.ctx.writer.redis_health(Some(error));
-            }
+            Ok(records) => self.begin_writing(epoch, records).await,
+            Err(error) => self.resync_failed(error),
         }
+    }
+
+    fn resync_failed(&mut self, error: StoreError) {
+        self.resync_at = Some(Instant::now() + RETRY);
+        self.ctx.writer.redis_health(Some(error));
     }
 
     /// Repairs, of one tenant or of all, what the records prove: no replica leads while the API server is away. The first
@@ -280,14 +304,52 @@ impl<'a> ResyncLoop<'a> {
         }
     }
 
-    fn begin_writing(&mut self, epoch: Epoch, records: Vec<(Uid, Recorded, bool)>) {
-        self.ctx.update_with(|index| {
+    async fn begin_writing(&mut self, epoch: Epoch, records: Vec<(Uid, Recorded, bool)>) {
+        let named = self.ctx.read(Index::named_clusters);
+        let present = match self.ctx.store.present_clusters(&named).await {
+            Ok(present) => present,
+            Err(error) => return self.resync_failed(error),
+        };
+        let (now, lost_at) = (Instant::now(), self.lost_at.take());
+        let epochs_lost = self.ctx.store.epochs_were_lost();
+        let held_back = self.ctx.update_with(|index| {
+            // Before the effects, and with the same lock: nothing is decided in between.
+            let records_lost = index.has_lost(&records);
+            if lost_at.is_some() || records_lost || epochs_lost {
+                index.loss_found(lost_at.unwrap_or(now), lost_at.is_some() || records_lost);
+            }
+            index.clusters_seen(&named, &present, now);
             let effects = index.resync(records);
             // Before the effects: what is reconciled may be written.
             self.ctx.writer.resynced(epoch);
-            (effects, ())
+            (effects, index.held_back_count())
         });
+        if held_back > 0 {
+            info!(
+                held_back,
+                "Redis has lost data; what statuses say others hold is left to them for a while"
+            );
+        }
+        self.schedule_cluster_check(now);
         self.ctx.health.set_started();
+    }
+
+    /// Schedules the next check for the clusters that are waited for, if there are any.
+    fn schedule_cluster_check(&mut self, now: Instant) {
+        let is_waiting = !self.ctx.read(Index::awaited_clusters).is_empty();
+        self.check_clusters_at = is_waiting.then_some(now + CLUSTER_CHECK_INTERVAL);
+    }
+
+    /// Looks for other clusters whose operators were unknown to Redis.
+    async fn check_clusters(&mut self) {
+        let awaited = self.ctx.read(Index::awaited_clusters);
+        let found = self.ctx.store.present_clusters(&awaited).await;
+        let now = Instant::now();
+        match found {
+            Ok(present) => self.ctx.note(|index| index.clusters_seen(&awaited, &present, now)),
+            Err(error) => debug!(%error, "other clusters could not be looked for"),
+        }
+        self.schedule_cluster_check(now);
     }
 }
 

@@ -1,9 +1,14 @@
 //! The assessment of a resource: what Redis holds for it, which DIDs it does not have, what prevents its publication.
 
+use crate::api::HeldElsewhere;
 use crate::contract::{Did, TenantId, config_key};
 
 use super::claims::NOTIFIED;
 use super::{ResourceName, reason::Reason};
+
+/// The holders outside that a status names at most, and the characters of their names: the CRD allows no more.
+const MAX_ELSEWHERE: usize = 100;
+const MAX_NAME: usize = 1024;
 
 /// The result of a reconcile of a resource that stays. Its status, and the events about it, follow from this alone.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -49,6 +54,8 @@ pub enum Holder {
     Resource(ResourceName),
     /// Another resource of this cluster, for one before which many others wait.
     Unnamed,
+    /// A resource of this cluster that another operator watches.
+    OtherOperator(ResourceName),
     /// A tenant id that no resource owns: an older publisher mapped the DID to it.
     Unmanaged(String),
     /// A resource of another cluster.
@@ -119,7 +126,7 @@ pub enum SecretFaultKind {
 impl UnavailableDid {
     fn reason(&self) -> Reason {
         match self.holder {
-            Holder::Resource(_) | Holder::Unnamed => Reason::DidConflict,
+            Holder::Resource(_) | Holder::Unnamed | Holder::OtherOperator(_) => Reason::DidConflict,
             Holder::Unmanaged(_) => Reason::NumberInUse,
             Holder::Elsewhere { .. } => Reason::OwnedElsewhere,
         }
@@ -227,6 +234,55 @@ impl Assessment {
         format!("{} of {}", self.live, plural_dids(self.wanted))
     }
 
+    /// True where Redis was asked for its holders, so that the assessment names those outside of this operator's resources.
+    #[must_use]
+    pub const fn names_holders(&self) -> bool {
+        !matches!(
+            self.not_published,
+            Some(
+                NotPublished::Suspended
+                    | NotPublished::Invalid(_)
+                    | NotPublished::Unreadable(_)
+                    | NotPublished::Secret(_)
+                    | NotPublished::Failed { .. }
+            )
+        )
+    }
+
+    /// True where something outside of this operator's resources keeps it from its tenant id; none where Redis was not asked.
+    #[must_use]
+    pub fn is_refused_outside(&self) -> Option<bool> {
+        self.names_holders().then_some(match &self.not_published {
+            Some(NotPublished::Tenant(holder)) => holder.is_outside(),
+            Some(
+                NotPublished::WouldUnmap(_) | NotPublished::WouldChangeSecret | NotPublished::TooLarge(_),
+            ) => true,
+            _ => false,
+        })
+    }
+
+    /// What holders outside of this operator's resources have, for the status: each with its DIDs, or the tenant id.
+    #[must_use]
+    pub fn held_elsewhere(&self) -> Vec<HeldElsewhere> {
+        let tenant = match &self.not_published {
+            Some(NotPublished::Tenant(holder)) => holder.elsewhere(),
+            _ => None,
+        };
+        let mut all: Vec<HeldElsewhere> = tenant.into_iter().collect();
+        for UnavailableDid { did, holder } in &self.unavailable {
+            let Some(held) = holder.elsewhere() else { continue };
+            let same = |known: &&mut HeldElsewhere| {
+                !known.dids.is_empty() && HeldElsewhere { dids: Vec::new(), ..(**known).clone() } == held
+            };
+            match all.iter_mut().find(same) {
+                Some(known) => known.dids.push(did.to_string()),
+                None => all.push(HeldElsewhere { dids: vec![did.to_string()], ..held }),
+            }
+        }
+        all.truncate(MAX_ELSEWHERE);
+        all
+    }
+
     /// The reason for which a reconcile failed, if it did, so that nothing is known to be wrong with the resource.
     #[must_use]
     pub const fn failure_reason(&self) -> Option<Reason> {
@@ -297,9 +353,45 @@ impl NotPublished {
 }
 
 impl Holder {
+    /// True for a holder that is none of this operator's resources.
+    #[must_use]
+    pub const fn is_outside(&self) -> bool {
+        !matches!(self, Self::Resource(_) | Self::Unnamed)
+    }
+
+    /// The holder, as a status names one that is none of this operator's resources; none for one that is.
+    fn elsewhere(&self) -> Option<HeldElsewhere> {
+        let cut = |text: &str| Some(text.chars().take(MAX_NAME).collect());
+        let held = HeldElsewhere::default();
+        match self {
+            Self::Resource(_) | Self::Unnamed => None,
+            Self::OtherOperator(name) => Some(HeldElsewhere { owner: cut(&name.to_string()), ..held }),
+            Self::Unmanaged(tenant) => Some(HeldElsewhere { tenant_id: cut(tenant), ..held }),
+            Self::Elsewhere { cluster, owner } => {
+                Some(HeldElsewhere { cluster: cut(cluster), owner: cut(owner), ..held })
+            }
+        }
+    }
+
+    /// Reads a holder from a status; none for one that the operator would not have written.
+    #[must_use]
+    pub fn from_status(held: &HeldElsewhere) -> Option<Self> {
+        match (&held.cluster, &held.owner, &held.tenant_id) {
+            (Some(cluster), Some(owner), None) => {
+                Some(Self::Elsewhere { cluster: cluster.clone(), owner: owner.clone() })
+            }
+            (None, Some(owner), None) => {
+                let (namespace, name) = owner.split_once('/')?;
+                Some(Self::OtherOperator(ResourceName::new(namespace, name)))
+            }
+            (None, None, Some(tenant)) => Some(Self::Unmanaged(tenant.clone())),
+            _ => None,
+        }
+    }
+
     fn message(&self) -> String {
         match self {
-            Self::Resource(name) => format!("is held by {name}"),
+            Self::Resource(name) | Self::OtherOperator(name) => format!("is held by {name}"),
             Self::Unnamed => {
                 format!("is held by another resource, and at least {} wait before this one", NOTIFIED - 1)
             }
@@ -341,4 +433,32 @@ fn join<T: ToString>(items: impl IntoIterator<Item = T>, separator: &str) -> Str
     let text = items.by_ref().take(SHOWN).map(|item| item.to_string()).collect::<Vec<_>>().join(separator);
     let rest = items.count();
     if rest == 0 { text } else { format!("{text} and {rest} more") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_status_names_holders_outside_and_they_are_read_from_it() {
+        let did = |n: u32| Did::parse(&format!("+1555000{n:04}")).unwrap();
+        let there = Holder::Elsewhere { cluster: "there".to_owned(), owner: "voice/acme".to_owned() };
+        let other = Holder::OtherOperator(ResourceName::new("west", "acme"));
+        let older = Holder::Unmanaged("legacy".to_owned());
+        let inside = Holder::Resource(ResourceName::new("voice", "acme"));
+        let holders = [&there, &other, &inside, &older, &there, &Holder::Unnamed];
+        let unavailable =
+            (0..).zip(holders).map(|(n, holder)| UnavailableDid { did: did(n), holder: holder.clone() });
+        let unavailable: Vec<_> = unavailable.collect();
+        let assessment =
+            Assessment { unavailable, ..Assessment::not_published(1, NotPublished::Tenant(there.clone())) };
+        let held = assessment.held_elsewhere();
+        let read: Vec<_> =
+            held.iter().map(|held| (Holder::from_status(held).unwrap(), held.dids.clone())).collect();
+        let dids = |numbers: &[u32]| numbers.iter().map(|n| did(*n).to_string()).collect::<Vec<_>>();
+        let expected =
+            [(there.clone(), dids(&[])), (there, dids(&[0, 4])), (other, dids(&[1])), (older, dids(&[3]))];
+        assert_eq!(read, expected);
+        assert_eq!(Holder::from_status(&HeldElsewhere::default()), None);
+    }
 }

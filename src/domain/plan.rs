@@ -47,6 +47,20 @@ pub struct Snapshot {
     pub record: Option<PublishedVersion>,
     /// True if Redis is known to hold exactly what the record says.
     pub verified: bool,
+    /// What it may not take yet, since Redis has lost data.
+    pub held_back: HeldBack,
+}
+
+/// The things that a resource may not take for a while after a loss in Redis, so that their holders come first: each with the
+/// holder that the status names.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct HeldBack {
+    /// The holder of the tenant id.
+    pub tenant: Option<Holder>,
+    /// The DIDs.
+    pub dids: Vec<UnavailableDid>,
+    /// True if the DIDs in its status are its own even where its record does not list them: the record may be an older one.
+    pub after_loss: bool,
 }
 
 impl Snapshot {
@@ -54,7 +68,7 @@ impl Snapshot {
     /// record is known to have.
     #[must_use]
     pub fn of(claims: &Claims, uid: &Uid, generation: impl Fn(&Uid) -> Option<i64>) -> Self {
-        let holdings = claims.holdings(uid);
+        let holdings = claims.possible_holdings(uid);
         let holders = holdings.iter().flat_map(|holdings| {
             holdings.contested.iter().map(|(_, holder)| holder).chain(&holdings.tenant_held_by)
         });
@@ -75,6 +89,7 @@ impl Snapshot {
             published: claims.published(uid).cloned(),
             record: None,
             verified: false,
+            held_back: HeldBack::default(),
         }
     }
 }
@@ -245,7 +260,8 @@ impl PlanInput<'_> {
         if let Some(conflict) = self.tenant_conflict() {
             return self.not_published(conflict);
         }
-        if let Some(rejection) = self.rejections.not_published.clone() {
+        let held_back = self.snapshot.held_back.tenant.clone().map(NotPublished::Tenant);
+        if let Some(rejection) = self.rejections.not_published.clone().or(held_back) {
             let assessment = self.assessment(rejection, None);
             return Plan::Done(Outcome::Assessed(Assessment { unavailable, ..assessment }));
         }
@@ -323,13 +339,18 @@ impl PlanInput<'_> {
     /// The DIDs that the resource holds, and those that it does not hold, in the order of the spec.
     fn dids(&self) -> (Vec<Did>, Vec<UnavailableDid>) {
         let Some(holdings) = &self.snapshot.holdings else { return (Vec::new(), Vec::new()) };
-        let rejected = &self.rejections.unavailable;
-        let is_rejected = |did: &Did| rejected.iter().any(|unavailable| unavailable.did == *did);
-        let held = holdings.dids.iter().filter(|did| !is_rejected(did)).cloned().collect();
+        let mut rejected = self.rejections.unavailable.clone();
+        let is_in = |rejected: &[UnavailableDid], did: &Did| rejected.iter().any(|other| other.did == *did);
+        let held_back = self.snapshot.held_back.dids.iter();
+        let is_new =
+            |held: &&UnavailableDid| holdings.dids.contains(&held.did) && !is_in(&rejected, &held.did);
+        let held_back: Vec<_> = held_back.filter(is_new).cloned().collect();
+        rejected.extend(held_back);
+        let held = holdings.dids.iter().filter(|did| !is_in(&rejected, did)).cloned().collect();
         let contested = holdings.contested.iter();
         let contested =
             contested.map(|(did, held_by)| UnavailableDid { did: did.clone(), holder: self.holder(held_by) });
-        (held, contested.chain(rejected.iter().cloned()).collect())
+        (held, contested.chain(rejected).collect())
     }
 
     fn holder(&self, held_by: &HeldBy) -> Holder {
@@ -417,6 +438,7 @@ mod tests {
             dids: claimed.dids,
             eligibility: claimed.eligibility,
             status_dids: Vec::new(),
+            refused_outside: false,
         }
     }
 

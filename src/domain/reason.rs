@@ -116,6 +116,12 @@ impl Reason {
             )
     }
 
+    /// True if it refuses the adoption of an older publisher's config.
+    #[must_use]
+    pub const fn is_refused_adoption(self) -> bool {
+        matches!(self, Self::AdoptionWouldUnmap | Self::AdoptionWouldChangeSecret | Self::AdoptionTooLarge)
+    }
+
     /// True if both are reasons of the same outage, so that a status that names one need not name the other. A connection over
     /// which no reply comes is closed and made again, so that a Redis that does not answer has two reasons in turn.
     #[must_use]

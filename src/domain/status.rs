@@ -79,6 +79,7 @@ pub fn next(
             published_did_count: previous.published_did_count,
             published_hash: previous.published_hash,
             last_published_time: previous.last_published_time,
+            held_elsewhere: previous.held_elsewhere,
             ..next
         };
     }
@@ -92,6 +93,11 @@ pub fn next(
             Some(Time(now))
         } else {
             previous.last_published_time
+        },
+        held_elsewhere: if assessment.names_holders() {
+            assessment.held_elsewhere()
+        } else {
+            previous.held_elsewhere
         },
         ..next
     }

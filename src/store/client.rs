@@ -87,7 +87,10 @@ impl Store {
         let _acquiring = self.seen.begin_acquire();
         let replies = self.run(&script::ACQUIRE_EPOCH, &[call]).await?;
         let reply = replies.into_iter().next().and_then(|reply| redis::from_redis_value(reply).ok());
-        let (acquired, denied): (u64, String) = reply.ok_or_else(StoreError::unexpected_reply)?;
+        let (acquired, denied, known): (u64, String, u8) = reply.ok_or_else(StoreError::unexpected_reply)?;
+        if known == 0 {
+            self.seen.note_lost();
+        }
         self.note_denied(&denied, true);
         let epoch = Epoch(acquired);
         self.seen.note_acquired(epoch, seen);

@@ -29,8 +29,7 @@ pub(super) static ACQUIRE_EPOCH: LazyLock<Script> = script!("scripts/acquire_epo
 pub(super) static REHEARSAL: LazyLock<Script> =
     LazyLock::new(|| Script::new(include_str!("scripts/rehearsal.lua")));
 /// Restores mappings and removes expiries by the ownership records, without the resource.
-pub(super) static REPAIR: LazyLock<Script> =
-    LazyLock::new(|| Script::new(include_str!("scripts/repair.lua")));
+pub(super) static REPAIR: LazyLock<Script> = script!("scripts/repair.lua");
 
 /// Begins a call of a script; the caller adds the number of keys, the keys and the arguments.
 ///

@@ -1,6 +1,6 @@
 //! The epochs that this process has seen and acquired.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use crate::domain::Epoch;
 
@@ -14,6 +14,8 @@ pub(super) struct SeenEpoch {
     acquired: AtomicU64,
     /// The number of acquisitions in flight.
     acquiring: AtomicU64,
+    /// Redis knew no epoch of this writer when one was acquired.
+    lost: AtomicBool,
 }
 
 /// Counts an acquisition as in flight until it is dropped.
@@ -34,6 +36,16 @@ impl SeenEpoch {
     /// Returns `true` if Redis may already hold an epoch of this process that the process does not know yet.
     pub(super) fn is_acquiring(&self) -> bool {
         self.acquiring.load(Ordering::Acquire) > 0
+    }
+
+    /// Notes that Redis knew no epoch of this writer when one was acquired.
+    pub(super) fn note_lost(&self) {
+        self.lost.store(true, Ordering::Release);
+    }
+
+    /// Returns `true`, once, if Redis knew no epoch of this writer when one was acquired.
+    pub(super) fn take_lost(&self) -> bool {
+        self.lost.swap(false, Ordering::AcqRel)
     }
 
     /// Returns the highest epoch seen, of any writer.

@@ -1,5 +1,7 @@
 //! The notes of the writers: who writes for which namespaces. They change nothing that a script decides.
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
 
 use super::client::Store;
@@ -47,10 +49,59 @@ impl Store {
         Ok(process.filter(|process| **process != *self.process_id))
     }
 
-    /// Writes this writer's note.
+    /// Returns `true`, once, if Redis knew no epoch of this writer when this process acquired one: it was lost, or it is the
+    /// first.
+    #[must_use]
+    pub fn epochs_were_lost(&self) -> bool {
+        self.seen.take_lost()
+    }
+
+    /// Returns those of these clusters whose operator Redis knows: it has an epoch, or records.
+    pub async fn present_clusters(
+        &self,
+        clusters: &BTreeSet<ClusterId>,
+    ) -> Result<Vec<ClusterId>, StoreError> {
+        if clusters.is_empty() {
+            return Ok(Vec::new());
+        }
+        let mut notes = self.noted_writers().await?;
+        notes.retain(|note| clusters.contains(&note.cluster));
+        let mut present = BTreeSet::new();
+        if !notes.is_empty() {
+            let mut read = redis::cmd("HMGET");
+            read.arg(EPOCHS_KEY);
+            for note in &notes {
+                read.arg(&note.scope);
+            }
+            let epochs: Vec<Option<Vec<u8>>> = match self.query(&read).await {
+                // A hash of another type is lost.
+                Err(StoreError::WrongType { .. }) => Vec::new(),
+                epochs => epochs?,
+            };
+            let acquired = notes.into_iter().zip(epochs).filter(|(_, epoch)| epoch.is_some());
+            present.extend(acquired.map(|(note, _)| note.cluster));
+        }
+        // An operator that stopped has removed its note; its records are there.
+        for cluster in clusters {
+            if !present.contains(cluster) && !self.tenants(cluster).await?.is_empty() {
+                present.insert(cluster.clone());
+            }
+        }
+        Ok(present.into_iter().collect())
+    }
+
+    /// Writes this writer's note. Where another client has stored a value of another type, it is replaced.
     pub async fn note_writer(&self, note: &WriterNote) -> Result<(), StoreError> {
         let text = serde_json::to_string(note).map_err(|error| StoreError::Unexpected(error.to_string()))?;
-        self.query(redis::cmd("HSET").arg(WRITERS_KEY).arg(&note.scope).arg(text)).await
+        let mut write = redis::cmd("HSET");
+        write.arg(WRITERS_KEY).arg(&note.scope).arg(text);
+        match self.query(&write).await {
+            Err(StoreError::WrongType { .. }) => {
+                let () = self.query(redis::cmd("DEL").arg(WRITERS_KEY)).await?;
+                self.query(&write).await
+            }
+            written => written,
+        }
     }
 
     /// Removes the note of a scope.
@@ -60,7 +111,10 @@ impl Store {
 
     /// Returns the notes of all writers. One that can't be read is left out.
     pub async fn noted_writers(&self) -> Result<Vec<WriterNote>, StoreError> {
-        let notes: Vec<Vec<u8>> = self.query(redis::cmd("HVALS").arg(WRITERS_KEY)).await?;
+        let notes: Vec<Vec<u8>> = match self.query(redis::cmd("HVALS").arg(WRITERS_KEY)).await {
+            Err(StoreError::WrongType { .. }) => Vec::new(),
+            notes => notes?,
+        };
         Ok(notes.iter().filter_map(|note| serde_json::from_slice(note).ok()).collect())
     }
 }

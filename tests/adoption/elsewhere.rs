@@ -4,39 +4,44 @@ use kube::api::{DeleteParams, ListParams};
 use serde_json::json;
 use test_support::{Operator, Tenant, World, tenant};
 
-use super::{ONE, THREE, TWO, take_over};
+use super::{ONE, THREE, TWO, published_before, take_over};
 
-const HERE: &str = "cluster-here";
-const THERE: &str = "cluster-there";
+pub const HERE: &str = "cluster-here";
+pub const THERE: &str = "cluster-there";
 
 /// Each operator watches one namespace, which stands for its cluster.
-struct Two {
-    world: World,
-    there: String,
-    operators: [Operator; 2],
+pub struct Two {
+    pub world: World,
+    pub there: String,
+    pub operators: [Operator; 2],
 }
 
 impl Two {
-    async fn start() -> Self {
+    pub async fn start() -> Self {
+        Self::start_in([HERE, THERE]).await
+    }
+
+    /// Starts operators of these clusters, each with a Lease of its own.
+    pub async fn start_in(clusters: [&str; 2]) -> Self {
         let mut world = World::new().await;
         let there = world.add_namespace().await;
         let here = world.namespace().to_owned();
         let one = |namespace: &str, cluster| {
             let operator = world.operator().env("WATCH_NAMESPACES", namespace).env("CLUSTER_ID", cluster);
-            operator.start()
+            operator.env("LEASE_NAME", namespace).start()
         };
-        let operators = [one(&here, HERE).await, one(&there, THERE).await];
+        let operators = [one(&here, clusters[0]).await, one(&there, clusters[1]).await];
         Self { world, there, operators }
     }
 
     /// Applies a tenant in the other cluster, and waits until it is Ready.
-    async fn ready_there(&self, tenant: Tenant, name: &str) {
+    pub async fn ready_there(&self, tenant: Tenant, name: &str) {
         self.world.apply(&tenant.in_namespace(&self.there)).await;
         self.world.wait_condition_in(&self.there, name, "Ready", "True", "Published").await;
     }
 
     /// Waits until each operator has reconciled everything that was written until now.
-    async fn settle(&self) {
+    pub async fn settle(&self) {
         let reconciles = |operator: &Operator| {
             let operator = operator.clone();
             async move { operator.metric("runtime_operator_reconciles_total").await }
@@ -238,6 +243,34 @@ async fn a_did_released_by_another_cluster_is_claimed_without_a_watch_event() {
     world.wait_ready("cora").await;
     assert_eq!(world.live(ONE).await.as_deref(), Some("acme"));
     assert_eq!(world.config("cora").await.unwrap()["webhookSecret"], "whsec-of-cora");
+    two.world.finish().await;
+}
+
+#[tokio::test]
+async fn a_tenant_that_is_refused_on_its_id_leaves_free_numbers_to_the_next_claimant() {
+    let two = Two::start().await;
+    let world = &two.world;
+    two.ready_there(tenant("acme").dids([ONE]), "acme").await;
+    world.apply(&tenant("acme").named("blocked").dids([TWO, THREE])).await;
+    world.wait_condition("blocked", "Ready", "False", "OwnedElsewhere").await;
+    published_before(world, "legacy", &["+15550000008"]).await;
+    world.apply(&tenant("legacy").dids(["+15550000004"])).await;
+    world.wait_condition("legacy", "Ready", "False", "AdoptionWouldUnmap").await;
+    world.wait_until_younger_than("legacy").await;
+
+    world.apply(&tenant("honest").dids([TWO, "+15550000004"])).await;
+
+    world.wait_ready("honest").await;
+    two.operators[0].restart().await.unwrap();
+    two.settle().await;
+    world.wait_condition("blocked", "Ready", "False", "OwnedElsewhere").await;
+    assert_eq!(world.live(TWO).await.as_deref(), Some("honest"));
+
+    // Once it may have its tenant id, it gets what is still free.
+    world.tenants_in(&two.there).delete("acme", &DeleteParams::default()).await.unwrap();
+    world.wait_live(THREE, Some("acme")).await;
+    world.wait_condition("blocked", "Ready", "False", "DidConflict").await;
+    assert_eq!(world.live(TWO).await.as_deref(), Some("honest"), "what is live stays");
     two.world.finish().await;
 }
 

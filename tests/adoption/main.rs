@@ -4,6 +4,7 @@
 
 mod drift;
 mod elsewhere;
+mod flushes;
 mod in_use;
 mod older_publisher;
 mod runtime_keys;

@@ -45,6 +45,7 @@ const FILE_CIRCLES: [(&[&str], &str); 1] = [(
         "domain/index/audit.rs",
         "domain/index/publish_delay.rs",
         "domain/index/effects.rs",
+        "domain/index/loss.rs",
         "domain/index/mod.rs",
         "domain/index/prefetch.rs",
         "domain/index/records.rs",

@@ -3,6 +3,7 @@
 
 mod fixture;
 mod history;
+mod loss;
 
 use fixture::{DID, Fixture, OTHER_DID, publish, start, synced, tenant, uid};
 use runtime_operator::domain::claims::Published;

@@ -3,7 +3,7 @@
 use test_support::{World, tenant};
 
 #[tokio::test]
-async fn while_the_api_server_is_away_only_mappings_of_known_records_are_repaired() {
+async fn while_the_api_server_is_away_only_mappings_and_expiries_of_known_records_are_repaired() {
     let world = World::with_own_cluster().await;
     let operator = world.operator().leader_elect().start().await;
     world.wait_leading(&operator).await;
@@ -32,6 +32,15 @@ async fn while_the_api_server_is_away_only_mappings_of_known_records_are_repaire
     world.wait_live("+15550100002", Some("acme")).await;
     for did in ["+15550100003", "+15550100004", "+15550100005"] {
         assert_eq!(world.live(did).await, None, "{did}");
+    }
+    for key in ["tenantcfg:acme", "tenantmap:did:+15550100001"] {
+        assert_eq!(world.redis_cli(&["EXPIRE", key, "3600"]).await, redis::Value::Int(1));
+        world
+            .wait(&format!("{key} has no expiry"), || async {
+                let left = world.redis_cli(&["PTTL", key]).await;
+                if left == redis::Value::Int(-1) { Ok(()) } else { Err(format!("{left:?} ms left")) }
+            })
+            .await;
     }
     assert_eq!(world.config_text("broken").await.as_deref(), Some("{}"));
 

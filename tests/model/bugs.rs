@@ -19,7 +19,15 @@ fn find(bug: Bug, promise: &'static str, mut scenario: Scenario) {
 }
 
 fn one(claims: [&'static [u8]; 2], budget: Budget) -> Scenario {
-    Scenario { replicas: 1, claims, starts_at_rest: true, budget, must_happen: &[], bug: None }
+    Scenario {
+        replicas: 1,
+        claims,
+        starts_at_rest: true,
+        shares_redis: false,
+        budget,
+        must_happen: &[],
+        bug: None,
+    }
 }
 
 fn two(claims: [&'static [u8]; 2], budget: Budget) -> Scenario {
@@ -76,4 +84,17 @@ fn trusted_late_replies_leave_a_flush_unnoticed() {
 fn a_kept_epoch_lets_a_late_script_undo_newer_writes() {
     let budget = Budget { edits: 1, deletions: 1, timeouts: 1, ..Budget::default() };
     find(Bug::EpochKept, truth::NOTHING_LATE, one([&[BOTH, X], &[BOTH]], budget));
+}
+
+#[test]
+fn holders_that_dont_come_first_after_a_flush_lose_a_did_to_another_cluster() {
+    let budget = Budget { flushes: 1, ..Budget::default() };
+    let scenario = Scenario { shares_redis: true, ..one([&[BOTH], &[]], budget) };
+    find(Bug::HoldersNotFirst, truth::OTHERS_KEEP, scenario);
+}
+
+#[test]
+fn a_taker_whose_secret_cant_be_read_holds_up_the_giver_of_a_did() {
+    let budget = Budget { edits: 1, broken_secrets: 1, ..Budget::default() };
+    find(Bug::TakersHoldUp, truth::IN_THE_END, one([&[BOTH, X], &[Y]], budget));
 }

@@ -1,5 +1,7 @@
 //! The effects of each action.
 
+use runtime_operator::store::Operation;
+
 use crate::flight::{OpResult, Reply, Script, results};
 use crate::redis::Redis;
 use crate::replica::{Reads, Replica, ResourceWrite, Signals};
@@ -8,7 +10,7 @@ use crate::scenario::{Bug, Scenario};
 use crate::shared::{Memo, Shared};
 use crate::truth;
 use crate::values::{self, Call, DID_COUNT, EXTERNAL_TENANT, Resource, WRITER};
-use crate::world::{Action, World, new_object};
+use crate::world::{Action, Neighbour, World, new_object};
 
 type Applied = (Shared<Redis>, Vec<OpResult>);
 
@@ -20,7 +22,8 @@ impl World {
     pub fn act(&mut self, scenario: &Scenario, action: &Action) {
         let bug = scenario.bug;
         let (api, redis) = (self.api.clone(), self.redis.clone());
-        let reads = Reads { api: &api, redis: &redis, bug };
+        let reads = Reads { api: &api, redis: &redis, broken: self.broken, bug };
+        let shares_redis = self.neighbour.is_some();
         match *action {
             Action::Edit(..) | Action::Delete(_) | Action::Create(..) => self.user(action),
             Action::LoseMapping(_) | Action::LoseConfig(_) | Action::Reroute(_) | Action::Flush => {
@@ -32,6 +35,17 @@ impl World {
             | Action::StrayEpoch
             | Action::Relist(_)
             | Action::DropSignals(_) => self.fault(bug, action),
+            Action::PublishNeighbour | Action::DeleteNeighbour => self.neighbour(action),
+            Action::BreakSecret(slot) => {
+                self.left.broken_secrets -= 1;
+                self.broken[slot] = true;
+            }
+            Action::HealSecret(slot) => {
+                self.broken[slot] = false;
+                self.replicas.iter_mut().for_each(|replica| replica.alter(Replica::secret_healed));
+            }
+            Action::NoticeNeighbour(at) => self.replicas[at].alter(Replica::neighbour_returned),
+            Action::EndWait(at) => self.replicas[at].alter(Replica::end_wait),
             Action::Watch(at, slot) => {
                 self.replicas[at].alter(|replica| replica.watch(slot, api[slot].as_ref(), bug));
             }
@@ -49,7 +63,7 @@ impl World {
                 }
                 replica.missed_signals = false;
                 let read = replica.reading.take().unwrap();
-                replica.load(&read, bug);
+                replica.load(&read, shares_redis, bug);
             }),
             Action::Reconcile(at, resource) => {
                 self.replicas[at].alter(|replica| replica.reconcile(resource, reads));
@@ -128,12 +142,40 @@ impl World {
         }
     }
 
+    /// The other cluster's operator publishes or removes its tenant, and Redis signals it.
+    fn neighbour(&mut self, action: &Action) {
+        let cluster = values::neighbour_cluster();
+        let removes = *action == Action::DeleteNeighbour;
+        self.redis.alter(|redis| {
+            if !redis.epochs.contains_key(values::NEIGHBOUR_WRITER) {
+                redis.acquire_epoch(0, values::NEIGHBOUR_WRITER, 0);
+            }
+            if removes {
+                redis.apply(cluster, &[Operation::Remove(values::neighbour_removal())]);
+            } else {
+                redis.apply(cluster, &[Operation::Publish(values::neighbour_publication())]);
+            }
+        });
+        if removes {
+            self.left.neighbour_deletions -= 1;
+            self.neighbour = Some(Neighbour::Deleted);
+        }
+        for replica in &mut self.replicas {
+            if replica.listens() {
+                replica.alter(|replica| replica.signals.dids |= values::NEIGHBOUR_DIDS);
+            }
+        }
+    }
+
     fn acquire_epoch(&mut self, bug: Option<Bug>, at: usize) {
+        let is_known = self.redis.epochs.contains_key(WRITER);
+        let shares_redis = self.neighbour.is_some();
         let (seen, process_id) = (self.replicas[at].highest, self.replicas[at].process_id);
         let epoch = self.redis.alter(|redis| redis.acquire_epoch(seen, WRITER, process_id));
         let unasked = bug == Some(Bug::LeaseNotConfirmed);
         self.replicas[at].alter(|replica| {
             replica.highest = epoch;
+            replica.loss_found |= shares_redis && !is_known;
             replica.role = if unasked { Role::Leading(epoch) } else { Role::AcquiredEpoch(epoch) };
         });
         if unasked {
@@ -290,6 +332,12 @@ impl World {
             applied(&self.redis, script)
         };
         if after != self.redis {
+            let is_theirs = |nth: &usize| values::NEIGHBOUR_DIDS & 1 << nth != 0;
+            let taken =
+                |nth| after.maps(values::did(nth)).is_some_and(|tenant| values::slot_of(tenant).is_some());
+            if self.neighbour == Some(Neighbour::Exists) && (0..DID_COUNT).filter(is_theirs).any(taken) {
+                self.neighbour = Some(Neighbour::Lost);
+            }
             self.superseded |= script.term < self.confirmed;
             self.rerouted |= truth::reroutes(&self.redis, &after, &self.api, self.since);
             self.observed.transferred |= truth::transfers(&self.redis, &after);

@@ -14,6 +14,7 @@ pub enum OpResult {
     Stale,
     HeldBy(Resource),
     InUse(DidSet),
+    Elsewhere(DidSet),
     WouldUnmap(DidSet),
     Aborted,
 }
@@ -69,7 +70,9 @@ pub fn results(applied: &[Applied]) -> Vec<OpResult> {
             OpResult::InUse(values::did_set(dids.iter().map(|(did, _)| did)))
         }
         Applied::Rejected(Conflict::WouldUnmap(dids)) => OpResult::WouldUnmap(values::did_set(dids)),
-        Applied::Rejected(Conflict::OwnedElsewhere { .. }) => unreachable!("there is one cluster"),
+        Applied::Rejected(Conflict::OwnedElsewhere { dids, .. }) => {
+            OpResult::Elsewhere(values::did_set(dids))
+        }
         Applied::Rejected(Conflict::WouldChangeSecret | Conflict::TooLarge) => {
             unreachable!("older configs have no secret, and are small")
         }

@@ -62,7 +62,15 @@ fn comes_to_rest(name: &str, scenario: &Scenario) {
 }
 
 fn one(claims: [&'static [u8]; 2], budget: Budget, must_happen: &'static [MustHappen]) -> Scenario {
-    Scenario { replicas: 1, claims, starts_at_rest: true, budget, must_happen, bug: None }
+    Scenario {
+        replicas: 1,
+        claims,
+        starts_at_rest: true,
+        shares_redis: false,
+        budget,
+        must_happen,
+        bug: None,
+    }
 }
 
 fn two(claims: [&'static [u8]; 2], budget: Budget, must_happen: &'static [MustHappen]) -> Scenario {
@@ -161,6 +169,31 @@ fn promises_hold_for_a_resource_deleted_between_two_leaders() {
     let budget =
         Budget { expired_leases: 1, deletions: 1, stray_epochs: 1, overstays: 1, ..Budget::default() };
     explore("deleted between two", two([&[X], &[]], budget, &[MustHappen::Fence]));
+}
+
+/// One replica, beside the operator of another cluster that holds the first DID.
+fn beside_another_cluster(
+    claims: [&'static [u8]; 2],
+    budget: Budget,
+    must_happen: &'static [MustHappen],
+) -> Scenario {
+    Scenario { shares_redis: true, ..one(claims, budget, must_happen) }
+}
+
+#[test]
+fn promises_hold_for_a_waiter_of_another_cluster_at_a_flush() {
+    let budget = Budget { flushes: 2, ..Budget::default() };
+    explore("waiter", beside_another_cluster([&[BOTH], &[]], budget, &[MustHappen::Fence]));
+    let budget = Budget { flushes: 1, crashes: 1, neighbour_deletions: 1, ..Budget::default() };
+    explore("waiter and crash", beside_another_cluster([&[BOTH], &[]], budget, &[MustHappen::Fence]));
+}
+
+#[test]
+fn promises_hold_while_a_secret_cant_be_read() {
+    let budget = Budget { edits: 2, broken_secrets: 1, ..Budget::default() };
+    explore("secret", one([&[BOTH, X], &[Y, BOTH]], budget, &[MustHappen::Transfer]));
+    let budget = Budget { edits: 1, deletions: 1, broken_secrets: 1, ..Budget::default() };
+    explore("secret and deletion", one([&[X, Y], &[Y, X]], budget, &[MustHappen::Transfer]));
 }
 
 #[test]

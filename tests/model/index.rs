@@ -59,6 +59,12 @@ pub struct Facts {
     published: BTreeMap<Resource, (Slot, DidSet)>,
     /// The resources that are retried after a failure.
     retrying: ResourceSet,
+    /// The number of DIDs that are held back after a loss.
+    held_back: usize,
+    /// A wait after a loss has not ended.
+    pub waits: bool,
+    /// The other cluster is waited for.
+    pub awaits: bool,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -225,6 +231,9 @@ impl Facts {
             published: published.collect(),
             tenants: tenants.collect(),
             retrying: index.retrying().iter().map(values::resource).collect(),
+            held_back: index.held_back_count(),
+            waits: index.next_release().is_some(),
+            awaits: !index.awaited_clusters().is_empty(),
         }
     }
 }

@@ -2,7 +2,8 @@
 
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time};
-use runtime_operator::api;
+use runtime_operator::api::{self, HeldElsewhere};
+use runtime_operator::contract::Did;
 use runtime_operator::domain::index::{CachedStatus, CachedTenant, Interners};
 use serde_json::json;
 use serde_json::value::{RawValue, to_raw_value};
@@ -27,6 +28,8 @@ pub struct Object {
 pub struct Status {
     pub generation: u8,
     pub published: DidSet,
+    /// The DIDs that it says another cluster holds.
+    pub elsewhere: DidSet,
     pub ready: bool,
 }
 
@@ -77,8 +80,10 @@ impl Object {
 impl Status {
     fn json(self) -> Box<RawValue> {
         let ready = if self.ready { "True" } else { "False" };
+        let held = json!([{ "cluster": "there", "owner": "voice/theirs", "dids": values::did_list(self.elsewhere) }]);
         let status = json!({
             "observedGeneration": self.generation,
+            "heldElsewhere": if self.elsewhere == 0 { json!([]) } else { held },
             "publishedDids": values::did_list(self.published),
             "conditions": [{
                 "type": "Ready", "status": ready, "reason": "Model", "message": "",
@@ -92,7 +97,14 @@ impl Status {
         Self {
             generation: u8::try_from(cached.observed_generation().unwrap()).unwrap(),
             published: values::did_set(&cached.published_dids()),
+            elsewhere: elsewhere(cached.held_elsewhere()),
             ready: cached.conditions().any(|condition| &*condition.status == "True"),
         }
     }
+}
+
+/// The DIDs that another cluster holds.
+pub fn elsewhere(held: &[HeldElsewhere]) -> DidSet {
+    let dids = held.iter().filter(|held| held.cluster.is_some()).flat_map(|held| &held.dids);
+    values::did_set(&dids.map(|did| Did::parse_exact(did).unwrap()).collect::<Vec<_>>())
 }

@@ -11,9 +11,9 @@ use runtime_operator::domain::index::{AlreadyPublished, CachedTenant, TenantSnap
 use runtime_operator::domain::plan::{self, Plan, PlanInput, Rejections, RemovalPlan};
 
 use crate::index::{Index, Record, Version};
-use crate::objects::Status;
+use crate::objects::{self, Status};
 use crate::shared::{Memo, Shared};
-use crate::values::{self, Call, DidSet, Resource, ResourceSet};
+use crate::values::{self, Call, DidSet, Resource, ResourceSet, SLOTS};
 
 /// The outcome of a reconcile, distinguished by its kind.
 #[derive(Clone)]
@@ -35,6 +35,7 @@ pub struct Rejected {
     pub generation: u8,
     pub yielding_owners: BTreeSet<Resource>,
     pub in_use: DidSet,
+    pub elsewhere: DidSet,
     pub would_unmap: DidSet,
 }
 
@@ -201,6 +202,13 @@ impl Preparation<'_> {
     }
 }
 
+impl PendingWrite {
+    /// True where its Secret must be read, and is one of those that can't be.
+    pub fn needs_secret(&self, broken: [bool; SLOTS]) -> bool {
+        matches!(self.call, Call::Publish { .. }) && broken[values::slot(self.resource)]
+    }
+}
+
 impl Prepared {
     /// What must be written.
     pub fn write(&self) -> Option<&PendingWrite> {
@@ -220,11 +228,19 @@ impl Prepared {
 
 fn rejections(rejected: &Rejected) -> Rejections {
     let in_use = |did| UnavailableDid { did, holder: Holder::Unmanaged(values::EXTERNAL_TENANT.to_owned()) };
+    let holder = Holder::Elsewhere {
+        cluster: values::neighbour_cluster().to_string(),
+        owner: "voice/theirs".to_owned(),
+    };
+    let elsewhere = |did| UnavailableDid { did, holder: holder.clone() };
+    let unavailable = values::did_list(rejected.in_use).into_iter().map(in_use);
     Rejections {
         generation: i64::from(rejected.generation),
         not_published: (rejected.would_unmap != 0)
             .then(|| NotPublished::WouldUnmap(values::did_list(rejected.would_unmap))),
-        unavailable: values::did_list(rejected.in_use).into_iter().map(in_use).collect(),
+        unavailable: unavailable
+            .chain(values::did_list(rejected.elsewhere).into_iter().map(elsewhere))
+            .collect(),
         yielding_owners: rejected
             .yielding_owners
             .iter()
@@ -266,6 +282,7 @@ impl OutcomeKind {
                     .published
                     .as_ref()
                     .map_or(0, |published| values::did_set(&published.dids)),
+                elsewhere: objects::elsewhere(&assessment.held_elsewhere()),
                 ready: assessment.not_published.is_none() && assessment.unavailable.is_empty(),
             }),
         }

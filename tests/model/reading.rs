@@ -20,7 +20,9 @@ pub fn did_as_recorded(redis: &Redis, nth: usize) -> bool {
     let did = values::did(nth);
     redis.owners.get(did).is_some_and(|owner| {
         redis.maps(did) == Some(owner)
-            && redis.records.get(owner).is_some_and(|record| record.dids.contains(did))
+            && redis.records.get(owner).is_some_and(|record| {
+                record.cluster == values::cluster().as_str() && record.dids.contains(did)
+            })
     })
 }
 
@@ -28,6 +30,16 @@ pub fn did_as_recorded(redis: &Redis, nth: usize) -> bool {
 pub fn config_as_recorded(redis: &Redis, tenant: &str) -> bool {
     let record = redis.records.get(tenant);
     redis.configs.get(tenant).is_some_and(|config| record.is_some_and(|record| record.sha1 == config.sha1))
+}
+
+/// True if Redis knows the other cluster's operator.
+pub fn is_neighbour_present(redis: &Redis) -> bool {
+    redis.epochs.contains_key(values::NEIGHBOUR_WRITER) || is_neighbour_live(redis)
+}
+
+/// True if the other cluster's tenant is published.
+pub fn is_neighbour_live(redis: &Redis) -> bool {
+    redis.records.contains_key(values::NEIGHBOUR_TENANT)
 }
 
 /// All records, each with its owner and with whether Redis holds exactly what it says.

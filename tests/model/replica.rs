@@ -47,6 +47,8 @@ pub struct Audit {
 pub struct Reads<'a> {
     pub api: &'a [Option<Object>; SLOTS],
     pub redis: &'a Redis,
+    /// The Secrets that can't be read.
+    pub broken: [bool; SLOTS],
     pub bug: Option<Bug>,
 }
 
@@ -63,6 +65,8 @@ pub struct Replica {
     pub queue: ResourceSet,
     /// Resources that are requeued with a delay: reconciled again once the watch has caught up.
     pub backoff: ResourceSet,
+    /// Resources whose reconcile failed since their Secret can't be read.
+    pub without_secret: ResourceSet,
     pub flights: BTreeMap<Resource, Flight>,
     /// Resources whose status must be written. One of which nothing must be written leaves the queue immediately.
     status_queue: ResourceSet,
@@ -72,6 +76,8 @@ pub struct Replica {
     pub signals: Signals,
     /// Signals were lost: only an audit finds what they were about.
     pub missed_signals: bool,
+    /// It has found a loss in Redis, and has not read Redis since.
+    pub loss_found: bool,
 }
 
 impl Reads<'_> {
@@ -98,12 +104,14 @@ impl Replica {
             index: Index::new(api),
             queue: ResourceSet::default(),
             backoff: ResourceSet::default(),
+            without_secret: ResourceSet::default(),
             flights: BTreeMap::new(),
             status_queue: ResourceSet::default(),
             reading: None,
             audit: None,
             signals: Signals::default(),
             missed_signals: false,
+            loss_found: false,
         }
     }
 
@@ -159,8 +167,14 @@ impl Replica {
             for resource in resources {
                 self.queue.insert(resource);
                 self.backoff.remove(resource);
+                self.without_secret.remove(resource);
             }
         }
+    }
+
+    /// A Secret can be read again: those that wait for it are retried.
+    pub fn secret_healed(&mut self) {
+        self.enqueue(self.without_secret.iter());
     }
 
     /// Enqueues a resource in the orphan sweep.
@@ -184,8 +198,13 @@ impl Replica {
         self.update(Event::Listed(api.clone()));
     }
 
-    /// Loads what Redis held when it was read, and reconciles everything.
-    pub fn load(&mut self, redis: &Redis, bug: Option<Bug>) {
+    /// Loads what Redis held when it was read, and reconciles everything. `shares_redis`: another cluster uses the same Redis.
+    pub fn load(&mut self, redis: &Redis, shares_redis: bool, bug: Option<Bug>) {
+        let found = std::mem::take(&mut self.loss_found);
+        if shares_redis && bug != Some(Bug::HoldersNotFirst) {
+            let (present, records) = (reading::is_neighbour_present(redis), reading::records(redis));
+            self.update(Event::LossChecked { found, present, records });
+        }
         let event = Event::Resynced(reading::records(redis));
         if bug == Some(Bug::LateRepliesTrusted) {
             let affected = self.apply(event).reconcile;
@@ -193,6 +212,16 @@ impl Replica {
         } else {
             self.update(event);
         }
+    }
+
+    /// The operator of the other cluster, which was waited for, is there.
+    pub fn neighbour_returned(&mut self) {
+        self.update(Event::Returned);
+    }
+
+    /// The wait after a loss ends.
+    pub fn end_wait(&mut self) {
+        self.update(Event::WaitEnded(self.index.facts.awaits));
     }
 
     /// Begins an audit.
@@ -279,6 +308,32 @@ impl Replica {
                 self.back_off(root);
                 return;
             }
+            let broken: ResourceSet = flight
+                .writes()
+                .filter(|write| write.needs_secret(reads.broken))
+                .map(|write| write.resource)
+                .collect();
+            if broken.contains(root) || (!broken.is_empty() && reads.bug == Some(Bug::TakersHoldUp)) {
+                self.update(Event::Failed(root));
+                if self.is_writing() && !self.queue.contains(root) {
+                    self.without_secret.insert(root);
+                }
+                return;
+            }
+            if !broken.is_empty() {
+                // They fail in their own reconciles. Nothing waits for them.
+                self.enqueue(
+                    broken
+                        .iter()
+                        .filter(|resource| !self.without_secret.contains(*resource))
+                        .collect::<Vec<_>>(),
+                );
+                flight.order[0].retain(|resource| !broken.contains(*resource));
+                if flight.order[0].is_empty() {
+                    flight.order.remove(0);
+                }
+                continue;
+            }
             let calls: Vec<_> = flight.writes().map(|write| write.call.clone()).collect();
             if !calls.is_empty() {
                 flight.script =
@@ -320,6 +375,7 @@ impl Replica {
     /// Other clients wrote to Redis: reconciles the owners of the keys that differ from their record.
     pub fn handle_signals(&mut self, redis: &Redis) {
         let signals = std::mem::take(&mut self.signals);
+        self.loss_found |= signals.flushed;
         if signals.flushed
             && let Role::Writing(epoch) | Role::Leading(epoch) = self.role
         {
@@ -377,6 +433,7 @@ impl Replica {
                 Some(ResourceWrite::Status(Status {
                     generation: object.generation,
                     published: 0,
+                    elsewhere: 0,
                     ready: false,
                 }))
             }

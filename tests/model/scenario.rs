@@ -7,7 +7,7 @@ use crate::replica::Replica;
 use crate::shared::Shared;
 use crate::truth;
 use crate::values::{DID_COUNT, DidSet, SLOTS};
-use crate::world::{Action, Observed, World, new_object};
+use crate::world::{Action, Neighbour, Observed, World, new_object};
 
 /// The first DID alone.
 pub const X: DidSet = 0b01;
@@ -46,6 +46,10 @@ pub struct Budget {
     pub relists: u8,
     /// Signals about writes of other clients are lost: the next audit finds the differences.
     pub dropped_signals: u8,
+    /// The other cluster's tenant is deleted.
+    pub neighbour_deletions: u8,
+    /// A Secret can't be read, until it can.
+    pub broken_secrets: u8,
 }
 
 /// A planted bug.
@@ -67,6 +71,10 @@ pub enum Bug {
     LateRepliesTrusted,
     /// The epoch is kept although a write that carries it may run late.
     EpochKept,
+    /// After a loss, what statuses say that others hold is free for all.
+    HoldersNotFirst,
+    /// A tenant that can't be published holds up the one from which it takes a DID.
+    TakersHoldUp,
 }
 
 /// A scenario to explore.
@@ -78,6 +86,8 @@ pub struct Scenario {
     pub claims: [&'static [DidSet]; SLOTS],
     /// True if everything is published, reported and at rest at the start, with the first replica as leader.
     pub starts_at_rest: bool,
+    /// Another cluster shares Redis, and holds the first DID.
+    pub shares_redis: bool,
     pub budget: Budget,
     /// The things that must happen in some run, so that no property holds only because nothing was tried.
     pub must_happen: &'static [MustHappen],
@@ -114,6 +124,8 @@ impl Scenario {
             terms: 0,
             confirmed: 0,
             redis: Shared::new(Redis::default()),
+            neighbour: self.shares_redis.then_some(Neighbour::Exists),
+            broken: [false; SLOTS],
             replicas,
             late: Vec::new(),
             excused: 0,
@@ -124,6 +136,9 @@ impl Scenario {
             observed: Observed::default(),
         };
         if self.starts_at_rest {
+            if self.shares_redis {
+                world = self.apply(&world, &Action::PublishNeighbour);
+            }
             loop {
                 let mut actions = Vec::new();
                 world.progress(&mut actions);
@@ -173,6 +188,7 @@ impl Model for Scenario {
             }),
             Property::always(truth::ONE_WRITER, |_, world: &World| !world.superseded),
             Property::always(truth::LIVE_CALLS_FIRST, |_, world: &World| !world.rerouted),
+            Property::always(truth::OTHERS_KEEP, |_, world: &World| world.neighbour != Some(Neighbour::Lost)),
             Property::always(truth::NOTHING_LATE, |_, world: &World| !world.late_write),
             Property::always(truth::IN_THE_END, |_, world: &World| {
                 !world.is_at_rest() || truth::is_consistent(world)

@@ -1,20 +1,22 @@
 //! The properties that must hold, judged by the resources and by Redis alone.
 
 use crate::objects::{Object, Status};
+use crate::reading;
 use crate::redis::Redis;
-use crate::values::{self, DID_COUNT, DidSet, EXTERNAL_TENANT, SLOTS};
-use crate::world::World;
+use crate::values::{self, DID_COUNT, DidSet, EXTERNAL_TENANT, NEIGHBOUR_DIDS, NEIGHBOUR_TENANT, SLOTS};
+use crate::world::{Neighbour, World};
 
 pub const SERVED: &str = "no DID maps to a tenant whose config is missing or does not list it";
 pub const ONE_WRITER: &str = "no write of a superseded leader is accepted";
 pub const LIVE_CALLS_FIRST: &str = "a published DID stays with the resource that claims it";
+pub const OTHERS_KEEP: &str = "what another cluster holds stays with it";
 pub const NOTHING_LATE: &str = "a late script changes nothing that a leader has read";
 pub const IN_THE_END: &str = "at rest, Redis and every status match the resources";
 
 /// True if Redis matches the resources, and the statuses match Redis.
 pub fn is_consistent(world: &World) -> bool {
     (0..DID_COUNT).all(|nth| is_held_rightly(world, nth))
-        && (0..SLOTS).all(|slot| is_published_rightly(world, slot))
+        && (0..SLOTS).all(|slot| world.broken[slot] || is_published_rightly(world, slot))
 }
 
 /// True if a DID is mapped to one of its claimants, and to none if no resource claims it.
@@ -23,10 +25,15 @@ fn is_held_rightly(world: &World, nth: usize) -> bool {
     let claims = |slot: usize| world.api[slot].as_ref().is_some_and(|object| object.dids & 1 << nth != 0);
     let recorded = world.redis.owners.contains_key(did);
     match world.redis.maps(did) {
-        None => !recorded && !(0..SLOTS).any(claims),
+        // It is published once its Secret can be read.
+        None => !recorded && !(0..SLOTS).any(|slot| claims(slot) && !world.broken[slot]),
+        Some(NEIGHBOUR_TENANT) => {
+            world.neighbour == Some(Neighbour::Exists) && NEIGHBOUR_DIDS & 1 << nth != 0
+        }
         // Another client mapped it while no resource had it: the operator never reroutes it silently.
         Some(EXTERNAL_TENANT) => !recorded,
-        Some(tenant) => values::slot_of(tenant).is_some_and(claims),
+        // What was published stays while its Secret can't be read.
+        Some(tenant) => values::slot_of(tenant).is_some_and(|slot| claims(slot) || world.broken[slot]),
     }
 }
 
@@ -50,7 +57,9 @@ fn is_published_rightly(world: &World, slot: usize) -> bool {
         }
         _ => false,
     };
-    let status = Status { generation: object.generation, published: holds, ready: holds == object.dids };
+    let elsewhere = if reading::is_neighbour_live(redis) { object.dids & NEIGHBOUR_DIDS } else { 0 };
+    let ready = holds == object.dids;
+    let status = Status { generation: object.generation, published: holds, elsewhere, ready };
     published && !object.deleting && object.finalizer && object.status == Some(status)
 }
 

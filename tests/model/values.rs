@@ -25,6 +25,12 @@ pub const DID_COUNT: usize = 2;
 pub const WRITER: &str = "here/voice";
 /// The tenant id to which another client maps DIDs; no resource has it.
 pub const EXTERNAL_TENANT: &str = "external";
+/// The tenant of the other cluster, which claims the first DID.
+pub const NEIGHBOUR_TENANT: &str = "theirs";
+/// The DIDs that the other cluster's tenant claims.
+pub const NEIGHBOUR_DIDS: DidSet = 1;
+/// The writer of the other cluster's operator.
+pub const NEIGHBOUR_WRITER: &str = "there/voice";
 /// The Secret to which every resource refers.
 pub const SECRET_NAME: &str = "hook";
 /// Its version, which never changes.
@@ -110,6 +116,39 @@ pub fn cluster() -> &'static ClusterId {
     &CLUSTER
 }
 
+static NEIGHBOUR_CLUSTER: LazyLock<ClusterId> = LazyLock::new(|| ClusterId::new("there"));
+
+/// The other cluster.
+pub fn neighbour_cluster() -> &'static ClusterId {
+    &NEIGHBOUR_CLUSTER
+}
+
+/// The publication of the other cluster's tenant.
+pub fn neighbour_publication() -> Publication {
+    let dids = did_list(NEIGHBOUR_DIDS);
+    let config = json!({ "tenantId": NEIGHBOUR_TENANT, "dids": dids }).to_string();
+    Publication {
+        tenant: TenantId::parse(NEIGHBOUR_TENANT).unwrap(),
+        owner: Owner { namespace: "voice".to_owned(), name: "theirs".to_owned(), uid: Uid::new("theirs") },
+        generation: 1,
+        secret: SECRET.to_owned(),
+        hash: "theirs".to_owned(),
+        previously_listed: dids.clone(),
+        dids,
+        yielding_owners: std::collections::BTreeMap::new(),
+        after_loss: false,
+        annotated: false,
+        take_over: TakeOver::Nothing,
+        config: config.into(),
+    }
+}
+
+/// The removal of the other cluster's tenant.
+pub fn neighbour_removal() -> Removal {
+    let Publication { tenant, owner, previously_listed, .. } = neighbour_publication();
+    Removal { tenant, uid: owner.uid, previously_listed, retain: false }
+}
+
 pub fn each(set: DidSet) -> impl Iterator<Item = usize> {
     (0..DID_COUNT).filter(move |nth| set & 1 << nth != 0)
 }
@@ -166,6 +205,10 @@ impl ResourceSet {
 
     pub fn iter(self) -> impl Iterator<Item = Resource> {
         resources().filter(move |resource| self.contains(*resource))
+    }
+
+    pub fn is_empty(self) -> bool {
+        self.0 == 0
     }
 
     /// The resources that are in both sets.

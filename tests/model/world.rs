@@ -3,6 +3,7 @@
 
 use crate::flight::Script;
 use crate::objects::Object;
+use crate::reading;
 use crate::redis::Redis;
 use crate::replica::{Replica, Signals};
 use crate::role::Role;
@@ -31,6 +32,10 @@ pub struct World {
     pub late: Vec<Script>,
     /// DIDs that another client broke and that have not been repaired since.
     pub excused: DidSet,
+    /// The other cluster's tenant; none: there is no other cluster.
+    pub neighbour: Option<Neighbour>,
+    /// The Secrets that can't be read.
+    pub broken: [bool; SLOTS],
     pub left: Budget,
     /// Redis accepted a superseded leader's write.
     pub superseded: bool,
@@ -47,6 +52,15 @@ pub struct Observed {
     pub fenced: bool,
     pub transferred: bool,
     pub together: bool,
+}
+
+/// The tenant of another cluster.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Neighbour {
+    Exists,
+    Deleted,
+    /// A DID that it claims was taken from it.
+    Lost,
 }
 
 /// Something that can happen next.
@@ -66,7 +80,15 @@ pub enum Action {
     Flush,
     Relist(usize),
     DropSignals(usize),
+    DeleteNeighbour,
+    BreakSecret(Slot),
 
+    HealSecret(Slot),
+    /// The other cluster's operator publishes its tenant.
+    PublishNeighbour,
+    /// The other cluster is there again.
+    NoticeNeighbour(usize),
+    EndWait(usize),
     Watch(usize, Slot),
     AcquireLease(usize),
     AcquireEpoch(usize),
@@ -129,6 +151,17 @@ impl World {
         if left.flushes > 0 && *self.redis != Redis::default() {
             actions.push(Action::Flush);
         }
+        if left.neighbour_deletions > 0
+            && self.neighbour == Some(Neighbour::Exists)
+            && reading::is_neighbour_live(&self.redis)
+        {
+            actions.push(Action::DeleteNeighbour);
+        }
+        if left.broken_secrets > 0 {
+            let whole = (0..SLOTS).filter(|slot| !self.broken[*slot] && !scenario.claims[*slot].is_empty());
+            actions.extend(whole.map(Action::BreakSecret));
+        }
+        actions.extend((0..SLOTS).filter(|slot| self.broken[*slot]).map(Action::HealSecret));
         if left.stray_epochs > 0 && self.redis.epoch.is_some() {
             actions.push(Action::StrayEpoch);
         }
@@ -164,6 +197,11 @@ impl World {
 
     /// Adds what the product does, without users and faults.
     pub fn progress(&self, actions: &mut Vec<Action>) {
+        let first = values::did(0);
+        let is_live = reading::is_neighbour_live(&self.redis);
+        if self.neighbour == Some(Neighbour::Exists) && !is_live && !self.redis.owners.contains_key(first) {
+            actions.push(Action::PublishNeighbour);
+        }
         for (at, replica) in self.replicas.iter().enumerate() {
             self.elections(at, replica, actions);
             let watched = |slot: Slot| replica.index.facts.seen[slot] == self.api[slot];
@@ -198,6 +236,15 @@ impl World {
                     None => Action::Execute(at, *resource),
                     Some(_) => Action::ReceiveReply(at, *resource),
                 });
+            }
+            let facts = &replica.index.facts;
+            if replica.is_writing() && facts.awaits && reading::is_neighbour_present(&self.redis) {
+                actions.push(Action::NoticeNeighbour(at));
+            }
+            // The time is as long as a holder needs, if it is there at all.
+            let had_time = is_live || self.neighbour == Some(Neighbour::Deleted);
+            if replica.is_writing() && facts.waits && had_time && !(facts.awaits && is_live) {
+                actions.push(Action::EndWait(at));
             }
             if replica.signals != Signals::default() && replica.reading.is_none() {
                 actions.push(Action::HandleSignals(at));

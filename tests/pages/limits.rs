@@ -82,6 +82,12 @@ fn specs() -> Vec<Row> {
             "they wait for each other",
         ),
         (
+            "bytes of the specs of tenants that exchange numbers in one script call",
+            bytes(controller::MAX_GROUP_BYTES),
+            "they are published one after the other: each number is unmapped for the moments between the tenant that releases \
+             it and the one that takes it",
+        ),
+        (
             "bytes of a status that is decoded",
             bytes(controller::MAX_STATUS),
             "written again, as if there were none",

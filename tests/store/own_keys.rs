@@ -1,8 +1,9 @@
 //! The operator's own keys are trusted no more than the contract's: a wrong type or an absurd value counts as lost, and
 //! is made good.
 
-use runtime_operator::domain::Epoch;
-use runtime_operator::store::{Applied, Operation, WriteError};
+use runtime_operator::domain::index::Recorded;
+use runtime_operator::domain::{ClusterId, Epoch, Uid};
+use runtime_operator::store::{Applied, Operation, Store, StoreError, WriteError, WriterNote};
 
 use test_support::store_fixture::*;
 
@@ -177,4 +178,88 @@ async fn a_key_of_another_type_is_named_where_it_cant_be_read() {
     assert!(error.contains("tenantcfg:acme"), "{error}");
     let error = world.store.lookup(&parse_did(A)).await.unwrap_err().to_string();
     assert!(error.contains(&format!("tenantmap:did:{A}")), "{error}");
+}
+
+/// What the record of `acme` says, and its owner.
+async fn known(world: &World) -> Vec<(Uid, Recorded)> {
+    let found = world.store.records(&world.cluster).await.unwrap();
+    found.into_iter().map(|(record, _)| (record.owner.uid.clone(), Recorded::from(record))).collect()
+}
+
+#[tokio::test]
+async fn a_repair_by_the_records_trusts_no_own_key() {
+    for (harm, repaired) in [
+        ("DEL tenantmap:did:+15550000001", Some(1)),
+        ("EXPIRE tenantcfg:acme 3600", Some(1)),
+        ("EXPIRE tenantmap:did:+15550000001 3600", Some(1)),
+        ("RPUSH tenantmap:did:+15550000001 x", Some(1)),
+        ("HSET runtime-operator:tenant:acme generation 1e300", Some(0)),
+        ("RPUSH runtime-operator:tenant:acme x", Some(0)),
+        ("RPUSH tenantcfg:acme x", Some(0)),
+        ("RPUSH runtime-operator:dids x", Some(0)),
+        ("RPUSH runtime-operator:epoch x", None),
+        ("SET runtime-operator:epoch abc", None),
+        ("RPUSH runtime-operator:epochs x", None),
+        ("HSET runtime-operator:epochs zz 999999999999999/x", None),
+    ] {
+        let world = World::new().await;
+        world.apply_one(tenant("acme", &[A])).await;
+        let known = known(&world).await;
+        let words: Vec<&str> = harm.split(' ').collect();
+        if words[0] == "RPUSH" {
+            let _: i64 = world.run(&format!("DEL {}", words[1])).await;
+        }
+        let _: redis::Value = world.run(harm).await;
+        let done = world.store.repair_by_record(world.epoch, &world.cluster, &known).await;
+        match repaired {
+            Some(keys) => assert_eq!(done, Ok(keys), "{harm}"),
+            None => assert!(matches!(done, Err(StoreError::Fenced { .. })), "{harm}: {done:?}"),
+        }
+        if repaired == Some(1) {
+            assert_eq!(world.tenant_of(A).await.as_deref(), Some("acme"), "{harm}");
+            assert_eq!(world.run::<i64>("PTTL tenantcfg:acme").await, -1, "{harm}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_writers_notes_of_another_type_are_made_good() {
+    let world = World::new().await;
+    let note = WriterNote {
+        scope: "here/voice".to_owned(),
+        cluster: ClusterId::new("here"),
+        lease: "voice/runtime-operator".to_owned(),
+        namespaces: Vec::new(),
+        heartbeat: 1,
+    };
+    spoil(&world, "runtime-operator:writers").await;
+    assert_eq!(world.store.noted_writers().await, Ok(Vec::new()));
+    world.store.note_writer(&note).await.unwrap();
+    assert_eq!(world.store.noted_writers().await, Ok(vec![note]));
+}
+
+#[tokio::test]
+async fn a_cluster_is_present_while_its_operator_has_an_epoch_or_records() {
+    let world = World::new().await;
+    let clusters = ["there", "elsewhere"].map(ClusterId::new).into();
+    let present = async || world.store.present_clusters(&clusters).await.unwrap();
+    assert_eq!(present().await, []);
+    let there = Store::new(settings(&world.redis.url())).unwrap().with_writer("there/voice", "p");
+    let note = WriterNote {
+        scope: "there/voice".to_owned(),
+        cluster: ClusterId::new("there"),
+        lease: "voice/runtime-operator".to_owned(),
+        namespaces: Vec::new(),
+        heartbeat: 1,
+    };
+    there.note_writer(&note).await.unwrap();
+    assert_eq!(present().await, [], "it has no epoch");
+    there.acquire_epoch().await.unwrap();
+    assert_eq!(present().await, [ClusterId::new("there")]);
+    world.apply_one_as("elsewhere", tenant("acme", &[A])).await;
+    assert_eq!(present().await, [ClusterId::new("elsewhere"), ClusterId::new("there")]);
+    for key in ["runtime-operator:writers", EPOCHS, "runtime-operator:tenants:elsewhere"] {
+        spoil(&world, key).await;
+    }
+    assert_eq!(present().await, []);
 }

@@ -177,7 +177,7 @@ async fn a_restart_causes_a_resync_once_tracking_is_on_again() {
     health.wait_for(Option::is_some).await.unwrap();
     assert_eq!(health.borrow().as_ref().unwrap().reason().as_str(), "RedisUnreachable");
     world.redis.restart().await.unwrap();
-    assert_eq!(next(&mut tracking).await, DriftSignal::Resync(ResyncCause::Reconnected));
+    assert_eq!(next(&mut tracking).await, DriftSignal::Resync(ResyncCause::ServerChanged));
     assert_eq!(*tracking.health().borrow(), None);
     let mut raw = world.redis.connection().await.unwrap();
     let () = redis::cmd("SET").arg("tenantcfg:acme").arg("{}").query_async(&mut raw).await.unwrap();

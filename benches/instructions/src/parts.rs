@@ -63,6 +63,7 @@ fn claim(tenant: usize, dids: Vec<Did>) -> Claim {
         dids,
         eligibility: Eligibility::Active,
         status_dids: Vec::new(),
+        refused_outside: false,
     }
 }
 

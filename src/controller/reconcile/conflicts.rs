@@ -78,7 +78,7 @@ async fn correct_holder(
         }
         // It belongs to another operator of the same cluster, which watches other namespaces.
         None if !ctx.is_watched_namespace(namespace) => {
-            rejections.add(Holder::Resource(ResourceName::new(namespace, name)), dids);
+            rejections.add(Holder::OtherOperator(ResourceName::new(namespace, name)), dids);
         }
         // No such resource is left, or it is being deleted: its record yields.
         None => {

@@ -30,6 +30,7 @@ use crate::domain::Uid;
 use crate::domain::backoff;
 use crate::domain::index::CachedTenant;
 use crate::telemetry::TRACES;
+pub use publish::MAX_GROUP_BYTES;
 use waiting::WaitingFor;
 
 /// The interval at which a tenant polls for what no watch event announces: that another cluster or an older publisher

@@ -266,7 +266,7 @@ impl Publishable<'_> {
             dids: config.dids().to_vec(),
             previously_listed,
             yielding_owners,
-            after_loss: false,
+            after_loss: self.snapshot.claims.held_back.after_loss,
             annotated: self.object.take_over().is_some(),
             take_over: self.snapshot.take_over.clone(),
             config: config.to_json(),

@@ -7,7 +7,7 @@ use std::collections::{HashMap, HashSet};
 use std::slice;
 
 use futures::future::join_all;
-use tracing::{Instrument, Span, debug, trace_span};
+use tracing::{Instrument, Span, debug, info, trace_span};
 
 use super::super::context::Context;
 use super::super::error::Error;
@@ -22,6 +22,9 @@ use crate::domain::{Epoch, Uid};
 use crate::store::{Applied, Conflict, Operation};
 use crate::telemetry::TRACES;
 
+/// The most bytes of the specs of tenants that are published in one script call. Two of the largest may always exchange numbers
+/// in one.
+pub const MAX_GROUP_BYTES: usize = 2 << 20;
 /// The attempts of one reconcile while Redis keeps showing other owners.
 const MAX_ATTEMPTS: usize = 5;
 /// The times that something is fetched in one reconcile, for each of the tenants in it: a Secret may be rotated meanwhile, and a
@@ -89,12 +92,33 @@ impl Pass<'_> {
         }
         for members in self.ctx.read(|index| index.publish_order(uid)) {
             debug!(?members, "publishing tenants that exchange DIDs in one transaction");
-            let members = Group::Members(members);
-            if self.publish_group(members, &mut done).await? == GroupResult::OrderChanged {
-                return Ok(GroupResult::OrderChanged);
+            for members in self.split(members, &mut done) {
+                if self.publish_group(Group::Members(members), &mut done).await? == GroupResult::OrderChanged
+                {
+                    return Ok(GroupResult::OrderChanged);
+                }
             }
         }
         Ok(GroupResult::Done)
+    }
+
+    /// The script calls that publish tenants which exchange DIDs: one; or one for each, where they are too large together.
+    fn split(&self, members: Vec<Uid>, done: &mut AlreadyPublished) -> Vec<Vec<Uid>> {
+        let bytes: usize = self.ctx.read(|index| {
+            let objects = members.iter().filter_map(|uid| index.object(uid));
+            objects.map(|object| object.cached_spec().bytes()).sum()
+        });
+        if members.len() == 1 || bytes <= MAX_GROUP_BYTES {
+            return vec![members];
+        }
+        let tenants = members.len();
+        info!(
+            tenants,
+            bytes, "too large to exchange numbers in one script call; publishing one after the other"
+        );
+        // So that none waits for those after it.
+        self.ctx.read(|index| done.add(index, &members));
+        members.into_iter().map(|uid| vec![uid]).collect()
     }
 
     /// Publishes a group in one script call, or none of it if one tenant is rejected. Returns `OrderChanged` if a tenant that
@@ -227,7 +251,7 @@ impl Pass<'_> {
     async fn fetch(&mut self, missing: Vec<(Uid, Missing)>, group: &Group<'_>) -> Result<(), Error> {
         let ctx = self.ctx;
         // Only who waits for nothing else waits for room.
-        let takes_room = matches!(group, Group::Alone(_));
+        let takes_room = group.members().len() == 1;
         for (uid, _) in &missing {
             self.fetched.specs.take_room(uid);
         }

@@ -41,6 +41,7 @@ pub fn without_published(
         published_did_count: before.published_did_count,
         published_hash: before.published_hash,
         last_published_time: before.last_published_time,
+        held_elsewhere: before.held_elsewhere,
         ..next.clone()
     }
 }

@@ -31,10 +31,14 @@ pub enum Entitlement {
     PublishedByStatus,
     /// The thing is not published for it.
     Waiting,
+    /// The thing is not published for it, nor can it be now: something outside of this operator's resources keeps it from its
+    /// tenant id.
+    RefusedOutside,
 }
 
 impl Entitlement {
-    const ALL: [Self; 3] = [Self::PublishedByRecord, Self::PublishedByStatus, Self::Waiting];
+    const ALL: [Self; 4] =
+        [Self::PublishedByRecord, Self::PublishedByStatus, Self::Waiting, Self::RefusedOutside];
 }
 
 /// The contenders of every key (a tenant id or a DID) that a tenant claims.
@@ -81,6 +85,11 @@ impl<K: Eq + Hash> ContendersByKey<K> {
     /// The contender that holds `key`.
     pub fn holder(&self, key: &K) -> Option<&Uid> {
         Some(&self.0.get(key)?.first()?.uid)
+    }
+
+    /// The contender that holds `key`, with its place.
+    pub fn first(&self, key: &K) -> Option<&Priority> {
+        self.0.get(key)?.first()
     }
 
     /// True if this tenant contends for `key`; and true if it is notified of its holder.

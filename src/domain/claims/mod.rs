@@ -39,6 +39,9 @@ pub struct Claim {
     pub eligibility: Eligibility,
     /// The DIDs that its status lists as published. They count only while it has no ownership record.
     pub status_dids: Vec<Did>,
+    /// True while something outside of this operator's resources keeps it from its tenant id: a DID that is published for none
+    /// of its claimants goes to one that can be published.
+    pub refused_outside: bool,
 }
 
 /// The part of its claim that a resource may take and keep.
@@ -207,6 +210,25 @@ impl Claims {
         Some(holdings)
     }
 
+    /// Returns what `uid` would have if nothing outside refused it: what it has, and what it would take from a younger tenant for
+    /// which nothing is published. It asks Redis for that, to find out whether it is still refused.
+    #[must_use]
+    pub fn possible_holdings(&self, uid: &Uid) -> Option<Holdings> {
+        let mut holdings = self.holdings(uid)?;
+        let Some(claim) = self.by_uid.get(uid).filter(|claim| claim.refused_outside) else {
+            return Some(holdings);
+        };
+        let waiting = claim.priority(Entitlement::Waiting);
+        let is_possible = |did: &Did| {
+            self.published.owner_of_did(did).is_none()
+                && self.dids.first(did).is_some_and(|first| waiting < *first)
+        };
+        let contested = holdings.contested.extract_if(.., |(did, _)| is_possible(did));
+        let possible: HashSet<Did> = contested.map(|(did, _)| did).chain(holdings.dids).collect();
+        holdings.dids = self.wanted(claim).into_iter().filter(|did| possible.contains(did)).collect();
+        Some(holdings)
+    }
+
     /// The DIDs for which a claim competes, in the order of the spec; after them the DIDs that are published for a
     /// resource whose spec does not decide about them.
     fn wanted(&self, claim: &Claim) -> Vec<Did> {
@@ -298,6 +320,7 @@ impl Claims {
             let entitlement = match (published.contains(&did), recorded) {
                 (true, true) => Entitlement::PublishedByRecord,
                 (true, false) => Entitlement::PublishedByStatus,
+                (false, _) if claim.refused_outside => Entitlement::RefusedOutside,
                 (false, _) => Entitlement::Waiting,
             };
             if claim.competes(entitlement) {
@@ -323,7 +346,7 @@ impl Claims {
 impl Claim {
     /// True if the resource contends for a thing to which it has this entitlement.
     fn competes(&self, entitlement: Entitlement) -> bool {
-        entitlement != Entitlement::Waiting
+        matches!(entitlement, Entitlement::PublishedByRecord | Entitlement::PublishedByStatus)
             || matches!(self.eligibility, Eligibility::Active | Eligibility::Suspended)
     }
 
@@ -370,6 +393,7 @@ mod tests {
             dids: dids.iter().copied().map(did).collect(),
             eligibility: Eligibility::Active,
             status_dids: Vec::new(),
+            refused_outside: false,
         }
     }
 
@@ -441,6 +465,50 @@ mod tests {
             [did(2)],
             "the older one, since the DID is published for neither"
         );
+    }
+
+    #[test]
+    fn a_tenant_that_is_refused_outside_holds_nothing_that_another_claims() {
+        let mut claims = Claims::default();
+        let blocked = |refused_outside| Claim { refused_outside, ..claim("blocked", 1, "theirs", &[1, 2]) };
+        claims.upsert(blocked(false));
+        claims.upsert(claim("honest", 2, "honest", &[1]));
+        assert_eq!(held(&claims, "honest"), []);
+
+        assert!(claims.upsert(blocked(true)).contains(&uid("honest")));
+
+        assert_eq!((held(&claims, "honest"), held(&claims, "blocked")), (vec![did(1)], vec![did(2)]));
+        // It asks for both as long as nothing is published for the other one.
+        assert_eq!(claims.possible_holdings(&uid("blocked")).unwrap().dids, [did(1), did(2)]);
+        publish(&mut claims, "honest");
+        let possible = claims.possible_holdings(&uid("blocked")).unwrap();
+        assert_eq!(possible.dids, [did(2)]);
+        assert_eq!(possible.contested, [(did(1), HeldBy::Resource(uid("honest")))]);
+        // Once it is no longer refused, what is published stays, and what is not goes to the oldest.
+        claims.upsert(blocked(false));
+        assert_eq!(held(&claims, "honest"), [did(1)]);
+        claims.set_published(&uid("honest"), None);
+        assert_eq!(held(&claims, "blocked"), [did(1), did(2)]);
+    }
+
+    #[test]
+    fn of_tenants_that_are_all_refused_outside_the_oldest_one_holds() {
+        let mut claims = Claims::default();
+        let refused = |name, created| Claim { refused_outside: true, ..claim(name, created, name, &[1]) };
+        claims.upsert(refused("young", 2));
+        claims.upsert(refused("old", 1));
+        assert_eq!((held(&claims, "old"), held(&claims, "young")), (vec![did(1)], vec![]));
+        assert_eq!(claims.possible_holdings(&uid("young")).unwrap().dids, [did(1)]);
+    }
+
+    #[test]
+    fn a_refusal_takes_nothing_that_is_published() {
+        let mut claims = Claims::default();
+        claims.upsert(claim("a", 1, "a", &[1]));
+        publish(&mut claims, "a");
+        claims.upsert(Claim { refused_outside: true, ..claim("a", 1, "a", &[1]) });
+        claims.upsert(claim("b", 2, "b", &[1]));
+        assert_eq!((held(&claims, "a"), held(&claims, "b")), (vec![did(1)], vec![]));
     }
 
     #[test]

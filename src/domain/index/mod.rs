@@ -9,6 +9,7 @@
 mod audit;
 mod cached;
 mod effects;
+mod loss;
 mod prefetch;
 mod publish_delay;
 mod records;
@@ -42,6 +43,7 @@ use super::secret::SecretVersion;
 use super::{ResourceName, Uid};
 use crate::contract::TenantId;
 use cached::ByName;
+use loss::LossWait;
 use tenant::Lifecycle;
 
 /// All that is known of resources, Secrets and ownership records.
@@ -61,6 +63,8 @@ pub struct Index {
     claims: Claims,
     secrets: SecretIndex,
     repairs: RepairLimiter,
+    /// What is held back after a loss in Redis.
+    loss: LossWait,
     /// Tenants whose last reconcile failed: when one of them succeeds, the others are retried.
     retrying: BTreeSet<Uid>,
     /// The last error of Redis in a reconcile, until a write succeeds.
@@ -96,6 +100,7 @@ impl Index {
             claims: Claims::default(),
             secrets: SecretIndex::default(),
             repairs: RepairLimiter::default(),
+            loss: LossWait::default(),
             retrying: BTreeSet::new(),
             store_error: None,
             readiness: Readiness::default(),
@@ -235,6 +240,9 @@ impl Index {
             tenant.status.unreadable = None;
         }
         tenant.lifecycle = if object.is_deleting() { Lifecycle::Deleting } else { Lifecycle::Live };
+        // After a start, the status says whether something outside keeps it from its tenant id.
+        let refused_outside =
+            self.claims.get(&uid).map_or_else(|| object.is_refused_outside(), |claim| claim.refused_outside);
         // A spec that can't be read claims the tenant id under which it is published, if any.
         let published = self.claims.published(&uid).map(|published| published.tenant.clone());
         match claimed.tenant.or(published).filter(|_| !object.is_deleting()) {
@@ -246,19 +254,24 @@ impl Index {
                 dids: claimed.dids,
                 eligibility: claimed.eligibility,
                 status_dids: object.status_dids(),
+                refused_outside,
             }),
             None => self.claims.remove(&uid),
         }
     }
 
-    /// Updates the claim of a resource whose spec is the known one: only the DIDs in its status may have changed.
+    /// Updates the claim of a resource whose spec is the known one: only what its status says may have changed.
     fn refresh_claim(&mut self, object: &CachedTenant) -> Affected {
-        let Some(claim) = self.claims.get(&object.uid()) else { return Affected::new() };
+        let uid = object.uid();
+        let Some(claim) = self.claims.get(&uid) else { return Affected::new() };
         let status_dids = object.status_dids();
-        if claim.status_dids == status_dids {
+        // An outcome of this process' own is newer than what the status says.
+        let has_outcome = self.tenant(&uid).is_some_and(TenantState::has_outcome);
+        let refused_outside = if has_outcome { claim.refused_outside } else { object.is_refused_outside() };
+        if claim.status_dids == status_dids && claim.refused_outside == refused_outside {
             return Affected::new();
         }
-        let claim = Claim { status_dids, ..Claim::clone(claim) };
+        let claim = Claim { status_dids, refused_outside, ..Claim::clone(claim) };
         self.claims.upsert(claim)
     }
 

@@ -7,7 +7,7 @@ use super::tenant::{Confidence, Derived, Lifecycle};
 use super::{Effects, Index, TenantState};
 use crate::contract::{Did, TenantId};
 use crate::domain::assessment::{Assessment, PublishedConfig};
-use crate::domain::claims::{Affected, Eligibility, Published};
+use crate::domain::claims::{Affected, Claim, Eligibility, Published};
 use crate::domain::plan::{Outcome, PublishedVersion};
 use crate::domain::{OwnershipRecord, Uid};
 
@@ -89,8 +89,13 @@ impl Index {
         }
     }
 
-    /// Sets the outcome of a tenant, which its status must report.
-    pub(super) fn set_outcome(&mut self, uid: &Uid, outcome: Option<Outcome>) {
+    /// Sets the outcome of a tenant, which its status must report. Returns whose holdings changed: a tenant that something
+    /// outside keeps from its tenant id holds nothing that another could use.
+    pub(super) fn set_outcome(&mut self, uid: &Uid, outcome: Option<Outcome>) -> Affected {
+        let refused = match &outcome {
+            Some(Outcome::Assessed(assessment)) => assessment.is_refused_outside(),
+            _ => None,
+        };
         let from_record = outcome.is_some() && self.recorded_outcome(uid) == outcome;
         if let Some(tenant) = self.tenants.get_mut(uid) {
             if let Some(Outcome::Assessed(assessment)) = &outcome {
@@ -102,6 +107,11 @@ impl Index {
                 Some(outcome) => Derived::Explicit(Box::new(outcome)),
             };
         }
+        let claim =
+            self.claims.get(uid).zip(refused).filter(|(claim, refused)| claim.refused_outside != *refused);
+        let Some((claim, refused_outside)) = claim else { return Affected::new() };
+        let claim = Claim { refused_outside, ..Claim::clone(claim) };
+        self.claims.upsert(claim)
     }
 
     /// The outcome of a tenant that is published as its record says, while nothing is wrong.

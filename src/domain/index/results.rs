@@ -7,7 +7,7 @@ use super::cached::CachedTenant;
 use super::records::Recorded;
 use super::tenant::{Confidence, Lifecycle, PendingStatus};
 use super::{Effects, Index, TenantState};
-use crate::domain::assessment::{Holder, NotPublished};
+use crate::domain::assessment::NotPublished;
 use crate::domain::event::{EventDraft, EventReason};
 use crate::domain::plan::Outcome;
 use crate::domain::reason::Reason;
@@ -75,7 +75,7 @@ impl Index {
         let mut vanished = Vec::new();
         for OperationResult { uid, outcome, change } in results {
             let Some(change) = change else {
-                self.set_outcome(&uid, outcome);
+                effects.reconcile.extend(self.set_outcome(&uid, outcome));
                 continue;
             };
             if change.written {
@@ -94,7 +94,7 @@ impl Index {
                 effects.status.push(uid.clone());
             }
             effects.reconcile.extend(self.record(&uid, change.recorded, intact));
-            self.set_outcome(&uid, outcome);
+            effects.reconcile.extend(self.set_outcome(&uid, outcome));
             let is_gone = self.tenants.get(&uid).is_none_or(|tenant| tenant.is_gone());
             if is_gone && self.claims.published(&uid).is_some() {
                 vanished.push(uid);
@@ -164,7 +164,7 @@ impl Index {
 
     /// Records that the finalizer must be removed without cleaning up Redis; the event says `why`.
     pub fn force_release(&mut self, uid: &Uid, why: &str) {
-        self.set_outcome(uid, Some(Outcome::FinalizerRemovable));
+        drop(self.set_outcome(uid, Some(Outcome::FinalizerRemovable)));
         if let Some(tenant) = self.tenants.get_mut(uid) {
             let message = format!("finalizer removed without cleaning up Redis: {why}");
             tenant.status.pending_events.push(EventDraft::new(EventReason::ForceDeleted, message));
@@ -252,11 +252,10 @@ impl Index {
 
 /// True where the tenant waits for a change outside of the watched resources: it must be polled for.
 fn waits_for_outside(tenant: &TenantState) -> bool {
-    let outside = |holder: &Holder| !matches!(holder, Holder::Resource(_) | Holder::Unnamed);
     let Some(assessment) = tenant.assessment() else { return false };
-    assessment.unavailable.iter().any(|did| outside(&did.holder))
+    assessment.unavailable.iter().any(|did| did.holder.is_outside())
         || match &assessment.not_published {
-            Some(NotPublished::Tenant(holder)) => outside(holder),
+            Some(NotPublished::Tenant(holder)) => holder.is_outside(),
             Some(
                 NotPublished::WouldUnmap(_) | NotPublished::WouldChangeSecret | NotPublished::TooLarge(_),
             ) => true,

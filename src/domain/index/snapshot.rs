@@ -92,6 +92,8 @@ impl Index {
 
     pub(super) fn snapshot_of(&self, uid: &Uid) -> TenantSnapshot {
         let tenant = self.tenant(uid);
+        let take_over =
+            tenant.map_or(TakeOver::Nothing, |tenant| tenant.take_over.allowed(tenant.object.take_over()));
         let recorded_generation =
             |owner: &Uid| Some(self.tenant(owner)?.observed.version.as_ref()?.generation);
         TenantSnapshot {
@@ -100,6 +102,7 @@ impl Index {
             claims: Snapshot {
                 record: tenant.and_then(|tenant| tenant.observed.version.clone()),
                 verified: tenant.is_some_and(|tenant| tenant.observed.confidence == Confidence::Verified),
+                held_back: self.held_back_from(uid, &take_over),
                 ..Snapshot::of(&self.claims, uid, recorded_generation)
             },
             hash: tenant.and_then(super::TenantState::hash),
@@ -107,8 +110,7 @@ impl Index {
             secret_key: self.secret_key(uid),
             deletion_policy: tenant
                 .map_or_else(DeletionPolicy::default, |tenant| tenant.desired.deletion_policy),
-            take_over: tenant
-                .map_or(TakeOver::Nothing, |tenant| tenant.take_over.allowed(tenant.object.take_over())),
+            take_over,
             invalidations: tenant.map_or(0, |tenant| tenant.observed.invalidations),
         }
     }

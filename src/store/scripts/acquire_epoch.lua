@@ -7,8 +7,9 @@
 -- ARGV  1  the highest epoch that the caller has seen, 0 for none
 --       2  the writer
 --       3  the caller's process id
--- Reply {the acquired epoch, the optional commands that were denied}
+-- Reply {the acquired epoch, the optional commands that were denied, 1 if the writer had an epoch before, else 0}
 
+local known = own('HGET', KEYS[2], ARGV[2])
 local counter, highest = text(KEYS[1], MAX_DIGITS), math.max(highest_epoch(KEYS[2]), count(ARGV[1]) or 0)
 -- A counter of another type or without sense is lost.
 local epoch = (not counter or count(counter)) and own('INCR', KEYS[1]) or 0
@@ -25,4 +26,4 @@ redis.call('HSET', KEYS[2], ARGV[2], digits .. '/' .. ARGV[3])
 persist(KEYS[1])
 persist(KEYS[2])
 expires(KEYS[2])
-return { epoch, denied_commands() }
+return { epoch, denied_commands(), known and 1 or 0 }

@@ -16,37 +16,32 @@
 --       4… cluster, uid, generation, secret, hash and DIDs of the known record
 -- Reply {-1, current epoch or ''} where the epoch is not the current one, else {the number of repairs}
 
-local current, highest = redis.call('GET', KEYS[1]), 0
-for _, acquired in ipairs(redis.call('HVALS', KEYS[2])) do
-  highest = math.max(highest, tonumber(string.match(acquired, '^%d+')) or 0)
-end
-if redis.call('HGET', KEYS[2], ARGV[2]) ~= ARGV[1] or tonumber(current) ~= highest then
-  return { -1, current or '' }
+local current = count(text(KEYS[1], MAX_DIGITS))
+if own('HGET', KEYS[2], ARGV[2]) ~= ARGV[1] or current ~= highest_epoch(KEYS[2]) then
+  return { -1, current and string.format('%.0f', current) or '' }
 end
 
 local tenant = ARGV[3]
-local record = redis.call('HMGET', KEYS[4], 'cluster', 'uid', 'generation', 'secret', 'hash', 'dids', 'sha1')
-for i = 1, 6 do
-  if record[i] ~= ARGV[3 + i] then return { 0 } end
+local record = fields_of(tenant)
+if not record then return { 0 } end
+for i, name in ipairs({ 'cluster', 'uid', 'generation', 'secret', 'hash', 'dids' }) do
+  if record[name] ~= ARGV[3 + i] then return { 0 } end
 end
--- MGET and not GET: a key of another type is read as absent.
-local config = redis.call('MGET', KEYS[5])[1]
-if not config or redis.sha1hex(config) ~= record[7] then return { 0 } end
+if not is_recorded(text(KEYS[5], MAX_CONFIG), record) then return { 0 } end
 
--- A user that may not run it has no expiry repaired; all else goes on.
-local function persist(key)
-  return redis.pcall('PERSIST', key) == 1 and 1 or 0
+local function removed_expiry(key)
+  return optional('PERSIST', key) == 1 and 1 or 0
 end
 
-local repairs, nth = persist(KEYS[5]) + persist(KEYS[4]), 5
-for did in string.gmatch(record[6], '%S+') do
+local repairs, nth = removed_expiry(KEYS[5]) + removed_expiry(KEYS[4]), 5
+for did in string.gmatch(record.dids, '%S+') do
   nth = nth + 1
-  if redis.call('HGET', KEYS[3], did) == tenant then
-    if redis.call('MGET', KEYS[nth])[1] ~= tenant then
+  if own('HGET', KEYS[3], did) == tenant then
+    if text(KEYS[nth], MAX_TENANT) ~= tenant then
       redis.call('SET', KEYS[nth], tenant)
       repairs = repairs + 1
     else
-      repairs = repairs + persist(KEYS[nth])
+      repairs = repairs + removed_expiry(KEYS[nth])
     end
   end
 end

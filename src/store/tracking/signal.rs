@@ -36,7 +36,7 @@ impl ChangedKey {
 pub enum ResyncCause {
     /// The first connection.
     Connected,
-    /// A connection after one that broke.
+    /// A connection after one that broke, to the same server.
     Reconnected,
     /// FLUSHALL or FLUSHDB.
     Flushed,

@@ -66,6 +66,7 @@ impl TrackingTask {
     pub(super) async fn run(self) {
         let mut cause = ResyncCause::Connected;
         let mut delay = MIN_RECONNECT_DELAY;
+        let mut server = None;
         loop {
             let opened = Session::open(self.shared.endpoint(), &self.seen).await;
             self.shared.report_connect(Purpose::Tracking, opened.is_ok());
@@ -74,6 +75,10 @@ impl TrackingTask {
                     self.shared.on_primary_found(&session.address);
                     delay = MIN_RECONNECT_DELAY;
                     self.health.send_replace(None);
+                    // A restart breaks the connection before a probe can see it.
+                    if server.replace(session.server.clone()).is_some_and(|before| before != session.server) {
+                        cause = ResyncCause::ServerChanged;
+                    }
                     let end = self.run_session(session, cause).await;
                     cause = ResyncCause::Reconnected;
                     end

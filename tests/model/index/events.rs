@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::slice;
 use std::sync::LazyLock;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use runtime_operator::domain::claims::Published;
 use runtime_operator::domain::index::{
@@ -29,6 +29,17 @@ pub enum Event {
     Listed([Option<Object>; SLOTS]),
     /// All records were read, each with its owner and with whether Redis holds exactly what it says.
     Resynced(Vec<FoundRecord>),
+    /// Before all records are taken in: what is known of a loss, of records beside these, and whether the other cluster's
+    /// operator is there.
+    LossChecked {
+        found: bool,
+        present: bool,
+        records: Vec<FoundRecord>,
+    },
+    /// The other cluster's operator has come back.
+    Returned,
+    /// The time is over for which holders come first; or, if true, the one for which the other cluster is waited for.
+    WaitEnded(bool),
     /// A script call has ended, or none was needed.
     Results(Vec<OperationDone>),
     Reconciled(Resource),
@@ -96,6 +107,26 @@ pub fn change(index: &mut Index, event: &Event, run: &mut dyn FnMut(Effects)) {
                 (values::uid(*owner).clone(), recorded(*record), *intact)
             };
             run(index.resync(records.iter().map(record).collect()));
+        }
+        Event::LossChecked { found, present, records } => {
+            let records: Vec<_> = records
+                .iter()
+                .map(|(owner, record, intact)| (values::uid(*owner).clone(), recorded(*record), *intact))
+                .collect();
+            if *found || index.has_lost(&records) {
+                index.loss_found(*NOW, true);
+            }
+            let named = index.named_clusters();
+            let present = if *present { slice::from_ref(values::neighbour_cluster()) } else { &[] };
+            index.clusters_seen(&named, present, *NOW);
+        }
+        Event::Returned => {
+            let awaited = index.awaited_clusters();
+            index.clusters_seen(&awaited, slice::from_ref(values::neighbour_cluster()), *NOW);
+        }
+        Event::WaitEnded(given_up) => {
+            let wait = Duration::from_secs(if *given_up { 600 } else { 10 });
+            run(index.release_held_back(*NOW + wait));
         }
         Event::Results(results) => {
             let results = results.iter().map(|result| operation_result(index, result)).collect();

@@ -70,6 +70,7 @@ impl Replica {
         if matches!(self.role, Role::Writing(ours) | Role::Leading(ours) if ours == epoch) {
             self.role = Role::EpochLost(epoch);
             (self.queue, self.backoff) = (ResourceSet::default(), ResourceSet::default());
+            self.without_secret = ResourceSet::default();
             (self.reading, self.audit) = (None, None);
         }
     }
@@ -99,6 +100,7 @@ impl Replica {
                 _ => drop(rejected.yielding_owners.insert(*holder)),
             },
             OpResult::InUse(dids) => rejected.in_use |= dids,
+            OpResult::Elsewhere(dids) => rejected.elsewhere |= dids,
             OpResult::WouldUnmap(dids) => rejected.would_unmap |= dids,
             OpResult::Done | OpResult::Stale | OpResult::Aborted => {}
         }

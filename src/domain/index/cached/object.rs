@@ -145,6 +145,17 @@ impl CachedTenant {
         self.status().map(CachedStatus::published_dids).unwrap_or_default()
     }
 
+    /// True where the status says that something outside of this operator's resources keeps it from its tenant id.
+    #[must_use]
+    pub fn is_refused_outside(&self) -> bool {
+        let Some(status) = self.status() else { return false };
+        let adoption = |condition: &ConditionText| {
+            &*condition.type_ == READY
+                && Reason::named(&condition.reason).is_some_and(Reason::is_refused_adoption)
+        };
+        status.held_elsewhere().iter().any(|held| held.dids.is_empty()) || status.conditions().any(adoption)
+    }
+
     /// The generation that the status is about; 0 without a status.
     #[must_use]
     pub fn observed_generation(&self) -> i64 {

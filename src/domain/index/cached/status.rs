@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 
 use super::intern::Interner;
-use crate::api::{RuntimeTenantStatus, TakeOverStatus};
+use crate::api::{HeldElsewhere, RuntimeTenantStatus, TakeOverStatus};
 use crate::contract::Did;
 
 /// A cached status.
@@ -22,6 +22,7 @@ pub struct CachedStatus {
     /// The two numbers of `status.dids`; none where it is another text.
     dids: Option<(u16, u16)>,
     take_over: Option<Box<TakeOverStatus>>,
+    held_elsewhere: Box<[HeldElsewhere]>,
 }
 
 /// DIDs as the status lists them.
@@ -90,6 +91,7 @@ impl CachedStatus {
                 Some((live.parse().ok()?, wanted.parse().ok()?))
             }),
             take_over: status.take_over.map(Box::new),
+            held_elsewhere: status.held_elsewhere.into(),
         }
     }
 
@@ -113,6 +115,7 @@ impl CachedStatus {
             last_published_time: self.last_published.map(Time),
             dids: self.dids.map(|(live, wanted)| format!("{live}/{wanted}")),
             take_over: self.take_over.as_deref().cloned(),
+            held_elsewhere: self.held_elsewhere.to_vec(),
         }
     }
 
@@ -140,6 +143,12 @@ impl CachedStatus {
     #[must_use]
     pub fn take_over(&self) -> Option<&TakeOverStatus> {
         self.take_over.as_deref()
+    }
+
+    /// `status.heldElsewhere`.
+    #[must_use]
+    pub fn held_elsewhere(&self) -> &[HeldElsewhere] {
+        &self.held_elsewhere
     }
 
     /// `status.publishedDidCount`.
@@ -181,6 +190,7 @@ mod tests {
             "lastPublishedTime": "2026-01-02T00:00:00Z",
             "dids": "1/2",
             "takeOver": { "used": "true", "from": [{ "cluster": "there", "uid": "u" }] },
+            "heldElsewhere": [{ "cluster": "there", "owner": "voice/acme", "dids": ["+15551234567"] }],
         }))
         .unwrap()
     }
