@@ -69,6 +69,27 @@ async fn invalid_quick_replies_are_rejected() {
 }
 
 #[tokio::test]
+async fn a_config_that_could_not_be_posted_is_not_written_again() {
+    let world = World::new().await;
+    let admin = Admin::of(&open(&world).start().await);
+    let config: Value = serde_json::from_str(KOKORO).unwrap();
+    for (pointer, value, path) in [
+        ("/audio/publicBaseUrl", "[redacted]", json!(["audio", "publicBaseUrl"])),
+        ("/tts/kokoroUrl", "[redacted-host:a.example]", json!(["tts", "kokoroUrl"])),
+        ("/webhookSecret", " ", json!(["webhookSecret"])),
+    ] {
+        let mut stored = config.clone();
+        *stored.pointer_mut(pointer).unwrap() = json!(value);
+        world.set_key("tenantcfg:acme-dental", stored.to_string()).await;
+        let rejected = admin.put(PATH, replies()).await.rejected(400, "invalid_runtime_config_after_merge");
+        assert_eq!(rejected["details"][0]["path"], path, "{rejected}");
+        assert_eq!(world.config_text("acme-dental").await.unwrap(), stored.to_string());
+        assert_eq!(admin.get(PATH).await.ok()["runtimeConfigMissing"], false);
+    }
+    world.finish().await;
+}
+
+#[tokio::test]
 async fn quick_replies_of_a_resource_are_read_only() {
     let world = World::new().await;
     let admin = Admin::of(&open(&world).start().await);

@@ -93,7 +93,7 @@ impl Base {
         for change in changes {
             if change.apply(&mut document) {
                 let value = change.value.as_ref().map_or("left out".to_owned(), Value::to_string);
-                let start: String = value.chars().take(70).collect();
+                let start: String = value.chars().take(40).collect();
                 name = format!("{name}, {} = {start}", change.pointer);
                 sections.extend(change.pointer.split('/').nth(1).map(str::to_owned));
             }

@@ -115,7 +115,7 @@ fn covered(document: &Value, violation: &Violation) -> Option<Difference> {
             let may_be_left_out = row.is_none_or(|row| row.presence != Presence::Required) || is_audio;
             (!is_item && may_be_left_out).then_some(NullLeftOut)
         }
-        Some(Value::String(text)) => match rule {
+        Some(Value::String(text)) => match if let Rule::Nullable(inner) = rule { inner } else { rule } {
             Rule::Did => Did::parse(text).ok().map(|_| SpacedNumber),
             Rule::Text { .. } if violation.code == ViolationCode::TooBig => {
                 (text.chars().count() <= bound(field, "maxLength").unwrap()).then_some(Utf16)
@@ -191,8 +191,8 @@ fn of_value(value: &Value, rule: &'static Rule, field: &Value, found: &mut BTree
                 found.insert(WholeNumber);
             }
         }
-        (Rule::List { item, .. }, Value::Array(items)) => {
-            if bound(field, "maxItems").is_some_and(|most| items.len() > most) {
+        (Rule::List { item, max, .. }, Value::Array(items)) => {
+            if *max == usize::MAX && bound(field, "maxItems").is_some_and(|most| items.len() > most) {
                 found.insert(TooLong);
             }
             if matches!(item, Rule::Did) {
@@ -260,7 +260,9 @@ fn of_day(
 
 fn of_text(text: &str, rule: &Rule, field: &Value, found: &mut BTreeSet<Difference>) {
     let (characters, units) = (text.chars().count(), text.encode_utf16().count());
-    if bound(field, "maxLength").is_some_and(|most| characters > most) {
+    // Where the contract has a bound, the CRD has the same.
+    let is_open = !matches!(rule, Rule::Text { max, .. } if *max != usize::MAX);
+    if is_open && bound(field, "maxLength").is_some_and(|most| characters > most) {
         found.insert(if matches!(rule, Rule::Email | Rule::DateTime) { LongForm } else { TooLong });
     }
     if let Rule::Text { min, .. } = rule

@@ -70,13 +70,13 @@ fn ports_of_redis_in_the_values_replace_the_default_only() {
 #[test]
 fn the_bind_address_is_a_value_and_may_be_ipv6() {
     for (given, bound) in
-        [("0.0.0.0", "0.0.0.0"), ("::", "[::]"), ("[::]", "[::]"), ("10.0.0.12", "10.0.0.12")]
+        [("", ""), ("0.0.0.0", "0.0.0.0"), ("::", "[::]"), ("[::]", "[::]"), ("10.0.0.12", "10.0.0.12")]
     {
         let env = environment(&render(&format!("{LEAST}\nbindAddress: '{given}'")));
         assert_eq!(env["ADMIN_ADDR"], format!("{bound}:8080"));
         assert_eq!(env["TELEMETRY_ADDR"], format!("{bound}:8081"));
     }
-    assert_eq!(environment(&render(LEAST))["ADMIN_ADDR"], "0.0.0.0:8080");
+    assert_eq!(environment(&render(LEAST))["ADMIN_ADDR"], ":8080");
     assert!(refusal(&format!("{LEAST}\nbindAddress: ':'")).contains("bindAddress"));
     assert!(refusal(&format!("{LEAST}\nbindAddress: localhost")).contains("bindAddress"));
 }

@@ -91,6 +91,38 @@ fn values_become_settings() {
 }
 
 #[test]
+fn keys_and_origins_of_the_admin_routes_are_values() {
+    let admin = "admin: { enabled: true, auth: key, insecure: true, keySecret: { name: admin-keys, key: file }, \
+                 corsOrigins: ['https://panel.example.com', 'http://localhost:3000'] }";
+    let documents = render(&format!("{LEAST}\n{admin}"));
+    let env = environment(&documents);
+    assert_eq!(env["RUNTIME_ADMIN_AUTH"], "key");
+    assert_eq!(env["RUNTIME_ADMIN_KEY_FILE"], "/etc/runtime-operator/admin-keys/keys");
+    assert_eq!(env["ADMIN_CORS_ORIGINS"], "https://panel.example.com,http://localhost:3000");
+    let pod = &one(&documents, "Deployment", "operator")["spec"]["template"]["spec"];
+    let of_keys = |list: &Value| {
+        let items = list.as_array().unwrap().iter();
+        items.filter(|item| item["name"] == "admin-keys").cloned().collect::<Value>()
+    };
+    let secret = json!({
+        "secretName": "admin-keys", "defaultMode": 0o440, "items": [{ "key": "file", "path": "keys" }],
+    });
+    assert_eq!(of_keys(&pod["volumes"]), json!([{ "name": "admin-keys", "secret": secret }]));
+    assert_eq!(of_keys(&pod["containers"][0]["volumeMounts"])[0]["readOnly"], true);
+
+    // With other authentication the Secret is not mounted, and need not exist.
+    let documents =
+        render(&format!("{LEAST}\nadmin: {{ enabled: true, keySecret: {{ name: admin-keys }} }}"));
+    assert!(environment(&documents).get("RUNTIME_ADMIN_KEY_FILE").is_none());
+    assert!(environment(&documents).get("ADMIN_CORS_ORIGINS").is_none());
+    let pod = &one(&documents, "Deployment", "operator")["spec"]["template"]["spec"];
+    assert_eq!(of_keys(&pod["volumes"]), json!([]));
+    // The API server reviews no keys.
+    let values = format!("{NAMESPACED}\n{admin}");
+    assert!(kinds(&render(&values)).iter().all(|kind| !kind.starts_with("ClusterRole")));
+}
+
+#[test]
 fn every_setting_of_the_chart_exists() {
     use clap::CommandFactory;
     let cli = runtime_operator::cli::Cli::command();
@@ -98,7 +130,10 @@ fn every_setting_of_the_chart_exists() {
     let mut known: Vec<_> =
         run.get_arguments().filter_map(|arg| Some(arg.get_env()?.to_str().unwrap())).collect();
     known.extend(["POD_NAME", "RUST_LOG", "NO_COLOR", "OTEL_EXPORTER_OTLP_ENDPOINT"]);
-    for values in [LEAST, MOST, NAMESPACED, TRIAL] {
+    let keys = format!(
+        "{LEAST}\nadmin: {{ enabled: true, auth: key, insecure: true, keySecret: {{ name: k }}, corsOrigins: ['https://a'] }}"
+    );
+    for values in [LEAST, MOST, NAMESPACED, TRIAL, &keys] {
         let env = environment(&render(values));
         let unknown: Vec<_> =
             env.as_object().unwrap().keys().filter(|name| !known.contains(&name.as_str())).collect();

@@ -125,6 +125,9 @@ fn a_misspelt_value_is_rejected() {
         ("admin: { port: 80 }", "/admin/port"),
         ("watchNamespaces: [Not_ok]", "/watchNamespaces/0"),
         ("test: { did: '555' }", "/test/did"),
+        ("admin: { auth: token }", "/admin/auth"),
+        ("admin: { corsOrigins: ['*'] }", "/admin/corsOrigins/0"),
+        ("admin: { corsOrigins: ['https://panel.example.com/'] }", "/admin/corsOrigins/0"),
     ] {
         let refusal = refusal(values);
         assert!(refusal.contains(named), "{values}: {refusal}");
@@ -143,6 +146,11 @@ fn impossible_values_are_rejected_with_a_reason() {
         (format!("{redis}\nwatchNamespaces: [voice]"), "clusterId must be given"),
         (format!("{redis}\nleaderElection: false"), "leaderElection must be true"),
         (format!("{redis}\nadmin: {{ enabled: true, auth: none }}"), "admin.insecure"),
+        (format!("{redis}\nadmin: {{ enabled: true, auth: key }}"), "admin.keySecret.name must be given"),
+        (
+            format!("{redis}\nadmin: {{ enabled: true, auth: key, keySecret: {{ name: k }} }}"),
+            "admin.auth key needs admin.tls, or admin.insecure",
+        ),
         (format!("{redis}\nadmin: {{ tls: {{ certManager: {{ enabled: true }} }} }}"), "issuerRef.name"),
         (format!("{redis}\nhttpRoute: {{ enabled: true }}"), "httpRoute.parentRefs"),
         (format!("{redis}\ndnsPolicy: None"), "dnsConfig.nameservers must be given"),

@@ -34,7 +34,7 @@
   "leaderElection": true,
   "leaseName": "runtime-operator",
   "publishWebhookSecret": true,
-  "bindAddress": "0.0.0.0",
+  "bindAddress": "",
   "logLevel": "info",
   "logFormat": "json",
   "redis": {
@@ -69,7 +69,12 @@
     "enabled": false,
     "allowSecretRead": false,
     "auth": "kubernetes",
+    "keySecret": {
+      "name": "",
+      "key": "keys"
+    },
     "insecure": false,
+    "corsOrigins": [],
     "port": 8080,
     "tls": {
       "secretName": "",

@@ -77,6 +77,14 @@
   value: {{ .Values.admin.auth | quote }}
 - name: RUNTIME_ADMIN_INSECURE
   value: {{ .Values.admin.insecure | quote }}
+{{- with include "runtime-operator.adminKeySecret" . }}
+- name: RUNTIME_ADMIN_KEY_FILE
+  value: /etc/runtime-operator/admin-keys/keys
+{{- end }}
+{{- with .Values.admin.corsOrigins }}
+- name: ADMIN_CORS_ORIGINS
+  value: {{ join "," . | quote }}
+{{- end }}
 {{- end }}
 {{- if $adminTls }}
 - name: ADMIN_TLS_CERT_FILE

@@ -253,6 +253,11 @@ imagePullSecrets:
 {{- end }}
 {{- end }}
 
+{{/* The Secret with the keys of the admin routes' clients, or nothing. */}}
+{{- define "runtime-operator.adminKeySecret" -}}
+{{- if and .Values.admin.enabled (eq .Values.admin.auth "key") }}{{ .Values.admin.keySecret.name }}{{ end }}
+{{- end }}
+
 {{/* The Secret with the connection data of Redis, and its keys; the embedded Redis has its own. */}}
 {{- define "runtime-operator.redisSecret" -}}
 {{- if .Values.redis.embedded.enabled }}
@@ -320,6 +325,14 @@ imagePullSecrets:
 {{- end }}
 {{- if and .Values.admin.enabled (eq .Values.admin.auth "none") (not .Values.admin.insecure) }}
 {{- fail "admin.auth none lets anyone publish who reaches the port: set admin.insecure too, or use kubernetes" }}
+{{- end }}
+{{- if and .Values.admin.enabled (eq .Values.admin.auth "key") }}
+{{- if not .Values.admin.keySecret.name }}
+{{- fail "admin.keySecret.name must be given with admin.auth key" }}
+{{- end }}
+{{- if not (or .Values.admin.insecure (include "runtime-operator.adminTlsSecret" .)) }}
+{{- fail "admin.auth key needs admin.tls, or admin.insecure: without TLS the keys cross the network in clear text" }}
+{{- end }}
 {{- end }}
 {{- if and .Values.admin.tls.certManager.enabled (not .Values.admin.tls.certManager.issuerRef.name) }}
 {{- fail "admin.tls.certManager.issuerRef.name must be given with admin.tls.certManager.enabled" }}

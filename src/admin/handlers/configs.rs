@@ -96,7 +96,7 @@ pub(super) async fn parse(
 pub(super) struct ParsedConfig {
     tenant_id: TenantId,
     /// The places at which it must not be published, although the runtime accepts it.
-    unfit: Vec<Violation>,
+    pub(super) unfit: Vec<Violation>,
     /// The JSON of the config, with the webhook secret only if it was requested.
     shown: String,
 }

@@ -61,18 +61,17 @@ impl Handlers {
                 ApiError::from(code).with_message("the stored config is not JSON")
             })?;
             let (parsed, merged) = parse(merged.into_bytes().into(), false).await;
-            match parsed {
-                Ok(_) => {}
-                Err(UnusableConfig::Invalid(invalid)) => {
-                    return Err(ApiError::invalid_config(
-                        ErrorCode::InvalidRuntimeConfigAfterMerge,
-                        &invalid,
-                    ));
-                }
+            let invalid = match parsed {
+                // What else is stored is written again, so that it must be fit to be published.
+                Ok(config) => InvalidConfig { violations: config.unfit, omitted: 0 },
+                Err(UnusableConfig::Invalid(invalid)) => invalid,
                 Err(error) => {
                     log_invalid_config(&tenant, &error);
                     return Err(code.into());
                 }
+            };
+            if !invalid.violations.is_empty() {
+                return Err(ApiError::invalid_config(ErrorCode::InvalidRuntimeConfigAfterMerge, &invalid));
             }
             let replaced = self.store.replace_config(&tenant, &read.bytes, &merged).await;
             if replaced.map_err(|error| write_failed(endpoint, &error, code))? {

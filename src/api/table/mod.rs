@@ -56,7 +56,8 @@ fn write_rule(schema: &mut JSONSchemaProps, rule: &Rule) {
         }
         Rule::Text { min, max } => {
             schema.min_length = size(*min).filter(|min| *min > 0);
-            let declared = schema.max_length.unwrap_or(MAX_TEXT);
+            // What the contract bounds is bounded alike.
+            let declared = schema.max_length.or(size(*max)).unwrap_or(MAX_TEXT);
             schema.max_length = Some(size(*max).map_or(declared, |max| max.min(declared)));
         }
         Rule::HttpUrl | Rule::AudioUrl => {
