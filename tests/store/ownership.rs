@@ -1,7 +1,7 @@
 //! The ownership of tenant ids and DIDs, as Redis records it.
 
 use runtime_operator::domain::{ClusterId, Uid};
-use runtime_operator::store::{Applied, Conflict, TakenOver};
+use runtime_operator::store::{Applied, Conflict, Operation, TakenOver};
 
 use test_support::store_fixture::*;
 
@@ -243,12 +243,24 @@ async fn an_adoption_may_unmap_dids_listed_in_the_status() {
 
 #[tokio::test]
 async fn an_invalid_old_config_lists_no_dids() {
-    for broken in ["{", "[]", "null", r#"{"dids":7}"#, r#"{"dids":[null,3,{}]}"#, ""] {
+    for broken in ["{", "[]", "null", r#"{"dids":7}"#, r#"{"dids":[null,3,{}]}"#] {
         let world = World::new().await;
         world.set("tenantcfg:acme", broken).await;
         let applied = world.apply_one(tenant("acme", &[A])).await;
         assert!(matches!(applied, Applied::Published { adopted: Some(_), .. }), "{broken}: {applied:?}");
     }
+}
+
+#[tokio::test]
+async fn an_empty_config_is_no_config_and_is_removed_with_its_tenant() {
+    let world = World::new().await;
+    world.set("tenantcfg:acme", "").await;
+    let acme = tenant("acme", &[A]);
+    let applied = world.apply_one(acme.clone()).await;
+    assert!(matches!(applied, Applied::Published { adopted: None, .. }), "{applied:?}");
+    world.set("tenantcfg:acme", "").await;
+    world.apply_one(Operation::Remove(acme.removal())).await;
+    assert_eq!(world.run::<u8>("EXISTS tenantcfg:acme").await, 0);
 }
 
 #[tokio::test]

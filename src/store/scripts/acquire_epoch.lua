@@ -11,7 +11,8 @@
 
 local known = own('HGET', KEYS[2], ARGV[2])
 local counter, highest = text(KEYS[1], MAX_DIGITS), math.max(highest_epoch(KEYS[2]), count(ARGV[1]) or 0)
--- A counter of another type or without sense is lost.
+-- A counter of another type or without sense is lost; `text` reads an empty one as absent, but it can't be incremented.
+if not counter then counter = redis.call('MGET', KEYS[1])[1] end
 local epoch = (not counter or count(counter)) and own('INCR', KEYS[1]) or 0
 if epoch <= highest then epoch = highest + 1 end
 if not count(string.format('%.0f', epoch)) then

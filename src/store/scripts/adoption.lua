@@ -6,12 +6,19 @@ local MAX_DECODED = 1048576
 local MAX_PLACES, MAX_LEVELS, MAX_NAME = 100, 16, 64
 
 -- What JavaScript's `trim` removes, in UTF-8: the runtime trims secrets.
-local BLANK = {}
-for _, blank in ipairs({
-  '\t', '\n', '\11', '\12', '\r', ' ', '\194\160', '\225\154\128', '\226\128\168', '\226\128\169', '\226\128\175',
-  '\226\129\159', '\227\128\128', '\239\187\191',
-}) do BLANK[blank] = true end
-for last = 128, 138 do BLANK['\226\128' .. string.char(last)] = true end
+local BLANK
+
+-- Returns the set of them, made when it is first needed: few calls adopt anything.
+local function blanks()
+  if BLANK then return BLANK end
+  BLANK = {}
+  for _, blank in ipairs({
+    '\t', '\n', '\11', '\12', '\r', ' ', '\194\160', '\225\154\128', '\226\128\168', '\226\128\169', '\226\128\175',
+    '\226\129\159', '\227\128\128', '\239\187\191',
+  }) do BLANK[blank] = true end
+  for last = 128, 138 do BLANK['\226\128' .. string.char(last)] = true end
+  return BLANK
+end
 
 -- Returns the object that a config is; nothing if it is none.
 local function decoded(config)
@@ -32,8 +39,8 @@ local function listed(document)
 end
 
 local function trim(value)
-  local first, last = 1, #value
-  local function blank(at, length) return BLANK[string.sub(value, at, at + length - 1)] and length end
+  local first, last, set = 1, #value, blanks()
+  local function blank(at, length) return set[string.sub(value, at, at + length - 1)] and length end
   while first <= last do
     local length = blank(first, 1) or blank(first, 2) or blank(first, 3)
     if not length then break end

@@ -60,10 +60,7 @@ end
 
 local read = {
   config = function(tenant) return text(CONFIG .. tenant, MAX_CONFIG) end,
-  mapping = function(did)
-    local tenant = text(DID .. did, MAX_TENANT)
-    return tenant ~= '' and tenant
-  end,
+  mapping = function(did) return text(DID .. did, MAX_TENANT) end,
   owner = function(did) return own('HGET', dids_key, did) or false end,
   member = function(tenant) return own('SISMEMBER', tenants_key, tenant) == 1 end,
   record = function(tenant)
@@ -310,7 +307,7 @@ local function publish(operation, config)
     if not wanted[did] and release(did, tenant) then removed[#removed + 1] = did end
   end
   local stored, stamped = get('config', tenant), ''
-  if stored and differs_in_stamp_alone(stored, config) then
+  if stored and stored ~= config and differs_in_stamp_alone(stored, config) then
     stamped = operation.sha1 .. ' ' .. redis.sha1hex(stored)
     keep('config', tenant)
   else
@@ -358,6 +355,10 @@ local function remove(operation)
   end
   put('record', tenant, false)
   put('member', tenant, false)
+  -- An empty config, which `text` reads as absent, is removed too.
+  if not get('config', tenant) and redis.call('MGET', CONFIG .. tenant)[1] == '' then
+    was.config[tenant], now.config[tenant] = '', ''
+  end
   if spoiled[RECORD .. tenant] then changed = true end
   local ours = mine or #operation.previouslyListed > 0
   if ours and operation.retain and get('config', tenant) then
@@ -428,8 +429,11 @@ for i, operation in ipairs(plan.operations) do
 end
 for key in pairs(spoiled) do replaced[#replaced + 1] = key end
 if not any_rejected then write() end
--- The keys that all tenants share have no expiry either.
-for i = 1, 4 do
+-- The keys that all tenants share have no expiry either. A call that publishes does not ask, since many may follow each
+-- other; the next one that only compares does, and so does the audit.
+local published = false
+for _, result in ipairs(results) do published = published or result.is == 'published' end
+for i = 1, published and 0 or 4 do
   if expires(KEYS[i]) then persist(KEYS[i]) end
 end
 for i, result in ipairs(results) do

@@ -6,6 +6,7 @@
 
 local DID, CONFIG = 'tenantmap:did:', 'tenantcfg:'
 local RECORD, TENANTS = 'runtime-operator:tenant:', 'runtime-operator:tenants:'
+local EPOCH, EPOCHS = 'runtime-operator:epoch', 'runtime-operator:epochs'
 -- The fields of a record.
 --   sha1     the SHA-1 of the config that the operator published
 --   stamped  `<sha1> <other>`: while the first is the record's, a config with the second SHA-1 is as good
@@ -56,13 +57,15 @@ local function make_good(key)
   end
 end
 
--- Returns a string, the first `longest` bytes of it and one more where it is longer; `false`: absent or of another type.
+-- Returns a string, the first `longest` bytes of it and one more where it is longer; `false`: absent, empty or of another
+-- type.
 local function text(key, longest)
   local value = optional('GETRANGE', key, 0, longest)
-  if type(value) == 'string' and value ~= '' then return value end
+  if type(value) == 'string' then return value ~= '' and value end
   if failed(value, 'WRONGTYPE') then return false end
   -- MGET and not GET: a key of another type is read as absent.
-  return redis.call('MGET', key)[1]
+  value = redis.call('MGET', key)[1]
+  return value ~= '' and value
 end
 
 -- Returns true if the key will expire: no managed key may.

@@ -29,6 +29,8 @@ local function intact(tenant, fields)
 end
 
 persist_once(KEYS[1])
+persist_once(EPOCH)
+persist_once(EPOCHS)
 local rows = {}
 for i, tenant in ipairs(ARGV) do
   local fields, row = fields_of(tenant), { 0 }
