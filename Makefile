@@ -1,6 +1,6 @@
 # The tasks of this repository; `make` lists them.
 .DEFAULT_GOAL := help
-.PHONY: help tools cluster demo test test-redis proofs chaos bench bench-growth bench-day bench-attack profile instructions fuzz schemathesis chart e2e fmt lint soak image image-check deny sbom prose
+.PHONY: help tools cluster demo test test-redis proofs site chaos bench bench-growth bench-day bench-attack profile instructions fuzz schemathesis chart e2e fmt lint soak image image-check deny sbom prose
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -61,6 +61,9 @@ lint: ## Check format and lints
 prose: ## Check the prose of README, docs, chart and examples (vale)
 	@tools/install.sh prose
 	@scripts/prose.sh
+
+site: ## Build the documentation as a site, target/site (mkdocs)
+	@scripts/site.sh
 
 fuzz: ## Fuzz configs, DIDs and paths for a minute each (FUZZ_SECONDS)
 	@BOLERO_RANDOM_TEST_TIME_MS=$$(($${FUZZ_SECONDS:-60} * 1000)) cargo test --quiet --locked --release --test fuzz -- --test-threads=1

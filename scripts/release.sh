@@ -99,7 +99,7 @@ PY
 say "runtime-operator-$version.tgz: $registry/$repository@$digest"
 
 scripts/manifests.sh "$chart" >"$out/install.yaml"
-grep -qF "image: $registry/$repository@$digest" "$out/install.yaml" || die "install.yaml has another image"
+grep -qF "image: \"$registry/$repository@$digest\"" "$out/install.yaml" || die "install.yaml has another image"
 mkdir -p "$out/deploy/kustomize"
 cp deploy/kustomize/kustomization.yaml "$out/deploy/kustomize/"
 cp "$out/install.yaml" "$out/deploy/kustomize/"

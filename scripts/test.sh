@@ -17,6 +17,8 @@ step "words (scripts/words.sh)"
 scripts/words.sh
 step "prose (vale)"
 scripts/prose.sh
+step "documentation as a site (mkdocs)"
+scripts/site.sh
 
 # A fixed seed, so that a failure can be repeated; `make fuzz` uses others.
 export PROPTEST_RNG_SEED=${PROPTEST_RNG_SEED:-1555} BOLERO_RANDOM_SEED=${BOLERO_RANDOM_SEED:-1555}
