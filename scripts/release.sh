@@ -3,8 +3,9 @@
 #   scripts/release.sh --out DIR --image NAME@sha256:DIGEST   chart, install.yaml, kustomize, CRD, JSON schema, SBOM, the archive
 #                                                             of this machine, and the checksums of all files in DIR
 #   scripts/release.sh --out DIR --archive                    the archive of this machine alone
-#   scripts/release.sh --out DIR --dry-run                    the former, with an image that scripts/image.sh builds here; the
-#                                                             changelog may still call the version unreleased
+#   scripts/release.sh --out DIR --dry-run                    the former, with an image that scripts/image.sh builds here, unless
+#                                                             one is given; the changelog may still call the version unreleased
+#   scripts/release.sh … --without-builds                     neither SBOM nor archive
 # The release workflow runs it on a machine of each platform and gives DIR with the archives of all to the last call.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -12,17 +13,18 @@ cd "$(dirname "$0")/.."
 say() { printf 'release: %s\n' "$*" >&2; }
 die() { say "FAILED: $*"; exit 1; }
 
-out='' image='' dry='' archive_only=''
+out='' image='' dry='' archive_only='' without_builds=''
 while [ $# -gt 0 ]; do
   case $1 in
     --out) out=${2:?} && shift 2 ;;
     --image) image=${2:?} && shift 2 ;;
     --dry-run) dry=1 && shift ;;
     --archive) archive_only=1 && shift ;;
-    *) sed -n '2,8s/^# \{0,1\}//p' "$0" && exit 2 ;;
+    --without-builds) without_builds=1 && shift ;;
+    *) sed -n '2,9s/^# \{0,1\}//p' "$0" && exit 2 ;;
   esac
 done
-[ -n "$out" ] || { sed -n '2,8s/^# \{0,1\}//p' "$0" && exit 2; }
+[ -n "$out" ] || { sed -n '2,9s/^# \{0,1\}//p' "$0" && exit 2; }
 mkdir -p "$out"
 out=$(cd "$out" && pwd)
 version=$(sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -n 1)
@@ -105,9 +107,11 @@ cp deploy/kustomize/kustomization.yaml "$out/deploy/kustomize/"
 cp "$out/install.yaml" "$out/deploy/kustomize/"
 tar -C "$out" -czf "$out/kustomize-$version.tar.gz" deploy
 cp crds/runtimetenants.yaml schemas/runtimetenant-v1.json "$out/"
-scripts/supply-chain.sh sbom
-cp target/sbom/runtime-operator.cdx.json "$out/"
-ls "$out"/kubectl-rtenant_*_"$(platform)".tar.gz >/dev/null 2>&1 || archive
+if [ -z "$without_builds" ]; then
+  scripts/supply-chain.sh sbom
+  cp target/sbom/runtime-operator.cdx.json "$out/"
+  ls "$out"/kubectl-rtenant_*_"$(platform)".tar.gz >/dev/null 2>&1 || archive
+fi
 
 # Checked as users check them: `sha256sum --check checksums.txt`.
 (cd "$out" && find . -maxdepth 1 -type f ! -name checksums.txt -printf '%P\n' | sort | xargs sha256sum >checksums.txt && sha256sum --check --quiet checksums.txt)

@@ -61,3 +61,37 @@ fn workflows_are_valid_and_name_no_owner_and_no_registry() {
         assert!(release.contains(needed), "{needed}");
     }
 }
+
+#[test]
+fn the_files_of_a_release_name_the_published_image_by_its_digest() {
+    let folder = local_cluster::Folder::new("release").unwrap();
+    let repository = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let image = format!("registry.example.com/team/runtime-operator@sha256:{}", "0f".repeat(32));
+    let run = |program: &Path, args: &[&str]| {
+        let output = Command::new(program).args(args).current_dir(folder.path()).output().unwrap();
+        assert!(output.status.success(), "{args:?}: {}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let out = folder.path().display().to_string();
+    run(
+        &repository.join("scripts/release.sh"),
+        &["--dry-run", "--without-builds", "--image", &image, "--out", &out],
+    );
+    let version = env!("CARGO_PKG_VERSION");
+    let chart = format!("runtime-operator-{version}.tgz");
+    let helm = tools::find("helm").unwrap();
+    let rendered = run(&helm, &["template", "release", &chart, "--set", "redis.url=redis://redis"]);
+    // The operator, and the Pod of `helm test`.
+    assert_eq!(rendered.matches(&format!("image: \"{image}\"")).count(), 2);
+    assert!(run(&helm, &["show", "chart", &chart]).contains(&format!("image: {image}\n")));
+    // A value that an upgrade has set to null is the release's image, too.
+    let null = run(&helm, &["template", "release", &chart, "--set", "redis.url=redis://redis,image=null"]);
+    assert_eq!(null.matches(&format!("image: \"{image}\"")).count(), 2);
+    let kustomized = run(&tools::find("kubectl").unwrap(), &["kustomize", "deploy/kustomize"]);
+    assert!(kustomized.contains(&format!("image: {image}\n")));
+    run(Path::new("sha256sum"), &["--check", "--quiet", "checksums.txt"]);
+    let listed = fs::read_to_string(folder.file("checksums.txt")).unwrap();
+    for file in [&chart, "install.yaml", "runtimetenants.yaml", "runtimetenant-v1.json"] {
+        assert!(listed.contains(file), "{file} has no checksum: {listed}");
+    }
+}
