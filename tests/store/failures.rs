@@ -47,10 +47,11 @@ async fn a_wrong_or_missing_password_is_reported_and_never_quoted() {
 #[tokio::test]
 async fn a_missing_permission_is_named_and_nothing_is_written() {
     for (rules, named) in [
-        (">p ~* +@all -evalsha", "evalsha"),
-        (">p ~* +@all -set", "can't run this command"),
-        (">p ~tenantcfg:* ~runtime-operator:* +@all", "key"),
-        (">p ~tenantmap:did:* ~tenantcfg:* ~runtime-operator:epoch +@all", "key"),
+        (">p ~* +@all -evalsha", ["evalsha"; 2]),
+        // Redis 7.0 does not name the command; later versions and Valkey do.
+        (">p ~* +@all -set", ["can't run this command", "no permissions to run the 'set' command"]),
+        (">p ~tenantcfg:* ~runtime-operator:* +@all", ["key"; 2]),
+        (">p ~tenantmap:did:* ~tenantcfg:* ~runtime-operator:epoch +@all", ["key"; 2]),
     ] {
         let world = World::with(RedisOptions::default().in_memory().user("operator", rules)).await;
         let url = format!("redis://operator:p@{}", world.redis.address());
@@ -61,7 +62,8 @@ async fn a_missing_permission_is_named_and_nothing_is_written() {
             .await
             .unwrap_err();
         let StoreError::NoPermission { detail } = &failed else { panic!("{rules}: {failed:?}") };
-        assert!(detail.contains(named), "{rules}: {detail}");
+        assert!(named.iter().any(|name| detail.contains(name)), "{rules}: {detail}");
+        assert!(!detail.contains("script: "), "the place in the script is of no use: {detail}");
         assert_eq!(world.everything().await, before, "{rules}");
     }
 }

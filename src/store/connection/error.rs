@@ -165,11 +165,7 @@ impl StoreError {
             ErrorKind::Parse | ErrorKind::UnexpectedReturnType => {
                 Self::Unexpected("it violates Redis' protocol".to_owned())
             }
-            // Inside a script, Redis 7.0 gives no code of its own (`src/script.c`, `scriptVerifyACL`).
-            _ if error
-                .detail()
-                .is_some_and(|text| text.starts_with("The user executing the script can't")) =>
-            {
+            _ if error.detail().is_some_and(is_denied_in_script) => {
                 Self::NoPermission { detail: detail(error) }
             }
             ErrorKind::Server(_) | ErrorKind::Extension => Self::Unexpected(detail(error)),
@@ -196,11 +192,19 @@ impl StoreError {
     }
 }
 
+/// Returns `true` for the message of a command that the ACL denies inside a script, which has no code of its own (`src/script.c`).
+fn is_denied_in_script(text: &str) -> bool {
+    // Redis 7.0, then later versions and Valkey.
+    text.starts_with("The user executing the script can't") || text.starts_with("ACL failure in script")
+}
+
 /// Returns Redis' message without what it may quote: the error of an unknown (renamed) command lists its arguments.
 fn detail(error: &RedisError) -> String {
     let text = error.detail().unwrap_or_default();
     let text = text.split_once(", with args beginning with").map_or(text, |(before, _)| before);
-    let text = text.split_once(" script: ").map_or(text, |(before, _)| before);
+    // The place in a script follows: ` script: <SHA-1>, on <name>:<line>.`
+    let (before, place) = text.rsplit_once(" script: ").unwrap_or((text, ""));
+    let text = if place.contains(", on ") { before } else { text };
     format!("{} {text}", error.code().unwrap_or("ERR")).trim_end().to_owned()
 }
 
@@ -232,5 +236,29 @@ impl From<RedisError> for RequestError {
 impl From<StoreError> for RequestError {
     fn from(error: StoreError) -> Self {
         Self::Store(error)
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+mod tests {
+    use super::*;
+
+    fn converted(reply: &str) -> StoreError {
+        let value = redis::parse_redis_value(reply.as_bytes()).unwrap();
+        StoreError::from_redis(&value.extract_error().unwrap_err(), "redis:6379")
+    }
+
+    #[test]
+    fn a_command_denied_in_a_script_is_named_without_the_script() {
+        for said in [
+            "The user executing the script can't run this command or subcommand",
+            "ACL failure in script: User operator has no permissions to run the 'set' command",
+            "ACL failure in script: No permissions to access a key",
+        ] {
+            let place = "script: ff967d0ae0e68b4f9e360fa91c54598bc25ad9b6, on @user_script:1.";
+            let detail = format!("ERR {said}");
+            assert_eq!(converted(&format!("-ERR {said} {place}\r\n")), StoreError::NoPermission { detail });
+        }
     }
 }

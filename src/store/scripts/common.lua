@@ -29,7 +29,9 @@ end
 local function optional(command, ...)
   if denied[command] then return nil end
   local reply = redis.pcall(command, ...)
-  if failed(reply, "can't run this command") or failed(reply, 'Unknown Redis command') then
+  -- Redis 7.0, then later versions and Valkey.
+  local is_denied = failed(reply, "can't run this command") or failed(reply, 'no permissions to run')
+  if is_denied or failed(reply, 'Unknown Redis command') then
     denied[command] = true
     return nil
   end

@@ -39,7 +39,9 @@ local denied
 for _, command in ipairs({ { 'INCR', hash }, { 'SADD', counter, 'm' }, { 'HSET', counter, 'f', 'v' } }) do
   local reply = redis.pcall(unpack(command))
   local why = type(reply) == 'table' and reply.err or ''
-  if string.find(why, 'NOPERM', 1, true) or string.find(why, "can't run", 1, true) then denied = denied or reply end
+  for _, text in ipairs({ 'NOPERM', "can't run", 'ACL failure' }) do
+    if string.find(why, text, 1, true) then denied = denied or reply end
+  end
 end
 if made then redis.call('DEL', KEYS[3]) end
 return denied or 1
