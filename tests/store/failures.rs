@@ -63,7 +63,7 @@ async fn a_missing_permission_is_named_and_nothing_is_written() {
             .unwrap_err();
         let StoreError::NoPermission { detail } = &failed else { panic!("{rules}: {failed:?}") };
         assert!(named.iter().any(|name| detail.contains(name)), "{rules}: {detail}");
-        assert!(!detail.contains("script: "), "the place in the script is of no use: {detail}");
+        assert!(!detail.contains(", on @user_script"), "the place in the script is of no use: {detail}");
         assert_eq!(world.everything().await, before, "{rules}");
     }
 }
