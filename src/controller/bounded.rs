@@ -14,7 +14,7 @@ pub const SMALL_BODY: usize = 64 << 10;
 /// The number of responses above [`SMALL_BODY`] that are read at a time; each has its permit until it is decoded.
 pub const LARGE_BODIES: usize = 2;
 
-static ROOM: Semaphore = Semaphore::const_new(LARGE_BODIES);
+static PERMITS: Semaphore = Semaphore::const_new(LARGE_BODIES);
 
 /// A response.
 #[derive(Debug)]
@@ -31,11 +31,11 @@ pub async fn read<T: DeserializeOwned>(
     request: Request<Vec<u8>>,
 ) -> Result<Bounded<T>, kube::Error> {
     let mut body = client.request_stream(request).await?;
-    let (mut text, mut room) = (Vec::new(), None);
+    let (mut text, mut permit) = (Vec::new(), None);
     loop {
         // The semaphore is never closed.
-        if text.len() > SMALL_BODY && room.is_none() {
-            room = ROOM.acquire().await.ok();
+        if text.len() > SMALL_BODY && permit.is_none() {
+            permit = PERMITS.acquire().await.ok();
         }
         let mut part = (&mut body).take(SMALL_BODY as u64);
         let read = part.read_to_end(&mut text).await;

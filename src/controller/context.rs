@@ -35,7 +35,7 @@ pub struct Context {
     pub publish_secret: bool,
     /// The maximum number of bytes of a spec that are read.
     pub max_tenant_bytes: usize,
-    /// The room for large specs that are read and compiled at the same time.
+    /// The permits for large specs that are read and compiled at the same time.
     pub large_specs: LargeSpecs,
     /// The watched namespaces; empty: all.
     pub namespaces: Vec<String>,

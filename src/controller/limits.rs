@@ -1,4 +1,4 @@
-//! The limits of this room, which docs/limits.md lists.
+//! The limits of the controller, which docs/limits.md lists.
 
 pub use super::bounded::{LARGE_BODIES, MAX_BODY, SMALL_BODY};
 pub use super::large_specs::LARGE_SPECS_IN_FLIGHT;

@@ -36,7 +36,7 @@ reasons! {
     Claimed,
     /// `spec.suspend` is true: nothing is written for the resource.
     Suspended,
-    /// The spec, the Secret or an annotation has something odd that prevents nothing.
+    /// There are warnings about the spec, the Secret or an annotation; they prevent nothing.
     SpecWarnings,
     /// The spec violates a rule that the API server did not check.
     InvalidSpec,

@@ -18,7 +18,7 @@ pub const DIDS_CLAIMED: &str = "DidsClaimed";
 pub const PUBLISHED: &str = "Published";
 /// Present, and True, only while the operator writes nothing for the resource.
 pub const SUSPENDED: &str = "Suspended";
-/// Present, and True, only while something is odd that prevents nothing.
+/// Present, and True, only while there are warnings.
 pub const WARNINGS: &str = "Warnings";
 /// Present, and True, only while the resource may become Ready without a person's help (kstatus).
 pub const RECONCILING: &str = "Reconciling";
@@ -36,7 +36,7 @@ pub struct StatusDetails {
     /// True if the writer has read what Redis holds. Otherwise the status keeps what it says of that: it decides who
     /// owns a number once Redis has lost its keys.
     pub redis_read: bool,
-    /// Oddities that prevent nothing, one line each, in the order of the spec.
+    /// Warnings, one line each, in the order of the spec.
     pub warnings: Vec<String>,
     /// The past effect of the annotation `take-over`.
     pub take_over: Option<TakeOverStatus>,

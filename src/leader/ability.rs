@@ -18,7 +18,7 @@ pub enum Ability {
 impl Ability {
     /// Why this replica can't do all of a leader's work.
     #[must_use]
-    pub fn obstacle(&self) -> Option<String> {
+    pub fn why_not(&self) -> Option<String> {
         match self {
             Self::Able => None,
             Self::Unknown => Some("the watches have not listed yet".to_owned()),

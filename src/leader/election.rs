@@ -184,7 +184,7 @@ impl Election<'_> {
         if self.candidate.is_led(me, now) {
             self.writer.follow();
         } else if self.candidate.unheld(me, now).is_some_and(|time| time >= LEADERLESS)
-            && let Some(why) = ability.obstacle()
+            && let Some(why) = ability.why_not()
         {
             self.writer.no_leader(format!("no replica leads, and this one can't: {why}"));
         }

@@ -165,10 +165,10 @@ impl<'a> Term<'a> {
 
     /// The Lease to renew, and the mark that it must have.
     fn next(&self) -> (LeaseView, Option<String>) {
-        let (now, obstacle) = (Moment::now(), self.writer.ability().obstacle());
+        let (now, why_not) = (Moment::now(), self.writer.ability().why_not());
         let mut state = self.state();
         let since = state.unable.as_ref().map_or(now, |(since, _)| *since);
-        state.unable = obstacle.map(|why| (since, why));
+        state.unable = why_not.map(|why| (since, why));
         let long = state.unable.as_ref().filter(|(since, _)| now.since(*since) >= MARK_AFTER);
         let long = long.map(|(_, why)| why.clone());
         let mark = match &state.epoch {

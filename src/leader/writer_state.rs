@@ -106,7 +106,7 @@ impl Notices {
 
 /// The permission of this replica to write to Kubernetes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Mandate {
+enum WriteAuthority {
     /// Nothing yet.
     None,
     /// There is no election.
@@ -124,7 +124,7 @@ pub struct Writer {
     lost: watch::Sender<Epoch>,
     ability: watch::Sender<Ability>,
     notices: watch::Sender<Notices>,
-    mandate: watch::Sender<Mandate>,
+    authority: watch::Sender<WriteAuthority>,
 }
 
 impl Default for Writer {
@@ -134,7 +134,7 @@ impl Default for Writer {
             lost: watch::Sender::new(Epoch(0)),
             ability: watch::Sender::new(Ability::Unknown),
             notices: watch::Sender::default(),
-            mandate: watch::Sender::new(Mandate::None),
+            authority: watch::Sender::new(WriteAuthority::None),
         }
     }
 }
@@ -164,11 +164,11 @@ impl Writer {
     /// before each write, since a process may have been frozen at any point.
     #[must_use]
     pub fn may_write_kubernetes(&self) -> bool {
-        let mandate = *self.mandate.borrow();
-        let valid = match mandate {
-            Mandate::None => false,
-            Mandate::NoElection => true,
-            Mandate::Renewed(sent) => Moment::now().since(sent) < RENEW_DEADLINE,
+        let authority = *self.authority.borrow();
+        let valid = match authority {
+            WriteAuthority::None => false,
+            WriteAuthority::NoElection => true,
+            WriteAuthority::Renewed(sent) => Moment::now().since(sent) < RENEW_DEADLINE,
         };
         let state = self.state.borrow();
         valid && (state.leads() || matches!(*state, WriterState::Contested(_)))
@@ -176,12 +176,12 @@ impl Writer {
 
     /// Notes that there is no election.
     pub fn needs_no_lease(&self) {
-        self.mandate.send_replace(Mandate::NoElection);
+        self.authority.send_replace(WriteAuthority::NoElection);
     }
 
     /// Notes that the Lease was renewed by a request of this moment.
     pub(super) fn renewed(&self, sent: Moment) {
-        self.mandate.send_replace(Mandate::Renewed(sent));
+        self.authority.send_replace(WriteAuthority::Renewed(sent));
     }
 
     /// The ability of this replica to do a leader's work.

@@ -25,12 +25,12 @@ pub struct FetchedSecret {
     result: Result<ResolvedSecret, SecretFault>,
 }
 
-/// The spec of one tenant, which is not held otherwise, with the room that it takes.
+/// The spec of one tenant, which is not kept in memory, with the permit that it takes.
 pub struct FetchedSpec {
     /// The version of the resource.
     object: Arc<CachedTenant>,
     text: Box<RawValue>,
-    room: Option<OwnedSemaphorePermit>,
+    permit: Option<OwnedSemaphorePermit>,
 }
 
 /// Everything fetched for the tenants of one reconcile. Lives no longer than it.
@@ -145,20 +145,20 @@ impl FetchedSpecs {
         is_same.then(|| fetched.text.get())
     }
 
-    /// Drops the spec of a tenant, and returns its room.
-    pub fn take_room(&mut self, uid: &Uid) -> Option<OwnedSemaphorePermit> {
-        self.0.remove(uid)?.room
+    /// Drops the spec of a tenant, and returns its permit.
+    pub fn take_permit(&mut self, uid: &Uid) -> Option<OwnedSemaphorePermit> {
+        self.0.remove(uid)?.permit
     }
 
-    /// Drops all of them, and their room.
+    /// Drops all of them, and their permits.
     pub fn clear(&mut self) {
         self.0.clear();
     }
 }
 
 impl Missing {
-    /// Fetches it from the API server; a spec once there is room for it, if it `takes_room`.
-    pub async fn fetch(self, ctx: &Context, takes_room: bool) -> Result<Found, Error> {
+    /// Fetches it from the API server; a spec once it has a permit, if it `takes_permit`.
+    pub async fn fetch(self, ctx: &Context, takes_permit: bool) -> Result<Found, Error> {
         match self {
             Self::Secret { uid, key, version } => {
                 let read = request(Peer::Secret, ctx.secrets.read(&key, &version)).await;
@@ -172,11 +172,11 @@ impl Missing {
             }
             Self::Spec { object } => {
                 let bytes = object.cached_spec().bytes();
-                let room = request(Peer::LargeSpecs, ctx.large_specs.room(bytes));
-                let room = if takes_room { room.await } else { None };
+                let permit = request(Peer::LargeSpecs, ctx.large_specs.permit(bytes));
+                let permit = if takes_permit { permit.await } else { None };
                 let text = uncached::spec(ctx, &object).await?;
                 Ok(text.map_or(Found::Changed, |text| {
-                    Found::Spec(object.uid(), FetchedSpec { object, text, room })
+                    Found::Spec(object.uid(), FetchedSpec { object, text, permit })
                 }))
             }
         }

@@ -264,7 +264,7 @@ mod tests {
 
     #[tokio::test]
     async fn no_room_for_a_large_spec_is_held_while_a_secret_is_read() {
-        let take_all = async |ctx: &Context| drop(ctx.large_specs.room(usize::MAX).await);
+        let take_all = async |ctx: &Context| drop(ctx.large_specs.permit(usize::MAX).await);
         while_a_secret_is_read(0, take_all).await;
     }
 

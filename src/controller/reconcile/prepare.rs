@@ -39,10 +39,10 @@ pub struct PendingWrite {
     pub cause: Cause,
     /// The resource, where there still is one.
     pub resource: Option<ResourceName>,
-    /// The oddities of the webhook secret that is published; none where none is.
+    /// The warnings about the webhook secret that is published; none where none is.
     pub secret_warnings: Option<Vec<String>>,
-    /// The room that its config takes while it is in flight.
-    pub room: Option<OwnedSemaphorePermit>,
+    /// The permit that its config takes while it is in flight.
+    pub permit: Option<OwnedSemaphorePermit>,
 }
 
 /// Why a tenant is written.
@@ -196,7 +196,7 @@ fn pending_removal(removal: RemovalPlan, snapshot: &TenantSnapshot) -> Prepared 
         cause: Cause::Edit,
         resource: snapshot.object.as_ref().map(|object| object.name()),
         secret_warnings: None,
-        room: None,
+        permit: None,
     }))
 }
 
@@ -278,7 +278,7 @@ impl Publishable<'_> {
             cause,
             resource: Some(name),
             secret_warnings: Some(secret.warnings.clone()),
-            room: None,
+            permit: None,
         }))
     }
 

@@ -224,9 +224,9 @@ impl Pass<'_> {
             return Err(missing);
         }
         for (snapshot, prepared) in snapshots.iter().zip(&mut prepared) {
-            let room = self.fetched.specs.take_room(&snapshot.uid);
+            let permit = self.fetched.specs.take_permit(&snapshot.uid);
             if let Prepared::Write(write) = prepared {
-                write.room = room;
+                write.permit = permit;
             }
         }
         Ok(prepared)
@@ -250,14 +250,14 @@ impl Pass<'_> {
     /// Fetches what is missing, for all tenants concurrently.
     async fn fetch(&mut self, missing: Vec<(Uid, Missing)>, group: &Group<'_>) -> Result<(), Error> {
         let ctx = self.ctx;
-        // Only who waits for nothing else waits for room.
-        let takes_room = group.members().len() == 1;
+        // Only who waits for nothing else waits for a permit.
+        let takes_permit = group.members().len() == 1;
         for (uid, _) in &missing {
-            self.fetched.specs.take_room(uid);
+            self.fetched.specs.take_permit(uid);
         }
         let reads = missing
             .into_iter()
-            .map(|(uid, missing)| async move { (uid, missing.fetch(ctx, takes_room).await) });
+            .map(|(uid, missing)| async move { (uid, missing.fetch(ctx, takes_permit).await) });
         for (uid, found) in join_all(reads).await {
             match found {
                 Ok(found) => self.fetched.add(found),

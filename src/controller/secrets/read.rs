@@ -76,7 +76,7 @@ pub struct ResolvedSecret {
     pub value: SecretString,
     /// The version of the Secret.
     pub version: SecretVersion,
-    /// The oddities of the value, without a part of it.
+    /// The warnings about the value, without a part of it.
     pub warnings: Vec<String>,
 }
 

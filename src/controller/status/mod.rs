@@ -62,11 +62,11 @@ pub async fn add_missing_finalizers(ctx: &Context) {
     if ctx.epoch().is_err() {
         return;
     }
-    let unguarded = stream::iter(ctx.read(Index::unguarded));
-    unguarded
+    let unprotected = stream::iter(ctx.read(Index::without_finalizer));
+    unprotected
         .for_each_concurrent(FINALIZER_CONCURRENCY, async |object| {
             let resource = object.name();
-            if let Err(error) = StatusWriter::new(ctx, object).guard().await {
+            if let Err(error) = StatusWriter::new(ctx, object).add_finalizer().await {
                 debug!(%resource, %error, "the finalizer is left for the next start");
             }
         })

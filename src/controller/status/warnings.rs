@@ -1,4 +1,4 @@
-//! The lines of the condition `Warnings`: what is odd in the spec, in the webhook secret and in the annotations.
+//! The lines of the condition `Warnings`: those about the spec, the webhook secret and the annotations.
 
 use crate::api::{RuntimeTenantStatus, TAKE_OVER};
 use crate::domain::assessment::Assessment;
@@ -9,11 +9,11 @@ const SECRET: &str = "spec.webhookSecretRef: ";
 /// The fields of the spec before `webhookSecretRef`.
 const BEFORE_SECRET: [&str; 2] = ["spec.tenantId", "spec.dids"];
 
-/// All that is odd in a resource.
+/// All warnings about a resource.
 pub struct Warnings<'a> {
-    /// The oddities of the spec, in its order.
+    /// The warnings about the spec, in its order.
     pub spec: &'a [Box<str>],
-    /// The oddities of the webhook secret; none where this process has not read it.
+    /// The warnings about the webhook secret; none where this process has not read it.
     pub secret: Option<&'a [Box<str>]>,
     /// True while the annotation `take-over` is set.
     pub take_over: bool,

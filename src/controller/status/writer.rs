@@ -129,22 +129,22 @@ impl<'a> StatusWriter<'a> {
     /// Adds the finalizer and writes the status, in the order that fits.
     async fn write_guarded(&self, assessment: &Assessment, details: &StatusDetails) -> Result<(), Error> {
         let is_readable = !matches!(assessment.not_published, Some(NotPublished::Unreadable(_)));
-        let needs_guard = is_readable && !self.object.is_deleting() && !self.object.has_finalizer();
-        // At rest, no status says Ready before the keys are guarded.
-        let guard_first = needs_guard && !self.ctx.priority.statuses_first(Instant::now());
+        let needs_finalizer = is_readable && !self.object.is_deleting() && !self.object.has_finalizer();
+        // At rest, no status says Ready before its finalizer is there.
+        let finalizer_first = needs_finalizer && !self.ctx.priority.statuses_first(Instant::now());
         // A finalizer that is refused or rejected does not keep the status from being true.
-        let guarded = if guard_first { self.guard().await } else { Ok(WriteResult::Unchanged) };
-        let version = match &guarded {
+        let added = if finalizer_first { self.add_finalizer().await } else { Ok(WriteResult::Unchanged) };
+        let version = match &added {
             Ok(WriteResult::Skipped) => return Ok(()),
             Ok(WriteResult::Changed(Some(version))) => version,
             _ => self.object.resource_version(),
         };
         let written = self.write_assessment(assessment, details, version).await?;
-        guarded?;
+        added?;
         // Otherwise the next pass adds it, when the watch shows the status. Until then the watch or the sweep cleans up after a
         // deletion, and a clean stop adds it.
-        if needs_guard && !guard_first && written == WriteResult::Unchanged {
-            self.guard().await?;
+        if needs_finalizer && !finalizer_first && written == WriteResult::Unchanged {
+            self.add_finalizer().await?;
         }
         Ok(())
     }
@@ -207,7 +207,7 @@ impl<'a> StatusWriter<'a> {
     }
 
     /// Adds the finalizer, without which a deletion would leave the keys to the watch or the sweep.
-    pub async fn guard(&self) -> Result<WriteResult, Error> {
+    pub async fn add_finalizer(&self) -> Result<WriteResult, Error> {
         let others = self.object.other_finalizers();
         self.write_finalizers(&others.chain([FINALIZER]).collect::<Vec<_>>()).await
     }

@@ -41,7 +41,7 @@ pub struct Claimed {
     pub secret_key: Option<String>,
     /// The policy that decides whether the keys outlive the resource.
     pub deletion_policy: DeletionPolicy,
-    /// The oddities of the spec and prevents nothing, one line each, in the order of the spec.
+    /// The warnings about the spec, one line each, in the order of the spec.
     pub warnings: Vec<String>,
 }
 

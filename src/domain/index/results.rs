@@ -39,7 +39,7 @@ pub struct RedisChange {
     pub taken_from: Vec<(ClusterId, Uid)>,
     /// The events that report it.
     pub events: Vec<EventDraft>,
-    /// The oddities of the webhook secret that was published; none where none was read.
+    /// The warnings about the webhook secret that was published; none where none was read.
     pub secret_warnings: Option<Vec<String>>,
 }
 
@@ -217,14 +217,14 @@ impl Index {
 
     /// The published resources without the finalizer that guards their keys.
     #[must_use]
-    pub fn unguarded(&self) -> Vec<Arc<CachedTenant>> {
-        let is_unguarded = |uid: &Uid, tenant: &TenantState| {
+    pub fn without_finalizer(&self) -> Vec<Arc<CachedTenant>> {
+        let lacks_finalizer = |uid: &Uid, tenant: &TenantState| {
             tenant.lifecycle == Lifecycle::Live
                 && !tenant.object.has_finalizer()
                 && self.claims.published(uid).is_some()
         };
-        let unguarded = self.tenants.iter().filter(|(uid, tenant)| is_unguarded(uid, tenant));
-        unguarded.map(|(_, tenant)| tenant.object()).collect()
+        let unprotected = self.tenants.iter().filter(|(uid, tenant)| lacks_finalizer(uid, tenant));
+        unprotected.map(|(_, tenant)| tenant.object()).collect()
     }
 
     /// The newest known resourceVersion of a resource: what the watch shows, or what the operator wrote after it.

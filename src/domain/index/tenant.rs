@@ -34,7 +34,7 @@ pub(super) struct Desired {
     /// The hash of the config with all claimed DIDs; none while nothing may be published.
     pub hash: Derived<Box<str>>,
     pub deletion_policy: DeletionPolicy,
-    /// The oddities of the spec, one line each; nearly always nothing.
+    /// The warnings about the spec, one line each; nearly always nothing.
     pub warnings: Box<[Box<str>]>,
     /// The key in the Secret, where it is not the usual one.
     pub secret_key: Option<Box<str>>,
@@ -70,7 +70,7 @@ pub(super) struct StatusSync {
     pub published_since_status: bool,
     /// The resourceVersion of the operator's own last write; 0: none.
     pub last_written_version: u64,
-    /// The oddities of the webhook secret; none where this process has not read it.
+    /// The warnings about the webhook secret; none where this process has not read it.
     pub secret_warnings: Option<Box<[Box<str>]>>,
     /// The writes of the status or the finalizers that were refused since the last one that was not.
     pub failed_writes: u8,
@@ -126,9 +126,9 @@ pub struct PendingStatus {
     pub published: bool,
     /// Why a change of the tenant can't be published yet; none while it waits for nothing.
     pub delay: Option<PublishDelay>,
-    /// The oddities of the spec, one line each.
+    /// The warnings about the spec, one line each.
     pub warnings: Box<[Box<str>]>,
-    /// The oddities of the webhook secret; none where this process has not read it.
+    /// The warnings about the webhook secret; none where this process has not read it.
     pub secret_warnings: Option<Box<[Box<str>]>>,
     /// The past effect of the annotation `take-over`.
     pub take_over: Option<TakeOverStatus>,

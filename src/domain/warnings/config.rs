@@ -1,4 +1,4 @@
-//! The oddities of a config, member by member, in the order of the spec.
+//! The warnings about a config, member by member, in the order of the spec.
 
 use serde_json::{Map, Value};
 
@@ -9,7 +9,7 @@ use crate::contract::{RuntimeTenantConfig, SttMode, TtsMode, trim};
 
 type Object = Map<String, Value>;
 
-/// Returns what is odd in a config that the contract accepts, in the order of the spec.
+/// Returns the warnings about a config that the contract accepts, in the order of the spec.
 #[must_use]
 pub fn of(config: &RuntimeTenantConfig) -> Vec<Warning> {
     let document = config.document();

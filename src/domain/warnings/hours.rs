@@ -1,4 +1,4 @@
-//! The oddities of business hours: the runtime takes a day that it can't read, and a zone that it does not know, for closed.
+//! The warnings about business hours: the runtime takes a day that it can't read, and a zone that it does not know, for closed.
 
 use serde_json::{Map, Value};
 
@@ -7,7 +7,7 @@ use crate::contract::trim;
 
 const DAYS: [&str; 7] = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"];
 
-/// Returns what is odd in business hours at this path.
+/// Returns the warnings about business hours at this path.
 pub fn of_hours(path: &str, hours: &Map<String, Value>, found: &mut Vec<Warning>) {
     let text = |value: Option<&Value>| value.and_then(Value::as_str).map(str::to_owned).unwrap_or_default();
     if !is_zone(&text(hours.get("timezone"))) {

@@ -1,11 +1,11 @@
-//! The oddities of the value of a webhook secret.
+//! The warnings about the value of a webhook secret.
 
 use secrecy::{ExposeSecret, SecretString};
 
 use super::warning::Warning;
 use crate::contract::{WEBHOOK_SECRET_REF, trim};
 
-/// Returns what is odd in a webhook secret as it is published. The value itself is never part of a warning.
+/// Returns the warnings about a webhook secret as it is published. The value itself is never part of a warning.
 #[must_use]
 pub fn of_secret(secret: &SecretString) -> Vec<Warning> {
     let value = secret.expose_secret();

@@ -2,12 +2,12 @@
 
 use std::fmt;
 
-/// Something odd, and its place. It never quotes a secret.
+/// A warning and its place. It never quotes a secret.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Warning {
     /// The place in the config, as in `tts.mode` or `transferProfiles[0].audioUrl`.
     pub path: String,
-    /// The oddity and what it leads to, in a clause.
+    /// What is unusual and what it leads to, in a clause.
     pub text: String,
 }
 
