@@ -2,10 +2,12 @@
 
 use std::time::{Duration, Instant};
 
+use hyper::Method;
 use k8s_openapi::api::core::v1::{Namespace, Secret};
 use kube::Api;
 use kube::api::{DeleteParams, DynamicObject, ListParams, Patch, PatchParams, PostParams};
 use serde_json::{Value, json};
+use test_support::proxy::{FaultInjector, KubeProxy, PathFault};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
@@ -15,7 +17,7 @@ use crate::load::{self, Tenant};
 use crate::memory::{self, MemoryLimit};
 use crate::operator::{Backlog, Operator};
 use crate::report::{Report, Row};
-use crate::site::{Site, TIMEOUT};
+use crate::site::{NAMESPACE, Site, TIMEOUT};
 
 /// The namespace of the attacker.
 const HOSTILE: &str = "hostile";
@@ -96,6 +98,7 @@ pub async fn measure(scale: f64) -> bool {
     survived &= by_clients(&site, &limit, &mut report).await;
     report.section("fairness");
     many_changes(&site, ((10_000.0 * scale) as usize).max(100), &mut report).await;
+    hanging_secrets(&site, ((1000.0 * scale) as usize).max(100), &mut report).await;
     let good = survived && report.is_good();
     report.finish();
     good
@@ -186,6 +189,31 @@ async fn many_changes(site: &Site, count: usize, report: &mut Report) {
     })
     .await;
     edit_row(&format!("{count} changes in one namespace"), edits.finish().await, report);
+    operator.process.stop().await.unwrap();
+}
+
+/// The namespace of the attacker has this many new tenants, and no read of their Secret is ever answered.
+async fn hanging_secrets(site: &Site, count: usize, report: &mut Report) {
+    let hostile = hostile_tenants(site);
+    hostile.delete_collection(&DeleteParams::default(), &ListParams::default()).await.unwrap();
+    remove_finalizers(&hostile).await;
+    let proxy = KubeProxy::start(site.kubeconfig(), FaultInjector::default()).await;
+    let secret = format!("/namespaces/{HOSTILE}/secrets/{HOSTILE}");
+    proxy.fail_requests(Method::GET, &secret, PathFault::Never);
+    let kubeconfig = site.write_file("proxy.kubeconfig", &proxy.kubeconfig(NAMESPACE));
+    let operator = site.operator_with(&[("KUBECONFIG", kubeconfig.to_str().unwrap())]).await;
+    let edits = Edits::start(site);
+    load::all(of_size(count, 10), load::CONCURRENCY, |resource| {
+        let hostile = &hostile;
+        async move {
+            let resource: DynamicObject = serde_json::from_value(resource).unwrap();
+            hostile.create(&PostParams::default(), &resource).await.unwrap();
+        }
+    })
+    .await;
+    assert!(proxy.failed() > 0, "the Secret is read");
+    let name = format!("{count} new tenants in one namespace whose Secret hangs");
+    edit_row(&name, edits.finish().await, report);
     operator.process.stop().await.unwrap();
 }
 

@@ -1,6 +1,6 @@
 //! The cluster and the Redis for the measured operators.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use k8s_openapi::api::core::v1::Secret;
@@ -37,6 +37,18 @@ impl Site {
         let client = requests.client(cluster.kubeconfig()).await;
         let keys = Keyspace::new(redis.connection().await.unwrap());
         Self { client, requests, keys, redis, cluster, folder: tempfile::tempdir().unwrap() }
+    }
+
+    /// An administrator's kubeconfig.
+    pub fn kubeconfig(&self) -> &Path {
+        self.cluster.kubeconfig()
+    }
+
+    /// Writes a file that lasts as long as the site.
+    pub fn write_file(&self, name: &str, text: &str) -> PathBuf {
+        let path = self.folder.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        path
     }
 
     pub fn resource() -> ApiResource {
