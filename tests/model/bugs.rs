@@ -4,6 +4,7 @@ use stateright::{Checker, HasDiscoveries, Model};
 
 use crate::scenario::{BOTH, Budget, Bug, Scenario, X, Y};
 use crate::truth;
+use crate::values::{SUSPEND, TAKE_OVER};
 
 /// Fails unless the model finds the promise broken; prints by which actions.
 fn find(bug: Bug, promise: &'static str, mut scenario: Scenario) {
@@ -24,6 +25,7 @@ fn one(claims: [&'static [u8]; 2], budget: Budget) -> Scenario {
         claims,
         starts_at_rest: true,
         shares_redis: false,
+        is_adopted: false,
         budget,
         must_happen: &[],
         bug: None,
@@ -97,4 +99,24 @@ fn holders_that_dont_come_first_after_a_flush_lose_a_did_to_another_cluster() {
 fn a_taker_whose_secret_cant_be_read_holds_up_the_giver_of_a_did() {
     let budget = Budget { edits: 1, broken_secrets: 1, ..Budget::default() };
     find(Bug::TakersHoldUp, truth::IN_THE_END, one([&[BOTH, X], &[Y]], budget));
+}
+
+#[test]
+fn a_take_over_that_works_again_takes_what_was_taken_back() {
+    let budget = Budget { edits: 1, take_backs: 1, ..Budget::default() };
+    let scenario = Scenario { shares_redis: true, ..one([&[BOTH, BOTH | TAKE_OVER], &[]], budget) };
+    find(Bug::TakesOverForever, truth::OTHERS_KEEP, scenario);
+}
+
+#[test]
+fn a_blind_adoption_unmaps_dids_of_an_older_publisher() {
+    let scenario =
+        Scenario { is_adopted: true, starts_at_rest: false, ..one([&[X], &[]], Budget::default()) };
+    find(Bug::AdoptsBlindly, truth::OTHERS_KEEP, scenario);
+}
+
+#[test]
+fn an_ignored_suspend_publishes_a_suspended_resource() {
+    let budget = Budget { edits: 1, ..Budget::default() };
+    find(Bug::SuspendIgnored, truth::SUSPENDED, one([&[BOTH, X | SUSPEND], &[]], budget));
 }

@@ -9,7 +9,7 @@ use crate::role::Role;
 use crate::scenario::{Bug, Scenario};
 use crate::shared::{Memo, Shared};
 use crate::truth;
-use crate::values::{self, Call, DID_COUNT, EXTERNAL_TENANT, Resource, WRITER};
+use crate::values::{self, Call, DID_COUNT, EXTERNAL_TENANT, Resource, TAKE_OVER, WRITER};
 use crate::world::{Action, Neighbour, World, new_object};
 
 type Applied = (Shared<Redis>, Vec<OpResult>);
@@ -35,7 +35,7 @@ impl World {
             | Action::StrayEpoch
             | Action::Relist(_)
             | Action::DropSignals(_) => self.fault(bug, action),
-            Action::PublishNeighbour | Action::DeleteNeighbour => self.neighbour(action),
+            Action::PublishNeighbour | Action::DeleteNeighbour | Action::TakeBack => self.neighbour(action),
             Action::BreakSecret(slot) => {
                 self.left.broken_secrets -= 1;
                 self.broken[slot] = true;
@@ -146,6 +146,7 @@ impl World {
     fn neighbour(&mut self, action: &Action) {
         let cluster = values::neighbour_cluster();
         let removes = *action == Action::DeleteNeighbour;
+        let takes_back = *action == Action::TakeBack;
         self.redis.alter(|redis| {
             if !redis.epochs.contains_key(values::NEIGHBOUR_WRITER) {
                 redis.acquire_epoch(0, values::NEIGHBOUR_WRITER, 0);
@@ -153,12 +154,16 @@ impl World {
             if removes {
                 redis.apply(cluster, &[Operation::Remove(values::neighbour_removal())]);
             } else {
-                redis.apply(cluster, &[Operation::Publish(values::neighbour_publication())]);
+                redis.apply(cluster, &[Operation::Publish(values::neighbour_publication(takes_back))]);
             }
         });
         if removes {
             self.left.neighbour_deletions -= 1;
             self.neighbour = Some(Neighbour::Deleted);
+        }
+        if takes_back {
+            self.left.take_backs -= 1;
+            self.neighbour = Some(Neighbour::Exists);
         }
         for replica in &mut self.replicas {
             if replica.listens() {
@@ -198,12 +203,19 @@ impl World {
 
     fn user(&mut self, action: &Action) {
         let (made, since, left) = (&mut self.made, &mut self.since, &mut self.left);
+        let neighbour = &mut self.neighbour;
         self.api.alter(|api| match *action {
             Action::Edit(slot, dids) => {
                 left.edits -= 1;
                 let object = api[slot].as_mut().unwrap();
                 object.version += 1;
                 object.generation += 1;
+                let annotated = dids & TAKE_OVER != 0;
+                if annotated && !object.annotated && *neighbour == Some(Neighbour::Exists) {
+                    *neighbour = Some(Neighbour::Permits);
+                }
+                object.annotated = annotated;
+                let dids = dids & !TAKE_OVER;
                 for nth in values::each(dids & !object.dids) {
                     since[slot][nth] = object.generation;
                 }
@@ -335,8 +347,18 @@ impl World {
             let is_theirs = |nth: &usize| values::NEIGHBOUR_DIDS & 1 << nth != 0;
             let taken =
                 |nth| after.maps(values::did(nth)).is_some_and(|tenant| values::slot_of(tenant).is_some());
-            if self.neighbour == Some(Neighbour::Exists) && (0..DID_COUNT).filter(is_theirs).any(taken) {
-                self.neighbour = Some(Neighbour::Lost);
+            if (0..DID_COUNT).filter(is_theirs).any(taken) {
+                self.neighbour = match self.neighbour {
+                    Some(Neighbour::Exists) => Some(Neighbour::Lost),
+                    Some(Neighbour::Permits) => Some(Neighbour::Taken),
+                    other => other,
+                };
+            }
+            if self.older != 0 && after.records.contains_key(values::tenant(0).as_str()) {
+                if truth::unmaps(&after, self.older) {
+                    self.neighbour = Some(Neighbour::Lost);
+                }
+                self.older = 0;
             }
             self.superseded |= script.term < self.confirmed;
             self.rerouted |= truth::reroutes(&self.redis, &after, &self.api, self.since);

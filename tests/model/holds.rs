@@ -7,6 +7,7 @@ use stateright::{Checker, Expectation, Model};
 
 use crate::scenario::{BOTH, Budget, MustHappen, Scenario, X, Y};
 use crate::shared::{Fixed, Shared};
+use crate::values::{SUSPEND, TAKE_OVER};
 use crate::world::World;
 
 /// Explores all states, prints their number, and fails with the path to a state in which a promise is broken.
@@ -67,6 +68,7 @@ fn one(claims: [&'static [u8]; 2], budget: Budget, must_happen: &'static [MustHa
         claims,
         starts_at_rest: true,
         shares_redis: false,
+        is_adopted: false,
         budget,
         must_happen,
         bug: None,
@@ -194,6 +196,25 @@ fn promises_hold_while_a_secret_cant_be_read() {
     explore("secret", one([&[BOTH, X], &[Y, BOTH]], budget, &[MustHappen::Transfer]));
     let budget = Budget { edits: 1, deletions: 1, broken_secrets: 1, ..Budget::default() };
     explore("secret and deletion", one([&[X, Y], &[Y, X]], budget, &[MustHappen::Transfer]));
+}
+
+#[test]
+fn promises_hold_for_a_take_over_that_is_taken_back() {
+    let budget = Budget { edits: 1, take_backs: 1, ..Budget::default() };
+    explore("take-over", beside_another_cluster([&[BOTH, BOTH | TAKE_OVER], &[]], budget, &[]));
+}
+
+#[test]
+fn promises_hold_while_an_older_publishers_config_is_adopted() {
+    let budget = Budget { edits: 2, ..Budget::default() };
+    let scenario = one([&[X, BOTH], &[Y]], budget, &[]);
+    explore("adoption", Scenario { is_adopted: true, starts_at_rest: false, ..scenario });
+}
+
+#[test]
+fn promises_hold_while_a_resource_is_suspended() {
+    let budget = Budget { edits: 2, ..Budget::default() };
+    explore("suspend", one([&[BOTH, X | SUSPEND, X], &[Y]], budget, &[MustHappen::Transfer]));
 }
 
 #[test]

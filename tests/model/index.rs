@@ -14,7 +14,7 @@ use runtime_operator::domain::secret::SecretVersion;
 pub use events::{Comparison, Event, OperationDone};
 use events::{change, show};
 
-use crate::objects::Object;
+use crate::objects::{Object, Status};
 use crate::plans::OutcomeKind;
 use crate::shared::{Memo, Shared};
 use crate::values::{self, DidSet, Resource, ResourceSet, SLOTS, Slot};
@@ -248,7 +248,14 @@ impl TenantFacts {
         });
         // Of a resource that is gone, no status is written.
         let outcome = index.outcome(uid).filter(|_| !tenant.is_gone());
-        let outcome = outcome.as_ref().map(OutcomeKind::of);
+        let outcome = outcome.as_ref().map(OutcomeKind::of).map(|kind| match kind {
+            OutcomeKind::Assessed(status) if tenant.object().take_over().is_some() => {
+                let pending = index.clone().take_pending_status(uid);
+                let took_over = pending.is_some_and(|pending| pending.take_over.is_some());
+                OutcomeKind::Assessed(Status { took_over, ..status })
+            }
+            kind => kind,
+        });
         Some(Self {
             verified: version.is_some() && tenant.is_verified(),
             version,

@@ -8,7 +8,7 @@ use runtime_operator::domain::index::{CachedStatus, CachedTenant, Interners};
 use serde_json::json;
 use serde_json::value::{RawValue, to_raw_value};
 
-use crate::values::{self, DID_COUNT, DidSet, Resource};
+use crate::values::{self, DidSet, Resource, SPECS};
 
 /// A resource in the API server.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -18,6 +18,8 @@ pub struct Object {
     pub version: u8,
     pub generation: u8,
     pub dids: DidSet,
+    /// It has the annotation `take-over`.
+    pub annotated: bool,
     pub deleting: bool,
     pub finalizer: bool,
     pub status: Option<Status>,
@@ -30,6 +32,8 @@ pub struct Status {
     pub published: DidSet,
     /// The DIDs that it says another cluster holds.
     pub elsewhere: DidSet,
+    /// It says that the annotation `take-over` has done its work.
+    pub took_over: bool,
     pub ready: bool,
 }
 
@@ -46,6 +50,7 @@ impl Object {
             generation: Some(self.generation.into()),
             creation_timestamp: Some(time(self.resource)),
             deletion_timestamp: self.deleting.then(|| time(self.resource + 1)),
+            annotations: self.annotated.then(|| [(api::TAKE_OVER.to_owned(), "true".to_owned())].into()),
             finalizers: self.finalizer.then(|| vec![api::FINALIZER.to_owned()]),
             ..ObjectMeta::default()
         };
@@ -63,7 +68,8 @@ impl Object {
             resource,
             version: u8::try_from(cached.version()).unwrap(),
             generation: u8::try_from(cached.generation()).unwrap(),
-            dids: (0..1 << DID_COUNT).find(is_spec).unwrap(),
+            dids: (0..SPECS).find(is_spec).unwrap(),
+            annotated: cached.take_over().is_some(),
             deleting: cached.is_deleting(),
             finalizer: cached.has_finalizer(),
             status: cached.status().map(Status::of),
@@ -83,6 +89,7 @@ impl Status {
         let held = json!([{ "cluster": "there", "owner": "voice/theirs", "dids": values::did_list(self.elsewhere) }]);
         let status = json!({
             "observedGeneration": self.generation,
+            "takeOver": if self.took_over { json!({ "used": "true" }) } else { json!(null) },
             "heldElsewhere": if self.elsewhere == 0 { json!([]) } else { held },
             "publishedDids": values::did_list(self.published),
             "conditions": [{
@@ -98,6 +105,7 @@ impl Status {
             generation: u8::try_from(cached.observed_generation().unwrap()).unwrap(),
             published: values::did_set(&cached.published_dids()),
             elsewhere: elsewhere(cached.held_elsewhere()),
+            took_over: cached.take_over().is_some(),
             ready: cached.conditions().any(|condition| &*condition.status == "True"),
         }
     }

@@ -6,12 +6,14 @@ use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
+use runtime_operator::domain::TakeOver;
 use runtime_operator::domain::assessment::{Assessment, Holder, NotPublished, UnavailableDid};
 use runtime_operator::domain::index::{AlreadyPublished, CachedTenant, TenantSnapshot};
 use runtime_operator::domain::plan::{self, Plan, PlanInput, Rejections, RemovalPlan};
 
 use crate::index::{Index, Record, Version};
-use crate::objects::{self, Status};
+use crate::objects::{self, Object, Status};
+use crate::scenario::Bug;
 use crate::shared::{Memo, Shared};
 use crate::values::{self, Call, DidSet, Resource, ResourceSet, SLOTS};
 
@@ -63,8 +65,8 @@ thread_local! {
     static PLANS: Memo<Question, Option<Vec<Prepared>>> = Memo::new();
 }
 
-/// The index, the members, the resources that were published already, and the conflicts.
-type Question = (Shared<Index>, Vec<Resource>, ResourceSet, BTreeMap<Resource, Rejected>);
+/// The index, the members, the resources that were published already, the conflicts, and the planted bug.
+type Question = (Shared<Index>, Vec<Resource>, ResourceSet, BTreeMap<Resource, Rejected>, Option<Bug>);
 
 /// The product's plans for the members of a group. None if a resource that takes something from them must be published
 /// first.
@@ -73,17 +75,18 @@ pub fn plan(
     members: &[Resource],
     published: ResourceSet,
     rejected: &BTreeMap<Resource, Rejected>,
+    bug: Option<Bug>,
 ) -> Option<Vec<Prepared>> {
-    let question = (index.clone(), members.to_vec(), published, rejected.clone());
+    let question = (index.clone(), members.to_vec(), published, rejected.clone(), bug);
     PLANS.with(|memo| {
-        memo.of(question, |(index, members, published, rejected)| {
+        memo.of(question, |(index, members, published, rejected, bug)| {
             let uids: Vec<_> = members.iter().map(|resource| values::uid(*resource).clone()).collect();
             let mut done = AlreadyPublished::default();
             done.add(index.product(), published.iter().map(values::uid));
             let snapshots = index.product().snapshot(&uids, &mut done)?;
             let none = Rejected::default();
             let prepare = |(snapshot, resource): (&TenantSnapshot, &Resource)| {
-                Preparation { index, resource: *resource, snapshot }
+                Preparation { index, resource: *resource, snapshot, bug: *bug }
                     .prepare(rejected.get(resource).unwrap_or(&none))
             };
             Some(snapshots.iter().zip(members).map(prepare).collect())
@@ -96,6 +99,7 @@ struct Preparation<'a> {
     index: &'a Index,
     resource: Resource,
     snapshot: &'a TenantSnapshot,
+    bug: Option<Bug>,
 }
 
 impl Preparation<'_> {
@@ -122,8 +126,13 @@ impl Preparation<'_> {
         } else {
             Rejections::default()
         };
+        let spec = if self.bug == Some(Bug::SuspendIgnored) {
+            values::spec(values::slot(self.resource), Object::of(object).dids & !values::SUSPEND)
+        } else {
+            object.spec()
+        };
         let input = PlanInput {
-            spec: object.spec(),
+            spec,
             generation: object.generation(),
             snapshot: &snapshot.claims,
             rejections: &rejections,
@@ -166,6 +175,12 @@ impl Preparation<'_> {
                     .iter()
                     .map(|(uid, generation)| (values::resource(uid), small(*generation)))
                     .collect(),
+                annotated: object.take_over().is_some(),
+                take_over: match self.bug {
+                    Some(Bug::TakesOverForever) => object.take_over().is_some(),
+                    Some(Bug::AdoptsBlindly) => true,
+                    _ => self.snapshot.take_over == TakeOver::Anything,
+                },
             },
             after: Some((slot, dids, Version { generation, dids })),
             outcome: Some(Outcome::assessed(input.assess_published(desired))),
@@ -282,6 +297,7 @@ impl OutcomeKind {
                     .published
                     .as_ref()
                     .map_or(0, |published| values::did_set(&published.dids)),
+                took_over: false,
                 elsewhere: objects::elsewhere(&assessment.held_elsewhere()),
                 ready: assessment.not_published.is_none() && assessment.unavailable.is_empty(),
             }),

@@ -39,7 +39,8 @@ pub fn is_neighbour_present(redis: &Redis) -> bool {
 
 /// True if the other cluster's tenant is published.
 pub fn is_neighbour_live(redis: &Redis) -> bool {
-    redis.records.contains_key(values::NEIGHBOUR_TENANT)
+    let record = redis.records.get(values::NEIGHBOUR_TENANT);
+    record.is_some_and(|record| record.dids == values::did_list(values::NEIGHBOUR_DIDS))
 }
 
 /// All records, each with its owner and with whether Redis holds exactly what it says.

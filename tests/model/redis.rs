@@ -4,11 +4,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 
-use runtime_operator::contract::Did;
+use runtime_operator::contract::{Did, TenantId};
 use runtime_operator::domain::{ClusterId, TakeOver, Uid};
 use runtime_operator::store::{Adoption, Applied, Conflict, Operation, Publication, Removal, TakenOver};
 use secrecy::ExposeSecret;
 use sha1::{Digest, Sha1};
+
+use crate::values::{self, DidSet};
 
 /// The keys in Redis.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
@@ -98,6 +100,13 @@ impl Redis {
             }
         }
         replies
+    }
+
+    /// Stores a config of an older publisher, which keeps no records, and its mappings.
+    pub fn publish_as_an_older_publisher(&mut self, tenant: &TenantId, dids: DidSet) {
+        let config = serde_json::json!({ "tenantId": tenant, "dids": values::did_list(dids) });
+        self.configs.insert(tenant.to_string(), Config::of(&config.to_string()));
+        self.mappings.extend(values::did_list(dids).into_iter().map(|did| (did, tenant.to_string())));
     }
 
     /// `inspect.lua`: whether Redis holds what a tenant's record says.

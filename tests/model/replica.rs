@@ -297,7 +297,8 @@ impl Replica {
             if reads.bug == Some(Bug::NoPromotion) {
                 published = values::resources().collect();
             }
-            let Some(prepared) = plans::plan(&self.index, &members, published, &flight.rejections) else {
+            let Some(prepared) = plans::plan(&self.index, &members, published, &flight.rejections, reads.bug)
+            else {
                 // Other resources take the DIDs now: start again.
                 self.enqueue([root]);
                 return;
@@ -434,6 +435,7 @@ impl Replica {
                     generation: object.generation,
                     published: 0,
                     elsewhere: 0,
+                    took_over: false,
                     ready: false,
                 }))
             }

@@ -6,7 +6,7 @@ use crate::redis::Redis;
 use crate::replica::Replica;
 use crate::shared::Shared;
 use crate::truth;
-use crate::values::{DID_COUNT, DidSet, SLOTS};
+use crate::values::{self, DID_COUNT, DidSet, SLOTS};
 use crate::world::{Action, Neighbour, Observed, World, new_object};
 
 /// The first DID alone.
@@ -48,12 +48,14 @@ pub struct Budget {
     pub dropped_signals: u8,
     /// The other cluster's tenant is deleted.
     pub neighbour_deletions: u8,
+    /// The other cluster's tenant takes back what was taken over from it.
+    pub take_backs: u8,
     /// A Secret can't be read, until it can.
     pub broken_secrets: u8,
 }
 
 /// A planted bug.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Bug {
     /// Scripts don't check the epoch.
     NoFence,
@@ -75,6 +77,12 @@ pub enum Bug {
     HoldersNotFirst,
     /// A tenant that can't be published holds up the one from which it takes a DID.
     TakersHoldUp,
+    /// The annotation `take-over` works again after it has worked.
+    TakesOverForever,
+    /// An older publisher's config is adopted even where that unmaps DIDs.
+    AdoptsBlindly,
+    /// A suspended resource is published.
+    SuspendIgnored,
 }
 
 /// A scenario to explore.
@@ -88,6 +96,8 @@ pub struct Scenario {
     pub starts_at_rest: bool,
     /// Another cluster shares Redis, and holds the first DID.
     pub shares_redis: bool,
+    /// At the start, an older publisher has published both DIDs for the first resource's tenant id.
+    pub is_adopted: bool,
     pub budget: Budget,
     /// The things that must happen in some run, so that no property holds only because nothing was tried.
     pub must_happen: &'static [MustHappen],
@@ -126,6 +136,7 @@ impl Scenario {
             redis: Shared::new(Redis::default()),
             neighbour: self.shares_redis.then_some(Neighbour::Exists),
             broken: [false; SLOTS],
+            older: 0,
             replicas,
             late: Vec::new(),
             excused: 0,
@@ -135,6 +146,10 @@ impl Scenario {
             late_write: false,
             observed: Observed::default(),
         };
+        if self.is_adopted {
+            world.older = BOTH;
+            world.redis.alter(|redis| redis.publish_as_an_older_publisher(values::tenant(0), BOTH));
+        }
         if self.starts_at_rest {
             if self.shares_redis {
                 world = self.apply(&world, &Action::PublishNeighbour);
@@ -189,6 +204,7 @@ impl Model for Scenario {
             Property::always(truth::ONE_WRITER, |_, world: &World| !world.superseded),
             Property::always(truth::LIVE_CALLS_FIRST, |_, world: &World| !world.rerouted),
             Property::always(truth::OTHERS_KEEP, |_, world: &World| world.neighbour != Some(Neighbour::Lost)),
+            Property::always(truth::SUSPENDED, |_, world: &World| !truth::publishes_suspended(world)),
             Property::always(truth::NOTHING_LATE, |_, world: &World| !world.late_write),
             Property::always(truth::IN_THE_END, |_, world: &World| {
                 !world.is_at_rest() || truth::is_consistent(world)

@@ -14,8 +14,14 @@ use serde_json::json;
 pub type Slot = usize;
 /// A resource: its slot is this number modulo two; a resource that was created later has a higher one.
 pub type Resource = u8;
-/// A set of DIDs: bit 0 is the first, and so on.
+/// A set of DIDs: bit 0 is the first, and so on. Of a spec, also [`SUSPEND`].
 pub type DidSet = u8;
+/// The spec says `suspend: true`.
+pub const SUSPEND: DidSet = 1 << DID_COUNT;
+/// What a user wishes beside a spec: the annotation `take-over`.
+pub const TAKE_OVER: DidSet = SUSPEND << 1;
+/// The number of specs of one slot.
+pub const SPECS: DidSet = SUSPEND << 1;
 
 pub const SLOTS: usize = 2;
 /// The largest number of resources in a run.
@@ -54,14 +60,14 @@ static TENANTS: LazyLock<Vec<TenantId>> =
 static DIDS: LazyLock<Vec<Did>> =
     LazyLock::new(|| (0..DID_COUNT).map(|n| Did::parse(&format!("+155500000{n:02}")).unwrap()).collect());
 static CLUSTER: LazyLock<ClusterId> = LazyLock::new(|| ClusterId::new("here"));
-static PARTS: LazyLock<Vec<Vec<Part>>> = LazyLock::new(|| {
-    (0..SLOTS).map(|slot| (0..1 << DID_COUNT).map(|set| part(slot, set)).collect()).collect()
-});
+static PARTS: LazyLock<Vec<Vec<Part>>> =
+    LazyLock::new(|| (0..SLOTS).map(|slot| (0..SPECS).map(|set| part(slot, set)).collect()).collect());
 
 fn part(slot: Slot, set: DidSet) -> Part {
     let spec = json!({
         "tenantId": tenant(slot),
         "dids": did_list(set),
+        "suspend": set & SUSPEND != 0,
         "webhookSecretRef": { "name": SECRET_NAME },
         "caps": { "maxConcurrentCallsTenant": 10, "maxCallsPerMinuteTenant": 60 },
         "stt": { "mode": "disabled", "chunkMs": 500 },
@@ -123,8 +129,8 @@ pub fn neighbour_cluster() -> &'static ClusterId {
     &NEIGHBOUR_CLUSTER
 }
 
-/// The publication of the other cluster's tenant.
-pub fn neighbour_publication() -> Publication {
+/// The publication of the other cluster's tenant, which may take over what another cluster holds.
+pub fn neighbour_publication(takes_over: bool) -> Publication {
     let dids = did_list(NEIGHBOUR_DIDS);
     let config = json!({ "tenantId": NEIGHBOUR_TENANT, "dids": dids }).to_string();
     Publication {
@@ -137,15 +143,15 @@ pub fn neighbour_publication() -> Publication {
         dids,
         yielding_owners: std::collections::BTreeMap::new(),
         after_loss: false,
-        annotated: false,
-        take_over: TakeOver::Nothing,
+        annotated: takes_over,
+        take_over: if takes_over { TakeOver::Anything } else { TakeOver::Nothing },
         config: config.into(),
     }
 }
 
 /// The removal of the other cluster's tenant.
 pub fn neighbour_removal() -> Removal {
-    let Publication { tenant, owner, previously_listed, .. } = neighbour_publication();
+    let Publication { tenant, owner, previously_listed, .. } = neighbour_publication(false);
     Removal { tenant, uid: owner.uid, previously_listed, retain: false }
 }
 
@@ -246,6 +252,8 @@ pub enum Call {
         dids: DidSet,
         previously_listed: DidSet,
         yielding_owners: Vec<(Resource, Option<u8>)>,
+        annotated: bool,
+        take_over: bool,
     },
     Remove {
         slot: Slot,
@@ -259,7 +267,15 @@ impl Call {
     /// The operation as the store takes it.
     pub fn operation(&self) -> Operation {
         match self {
-            Self::Publish { resource, generation, dids, previously_listed, yielding_owners } => {
+            Self::Publish {
+                resource,
+                generation,
+                dids,
+                previously_listed,
+                yielding_owners,
+                annotated,
+                take_over,
+            } => {
                 let (slot, name) = (slot(*resource), &NAMES[slot(*resource)]);
                 Operation::Publish(Publication {
                     tenant: tenant(slot).clone(),
@@ -278,8 +294,8 @@ impl Call {
                         .map(|(resource, generation)| (uid(*resource).clone(), generation.map(i64::from)))
                         .collect(),
                     after_loss: false,
-                    annotated: false,
-                    take_over: TakeOver::Nothing,
+                    annotated: *annotated,
+                    take_over: if *take_over { TakeOver::Anything } else { TakeOver::Nothing },
                     config: config(slot, *dids).into(),
                 })
             }

@@ -9,7 +9,7 @@ use crate::replica::{Replica, Signals};
 use crate::role::Role;
 use crate::scenario::{Budget, Scenario};
 use crate::shared::Shared;
-use crate::values::{self, DID_COUNT, DidSet, EXTERNAL_TENANT, RESOURCES, Resource, SLOTS, Slot};
+use crate::values::{self, DID_COUNT, DidSet, EXTERNAL_TENANT, RESOURCES, Resource, SLOTS, Slot, TAKE_OVER};
 
 /// The state of the model.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -36,6 +36,8 @@ pub struct World {
     pub neighbour: Option<Neighbour>,
     /// The Secrets that can't be read.
     pub broken: [bool; SLOTS],
+    /// The DIDs that an older publisher has published for the first slot's tenant id, until they are adopted.
+    pub older: DidSet,
     pub left: Budget,
     /// Redis accepted a superseded leader's write.
     pub superseded: bool,
@@ -58,6 +60,10 @@ pub struct Observed {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Neighbour {
     Exists,
+    /// It exists, and an annotation permits one take-over.
+    Permits,
+    /// What it claims was taken over.
+    Taken,
     Deleted,
     /// A DID that it claims was taken from it.
     Lost,
@@ -81,6 +87,7 @@ pub enum Action {
     Relist(usize),
     DropSignals(usize),
     DeleteNeighbour,
+    TakeBack,
     BreakSecret(Slot),
 
     HealSecret(Slot),
@@ -111,7 +118,17 @@ pub enum Action {
 pub fn new_object(slot: Slot, made: &mut [u8; SLOTS], dids: DidSet) -> Object {
     let resource = u8::try_from(slot + SLOTS * usize::from(made[slot])).unwrap();
     made[slot] += 1;
-    Object { resource, version: 1, generation: 1, dids, deleting: false, finalizer: false, status: None }
+    let (dids, annotated) = (dids & !TAKE_OVER, dids & TAKE_OVER != 0);
+    Object {
+        resource,
+        version: 1,
+        generation: 1,
+        dids,
+        annotated,
+        deleting: false,
+        finalizer: false,
+        status: None,
+    }
 }
 
 impl World {
@@ -123,7 +140,8 @@ impl World {
             match &self.api[slot] {
                 Some(object) if !object.deleting => {
                     if left.edits > 0 {
-                        let others = wishes().filter(|dids| *dids != object.dids);
+                        let wish = object.dids | if object.annotated { TAKE_OVER } else { 0 };
+                        let others = wishes().filter(|other| *other != wish);
                         actions.extend(others.map(|dids| Action::Edit(slot, dids)));
                     }
                     if left.deletions > 0 {
@@ -156,6 +174,9 @@ impl World {
             && reading::is_neighbour_live(&self.redis)
         {
             actions.push(Action::DeleteNeighbour);
+        }
+        if left.take_backs > 0 && self.neighbour == Some(Neighbour::Taken) {
+            actions.push(Action::TakeBack);
         }
         if left.broken_secrets > 0 {
             let whole = (0..SLOTS).filter(|slot| !self.broken[*slot] && !scenario.claims[*slot].is_empty());
@@ -199,7 +220,8 @@ impl World {
     pub fn progress(&self, actions: &mut Vec<Action>) {
         let first = values::did(0);
         let is_live = reading::is_neighbour_live(&self.redis);
-        if self.neighbour == Some(Neighbour::Exists) && !is_live && !self.redis.owners.contains_key(first) {
+        let claims = matches!(self.neighbour, Some(Neighbour::Exists | Neighbour::Permits));
+        if claims && !is_live && !self.redis.owners.contains_key(first) {
             actions.push(Action::PublishNeighbour);
         }
         for (at, replica) in self.replicas.iter().enumerate() {
@@ -242,7 +264,7 @@ impl World {
                 actions.push(Action::NoticeNeighbour(at));
             }
             // The time is as long as a holder needs, if it is there at all.
-            let had_time = is_live || self.neighbour == Some(Neighbour::Deleted);
+            let had_time = is_live || !claims;
             if replica.is_writing() && facts.waits && had_time && !(facts.awaits && is_live) {
                 actions.push(Action::EndWait(at));
             }
