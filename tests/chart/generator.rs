@@ -441,7 +441,7 @@ async fn odd_values_render_and_are_accepted_or_are_refused_by_a_sentence() {
             Ok(Outcome::Accepted) => accepted += 1,
             Ok(Outcome::Refused) => {}
             Err(fault) => {
-                faults.push(format!("{seed}: {} in {}: {}\n{fault}", case.name, case.namespace, case.values))
+                faults.push(format!("{seed}: {} in {}: {}\n{fault}", case.name, case.namespace, case.values));
             }
         }
     }

@@ -148,7 +148,7 @@ impl Monitor {
                     };
                 }
                 "hset" if word(1) == "runtime-operator:epochs" => {
-                    drop(acquired.insert(word(2).to_owned(), word(3).to_owned()))
+                    drop(acquired.insert(word(2).to_owned(), word(3).to_owned()));
                 }
                 // A rehearsal of the permissions writes nothing.
                 "set" | "mset" | "del"
