@@ -154,3 +154,35 @@ async fn a_published_tenant_with_an_unreadable_spec_stays_published() {
     world.wait_live(DID, Some("beta")).await;
     world.finish().await;
 }
+
+/// The API server tolerates a spec that was wrong before, except where members that its schema does not know keep it from comparing the spec.
+#[tokio::test]
+async fn a_status_that_the_api_server_rejects_is_reported_by_an_event() {
+    let world = World::with_own_cluster().await;
+    world.cluster().apply_yaml(&looser_definition()).await.unwrap();
+    world.apply_secret("acme-webhook", "whsec").await;
+    let mut resource =
+        tenant("acme").dids([DID]).set("/extensions", json!({ "usageLimits": { "newer": 1 } })).resource();
+    resource["apiVersion"] = json!("runtime.veralux.io/v1");
+    resource["kind"] = json!("RuntimeTenant");
+    resource["metadata"] = json!({ "name": "acme" });
+    let object: DynamicObject = serde_json::from_value(resource.clone()).unwrap();
+    world
+        .wait("the looser CRD is in effect", || async {
+            let made = world.tenants().create(&PostParams::default(), &object).await;
+            made.map(drop).map_err(|error| error.to_string())
+        })
+        .await;
+    world.cluster().apply_file(CRD_FILE).await.unwrap();
+    resource["metadata"]["name"] = json!("one-more");
+    wait_refused(&world, &resource).await;
+
+    let operator = world.operator().start().await;
+
+    let message = world.wait_event("acme", "InvalidSpec").await;
+    assert!(message.contains("usageLimits is a field of spec"), "{message}");
+    assert!(world.get("acme").await.unwrap().data["status"].is_null(), "the status was accepted");
+    let logs = operator.logs();
+    assert!(logs.contains("API server rejects the write until the resource is changed"), "{logs}");
+    world.finish().await;
+}

@@ -168,12 +168,16 @@ impl<'a> StatusWriter<'a> {
         let changed = previous != Some(&next);
         let written =
             if changed { self.write_status(previous, &next, version).await? } else { WriteResult::Unchanged };
-        if matches!(written, WriteResult::Skipped | WriteResult::Rejected) {
+        if written == WriteResult::Skipped {
             return Ok(written);
         }
+        // Where the API server rejects the status, the log and the events alone report it.
         if changed {
             self.log_ready(previous, &next);
             self.record_events(transition_events(previous, &next, assessment));
+        }
+        if written == WriteResult::Rejected {
+            return Ok(written);
         }
         if details.published_now {
             self.ctx.note(|index| index.status_written(&self.object.uid()));
