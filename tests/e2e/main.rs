@@ -11,6 +11,7 @@ mod namespaced;
 mod network;
 mod pages;
 mod previous;
+mod quickstart;
 mod site;
 mod upgrade;
 
@@ -24,6 +25,11 @@ fn a_release_loses_no_call_from_install_to_uninstall() {
 #[test]
 fn a_namespaced_release_changes_nothing_cluster_wide_on_the_oldest_kubernetes() {
     isolated("a_namespaced_release_changes_nothing_cluster_wide_on_the_oldest_kubernetes", namespaced::story);
+}
+
+#[test]
+fn the_quickstart_leads_to_a_tenant() {
+    isolated("the_quickstart_leads_to_a_tenant", quickstart::story);
 }
 
 #[test]
