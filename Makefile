@@ -22,7 +22,7 @@ test-redis: tools ## Test with another Redis: REDIS=valkey-8.1, valkey-8.0, redi
 	@TEST_REDIS_SERVER=$$(tools/redis.sh $(REDIS)); export TEST_REDIS_SERVER; "$$TEST_REDIS_SERVER" --version; \
 		cargo test --locked --no-fail-fast --test store --test drift --test outage --test leadership --test chaos_redis
 
-proofs: ## Run the generators with CASES (1000), and upgrade from an older version and back (UPGRADE_FROM)
+proofs: ## Run the generators with more cases (CASES=1000 of the chart), and upgrade from an older version and back (UPGRADE_FROM)
 	@tools/install.sh chart
 	@scripts/proofs.sh
 

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Runs what make test has no time for: the generators with many more cases, and the upgrade from an older version and back.
-#   CASES=1000              cases of each generator
+#   CASES=1000              odd values files of the chart
 #   UPGRADE_FROM=FOLDER     an older state of this repository, with its program in target/release, instead of building it
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -11,9 +11,10 @@ step() { printf '\n==> %s\n' "$*"; }
 
 step "programs (tools/install.sh chart)"
 tools/install.sh chart
-export CASES=${CASES:-1000}
-step "the chart with $CASES odd values files"
-cargo test --locked --test chart odd_values -- --nocapture
+step "the chart with ${CASES:-1000} odd values files"
+CASES=${CASES:-1000} cargo test --locked --test chart odd_values -- --nocapture
+step "the contract, the API server and the admin routes on all generated documents"
+CASES=10000 cargo test --locked --test agreement
 
 if [ -z "${UPGRADE_FROM:-}" ]; then
   step "the program of $older"
