@@ -3,8 +3,9 @@
 #   tools/install.sh            the programs of the local cluster
 #   tools/install.sh demo       etcd, kube-apiserver, kubectl and Redis alone; the first two from an archive, if it can be had
 #   tools/install.sh profile    the programs of the local cluster, and perf
-#   tools/install.sh chart      the programs of the local cluster, vale, and the programs that the chart's tests need: Helm 3 and 4, helm-docs, kubeconform,
-#                               actionlint, kwok, the scheduler, the oldest Kubernetes that is supported, and the schemas of all
+#   tools/install.sh chart      the programs of the local cluster, vale, and the programs that the chart's tests need: Helm 3 and 4,
+#                               helm-docs, kubeconform, actionlint, kwok, the scheduler, the oldest Kubernetes that is supported,
+#                               and the schemas of all
 #   tools/install.sh prose      vale alone
 # A program is taken from KUBEBUILDER_ASSETS, else from the PATH, else built once from the module that pins it
 # into a cache outside the work tree (RUNTIME_OPERATOR_CACHE, by default ~/.cache/runtime-operator).

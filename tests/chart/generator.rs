@@ -2,20 +2,14 @@
 //! refused by a sentence. `CASES` sets their number.
 
 use std::collections::BTreeSet;
-use std::io::Write;
-use std::process::{Command, Output, Stdio};
 
-use k8s_openapi::api::core::v1::{Namespace, ServiceAccount};
-use kube::Api;
-use kube::api::{ObjectMeta, PostParams};
-use local_cluster::{Cluster, Folder, tools};
 use rand::prelude::*;
 use rand::rngs::StdRng;
 use regex::Regex;
 use serde_json::{Map, Value, json};
 
-use super::helm::{documents, run};
-use super::kubernetes::CUSTOM;
+use super::dry_run::Site;
+use super::helm::run;
 use super::odd::set;
 use super::schema::{resolved, schema};
 
@@ -378,62 +372,10 @@ fn is_sentence(said: &str) -> bool {
     (own.is_match(said) || schema) && !NO_SENTENCE.iter().any(|words| said.contains(words))
 }
 
-struct Site {
-    cluster: Cluster,
-    folder: Folder,
-}
-
-impl Site {
-    async fn start() -> Self {
-        let cluster = Cluster::start().await.unwrap();
-        let tools = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tools/bin");
-        for file in CUSTOM {
-            cluster.apply_file(tools.join(file)).await.unwrap();
-        }
-        cluster.apply_yaml(&runtime_operator::api::crd_yaml().unwrap()).await.unwrap();
-        let namespaces: Api<Namespace> = Api::all(cluster.client().await.unwrap());
-        for name in NAMESPACES {
-            let metadata = ObjectMeta { name: Some(name.into()), ..Default::default() };
-            let namespace = Namespace { metadata, ..Default::default() };
-            namespaces.create(&PostParams::default(), &namespace).await.unwrap();
-        }
-        Self { cluster, folder: Folder::new("generator").unwrap() }
-    }
-
-    /// Applies YAML as kubectl reads it, without an effect.
-    async fn accepts(&self, namespace: &str, yaml: &[u8]) -> Result<(), String> {
-        // A Pod is accepted only if its ServiceAccount exists.
-        for document in documents(std::str::from_utf8(yaml).unwrap()) {
-            if document["kind"] == "ServiceAccount" {
-                let name = document["metadata"]["name"].as_str().unwrap().to_owned();
-                let accounts: Api<ServiceAccount> =
-                    Api::namespaced(self.cluster.client().await.unwrap(), namespace);
-                let account = ServiceAccount {
-                    metadata: ObjectMeta { name: Some(name), ..Default::default() },
-                    ..Default::default()
-                };
-                let _ = accounts.create(&PostParams::default(), &account).await;
-            }
-        }
-        let mut kubectl = Command::new(tools::find("kubectl").unwrap())
-            .args(["apply", "--server-side", "--force-conflicts", "--dry-run=server", "-f", "-"])
-            .env("KUBECONFIG", self.cluster.kubeconfig_in(namespace).unwrap())
-            .env("KUBECACHEDIR", self.folder.path())
-            .stdin(Stdio::piped())
-            .stdout(Stdio::null())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        kubectl.stdin.take().unwrap().write_all(yaml).unwrap();
-        let Output { status, stderr, .. } = kubectl.wait_with_output().unwrap();
-        if status.success() { Ok(()) } else { Err(String::from_utf8_lossy(&stderr).into_owned()) }
-    }
-}
-
 #[tokio::test]
 async fn odd_values_render_and_are_accepted_or_are_refused_by_a_sentence() {
     let cases = std::env::var("CASES").map_or(40, |cases| cases.parse().unwrap());
-    let site = Site::start().await;
+    let site = Site::start(&NAMESPACES).await;
     let (mut accepted, mut faults) = (0, Vec::new());
     for seed in 0..cases {
         let case = Generator::new(seed).case();

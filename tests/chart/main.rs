@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod claims_policy;
+mod dry_run;
 mod generated;
 mod generator;
 mod helm;
