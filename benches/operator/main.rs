@@ -1,7 +1,7 @@
 //! Measures how fast the operator is, compared with the limits of the API server and Redis, in one run on a real local
 //! cluster: `make bench`, with `N` tenants (1,000 by default), or only some groups of rows (`ROWS=flush,restart`).
 //! `make bench-growth` measures growth with the number of tenants (`SIZES`), `make bench-day` the load of a bad day,
-//! `make bench-attack` memory and fairness under attack.
+//! `make bench-attack` memory and fairness under attack, `cargo bench --bench operator -- crd OLD.yaml` creates with another CRD.
 //!
 //! Prints Markdown tables, and writes them and a JSON file of the same figures to `target/bench/`; with `UPDATE=1` it also
 //! updates `docs/performance.md`.
@@ -15,6 +15,7 @@
 )]
 
 mod attack;
+mod crd;
 mod day;
 mod figure;
 mod fit;
@@ -51,6 +52,12 @@ fn main() {
         Some("attack") => {
             let scale = variable("SCALE").map_or(1.0, |text| text.parse().expect("SCALE is a number"));
             runtime.block_on(attack::measure(scale))
+        }
+        Some("crd") => {
+            let other = std::env::args().nth(2).expect("crd needs the file of another CRD");
+            let creates = variable("N").map_or(300, |text| number(&text));
+            let rounds = variable("ROUNDS").map_or(5, |text| number(&text));
+            runtime.block_on(crd::measure(&other, creates, rounds))
         }
         Some("growth") => {
             let sizes = variable("SIZES").unwrap_or_else(|| "300,1000,3000,10000,30000".to_owned());

@@ -1,4 +1,5 @@
-"""What the description can't say: that the tenant id of the path is that of the config in the body."""
+"""What the description can't say: that the tenant id of the path is that of the config in the body, that its audio files are URLs to
+JavaScript, and that numbers and tenants are counted together."""
 
 from urllib.parse import quote
 
@@ -7,9 +8,22 @@ import schemathesis
 
 @schemathesis.hook
 def before_call(context, case, kwargs):
-    """A config that is sent to another tenant's path would be refused, however good it is."""
-    if case.operation.definition.raw.get("operationId") == "publishConfig" and isinstance(case.body, dict):
+    """Makes a request good that the description allows and the operator would refuse, however good it is otherwise."""
+    if case.meta is not None and case.meta.generation.mode.is_negative:
+        return
+    operation = case.operation.definition.raw.get("operationId")
+    if operation == "publishConfig" and isinstance(case.body, dict):
         tenant = case.body.get("tenantId")
-        positive = case.meta is None or not case.meta.generation.mode.is_negative
-        if positive and isinstance(tenant, str) and tenant.strip() == tenant:
+        if isinstance(tenant, str) and tenant.strip() == tenant:
             case.path_parameters["tenantId"] = quote(tenant, safe="")
+        profiles = case.body.get("transferProfiles")
+        for part in [case.body.get("callForwarding"), *(profiles if isinstance(profiles, list) else [])]:
+            if isinstance(part, dict) and isinstance(part.get("audioUrl"), str):
+                part["audioUrl"] = "https://example.com/hold.wav"
+    if operation == "inspect" and isinstance(case.query, dict):
+        room = 1 if case.query.get("documents") else 100
+        for name in ["did", "tenant"]:
+            values = case.query.get(name)
+            if isinstance(values, list):
+                case.query[name] = values[:room]
+                room -= len(case.query[name])

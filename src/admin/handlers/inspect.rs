@@ -47,11 +47,8 @@ fn facts_query(text: &str) -> Result<FactsQuery, ApiError> {
 
 /// Parses a number. A plus sign arrives as a space where it is not percent-encoded.
 fn parse_did(text: &str) -> Result<Did, ApiError> {
-    let text = match text.strip_prefix(' ') {
-        Some(digits) => format!("+{digits}"),
-        None => text.to_owned(),
-    };
-    Did::parse(&text).map_err(|error| match error {
+    let with_plus = || text.strip_prefix(' ').and_then(|digits| Did::parse(&format!("+{digits}")).ok());
+    Did::parse(text).or_else(|error| with_plus().ok_or(error)).map_err(|error| match error {
         DidError::Empty => ErrorCode::DidRequired.into(),
         DidError::NotE164 => ErrorCode::InvalidDidE164.into(),
     })
@@ -69,6 +66,9 @@ mod tests {
         let numbers: Vec<&str> = query.dids.iter().map(Did::as_str).collect();
         assert_eq!(numbers, ["+15551234567", "+15551234568"]);
         assert_eq!((query.tenants[0].as_str(), query.server, query.documents), ("acme", true, false));
+        // White space is no plus sign where there is one.
+        let spaced = facts_query("did=%20%2B1%205551234567%C2%A0&did=+%2B15551234568").unwrap();
+        assert_eq!(spaced.dids.iter().map(Did::as_str).collect::<Vec<_>>(), ["+15551234567", "+15551234568"]);
         assert_eq!(facts_query("").unwrap(), FactsQuery::default());
         for (wrong, code) in [
             ("did=", ErrorCode::DidRequired),
