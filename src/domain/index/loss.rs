@@ -139,7 +139,7 @@ impl Index {
     pub fn has_lost(&self, records: &[(Uid, Recorded, bool)]) -> bool {
         let present = self.tenants.values().filter(|tenant| !tenant.is_gone());
         let statuses = present.filter_map(|tenant| tenant.object.status());
-        statuses.filter(|status| !status.published_dids().is_empty()).count() > records.len()
+        statuses.filter(|status| status.lists_published_dids()).count() > records.len()
     }
 
     /// Takes in that Redis has lost data, by what this process has found at a time. `records`: records of this cluster are
@@ -209,12 +209,12 @@ impl Index {
     pub(super) fn held_back_from(&self, uid: &Uid, take_over: &TakeOver) -> HeldBack {
         let mut held_back =
             HeldBack { after_loss: self.loss.records_lost_until.is_some(), ..HeldBack::default() };
-        let (Some(tenant), Some(claim)) = (self.tenants.get(uid), self.claims.get(uid)) else {
-            return held_back;
-        };
         if self.held_back_count() == 0 || *take_over != TakeOver::Nothing {
             return held_back;
         }
+        let (Some(tenant), Some(claim)) = (self.tenants.get(uid), self.claims.get(uid)) else {
+            return held_back;
+        };
         let recorded = self.claims.published(uid);
         let listed = tenant.object.status_dids();
         if listed.is_empty() && recorded.is_none() {

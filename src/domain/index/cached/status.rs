@@ -139,6 +139,15 @@ impl CachedStatus {
         }
     }
 
+    /// True if `status.publishedDids` lists something.
+    #[must_use]
+    pub fn lists_published_dids(&self) -> bool {
+        match &self.published_dids {
+            CachedDids::Dids(dids) => !dids.is_empty(),
+            CachedDids::Texts(texts) => !texts.is_empty(),
+        }
+    }
+
     /// `status.takeOver`.
     #[must_use]
     pub fn take_over(&self) -> Option<&TakeOverStatus> {
