@@ -2,6 +2,8 @@
 
 mod adapters;
 mod admin_key;
+mod bug_report;
+mod check;
 mod cluster;
 mod common;
 mod contract;
@@ -10,6 +12,7 @@ mod failure;
 mod reach;
 mod run;
 mod smoke;
+mod status;
 mod stop;
 mod trace;
 
@@ -85,6 +88,34 @@ enum Command {
         mut_args = |arg| arg.hide_env_values(true)
     )]
     Trace(Box<trace::TraceArgs>),
+    /// Collect what an engineer needs into one file, without secrets
+    #[command(
+        long_about = "Collect what an engineer needs who was not there into one file, without secrets: versions, settings, \
+                      statuses, events, the log and the metrics of each replica, the state of Redis and the ownership \
+                      records. It prints what it took.",
+        after_help = "Examples:\n  kubectl rtenant bug-report\n  kubectl rtenant bug-report --since 4h --anonymize --output \
+                      report.tar.gz",
+        mut_args = |arg| arg.hide_env_values(true)
+    )]
+    BugReport(Box<bug_report::BugReportArgs>),
+    /// Check that everything is as it must be, before and after an install
+    #[command(
+        long_about = "Check that everything is as it must be, before and after an install: the API server, the CRD, the \
+                      operator's permissions, its Lease, Redis and the webhook Secrets. It changes nothing.\n\nExit code: 0, \
+                      also with warnings; 1 if a check fails; 2 if one could not be made.",
+        after_help = "Examples:\n  kubectl rtenant check --pre --redis-url redis://redis:6379/0\n  kubectl rtenant check --wait 60s \
+                      -o short",
+        mut_args = |arg| arg.hide_env_values(true)
+    )]
+    Check(Box<check::CheckArgs>),
+    /// Show the operator, Redis and all tenants on one screen
+    #[command(
+        long_about = "Show the operator, its leader, Redis and all tenants on one screen.\n\nExit code: 0 if every tenant is \
+                      Ready, 1 if one is not, in conflict or adrift, 2 if that could not be determined.",
+        after_help = "Examples:\n  kubectl rtenant status -A\n  kubectl rtenant status -A --conflicts -o json",
+        mut_args = |arg| arg.hide_env_values(true)
+    )]
+    Status(Box<status::StatusArgs>),
     /// Print what Redis holds for some numbers and tenants
     #[command(hide = true, mut_args = |arg| arg.hide_env_values(true))]
     Inspect(Box<reach::inspect::InspectArgs>),
@@ -96,7 +127,11 @@ const PLUGIN: &str = "kubectl-rtenant";
 /// The kinds of JSON that the commands write, each with its schema: the files of `schemas/cli`.
 #[must_use]
 pub fn schemas() -> Vec<(&'static str, Value)> {
-    vec![("Trace", common::schema_of::<trace::Trace>())]
+    vec![
+        ("Check", common::schema_of::<check::Check>()),
+        ("Status", common::schema_of::<status::Status>()),
+        ("Trace", common::schema_of::<trace::Trace>()),
+    ]
 }
 
 impl Cli {
@@ -133,6 +168,9 @@ impl Cli {
             Command::Crd => plain(crd::run()),
             Command::Contract { command } => plain(contract::run(&command)),
             // Each of the others ends with 0, 1 or 2.
+            Command::BugReport(args) => for_people(bug_report::run(&args)),
+            Command::Check(args) => for_people(check::run(&args)),
+            Command::Status(args) => for_people(status::run(&args)),
             Command::Trace(args) => for_people(trace::run(&args)),
             Command::Inspect(args) => for_people(reach::inspect::run(*args)),
         }

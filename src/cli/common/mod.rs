@@ -8,10 +8,10 @@ mod snapshot;
 mod text;
 mod time;
 
-pub use args::{ClusterArgs, OutputArgs, OutputFormat, RedisArgs};
-pub use client::{Access, explained, is_forbidden};
+pub use args::{ClusterArgs, OutputArgs, OutputFormat, RedisArgs, parse_time};
+pub use client::{Access, Namespaces, explained, is_forbidden};
 pub use envelope::{Document, json_of, schema_of};
 pub use outcome::{Failed, Outcome};
 pub use snapshot::{ClusterSnapshot, Secrets, Snapshots};
-pub use text::{Mark, Style, escaped, print_result};
+pub use text::{Color, Mark, Style, escaped, grouped, print_note, print_result};
 pub use time::{age, ago};

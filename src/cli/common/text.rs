@@ -89,13 +89,13 @@ impl Style {
     }
 
     /// Words and no colour.
-    #[must_use]
+    #[cfg(test)]
     pub const fn words() -> Self {
         Self { words: true, colored: false }
     }
 
     /// Marks and no colour.
-    #[must_use]
+    #[cfg(test)]
     pub const fn plain() -> Self {
         Self { words: false, colored: false }
     }

@@ -33,10 +33,11 @@ pub(super) async fn inspect(
         Some(status) => status.await,
         None => None,
     };
-    if status.and_then(|status| status.status).as_deref() == Some("Success") {
+    if status.as_ref().and_then(|status| status.status.as_deref()) == Some("Success") {
         return decode(&answer);
     }
-    let errors = String::from_utf8_lossy(&errors);
+    let message = status.and_then(|status| status.message).unwrap_or_default();
+    let errors = format!("{}\n{message}", String::from_utf8_lossy(&errors));
     let first =
         errors.lines().find(|line| !line.trim().is_empty()).unwrap_or("the command failed without a word");
     Err(escaped(first.trim_start_matches("runtime-operator: ")).into_owned())

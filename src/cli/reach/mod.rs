@@ -48,12 +48,6 @@ impl<'a> Reach<'a> {
         Ok(Self { store, access, operator, timeout, way: None })
     }
 
-    /// Redis itself, where the flags name one.
-    #[must_use]
-    pub fn store(&self) -> Option<&Store> {
-        self.store.as_ref()
-    }
-
     /// Asks. The error is a clause that says why nothing was read.
     pub async fn ask(&mut self, query: &FactsQuery) -> Result<Facts, String> {
         if let Some(store) = &self.store {

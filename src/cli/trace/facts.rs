@@ -70,6 +70,8 @@ pub struct ClaimantFacts {
     pub secret: Option<SecretKey>,
     /// Its status.
     pub status: RuntimeTenantStatus,
+    /// The resource that holds what it waits for, by the controller's claims.
+    pub waits_for: Option<ResourceName>,
     /// True where the controller's claims say that it holds the number, or the tenant id.
     pub holds: bool,
 }

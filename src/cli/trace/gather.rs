@@ -9,7 +9,7 @@ use crate::cli::common::{Access, ClusterSnapshot, RedisArgs, Secrets, Snapshots,
 use crate::cli::failure::Failure;
 use crate::cli::reach::{FindError, Operator, Reach};
 use crate::contract::{Did, TenantId};
-use crate::domain::claims::Published;
+use crate::domain::claims::{HeldBy, Holdings, Published};
 use crate::domain::compile;
 use crate::domain::index::{CachedStatus, CachedTenant, Index, MAX_HELD_SPECS, Recorded};
 use crate::domain::plan::PublishedVersion;
@@ -204,9 +204,17 @@ fn claimant(object: &CachedTenant, index: &Index, holds: bool) -> ClaimantFacts 
         dids: claim.map_or(claimed.dids, |claim| claim.dids.clone()),
         secret: index.secret_key(&uid),
         status: object.status().map(CachedStatus::status).unwrap_or_default(),
+        waits_for: index.claims().holdings(&uid).and_then(|holdings| holder(index, &holdings)),
         holds,
         uid,
     }
+}
+
+/// The resource that holds the tenant id of another, or the first number for which that one waits.
+fn holder(index: &Index, holdings: &Holdings) -> Option<ResourceName> {
+    let contested = holdings.contested.iter().map(|(_, holder)| holder);
+    let holder = holdings.tenant_held_by.iter().chain(contested).find_map(HeldBy::uid)?;
+    index.object(holder).map(|holder| holder.name())
 }
 
 /// Reads a Secret, and says whether its value can be used; the value itself goes no further.

@@ -381,12 +381,11 @@ impl<'a> Judge<'a> {
     }
 
     fn advise(&mut self, first: &ClaimantFacts) {
-        let holder = self.cluster().and_then(|cluster| cluster.claimants.iter().find(|other| other.holds));
         let subject = Subject {
             name: &first.name,
             tenant: first.tenant.as_ref(),
             secret: first.secret.as_ref(),
-            holder: holder.filter(|holder| holder.uid != first.uid).map(|holder| &holder.name),
+            holder: first.waits_for.as_ref(),
         };
         let mut given = first.reason().map(|reason| advice::advice(reason, subject)).unwrap_or_default();
         if given.is_empty() && first.is_ready() && self.trace.as_resources_say == Some(false) {

@@ -17,6 +17,7 @@ use std::time::Duration;
 use clap::Args;
 use tokio::time::{MissedTickBehavior, interval};
 
+pub use advice::of_redis;
 pub use document::Trace;
 
 use super::common::{

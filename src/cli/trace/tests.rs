@@ -112,6 +112,7 @@ fn claimant(assessment: &Assessment, warnings: &[&str]) -> ClaimantFacts {
         dids: vec![did(NUMBER)],
         secret: Some(secret_key()),
         status: status::next(None, assessment, &details, at(60)),
+        waits_for: None,
         holds: true,
     }
 }
@@ -193,6 +194,7 @@ fn with_reason(reason: Reason) -> TraceFacts {
     let mut claimants = Vec::new();
     if matches!(reason, Reason::DidConflict | Reason::TenantIdConflict) {
         first.holds = false;
+        first.waits_for = Some(ResourceName::new("team-a", "north"));
         let ready = published();
         let status = status::next(None, &ready, &StatusDetails::read(true), at(60));
         claimants.push(ClaimantFacts { holds: true, status, ..other_claimant() });

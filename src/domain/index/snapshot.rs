@@ -10,7 +10,7 @@ use crate::api::{DEFAULT_SECRET_KEY, DeletionPolicy};
 use crate::domain::claims::Claim;
 use crate::domain::plan::Snapshot;
 use crate::domain::secret::{SecretKey, SecretVersion};
-use crate::domain::{TakeOver, Uid};
+use crate::domain::{ResourceName, TakeOver, Uid};
 
 /// A consistent reading of what is known of one tenant.
 #[derive(Clone, Debug)]
@@ -121,6 +121,12 @@ impl Index {
         let key = self.tenant(uid).and_then(|tenant| tenant.desired.secret_key.as_deref());
         let secret = self.secrets.secret_of(uid)?.clone();
         Some(SecretKey { secret, key: key.unwrap_or(DEFAULT_SECRET_KEY).to_owned() })
+    }
+
+    /// The version of a Secret, if it exists.
+    #[must_use]
+    pub fn secret_version(&self, secret: &ResourceName) -> Option<&SecretVersion> {
+        self.secrets.version(secret)
     }
 
     /// The version of a tenant's Secret as records carry it: a config without the value is another one.
