@@ -54,7 +54,7 @@ pub struct Collector<'a> {
     pub since: Duration,
     /// True: with the specs.
     pub include_specs: bool,
-    /// What was not taken, and why.
+    /// The parts that were not taken, and why.
     pub missing: Vec<String>,
     /// The archive.
     pub archive: &'a mut Archive,
@@ -217,7 +217,7 @@ impl Collector<'_> {
         Ok(())
     }
 
-    /// What a replica says of itself, through the API server's proxy.
+    /// Adds what a replica says of itself, through the API server's proxy.
     async fn probes(&mut self, operator: &Operator, pod: &str) -> Result<(), Failure> {
         let ports = operator.container().and_then(|container| container.ports.as_deref()).unwrap_or_default();
         let port = ports.iter().find(|port| port.name.as_deref() == Some("telemetry"));

@@ -34,14 +34,14 @@ pub struct Category {
 /// A check.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct OneCheck {
-    /// What must be so.
+    /// The fact that must hold.
     pub description: String,
-    /// Whether it is.
+    /// The result.
     pub result: CheckResult,
     /// A page that says more.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub hint: Option<String>,
-    /// What is otherwise, and what to do.
+    /// The difference, and what to do.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
     /// True if it could not be determined.
@@ -148,7 +148,11 @@ impl Check {
             }
             text.push('\n');
         }
-        let sum = if self.success { Mark::Ok } else { Mark::Fault };
+        let sum = match self.outcome() {
+            Outcome::Clean => Mark::Ok,
+            Outcome::Found => Mark::Fault,
+            Outcome::Unknown => Mark::Unknown,
+        };
         let _ = writeln!(text, "Status check results are {}", style.mark(sum).trim_end());
         text
     }

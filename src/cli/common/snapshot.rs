@@ -23,7 +23,7 @@ pub enum Secrets {
 pub struct ClusterSnapshot {
     /// Everything that is claimed. No ownership record is in it unless the caller adds it.
     pub index: Index,
-    /// What was not read, and why: a clause each. While this is not empty, who holds a number is not known.
+    /// The parts that were not read, and why: a clause each. While this is not empty, who holds a number is not known.
     pub missing: Vec<String>,
     /// The Secrets that were not read, and why.
     pub secrets_missing: Option<String>,
@@ -37,7 +37,7 @@ pub struct Snapshots {
     pub watched: Vec<String>,
     /// The namespace that is read where not all may be.
     pub fallback: String,
-    /// Whether Secrets are listed.
+    /// The Secrets that are listed.
     pub secrets: Secrets,
     /// The most bytes of specs that are held; 0: only what they claim.
     pub held_spec_bytes: usize,

@@ -53,8 +53,8 @@ impl<'a> Reach<'a> {
         if let Some(store) = &self.store {
             return self.within(async { store.facts(query).await.map_err(|error| error.report()) }).await;
         }
-        let access = self.access.ok_or("there is no cluster, and no --redis-url")?;
         let operator = self.operator.clone()?;
+        let access = self.access.ok_or("there is no cluster, and no --redis-url")?;
         let pod = operator.pod.as_ref().map_err(Clone::clone)?;
         let mut failures = Vec::new();
         if self.way != Some(Way::Exec) {

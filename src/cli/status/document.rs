@@ -26,10 +26,10 @@ pub struct Status {
     /// The numbers for which a resource waits, with `--conflicts`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub conflicts: Option<Vec<NumberConflict>>,
-    /// What Redis holds otherwise than the resources say, with `--drift`.
+    /// The keys that Redis holds otherwise than the resources say, with `--drift`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub drift: Option<Vec<Drift>>,
-    /// What was not read, and why.
+    /// The parts that were not read, and why.
     pub not_read: Vec<String>,
 }
 
@@ -86,11 +86,11 @@ pub struct RedisStatus {
 pub struct TenantCounts {
     /// All.
     pub total: usize,
-    /// Those that are Ready, without the suspended ones.
+    /// The Ready ones, without the suspended ones.
     pub ready: usize,
-    /// Those that are not Ready.
+    /// The ones that are not Ready.
     pub not_ready: usize,
-    /// Those that are suspended.
+    /// The suspended ones.
     pub suspended: usize,
     /// The numbers that are live.
     pub numbers_live: usize,
@@ -137,7 +137,7 @@ pub struct Drift {
     pub key: String,
     /// The resource, as `namespace/name`; none where no resource holds it.
     pub resource: Option<String>,
-    /// What is otherwise.
+    /// The difference.
     pub what: String,
 }
 

@@ -89,7 +89,7 @@ async fn compare(reach: &mut Reach<'_>, batch: &[&Published], drift: &mut Vec<Dr
     Ok(())
 }
 
-/// What is otherwise in a tenant's config or record.
+/// The difference in a tenant's config or record.
 fn of_tenant(tenant: &TenantFacts) -> Option<&'static str> {
     match (&tenant.config, &tenant.record) {
         (None, _) => Some("no config"),

@@ -160,7 +160,7 @@ async fn gather(args: &StatusArgs, access: &Access) -> Result<Status, Failure> {
     let namespaces = access.namespaces();
     let (tenants, oldest) = count::count(&snapshot.index, &namespaces);
     (status.tenants, status.oldest) = (Some(tenants), oldest);
-    // Who holds a number follows from the resources of all namespaces.
+    // The holder of a number follows from the resources of all namespaces.
     if args.cluster.all_namespaces || args.conflicts {
         status.not_read.extend(snapshot.missing);
     }

@@ -1,4 +1,4 @@
-//! What a person can do about each reason.
+//! Advice: what a person can do about each reason.
 
 use crate::api::TAKE_OVER;
 use crate::cli::common::escaped;

@@ -36,9 +36,9 @@ pub struct Trace {
     pub as_resources_say: Option<bool>,
     /// Each step, with its mark.
     pub steps: Vec<Step>,
-    /// What was not read, and why.
+    /// The parts that were not read, and why.
     pub not_read: Vec<String>,
-    /// What a person can do.
+    /// The things that a person can do.
     pub advice: Vec<String>,
 }
 
@@ -53,7 +53,7 @@ pub struct Step {
     pub mark: String,
     /// The subject, as in `mapping`.
     pub subject: String,
-    /// What is so.
+    /// The fact.
     pub text: String,
     #[serde(skip)]
     pub(super) sign: Mark,

@@ -30,20 +30,20 @@ pub struct TraceFacts {
     pub query: Query,
     /// The tenant id whose keys were read, if one is known.
     pub tenant: Option<TenantId>,
-    /// What Redis holds.
+    /// The facts of Redis.
     pub redis: Result<store::Facts, String>,
-    /// What the cluster holds.
+    /// The facts of the cluster.
     pub cluster: Result<ClusterFacts, String>,
     /// The time.
     pub now: Timestamp,
 }
 
-/// What the cluster holds.
+/// The facts of the cluster.
 #[derive(Clone, Debug, Default)]
 pub struct ClusterFacts {
     /// The resources that claim the number or the tenant id, the holder first.
     pub claimants: Vec<ClaimantFacts>,
-    /// What was not listed, and why. While this is not empty, there may be other claimants.
+    /// The parts that were not listed, and why. While this is not empty, there may be other claimants.
     pub missing: Vec<String>,
     /// The Secret of the first claimant; the error says why it was not read.
     pub secret: Option<Result<SecretFacts, String>>,

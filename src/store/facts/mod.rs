@@ -1,4 +1,4 @@
-//! What Redis holds for some DIDs and tenants, without a secret: the answer of `runtime-operator inspect`, of the admin route of the
+//! Facts: what Redis holds for some DIDs and tenants, without a secret. They are the answer of `runtime-operator inspect`, of the admin route of the
 //! same name, and of a question that the command line asks Redis itself. Only commands that read are sent, so that a user who can't
 //! write, and a replica, suffice; the rehearsal, which is asked for by itself, is the exception.
 

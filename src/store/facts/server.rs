@@ -20,7 +20,7 @@ pub struct ServerFacts {
     pub primary: bool,
     /// True in cluster mode.
     pub cluster_mode: bool,
-    /// What is evicted when memory runs out.
+    /// The policy that says what is evicted when memory runs out.
     pub maxmemory_policy: Option<String>,
     /// The most memory that it may use, in bytes; 0: no limit.
     pub maxmemory: u64,
