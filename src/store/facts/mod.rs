@@ -1,6 +1,6 @@
-//! Facts: what Redis holds for some DIDs and tenants, without a secret. They are the answer of `runtime-operator inspect`, of the admin route of the
-//! same name, and of a question that the command line asks Redis itself. Only commands that read are sent, so that a user who can't
-//! write, and a replica, suffice; the rehearsal, which is asked for by itself, is the exception.
+//! Facts: what Redis holds for some DIDs and tenants, without a secret. They are the answer of `runtime-operator inspect`, of the
+//! admin route of the same name, and of a question that the command line asks Redis itself. Only commands that read are sent, so
+//! that a user who can't write, and a replica, suffice; the rehearsal, which is asked for by itself, is the exception.
 
 mod config;
 mod server;
