@@ -229,8 +229,8 @@ pub fn tenants(snapshot: &Result<ClusterSnapshot, String>) -> Vec<OneCheck> {
         let key = snapshot.index.secret_key(&object.uid());
         key.is_some_and(|key| snapshot.index.secret_version(&key.secret).is_none())
     };
-    let lacking = named(live.iter().filter(lacks));
-    checks.push(OneCheck::that(lacking.is_empty(), description, secrets, &listed(&lacking)));
+    let without = named(live.iter().filter(lacks));
+    checks.push(OneCheck::that(without.is_empty(), description, secrets, &listed(&without)));
     checks
 }
 
