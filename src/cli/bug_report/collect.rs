@@ -217,7 +217,7 @@ impl Collector<'_> {
         Ok(())
     }
 
-    /// Adds what a replica says of itself, through the API server's proxy.
+    /// Adds the responses of a replica to probes, through the API server's proxy.
     async fn probes(&mut self, operator: &Operator, pod: &str) -> Result<(), Failure> {
         let ports = operator.container().and_then(|container| container.ports.as_deref()).unwrap_or_default();
         let port = ports.iter().find(|port| port.name.as_deref() == Some("telemetry"));
