@@ -54,10 +54,29 @@ archive() {
   strip -o "$folder/runtime-operator" "$program" 2>/dev/null || cp "$program" "$folder/runtime-operator"
   ln "$folder/runtime-operator" "$folder/kubectl-rtenant"
   cp LICENSE README.md "$folder/"
+  mkdir -p "$folder/completion" "$folder/man"
+  for shell in bash zsh fish powershell; do
+    "$folder/kubectl-rtenant" completion "$shell" >"$folder/completion/kubectl-rtenant.$shell"
+  done
+  "$folder/kubectl-rtenant" man "$folder/man"
   [ "$("$folder/kubectl-rtenant" --version)" = "$("$folder/runtime-operator" --version)" ] || die "the two names differ"
   tar --owner=0 --group=0 -C "$scratch" -czf "$out/$name.tar.gz" "$name" 2>/dev/null ||
     tar -C "$scratch" -czf "$out/$name.tar.gz" "$name"
   say "$name.tar.gz: $("$folder/runtime-operator" --version)"
+}
+
+# The manifest of the plugin for krew: its template, with each archive in DIR.
+krew() {
+  local file name os machine
+  sed "s/vVERSION/v$version/" deploy/krew/rtenant.yaml
+  for file in "$out"/kubectl-rtenant_"${version}"_*.tar.gz; do
+    name=$(basename "$file" .tar.gz)
+    IFS=_ read -r _ _ os machine <<<"$name"
+    printf '    - selector: { matchLabels: { os: %s, arch: %s } }\n' "$os" "$machine"
+    printf '      uri: https://github.com/%s/releases/download/v%s/%s.tar.gz\n' "${GITHUB_REPOSITORY:-veralux/runtime-operator}" "$version" "$name"
+    printf '      sha256: %s\n' "$(sha256sum "$file" | cut -d ' ' -f 1)"
+    printf '      bin: kubectl-rtenant\n      files: [{ from: "%s/*", to: . }]\n' "$name"
+  done
 }
 
 if [ -n "$archive_only" ]; then archive; exit; fi
@@ -111,6 +130,7 @@ if [ -z "$without_builds" ]; then
   scripts/supply-chain.sh sbom
   cp target/sbom/runtime-operator.cdx.json "$out/"
   ls "$out"/kubectl-rtenant_*_"$(platform)".tar.gz >/dev/null 2>&1 || archive
+  krew >"$out/rtenant.yaml"
 fi
 
 # Checked as users check them: `sha256sum --check checksums.txt`.

@@ -6,15 +6,21 @@ mod bug_report;
 mod check;
 mod cluster;
 mod common;
+mod completion;
 mod contract;
 mod crd;
+mod diff;
+mod export;
 mod failure;
+mod manifests;
 mod reach;
 mod run;
 mod smoke;
 mod status;
 mod stop;
 mod trace;
+mod validate;
+mod version;
 
 use std::ffi::OsStr;
 use std::path::Path;
@@ -116,6 +122,48 @@ enum Command {
         mut_args = |arg| arg.hide_env_values(true)
     )]
     Status(Box<status::StatusArgs>),
+    /// Check manifests without a cluster, as the API server and the operator would
+    #[command(
+        long_about = "Check manifests without a cluster, as the API server and the operator would: every fault with its file, line \
+                      and column, all together. Numbers and tenant ids that two resources claim are found by the operator's own \
+                      claims.\n\nExit code: 0 without errors, 1 with one, 2 if the files could not be read.",
+        after_help = "Examples:\n  kubectl rtenant validate tenants/\n  kubectl rtenant validate -o github --strict - < rendered.yaml"
+    )]
+    Validate(Box<validate::ValidateArgs>),
+    /// Say what an apply would do to resources and numbers
+    #[command(
+        long_about = "Say what an apply would do, before it: which numbers become live, move or become unmapped, and which conflicts \
+                      arise, by the operator's own claims and plans.\n\nExit code: 0 if nothing changes, 1 if something does, 2 if \
+                      that could not be determined.",
+        after_help = "Examples:\n  kubectl rtenant diff tenants/\n  kubectl rtenant diff --prune -l app=voice -o json tenants/",
+        mut_args = |arg| arg.hide_env_values(true)
+    )]
+    Diff(Box<diff::DiffArgs>),
+    /// Write the tenants that an older publisher left in Redis as resources
+    #[command(
+        long_about = "Write the tenants that an older publisher left in Redis as resources. It only reads Redis: an ACL of +scan +get \
+                      +mget +type is enough, and a replica will do. Tenants that a resource owns already are skipped. What no resource \
+                      can hold stands in NOT-EXPORTED.md with the reason.\n\nExit code: 0 if everything is in the resources, 1 if \
+                      something is left, 2 if Redis could not be read.",
+        after_help = "Examples:\n  kubectl rtenant export --redis-url redis://replica:6379/0 --output voice --secrets files\n  \
+                      kubectl rtenant export --redis-url - --output voice --namespace voice --only corner-bakery < url.txt",
+        mut_args = |arg| arg.hide_env_values(true)
+    )]
+    Export(Box<export::ExportArgs>),
+    /// Print the script that completes this command line in a shell
+    #[command(
+        after_help = "Examples:\n  kubectl rtenant completion bash > rtenant.bash\n  kubectl rtenant completion zsh > _kubectl-rtenant"
+    )]
+    Completion(completion::CompletionArgs),
+    /// Print the versions of this program, the CRD, the operator, the API server and Redis
+    #[command(
+        after_help = "Examples:\n  kubectl rtenant version\n  kubectl rtenant version --client -o json",
+        mut_args = |arg| arg.hide_env_values(true)
+    )]
+    Version(Box<version::VersionArgs>),
+    /// Write a manual page for each command
+    #[command(hide = true)]
+    Man(completion::ManArgs),
     /// Print what Redis holds for some numbers and tenants
     #[command(hide = true, mut_args = |arg| arg.hide_env_values(true))]
     Inspect(Box<reach::inspect::InspectArgs>),
@@ -131,6 +179,10 @@ pub fn schemas() -> Vec<(&'static str, Value)> {
         ("Check", common::schema_of::<check::Check>()),
         ("Status", common::schema_of::<status::Status>()),
         ("Trace", common::schema_of::<trace::Trace>()),
+        ("Findings", common::schema_of::<validate::Report>()),
+        ("Plan", common::schema_of::<diff::Plan>()),
+        ("Version", common::schema_of::<version::Version>()),
+        ("Export", common::schema_of::<export::Summary>()),
     ]
 }
 
@@ -161,6 +213,7 @@ impl Cli {
     pub fn run(self) -> Result<Outcome, Failed> {
         let plain = |result: Result<(), Failure>| result.map(|()| Outcome::Clean).map_err(Failed::plain);
         let for_people = |result: Result<Outcome, Failure>| result.map_err(Failed::unknown);
+        let definition = Self::definition(&std::env::args_os().next().unwrap_or_default());
         match self.command {
             Command::Run(args) => plain(run::run(*args)),
             Command::Smoke(args) => plain(smoke::run(&args)),
@@ -172,6 +225,12 @@ impl Cli {
             Command::Check(args) => for_people(check::run(&args)),
             Command::Status(args) => for_people(status::run(&args)),
             Command::Trace(args) => for_people(trace::run(&args)),
+            Command::Validate(args) => for_people(validate::run(&args)),
+            Command::Diff(args) => for_people(diff::run(&args)),
+            Command::Export(args) => for_people(export::run(&args)),
+            Command::Completion(args) => plain(completion::completion(&args, definition)),
+            Command::Man(args) => plain(completion::man(&args, definition)),
+            Command::Version(args) => for_people(version::run(&args)),
             Command::Inspect(args) => for_people(reach::inspect::run(*args)),
         }
     }

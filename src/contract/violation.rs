@@ -54,7 +54,7 @@ pub enum ViolationCode {
 pub struct DocumentPath(Vec<PathSegment>);
 
 /// A step into an object or an array.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(untagged)]
 pub enum PathSegment {
     /// The name of an object's member.

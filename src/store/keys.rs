@@ -13,9 +13,12 @@ pub(super) const REHEARSAL_KEY: &str = "runtime-operator:rehearsal";
 /// The owning tenant id of each DID, a hash.
 pub(super) const DIDS_KEY: &str = "runtime-operator:dids";
 
+/// The prefix of ownership records; the rest is the tenant id.
+pub const RECORD_PREFIX: &str = "runtime-operator:tenant:";
+
 /// The key of a tenant's ownership record, a hash.
 pub(super) fn record_key(tenant: &str) -> String {
-    format!("runtime-operator:tenant:{tenant}")
+    format!("{RECORD_PREFIX}{tenant}")
 }
 
 /// The key of a cluster's tenant ids, a set: the index of its records.

@@ -8,6 +8,7 @@
 //! | `apply` | publishes and removes tenants in one atomic script call |
 //! | `inspect` | reads the ownership records and compares the keys with them |
 //! | `facts` | answers what Redis holds for some DIDs and tenants, without secrets |
+//! | `key_reader` | reads what others wrote, with few rights |
 //! | `direct` | the admin routes' writes to keys that no resource owns |
 //! | `tracking` | reports the keys that other clients change |
 //! | `connection` | the shared connection: settings, TLS, Sentinel, errors |
@@ -36,6 +37,7 @@ mod connection;
 mod direct;
 mod facts;
 mod inspect;
+mod key_reader;
 mod keys;
 mod optional_commands;
 mod rehearsal;
@@ -56,6 +58,8 @@ pub use facts::{
     TenantFacts, WriterFacts,
 };
 pub use inspect::Inspection;
+pub use key_reader::{KeyReader, OpenError};
+pub use keys::RECORD_PREFIX;
 pub use optional_commands::OPTIONAL_COMMANDS;
 pub use tracking::{ChangedKey, DriftSignal, Memory, RedisReport, ResyncCause, Tracking};
 pub use writers::WriterNote;

@@ -4,9 +4,12 @@
 mod bug_report;
 mod check;
 mod command;
+mod diff;
+mod export;
 mod page;
 mod pods;
 mod schemas;
 mod secrets;
 mod status;
 mod trace;
+mod validate;

@@ -24,7 +24,7 @@ use tokio::time::{MissedTickBehavior, interval};
 
 use keepalive::{LastReply, PROBE_INTERVAL};
 
-pub(super) use connect::connect;
+pub(super) use connect::{connect, open_unchecked};
 pub(super) use error::RequestError;
 pub use error::{PERMISSIONS, StoreError};
 pub(super) use handshake::{info_field, info_text, is_primary};

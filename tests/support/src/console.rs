@@ -75,9 +75,12 @@ impl Shell {
     pub fn start(kubeconfig: &Path, variables: &[(&str, &str)]) -> Self {
         let root = std::fs::canonicalize(crate::REPOSITORY).unwrap();
         let root = root.display().to_string();
+        // Cargo puts the operator's program above the tests.
+        let program = std::env::current_exe().unwrap();
+        let programs = program.parent().and_then(Path::parent).unwrap().display();
         let mut process = Command::new("bash")
             .current_dir(&root)
-            .env("PATH", format!("{root}/tools/bin:{}", std::env::var("PATH").unwrap()))
+            .env("PATH", format!("{root}/tools/bin:{programs}:{}", std::env::var("PATH").unwrap()))
             .env("KUBECONFIG", PathBuf::from(kubeconfig))
             .env("no_proxy", "127.0.0.1")
             .envs(variables.iter().copied())

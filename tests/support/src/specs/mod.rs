@@ -1,11 +1,19 @@
 //! Valid specs, one for each mode, which tables of tests change.
 #![allow(clippy::needless_pass_by_value, reason = "a table reads better without ampersands")]
 
+pub mod accepted;
+pub mod refused;
+
 use kube::api::PostParams;
 use kube::core::Request;
 use kube::{Client, Resource};
 use runtime_operator::api::RuntimeTenant;
 use serde_json::{Value, json};
+
+/// Returns the number of generated cases of a test: `CASES`, or a number that takes little time.
+pub fn generated_cases() -> u32 {
+    std::env::var("CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(40)
+}
 
 /// Returns a valid spec with every required field and no other.
 pub fn base() -> Value {
