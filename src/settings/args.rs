@@ -80,6 +80,7 @@ pub struct RunArgs {
 
 /// The flags of the connection to Redis, of `runtime-operator run` and of the commands for people.
 #[derive(Args, Clone, Debug, Default)]
+#[allow(clippy::struct_field_names, reason = "the names of the flags")]
 pub struct RedisArgs {
     #[arg(
         help = "URL of the Redis to publish to, for example redis://redis:6379/0; rediss:// is TLS. Required",

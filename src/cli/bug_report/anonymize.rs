@@ -29,11 +29,11 @@ pub struct Anonymizer {
 
 impl Anonymizer {
     /// With a key of a person.
-    pub fn new(key: Vec<u8>) -> Result<Self, Failure> {
+    pub fn new(key: &[u8]) -> Result<Self, Failure> {
         if key.len() < LEAST_KEY {
             return Err(format!("--anonymize-key: the file must have at least {LEAST_KEY} bytes").into());
         }
-        let key = Hmac::new_from_slice(&key)?;
+        let key = Hmac::new_from_slice(key)?;
         Ok(Self { key, names: Vec::new() })
     }
 
@@ -85,7 +85,7 @@ mod tests {
     #[test]
     fn names_numbers_and_hosts_are_replaced_by_stable_hashes() {
         let of = |key: &str| {
-            let mut anonymizer = Anonymizer::new(key.repeat(16).into_bytes()).unwrap();
+            let mut anonymizer = Anonymizer::new(key.repeat(16).as_bytes()).unwrap();
             anonymizer.learn(["acme-dental".to_owned(), "team-a".to_owned()]);
             anonymizer.replace(
                 "team-a/acme-dental +15551234567 at redis.data.svc:6379, 10.1.2.3; again +15551234567",
@@ -99,6 +99,6 @@ mod tests {
         assert!(numbers.len() == 2 && numbers[0] == numbers[1], "{text}");
         assert_eq!(text, of("k"));
         assert_ne!(text, of("l"));
-        assert!(Anonymizer::new(vec![1; 15]).is_err());
+        assert!(Anonymizer::new(&[1; 15]).is_err());
     }
 }

@@ -53,7 +53,7 @@ impl Archive {
 
     /// Writes the end, and returns what was taken: each file with its length.
     pub fn finish(mut self, missing: &[String]) -> Result<Vec<(String, usize)>, Failure> {
-        self.add("not-taken.txt", &missing.iter().map(|line| format!("{line}\n")).collect::<String>())?;
+        self.add("not-taken.txt", &format!("{}\n", missing.join("\n")))?;
         self.tar.into_inner()?.finish()?.sync_all()?;
         Ok(self.taken)
     }

@@ -4,6 +4,7 @@ mod anonymize;
 mod archive;
 mod collect;
 
+use std::fmt::Write as _;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -18,6 +19,7 @@ use archive::Archive;
 use collect::Collector;
 
 #[derive(Args, Debug)]
+#[allow(clippy::doc_markdown, reason = "the help is plain text")]
 pub struct BugReportArgs {
     /// File to write, which must not exist [default: runtime-operator-bug-report-TIME.tar.gz]
     #[arg(long, value_name = "FILE")]
@@ -50,7 +52,7 @@ async fn report(args: &BugReportArgs) -> Result<Outcome, Failure> {
     let default = || format!("runtime-operator-bug-report-{}.tar.gz", now.strftime("%Y%m%dT%H%M%SZ")).into();
     let file = args.output.clone().unwrap_or_else(default);
     let anonymizer = match (&args.anonymize_key, args.anonymize) {
-        (Some(key), _) => Some(Anonymizer::new(std::fs::read(key)?)?),
+        (Some(key), _) => Some(Anonymizer::new(&std::fs::read(key)?)?),
         (None, true) => Some(Anonymizer::random()),
         (None, false) => None,
     };
@@ -77,7 +79,8 @@ async fn report(args: &BugReportArgs) -> Result<Outcome, Failure> {
     let taken = archive.finish(&missing)?;
     let mut text = format!("{}\n", escaped(&file.to_string_lossy()));
     for (name, bytes) in taken {
-        text.push_str(&format!("  {name:<44}{bytes:>10} bytes\n"));
+        // Writing to a String can't fail.
+        let _ = writeln!(text, "  {name:<44}{bytes:>10} bytes");
     }
     print_result(&text)?;
     for missing in &missing {

@@ -24,6 +24,7 @@ use crate::store::FactsQuery;
 const WAIT_INTERVAL: Duration = Duration::from_secs(2);
 
 #[derive(Args, Debug)]
+#[allow(clippy::doc_markdown, reason = "the help is plain text")]
 pub struct CheckArgs {
     /// Check before an install: the cluster, and the Redis of --redis-url
     #[arg(long)]

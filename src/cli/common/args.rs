@@ -44,6 +44,7 @@ pub struct ClusterArgs {
 
 /// How results are written.
 #[derive(Args, Clone, Debug)]
+#[allow(clippy::doc_markdown, reason = "the help is plain text")]
 pub struct OutputArgs {
     /// Form of the result
     #[arg(short, long, value_name = "FORM", default_value = "text", help_heading = "Output")]

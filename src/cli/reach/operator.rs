@@ -83,12 +83,12 @@ fn holder_pod(lease: &Lease) -> Option<String> {
 
 async fn find_deployment(access: &Access) -> Result<Deployment, FindError> {
     let params = ListParams::default().labels(LABEL);
-    let namespaced = |namespace: &str| Api::<Deployment>::namespaced(access.client.clone(), namespace);
-    let listed = match &access.args.operator_namespace {
-        Some(namespace) => namespaced(namespace).list(&params).await,
+    let deployments_in = |namespace: &str| Api::<Deployment>::namespaced(access.client.clone(), namespace);
+    let answer = match &access.args.operator_namespace {
+        Some(namespace) => deployments_in(namespace).list(&params).await,
         None => match Api::<Deployment>::all(access.client.clone()).list(&params).await {
             Err(error) if is_forbidden(&error) => {
-                let own = namespaced(access.namespace()).list(&params).await;
+                let own = deployments_in(access.namespace()).list(&params).await;
                 let own = own.map_err(|_| error)?;
                 if own.items.is_empty() {
                     let namespace = access.namespace();
@@ -99,10 +99,10 @@ async fn find_deployment(access: &Access) -> Result<Deployment, FindError> {
                 }
                 Ok(own)
             }
-            listed => listed,
+            answer => answer,
         },
     };
-    let mut found: Vec<Deployment> = listed?.items;
+    let mut found: Vec<Deployment> = answer?.items;
     found.retain(|deployment| container(deployment).is_some());
     let namespaces: BTreeSet<String> = found.iter().filter_map(ResourceExt::namespace).collect();
     if namespaces.len() > 1 {

@@ -33,6 +33,7 @@ use crate::store::{Facts, FactsQuery};
 const WATCH_INTERVAL: Duration = Duration::from_secs(5);
 
 #[derive(Args, Debug)]
+#[allow(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 pub struct StatusArgs {
     /// List each number for which a resource waits
     #[arg(long)]

@@ -5,7 +5,7 @@ use super::document::{Mapping, SecretState, Step, Trace, TraceConfig};
 use super::facts::{ClaimantFacts, ClusterFacts, Query, SecretFacts, TraceFacts};
 use super::shapes::{claimant, fault_text, first_fault, is_version, mapping, owner, record};
 use crate::cli::common::{Mark, age, ago, escaped};
-use crate::contract::{config_key, did_key};
+use crate::contract::{TenantId, config_key, did_key};
 use crate::domain::reason::Reason;
 use crate::domain::status::{READY, WARNINGS};
 use crate::store::TenantFacts;
@@ -121,7 +121,7 @@ impl<'a> Judge<'a> {
     }
 
     fn all_numbers(&mut self, mappings: Vec<Mapping>) {
-        let id = self.facts.tenant.as_ref().map(|tenant| tenant.as_str());
+        let id = self.facts.tenant.as_ref().map(TenantId::as_str);
         let (live, other): (Vec<&Mapping>, Vec<&Mapping>) =
             mappings.iter().partition(|mapping| mapping.tenant_id.as_deref() == id);
         if mappings.is_empty() {

@@ -30,6 +30,7 @@ pub struct Pages<K> {
 
 impl<K: Resource + Clone + DeserializeOwned + Debug> Pages<K> {
     /// The list of all objects that etcd holds now.
+    #[must_use]
     pub fn new(api: &Api<K>) -> Self {
         Self { api: api.clone(), params: ListParams::default().limit(FIRST_PAGE), complete: false }
     }
