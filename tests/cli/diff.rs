@@ -119,6 +119,8 @@ async fn what_diff_foretells_is_what_an_apply_brings() {
         let file = folder.path().join(format!("{pair}.json"));
         let list = json!({ "apiVersion": "v1", "kind": "List", "items": resources });
         fs::write(&file, list.to_string()).unwrap();
+        // Of two that are created within one second, neither is the older, and chance decides.
+        tokio::time::sleep(std::time::Duration::from_millis(1100)).await;
         let before = mappings(&world).await;
         let output = run(&world, &["-o", "json", file.to_str().unwrap()]);
         assert!(matches!(output.status.code(), Some(0 | 1)), "{pair}: {output:?}");
