@@ -109,7 +109,7 @@ impl Version {
         let mut reach = Reach::new(&args.redis, access.as_ref(), operator, args.cluster.timeout)?;
         match reach.ask(&FactsQuery { server: true, ..FactsQuery::default() }).await {
             Ok(facts) => {
-                self.redis = facts.server.map(|server| format!("{} {}", server.product, server.version))
+                self.redis = facts.server.map(|server| format!("{} {}", server.product, server.version));
             }
             Err(why) => self.unknown.push(format!("Redis: {why}")),
         }

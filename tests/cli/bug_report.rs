@@ -1,5 +1,6 @@
 //! `bug-report`: one file, without secrets.
 
+use std::fmt::Write as _;
 use std::fs;
 use std::io::Read;
 use std::os::unix::fs::PermissionsExt;
@@ -18,7 +19,7 @@ fn contents(file: &Path) -> String {
     let mut archive = tar::Archive::new(GzDecoder::new(fs::File::open(file).unwrap()));
     for entry in archive.entries().unwrap() {
         let mut entry = entry.unwrap();
-        text.push_str(&format!("== {}\n", entry.path().unwrap().display()));
+        writeln!(text, "== {}", entry.path().unwrap().display()).unwrap();
         entry.read_to_string(&mut text).unwrap();
     }
     text

@@ -9,7 +9,7 @@ use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
 use serde_json::json;
 
 use self::modes::mode_rules;
-use self::shape::json_type;
+use self::shape::{json_type, widest_range};
 use super::rules::{self, RuleWithMessage};
 use crate::contract::{CONFIG, Member, Rule};
 
@@ -145,16 +145,6 @@ fn add_cel(schema: &mut JSONSchemaProps, (rule, message): RuleWithMessage) {
 /// Returns a length or a number of items; none where the contract sets no limit.
 fn size(bound: usize) -> Option<i64> {
     i64::try_from(bound).ok()
-}
-
-/// Returns the range of a number over all modes.
-fn widest_range(members: &[Member], name: &str) -> Option<(f64, f64)> {
-    let rows = members.iter().filter(|member| member.name == name);
-    let ranges = rows.filter_map(|member| match member.rule {
-        Rule::NumberIn(min, max) => Some((min, max)),
-        _ => None,
-    });
-    ranges.reduce(|(min, max), (lower, upper)| (min.min(lower), max.max(upper)))
 }
 
 #[cfg(test)]

@@ -6,8 +6,7 @@
 
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::ValidationRule;
 
-use super::shape::is_limited;
-use super::widest_range;
+use super::shape::{is_limited, widest_range};
 use crate::contract::{Member, Modes, Presence, Rule, mode_names};
 
 /// Returns the rules of an object; none without modes that matter.

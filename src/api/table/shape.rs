@@ -1,6 +1,6 @@
 //! Facts about a member that its field and `extensions` share.
 
-use crate::contract::{Modes, Rule};
+use crate::contract::{Member, Modes, Rule};
 
 pub(super) fn is_limited(set: Modes, modes: &[&str]) -> bool {
     (0..modes.len()).any(|position| !set.contains(position))
@@ -28,4 +28,14 @@ pub(super) fn json_type(rule: &Rule) -> &'static str {
         | Rule::Email
         | Rule::DateTime => "string",
     }
+}
+
+/// Returns the range of a number over all modes.
+pub(super) fn widest_range(members: &[Member], name: &str) -> Option<(f64, f64)> {
+    let rows = members.iter().filter(|member| member.name == name);
+    let ranges = rows.filter_map(|member| match member.rule {
+        Rule::NumberIn(min, max) => Some((min, max)),
+        _ => None,
+    });
+    ranges.reduce(|(min, max), (lower, upper)| (min.min(lower), max.max(upper)))
 }

@@ -2,7 +2,7 @@
 
 mod cluster;
 mod document;
-mod redis;
+mod server;
 
 use std::time::{Duration, Instant};
 
@@ -83,7 +83,7 @@ async fn once(args: &CheckArgs, access: &Access) -> Result<Check, Failure> {
     if args.pre {
         let none = Err("--pre needs --redis-url: no operator is there yet to ask through".to_owned());
         let mut reach = Reach::new(&args.redis, None, none, args.cluster.timeout)?;
-        check.add("redis", redis::checks(&reach.ask(&query).await));
+        check.add("redis", server::checks(&reach.ask(&query).await));
         return Ok(check);
     }
     let found = match Operator::find(access).await {
@@ -99,7 +99,7 @@ async fn once(args: &CheckArgs, access: &Access) -> Result<Check, Failure> {
     }
     let operator = found.as_ref().map_err(Clone::clone);
     let mut reach = Reach::new(&args.redis, Some(access), operator, args.cluster.timeout)?;
-    check.add("redis", redis::checks(&reach.ask(&query).await));
+    check.add("redis", server::checks(&reach.ask(&query).await));
     let snapshots = Snapshots {
         client: access.client.clone(),
         watched,

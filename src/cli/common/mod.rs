@@ -10,7 +10,7 @@ mod time;
 
 pub use args::{ClusterArgs, OutputArgs, OutputFormat, RedisArgs, parse_time};
 pub use client::{Access, Namespaces, explained, is_forbidden};
-pub use envelope::{Document, json_of, schema_of};
+pub use envelope::{API_VERSION, Document, json_of, schema_of};
 pub use outcome::{Failed, Outcome};
 pub use snapshot::{ClusterSnapshot, Secrets, Snapshots};
 pub use text::{Color, Mark, Style, escaped, grouped, print_note, print_result};

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use k8s_openapi::api::core::v1::Secret;
-use kube::api::{ListParams, PostParams};
+use kube::api::{GetParams, ListParams, PostParams};
 use kube::core::Request;
 use kube::{Api, Resource as _, ResourceExt};
 use serde_json::{Value, json};
@@ -96,7 +96,7 @@ async fn existing(access: &Access, object: &CachedTenant) -> Result<Object, Fail
     let mut spec = object.spec().to_owned();
     if object.cached_spec().is_unheld() {
         let read: Value =
-            raw(access, Request::new(path(&name)).get(&name.name, &Default::default())?).await?;
+            raw(access, Request::new(path(&name)).get(&name.name, &GetParams::default())?).await?;
         spec = read["spec"].to_string();
     }
     Ok(Object {
@@ -231,7 +231,7 @@ impl Files<'_> {
             let live: Value = raw(
                 self.access,
                 Request::new(path(name))
-                    .get(&name.name, &Default::default())
+                    .get(&name.name, &GetParams::default())
                     .map_err(kube::Error::BuildRequest)?,
             )
             .await?;
@@ -387,7 +387,7 @@ fn take_in(facts: &Facts, change: &mut Change) {
                 unmanaged.elsewhere.insert(tenant.tenant_id.clone(), owner);
             }
             (None, Some(config)) => {
-                drop(unmanaged.configs.insert(tenant.tenant_id.clone(), dids(&config.dids)))
+                drop(unmanaged.configs.insert(tenant.tenant_id.clone(), dids(&config.dids)));
             }
             (None, None) => {}
         }

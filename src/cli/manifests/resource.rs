@@ -3,6 +3,7 @@
 use serde_json::Value;
 use serde_saphyr::{DuplicateKeyPolicy, UserMessageFormatter, alias_limits, budget, options};
 
+use super::super::common::API_VERSION;
 use super::input::Source;
 use super::node::{Kind, Node, Position};
 use crate::api::GROUP;
@@ -98,6 +99,10 @@ fn add(source: &Source, node: Node, found: &mut Vec<Resource>, faults: &mut Vec<
     }
     let text = |name: &str| node.text(name).unwrap_or_default().to_owned();
     let (api_version, kind) = (text("apiVersion"), text("kind"));
+    // A result of this command line, as `export` leaves one beside the manifests.
+    if api_version == API_VERSION {
+        return;
+    }
     let is_list = (kind == "List" && api_version == "v1")
         || (kind == "RuntimeTenantList" && api_version.starts_with(GROUP));
     if is_list {

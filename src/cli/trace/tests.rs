@@ -9,6 +9,7 @@ use super::document::Trace;
 use super::facts::{ClaimantFacts, ClusterFacts, Query, SecretFacts, TraceFacts};
 use super::judge::judge;
 use super::render::text;
+use crate::api::RuntimeTenantStatus;
 use crate::cli::common::{Outcome, Style, json_of};
 use crate::contract::{Did, TenantId, did_key};
 use crate::domain::assessment::{
@@ -283,7 +284,10 @@ fn every_situation_has_its_trace() {
         ("a rotated secret", facts(mapped(), Ok(old_secret))),
         (
             "no status yet",
-            facts(mapped(), Ok(cluster(vec![ClaimantFacts { status: Default::default(), ..ready() }]))),
+            facts(
+                mapped(),
+                Ok(cluster(vec![ClaimantFacts { status: RuntimeTenantStatus::default(), ..ready() }])),
+            ),
         ),
         ("behind", facts(mapped(), Ok(cluster(vec![ClaimantFacts { generation: 3, ..ready() }])))),
         ("being deleted", facts(mapped(), Ok(cluster(vec![ClaimantFacts { deleting: true, ..ready() }])))),

@@ -133,6 +133,7 @@ mod tests {
                 "caps.maxCallsPerMinute",
                 "dids[1]",
                 "dids[2]",
+                "dids[3]",
                 "extensions.usageLimits",
                 "tts.kokoroUrl",
                 "tts.rate",

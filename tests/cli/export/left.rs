@@ -62,7 +62,7 @@ pub fn left(index: usize) -> Left {
     let refused = Fate::Refused;
     let mut raw = None;
     match index % KINDS {
-        0 => {}
+        0 | 28 => {}
         1 => { patch = json!({ "webhookSecret": null, "webhookSecretRef": secret }); note = Some("literalSecret"); }
         2 => { patch = json!({ "webhookSecret": null, "webhookSecretRef": "env:KNOWN" }); note = Some("envSecret"); }
         3 => { patch = json!({ "webhookSecret": null, "webhookSecretRef": "env:UNKNOWN" }); fate = refused("webhookSecretRef"); }
@@ -95,7 +95,6 @@ pub fn left(index: usize) -> Left {
                 "": "- a\n- b", "yes": "1_000", "quotes": "'\"\\", "emoji": "🏠\u{200b}", "long": "word ".repeat(100), "cr": "a\r\nb\r" } }),
         26 => patch = json!({ "webhookSecret": format!(" {secret}\r\n\n") }),
         27 => { patch = json!({ "webhookSecret": " \t" }); fate = refused("webhookSecret"); }
-        28 => {}
         _ => fate = Fate::Owned,
     }
     let mut document = config(&id, &listed, &secret);

@@ -92,7 +92,7 @@ fn check_change(before: &Value, now: &Value, file: &str) {
     match secret(&before) {
         Some(value) => assert_eq!(secret(&now), Some(value)),
         None if before["webhookSecretRef"] == "env:KNOWN" => {
-            assert_eq!(secret(&now).unwrap(), format!("{CANARY}_env=known"))
+            assert_eq!(secret(&now).unwrap(), format!("{CANARY}_env=known"));
         }
         None => assert_eq!(secret(&now).as_deref(), before["webhookSecretRef"].as_str()),
     }
@@ -213,48 +213,7 @@ async fn what_an_older_publisher_left_is_exported_validated_and_adopted() {
     for (name, text) in [("summary.json", summary.to_string()), ("NOT-EXPORTED.md", page.clone())] {
         assert_no_secret(name, &text);
     }
-    for left in &unowned {
-        let file = exported.get(&left.id);
-        match left.fate {
-            Fate::Exported => {
-                let (_, text) = file.unwrap_or_else(|| panic!("{} is not exported: {page}", left.id));
-                assert_no_secret(&left.id, text);
-                let of_it = summary["exported"]
-                    .as_array()
-                    .unwrap()
-                    .iter()
-                    .find(|one| one["tenantId"] == left.id.as_str())
-                    .unwrap();
-                let kinds: Vec<_> = of_it["notes"]
-                    .as_array()
-                    .unwrap()
-                    .iter()
-                    .map(|note| note["kind"].as_str().unwrap())
-                    .collect();
-                assert_eq!(kinds, left.note.into_iter().collect::<Vec<_>>(), "{}", left.id);
-            }
-            Fate::Refused("mapping") => {
-                assert!(page.contains(&format!("| {} | {} |", left.mapped[0], left.id)), "{page}")
-            }
-            Fate::Refused(path) => {
-                assert!(file.is_none(), "{}", left.id);
-                let of_it = summary["notExported"]
-                    .as_array()
-                    .unwrap()
-                    .iter()
-                    .find(|one| one["tenantId"] == left.id.as_str());
-                let problems = &of_it.unwrap_or_else(|| panic!("{}", left.id))["problems"];
-                let at: Vec<_> = problems
-                    .as_array()
-                    .unwrap()
-                    .iter()
-                    .map(|problem| problem["path"].as_str().unwrap())
-                    .collect();
-                assert_eq!(at, [path], "{}: {problems}", left.id);
-            }
-            Fate::Owned => assert!(file.is_none(), "{}", left.id),
-        }
-    }
+    check_fates(&unowned, &exported, &summary, &page);
     let owned = unowned.iter().filter(|left| left.fate == Fate::Owned).count();
     assert_eq!(summary["tenants"]["owned"], owned);
     assert_eq!(fs::read_to_string(out.join("secrets/.gitignore")).unwrap(), "*\n");
@@ -299,6 +258,52 @@ async fn what_an_older_publisher_left_is_exported_validated_and_adopted() {
     assert_eq!(writes, Vec::<String>::new());
     assert_no_secret("the operator's log", &operator.logs());
     world.close().await;
+}
+
+/// Fails unless each tenant is exported, with these notes, or named with the path that can't be expressed.
+fn check_fates(tenants: &[Left], exported: &BTreeMap<String, (Value, String)>, summary: &Value, page: &str) {
+    for left in tenants {
+        let file = exported.get(&left.id);
+        match left.fate {
+            Fate::Exported => {
+                let (_, text) = file.unwrap_or_else(|| panic!("{} is not exported: {page}", left.id));
+                assert_no_secret(&left.id, text);
+                let of_it = summary["exported"]
+                    .as_array()
+                    .unwrap()
+                    .iter()
+                    .find(|one| one["tenantId"] == left.id.as_str())
+                    .unwrap();
+                let kinds: Vec<_> = of_it["notes"]
+                    .as_array()
+                    .unwrap()
+                    .iter()
+                    .map(|note| note["kind"].as_str().unwrap())
+                    .collect();
+                assert_eq!(kinds, left.note.into_iter().collect::<Vec<_>>(), "{}", left.id);
+            }
+            Fate::Refused("mapping") => {
+                assert!(page.contains(&format!("| {} | {} |", left.mapped[0], left.id)), "{page}");
+            }
+            Fate::Refused(path) => {
+                assert!(file.is_none(), "{}", left.id);
+                let of_it = summary["notExported"]
+                    .as_array()
+                    .unwrap()
+                    .iter()
+                    .find(|one| one["tenantId"] == left.id.as_str());
+                let problems = &of_it.unwrap_or_else(|| panic!("{}", left.id))["problems"];
+                let at: Vec<_> = problems
+                    .as_array()
+                    .unwrap()
+                    .iter()
+                    .map(|problem| problem["path"].as_str().unwrap())
+                    .collect();
+                assert_eq!(at, [path], "{}: {problems}", left.id);
+            }
+            Fate::Owned => assert!(file.is_none(), "{}", left.id),
+        }
+    }
 }
 
 async fn fill_unowned(world: &World, tenants: &[Left]) {
