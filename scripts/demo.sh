@@ -38,6 +38,15 @@ run() {
   shown
 }
 
+# findings COMMAND: like run, for a command that ends with 1 since it has something to report.
+findings() {
+  local status=0
+  typed "$1"
+  output=$(eval "$1" 2>&1) || status=$?
+  shown
+  [ "$status" = 1 ] || fail "the command ended with $status, expected 1"
+}
+
 # expect TEXT WHAT: checks that $output contains TEXT, which proves WHAT.
 expect() {
   [[ $output == *"$1"* ]] || fail "$2, expected \"$1\""
@@ -114,7 +123,10 @@ for program in "$BIN/runtime-operator" "$BIN/local-cluster" tools/bin/kubectl to
 done
 scratch=$(mktemp -d -t runtime-operator-demo-XXXXXX)
 log=$scratch/operator.log
-PATH=$PWD/tools/bin:$PATH
+# The same program under the name of a kubectl plugin.
+mkdir "$scratch/bin"
+ln -s "$(realpath "$BIN/runtime-operator")" "$scratch/bin/kubectl-rtenant"
+PATH=$scratch/bin:$PWD/tools/bin:$PATH
 # kubectl must not leave its cache of this cluster in the home folder.
 export PATH KUBECACHEDIR=$scratch/kubectl
 # The demo shows the operator with default settings, on loopback only.
@@ -160,12 +172,13 @@ until [[ $(get /readyz 2>/dev/null) == *" 200 "* ]]; do
 done
 ok "it is the leader and has loaded the records from Redis (ready after $(ms_since "$since") ms)"
 
-step "Seven tenants, as their owners write them"
+tenants=$(cat examples/*.yaml | grep -c '^kind: RuntimeTenant')
+step "Tenants, as their owners write them"
 run 'kubectl apply -f examples/'
 run 'kubectl wait --for=condition=Ready rtenant --all --timeout=60s'
 run 'kubectl get rtenant'
-[ "$(grep -c ' True ' <<<"$output")" = 7 ] || fail "expected seven tenants that are Ready"
-ok "all seven are Ready, and show how many numbers are published"
+[ "$(grep -c ' True ' <<<"$output")" = "$tenants" ] || fail "expected $tenants tenants that are Ready"
+ok "each is Ready, and shows how many numbers are published"
 
 step "The voice runtime reads two keys when +1 555 123 4567 is called"
 run 'redis-cli -u $REDIS_URL get tenantmap:did:+15551234567'
@@ -181,11 +194,15 @@ run 'kubectl get rtenant north-clinic -o wide'
 expect "+15551234567 is held by default/acme-dental" "the conflict is reported, naming the number and its holder"
 run 'redis-cli -u $REDIS_URL mget tenantmap:did:+15551234567 tenantmap:did:+15550100002'
 expect $'acme-dental\nnorth-clinic' "the number is still mapped to acme-dental, and north-clinic's own number to north-clinic"
+findings 'kubectl rtenant status --conflicts'
+expect "default/north-clinic" "the command line names the number, its holder and who waits"
 
 step "The holder releases the number"
 run $'kubectl patch rtenant acme-dental --type=merge -p \'{"spec": {"dids": ["+44 20 7946 0958"]}}\''
 await north-clinic "the number is mapped to the waiting tenant" 'redis-cli -u $REDIS_URL get tenantmap:did:+15551234567'
 run 'kubectl wait --for=condition=Ready rtenant/north-clinic --timeout=60s'
+run "kubectl rtenant trace '+1 555 123 4567'"
+expect "a call is answered by tenant north-clinic" "the command line says who answers the number, and why"
 await "claimed numbers released by another tenant: +15551234567" "an event reports it" 'kubectl get events --field-selector reason=Promoted'
 
 step "A webhook secret is rotated"
@@ -206,7 +223,7 @@ run 'redis-cli -u $REDIS_URL exists tenantmap:did:+15557654321 tenantcfg:harbor-
 [ "$output" = 0 ] || fail "expected that its keys are removed"
 ok "its keys are removed"
 run 'kubectl get rtenant'
-[ "$(grep -c ' True ' <<<"$output")" = 6 ] || fail "expected that the other six are Ready"
+[ "$(grep -c ' True ' <<<"$output")" = "$((tenants - 1))" ] || fail "expected that the others are Ready"
 ok "the others are unchanged"
 
 took=$(($(ms_since "$began") / 1000))
