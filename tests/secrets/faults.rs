@@ -131,3 +131,21 @@ async fn a_failed_secret_read_is_named_in_the_first_status() {
     world.wait_ready("acme").await;
     world.finish().await;
 }
+
+#[tokio::test]
+async fn a_secret_that_appears_and_cant_be_read_is_no_longer_reported_as_missing() {
+    let world = World::new().await;
+    let proxy = KubeProxy::start(world.kubeconfig(), FaultInjector::default()).await;
+    let kubeconfig = world.write_file("proxy.kubeconfig", &proxy.kubeconfig(world.namespace()));
+    world.operator().kubeconfig(&kubeconfig).start().await;
+    world.apply(&tenant("acme").dids([ONE]).without_secret()).await;
+    world.wait_condition("acme", "Ready", "False", "SecretNotFound").await;
+    proxy.fail_path("/secrets/acme-webhook", ErrorResponse { code: 500, retry_after: None });
+
+    world.apply_secret("acme-webhook", "whsec_later").await;
+
+    world.wait_condition("acme", "Ready", "Unknown", "SecretUnreadable").await;
+    proxy.heal_path();
+    world.wait_ready("acme").await;
+    world.finish().await;
+}

@@ -134,6 +134,9 @@ impl Index {
         let object = &tenant.object;
         let is_reported = object.reported_failure().is_some();
         let is_behind = object.observed_generation() != object.generation();
+        // As one whose Secret was missing, and can't be read now that it is there.
+        let is_new = object.status().is_none_or(|status| status.published_hash().is_none());
+        let waits = is_behind || is_reported || is_new;
         let (is_change, is_lost) = match &tenant.observed.version {
             Some(version) if self.redis_read => {
                 let secret = self.secrets.version_for(uid).map(|version| self.recorded_secret(version));
@@ -141,8 +144,8 @@ impl Index {
                 let is_edited = version.generation != object.generation();
                 (is_edited || is_rotated, tenant.observed.confidence == Confidence::Suspect)
             }
-            None if self.redis_read => (is_behind || is_reported, !object.status_dids().is_empty()),
-            _ => (is_behind || is_reported, false),
+            None if self.redis_read => (waits, !object.status_dids().is_empty()),
+            _ => (waits, false),
         };
         (is_change || is_lost).then_some(is_change)
     }
