@@ -115,14 +115,7 @@ async fn by_resources(
     let operator = started(site, limit, &[]).await;
     let edits = Edits::start(site);
     let hostile = hostile_tenants(site);
-    load::all(resources, CONCURRENCY, |resource| {
-        let hostile = &hostile;
-        async move {
-            let resource: DynamicObject = serde_json::from_value(resource).unwrap();
-            hostile.create(&PostParams::default(), &resource).await.unwrap();
-        }
-    })
-    .await;
+    create_all(&hostile, resources, CONCURRENCY).await;
     wait_idle(&operator).await;
     let latencies = edits.finish().await;
     let (rss, peak) = operator.memory();
@@ -170,14 +163,7 @@ async fn by_clients(site: &Site, limit: &MemoryLimit, report: &mut Report) -> bo
 async fn many_changes(site: &Site, count: usize, report: &mut Report) {
     let operator = site.operator().await;
     let hostile = hostile_tenants(site);
-    load::all(of_size(count, 10), load::CONCURRENCY, |resource| {
-        let hostile = &hostile;
-        async move {
-            let resource: DynamicObject = serde_json::from_value(resource).unwrap();
-            hostile.create(&PostParams::default(), &resource).await.unwrap();
-        }
-    })
-    .await;
+    create_all(&hostile, of_size(count, 10), load::CONCURRENCY).await;
     wait_idle(&operator).await;
     let edits = Edits::start(site);
     load::all(0..count, load::CONCURRENCY, |number| {
@@ -203,14 +189,7 @@ async fn hanging_secrets(site: &Site, count: usize, report: &mut Report) {
     let kubeconfig = site.write_file("proxy.kubeconfig", &proxy.kubeconfig(NAMESPACE));
     let operator = site.operator_with(&[("KUBECONFIG", kubeconfig.to_str().unwrap())]).await;
     let edits = Edits::start(site);
-    load::all(of_size(count, 10), load::CONCURRENCY, |resource| {
-        let hostile = &hostile;
-        async move {
-            let resource: DynamicObject = serde_json::from_value(resource).unwrap();
-            hostile.create(&PostParams::default(), &resource).await.unwrap();
-        }
-    })
-    .await;
+    create_all(&hostile, of_size(count, 10), load::CONCURRENCY).await;
     assert!(proxy.failed() > 0, "the Secret is read");
     let name = format!("{count} new tenants in one namespace whose Secret hangs");
     edit_row(&name, edits.finish().await, report);
@@ -220,6 +199,14 @@ async fn hanging_secrets(site: &Site, count: usize, report: &mut Report) {
 fn edit_row(name: &str, latencies: Spread, report: &mut Report) {
     let row = Row::new(format!("{name}: another tenant's edit -> readable"), Figure::Spread(latencies));
     report.row(row.goal(Goal::Millis(GOAL, GOAL)));
+}
+
+async fn create_all(tenants: &Api<DynamicObject>, resources: Vec<Value>, concurrency: usize) {
+    load::all(resources, concurrency, |resource| async move {
+        let resource: DynamicObject = serde_json::from_value(resource).unwrap();
+        tenants.create(&PostParams::default(), &resource).await.unwrap();
+    })
+    .await;
 }
 
 fn hostile_tenants(site: &Site) -> Api<DynamicObject> {

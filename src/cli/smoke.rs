@@ -16,6 +16,7 @@ use serde_json::{Value, json};
 use tokio::time::{sleep, timeout};
 
 use super::cluster::infer_config;
+use super::common::block_on;
 use super::failure::{Failure, explain};
 use crate::api::RuntimeTenant;
 
@@ -53,7 +54,7 @@ pub(super) struct SmokeArgs {
 }
 
 pub(super) fn run(args: &SmokeArgs) -> Result<(), Failure> {
-    tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(test(args))
+    block_on(test(args))?
 }
 
 async fn test(args: &SmokeArgs) -> Result<(), Failure> {

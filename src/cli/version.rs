@@ -9,8 +9,8 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::common::{
-    Access, ClusterArgs, Document, Outcome, OutputArgs, OutputFormat, RedisArgs, escaped, explained, json_of,
-    print_result,
+    Access, ClusterArgs, Document, Outcome, OutputArgs, OutputFormat, RedisArgs, block_on, escaped,
+    explained, json_of, print_result,
 };
 use super::failure::{Failure, explain};
 use super::reach::{Operator, Reach};
@@ -60,8 +60,7 @@ impl Document for Version {
 pub(super) fn run(args: &VersionArgs) -> Result<Outcome, Failure> {
     let mut version = Version { client: env!("CARGO_PKG_VERSION").to_owned(), ..Version::default() };
     if !args.client {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        runtime.block_on(version.ask(args))?;
+        block_on(version.ask(args))??;
     }
     let text = match args.output.output {
         OutputFormat::Json => json_of(&version)?,

@@ -261,7 +261,7 @@ impl Assessment {
         })
     }
 
-    /// What holders outside of this operator's resources have, for the status: each with its DIDs, or the tenant id.
+    /// Returns the holdings of holders outside of this operator's resources, for the status: each with its DIDs, or the tenant id.
     #[must_use]
     pub fn held_elsewhere(&self) -> Vec<HeldElsewhere> {
         let tenant = match &self.not_published {

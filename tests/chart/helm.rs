@@ -84,6 +84,19 @@ pub fn run(program: &str, args: &[&str], values: &str) -> Output {
         .unwrap()
 }
 
+/// Renders the chart in a folder, whose charts it contains.
+pub fn template(program: &str, release: &str, folder: &Path) -> Vec<Value> {
+    let output = Command::new(local_cluster::tools::find(program).unwrap())
+        .args(["template", release, "--kube-version", "1.37.0"])
+        .arg(folder)
+        .env_clear()
+        .env("HOME", folder)
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{program}: {}", String::from_utf8_lossy(&output.stderr));
+    documents(&String::from_utf8(output.stdout).unwrap())
+}
+
 /// Renders a release `release` in the namespace `space`, as documents.
 pub fn render(values: &str) -> Vec<Value> {
     documents(&rendered(BOTH[0], values, "1.37"))

@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 
 use super::generated::described;
 use super::helm::{
-    BOTH, LEAST, MOST, TRIAL, chart, documents, kinds, one, pod, render, render_with, run, text,
+    BOTH, LEAST, MOST, TRIAL, chart, documents, kinds, one, pod, render, render_with, run, template, text,
 };
 
 /// Members that are texts wherever they appear in an object of Kubernetes.
@@ -117,15 +117,7 @@ fn an_upper_case_alias_becomes_a_valid_name() {
     let values = "Voice: { redis: { url: 'redis://r' }, networkPolicy: null, podLabels: null, global: null }";
     fs::write(folder.file("values.yaml"), values).unwrap();
     for program in BOTH {
-        let output = std::process::Command::new(local_cluster::tools::find(program).unwrap())
-            .args(["template", "release", "--kube-version", "1.37.0"])
-            .arg(folder.path())
-            .env_clear()
-            .env("HOME", folder.path())
-            .output()
-            .unwrap();
-        assert!(output.status.success(), "{program}: {}", String::from_utf8_lossy(&output.stderr));
-        let documents = documents(&String::from_utf8(output.stdout).unwrap());
+        let documents = template(program, "release", folder.path());
         assert_eq!(one(&documents, "Deployment", "")["metadata"]["name"], "release-voice");
     }
 }

@@ -4,10 +4,10 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use local_cluster::{Folder, tools};
+use local_cluster::Folder;
 use serde_json::{Value, json};
 
-use super::helm::{BOTH, chart, documents, one};
+use super::helm::{BOTH, chart, one, template};
 
 const PARENT: &str = "
 apiVersion: v2
@@ -66,15 +66,7 @@ fn an_umbrella_chart_with_cert_manager_and_external_dns_renders() {
         fs::write(folder.file(file), text).unwrap();
     }
     for program in BOTH {
-        let output = Command::new(tools::find(program).unwrap())
-            .args(["template", "voice", "--kube-version", "1.37.0"])
-            .arg(folder.path())
-            .env_clear()
-            .env("HOME", folder.path())
-            .output()
-            .unwrap();
-        assert!(output.status.success(), "{program}: {}", String::from_utf8_lossy(&output.stderr));
-        let documents = documents(&String::from_utf8(output.stdout).unwrap());
+        let documents = template(program, "voice", folder.path());
         let own: Vec<Value> = documents
             .iter()
             .filter(|document| {

@@ -19,21 +19,8 @@ fn find(bug: Bug, promise: &'static str, mut scenario: Scenario) {
     );
 }
 
-fn one(claims: [&'static [u8]; 2], budget: Budget) -> Scenario {
-    Scenario {
-        replicas: 1,
-        claims,
-        starts_at_rest: true,
-        shares_redis: false,
-        is_adopted: false,
-        budget,
-        must_happen: &[],
-        bug: None,
-    }
-}
-
 fn two(claims: [&'static [u8]; 2], budget: Budget) -> Scenario {
-    Scenario { replicas: 2, ..one(claims, budget) }
+    Scenario { replicas: 2, ..Scenario::one(claims, budget) }
 }
 
 #[test]
@@ -45,13 +32,13 @@ fn without_the_fence_a_superseded_leader_writes() {
 #[test]
 fn mappings_before_configs_leave_a_did_without_config() {
     let budget = Budget { edits: 1, ..Budget::default() };
-    find(Bug::MappingFirst, truth::SERVED, one([&[X, BOTH], &[]], budget));
+    find(Bug::MappingFirst, truth::SERVED, Scenario::one([&[X, BOTH], &[]], budget));
 }
 
 #[test]
 fn without_promotion_a_released_did_stays_unmapped() {
     let budget = Budget { deletions: 1, ..Budget::default() };
-    find(Bug::NoPromotion, truth::IN_THE_END, one([&[X], &[X]], budget));
+    find(Bug::NoPromotion, truth::IN_THE_END, Scenario::one([&[X], &[X]], budget));
 }
 
 #[test]
@@ -73,50 +60,50 @@ fn without_process_ids_a_flush_lets_a_superseded_leader_write() {
 #[test]
 fn owners_that_yield_forever_reroute_a_published_did() {
     let budget = Budget { edits: 2, ..Budget::default() };
-    find(Bug::YieldsForever, truth::LIVE_CALLS_FIRST, one([&[BOTH, X], &[Y]], budget));
+    find(Bug::YieldsForever, truth::LIVE_CALLS_FIRST, Scenario::one([&[BOTH, X], &[Y]], budget));
 }
 
 #[test]
 fn trusted_late_replies_leave_a_flush_unnoticed() {
     let budget = Budget { losses: 1, flushes: 1, ..Budget::default() };
-    find(Bug::LateRepliesTrusted, truth::IN_THE_END, one([&[X], &[]], budget));
+    find(Bug::LateRepliesTrusted, truth::IN_THE_END, Scenario::one([&[X], &[]], budget));
 }
 
 #[test]
 fn a_kept_epoch_lets_a_late_script_undo_newer_writes() {
     let budget = Budget { edits: 1, deletions: 1, timeouts: 1, ..Budget::default() };
-    find(Bug::EpochKept, truth::NOTHING_LATE, one([&[BOTH, X], &[BOTH]], budget));
+    find(Bug::EpochKept, truth::NOTHING_LATE, Scenario::one([&[BOTH, X], &[BOTH]], budget));
 }
 
 #[test]
 fn holders_that_dont_come_first_after_a_flush_lose_a_did_to_another_cluster() {
     let budget = Budget { flushes: 1, ..Budget::default() };
-    let scenario = Scenario { shares_redis: true, ..one([&[BOTH], &[]], budget) };
+    let scenario = Scenario { shares_redis: true, ..Scenario::one([&[BOTH], &[]], budget) };
     find(Bug::HoldersNotFirst, truth::OTHERS_KEEP, scenario);
 }
 
 #[test]
 fn a_taker_whose_secret_cant_be_read_holds_up_the_giver_of_a_did() {
     let budget = Budget { edits: 1, broken_secrets: 1, ..Budget::default() };
-    find(Bug::TakersHoldUp, truth::IN_THE_END, one([&[BOTH, X], &[Y]], budget));
+    find(Bug::TakersHoldUp, truth::IN_THE_END, Scenario::one([&[BOTH, X], &[Y]], budget));
 }
 
 #[test]
 fn a_take_over_that_works_again_takes_what_was_taken_back() {
     let budget = Budget { edits: 1, take_backs: 1, ..Budget::default() };
-    let scenario = Scenario { shares_redis: true, ..one([&[BOTH, BOTH | TAKE_OVER], &[]], budget) };
+    let scenario = Scenario { shares_redis: true, ..Scenario::one([&[BOTH, BOTH | TAKE_OVER], &[]], budget) };
     find(Bug::TakesOverForever, truth::OTHERS_KEEP, scenario);
 }
 
 #[test]
 fn a_blind_adoption_unmaps_dids_of_an_older_publisher() {
     let scenario =
-        Scenario { is_adopted: true, starts_at_rest: false, ..one([&[X], &[]], Budget::default()) };
+        Scenario { is_adopted: true, starts_at_rest: false, ..Scenario::one([&[X], &[]], Budget::default()) };
     find(Bug::AdoptsBlindly, truth::OTHERS_KEEP, scenario);
 }
 
 #[test]
 fn an_ignored_suspend_publishes_a_suspended_resource() {
     let budget = Budget { edits: 1, ..Budget::default() };
-    find(Bug::SuspendIgnored, truth::SUSPENDED, one([&[BOTH, X | SUSPEND], &[]], budget));
+    find(Bug::SuspendIgnored, truth::SUSPENDED, Scenario::one([&[BOTH, X | SUSPEND], &[]], budget));
 }

@@ -63,16 +63,7 @@ fn comes_to_rest(name: &str, scenario: &Scenario) {
 }
 
 fn one(claims: [&'static [u8]; 2], budget: Budget, must_happen: &'static [MustHappen]) -> Scenario {
-    Scenario {
-        replicas: 1,
-        claims,
-        starts_at_rest: true,
-        shares_redis: false,
-        is_adopted: false,
-        budget,
-        must_happen,
-        bug: None,
-    }
+    Scenario { must_happen, ..Scenario::one(claims, budget) }
 }
 
 fn two(claims: [&'static [u8]; 2], budget: Budget, must_happen: &'static [MustHappen]) -> Scenario {

@@ -104,6 +104,22 @@ pub struct Scenario {
     pub bug: Option<Bug>,
 }
 
+impl Scenario {
+    /// One replica, with everything at rest at the start, on a Redis of its own.
+    pub fn one(claims: [&'static [DidSet]; SLOTS], budget: Budget) -> Self {
+        Self {
+            replicas: 1,
+            claims,
+            starts_at_rest: true,
+            shares_redis: false,
+            is_adopted: false,
+            budget,
+            must_happen: &[],
+            bug: None,
+        }
+    }
+}
+
 /// Something that happens in a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum MustHappen {

@@ -32,6 +32,21 @@ async fn wait_refused(world: &World, probe: &Value) {
         .await;
 }
 
+/// Creates a resource once the looser CRD is in effect, and returns it.
+async fn create(world: &World, name: &str, mut resource: Value) -> Value {
+    resource["apiVersion"] = json!("runtime.veralux.io/v1");
+    resource["kind"] = json!("RuntimeTenant");
+    resource["metadata"] = json!({ "name": name });
+    let object: DynamicObject = serde_json::from_value(resource.clone()).unwrap();
+    world
+        .wait("the looser CRD is in effect", || async {
+            let made = world.tenants().create(&PostParams::default(), &object).await;
+            made.map(drop).map_err(|error| error.to_string())
+        })
+        .await;
+    resource
+}
+
 #[tokio::test]
 async fn a_spec_older_than_a_rule_is_reported_and_blocks_nothing_else() {
     let world = World::with_own_cluster().await;
@@ -59,30 +74,16 @@ async fn a_spec_older_than_a_rule_is_reported_and_blocks_nothing_else() {
         ("no-spec", json!({})),
         ("spec-is-a-list", json!({ "spec": [1, 2] })),
     ];
-    let make = async |name: &str, resource: &Value| {
-        let mut resource = resource.clone();
-        resource["apiVersion"] = json!("runtime.veralux.io/v1");
-        resource["kind"] = json!("RuntimeTenant");
-        resource["metadata"] = json!({ "name": name });
-        let object: DynamicObject = serde_json::from_value(resource.clone()).unwrap();
-        world
-            .wait("the looser CRD is in effect", || async {
-                let made = world.tenants().create(&PostParams::default(), &object).await;
-                made.map(drop).map_err(|error| error.to_string())
-            })
-            .await;
-        resource
-    };
     for (name, tenant, _) in &invalid {
-        make(name, &tenant.resource()).await;
+        create(&world, name, tenant.resource()).await;
     }
     let mut last = Value::Null;
     for (name, resource) in &unreadable {
-        last = make(name, resource).await;
+        last = create(&world, name, resource.clone()).await;
     }
     // An unreadable status of a readable resource.
     world.apply_secret("odd-status-webhook", "whsec").await;
-    make("odd-status", &tenant("odd-status").dids(["+15550009999"]).resource()).await;
+    create(&world, "odd-status", tenant("odd-status").dids(["+15550009999"]).resource()).await;
     let odd = Patch::Merge(json!({ "status": { "conditions": "fine", "publishedDids": 7 } }));
     world.tenants().patch_status("odd-status", &PatchParams::default(), &odd).await.unwrap();
     cluster.apply_file(CRD_FILE).await.unwrap();
@@ -161,18 +162,9 @@ async fn a_status_that_the_api_server_rejects_is_reported_by_an_event() {
     let world = World::with_own_cluster().await;
     world.cluster().apply_yaml(&looser_definition()).await.unwrap();
     world.apply_secret("acme-webhook", "whsec").await;
-    let mut resource =
+    let resource =
         tenant("acme").dids([DID]).set("/extensions", json!({ "usageLimits": { "newer": 1 } })).resource();
-    resource["apiVersion"] = json!("runtime.veralux.io/v1");
-    resource["kind"] = json!("RuntimeTenant");
-    resource["metadata"] = json!({ "name": "acme" });
-    let object: DynamicObject = serde_json::from_value(resource.clone()).unwrap();
-    world
-        .wait("the looser CRD is in effect", || async {
-            let made = world.tenants().create(&PostParams::default(), &object).await;
-            made.map(drop).map_err(|error| error.to_string())
-        })
-        .await;
+    let mut resource = create(&world, "acme", resource).await;
     world.cluster().apply_file(CRD_FILE).await.unwrap();
     resource["metadata"]["name"] = json!("one-more");
     wait_refused(&world, &resource).await;

@@ -63,7 +63,7 @@ pub struct Collector<'a> {
 impl Collector<'_> {
     /// Collects everything. Only a failure of the file is an error.
     pub async fn collect(&mut self, reach: Reach<'_>) -> Result<(), Failure> {
-        let lease = self.operator.and_then(|operator| operator.lease.as_ref().ok()?.as_ref());
+        let lease = self.operator.and_then(Operator::known_lease);
         let snapshots = Snapshots {
             client: self.access.client.clone(),
             watched: lease.map(Snapshots::watched_by).unwrap_or_default(),

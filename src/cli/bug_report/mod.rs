@@ -11,9 +11,11 @@ use std::time::Duration;
 use clap::Args;
 use jiff::Timestamp;
 
-use super::common::{Access, ClusterArgs, Outcome, RedisArgs, escaped, parse_time, print_note, print_result};
+use super::common::{
+    Access, ClusterArgs, Outcome, RedisArgs, block_on, escaped, parse_time, print_note, print_result,
+};
 use super::failure::Failure;
-use super::reach::{FindError, Operator, Reach};
+use super::reach::{Operator, Reach};
 use anonymize::Anonymizer;
 use archive::Archive;
 use collect::Collector;
@@ -43,8 +45,7 @@ pub struct BugReportArgs {
 }
 
 pub fn run(args: &BugReportArgs) -> Result<Outcome, Failure> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    runtime.block_on(report(args))
+    block_on(report(args))?
 }
 
 async fn report(args: &BugReportArgs) -> Result<Outcome, Failure> {
@@ -59,11 +60,7 @@ async fn report(args: &BugReportArgs) -> Result<Outcome, Failure> {
     // Before anything is read: nothing is lost where it can't be written.
     let mut archive = Archive::create(&file, now, anonymizer)?;
     let access = Access::find(&args.cluster).await?;
-    let found = match Operator::find(&access).await {
-        Ok(operator) => Ok(operator),
-        Err(error @ FindError::Several(_)) => return Err(error.into()),
-        Err(FindError::None(why)) => Err(why),
-    };
+    let found = Operator::choose(&access).await?;
     let reach =
         Reach::new(&args.redis, Some(&access), found.as_ref().map_err(Clone::clone), args.cluster.timeout)?;
     let mut collector = Collector {

@@ -13,11 +13,11 @@ use tokio::time::sleep;
 pub use document::Check;
 
 use super::common::{
-    Access, ClusterArgs, Color, Outcome, RedisArgs, Secrets, Snapshots, Style, explained, json_of,
+    Access, ClusterArgs, Color, Outcome, RedisArgs, Secrets, Snapshots, Style, block_on, explained, json_of,
     parse_time, print_result,
 };
 use super::failure::Failure;
-use super::reach::{FindError, Operator, Reach};
+use super::reach::{Operator, Reach};
 use crate::store::FactsQuery;
 
 /// The interval at which `--wait` checks again.
@@ -52,8 +52,7 @@ enum Form {
 }
 
 pub fn run(args: &CheckArgs) -> Result<Outcome, Failure> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    runtime.block_on(check(args))
+    block_on(check(args))?
 }
 
 async fn check(args: &CheckArgs) -> Result<Outcome, Failure> {
@@ -86,13 +85,9 @@ async fn once(args: &CheckArgs, access: &Access) -> Result<Check, Failure> {
         check.add("redis", server::checks(&reach.ask(&query).await));
         return Ok(check);
     }
-    let found = match Operator::find(access).await {
-        Ok(operator) => Ok(operator),
-        Err(error @ FindError::Several(_)) => return Err(error.into()),
-        Err(FindError::None(why)) => Err(why),
-    };
+    let found = Operator::choose(access).await?;
     check.add("operator", cluster::operator(&found, Timestamp::now()));
-    let lease = found.as_ref().ok().and_then(|operator| operator.lease.as_ref().ok()?.as_ref());
+    let lease = found.as_ref().ok().and_then(Operator::known_lease);
     let watched = lease.map(Snapshots::watched_by).unwrap_or_default();
     if let Ok(operator) = &found {
         check.add("permissions", cluster::permissions(access, operator, &watched).await);

@@ -42,7 +42,7 @@ pub struct ClusterArgs {
     pub timeout: Duration,
 }
 
-/// How results are written.
+/// The flags of the form in which results are written.
 #[derive(Args, Clone, Debug)]
 #[allow(clippy::doc_markdown, reason = "the help is plain text")]
 pub struct OutputArgs {

@@ -29,7 +29,7 @@ pub struct ClusterSnapshot {
     pub secrets_missing: Option<String>,
 }
 
-/// What is loaded.
+/// A request for the resources of a cluster.
 pub struct Snapshots {
     /// The client.
     pub client: Client,

@@ -15,7 +15,7 @@ use crate::api::{RuntimeTenant, TAKE_OVER};
 use crate::cli::common::{Access, RedisArgs, Secrets, Snapshots, explained, is_forbidden};
 use crate::cli::failure::Failure;
 use crate::cli::manifests::Resource;
-use crate::cli::reach::{FindError, Operator, Reach};
+use crate::cli::reach::{Operator, Reach};
 use crate::cli::validate::normalised;
 use crate::contract::{Did, TenantId};
 use crate::domain::assessment::{SecretFault, SecretFaultKind};
@@ -51,12 +51,8 @@ pub async fn gather(
     prune: Option<&Prune>,
     watched: &[String],
 ) -> Result<Gathered, Failure> {
-    let operator = match Operator::find(access).await {
-        Ok(operator) => Ok(operator),
-        Err(error @ FindError::Several(_)) => return Err(error.into()),
-        Err(FindError::None(why)) => Err(why),
-    };
-    let lease = operator.as_ref().ok().and_then(|operator| operator.lease.as_ref().ok()?.as_ref());
+    let operator = Operator::choose(access).await?;
+    let lease = operator.as_ref().ok().and_then(Operator::known_lease);
     let by_lease = || lease.map(Snapshots::watched_by).unwrap_or_default();
     let snapshots = Snapshots {
         client: access.client.clone(),

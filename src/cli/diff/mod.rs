@@ -16,7 +16,7 @@ pub use document::Plan;
 use gather::{Gathered, Prune, gather};
 
 use super::common::{
-    Access, ClusterArgs, Outcome, OutputArgs, OutputFormat, RedisArgs, Style, json_of, print_note,
+    Access, ClusterArgs, Outcome, OutputArgs, OutputFormat, RedisArgs, Style, block_on, json_of, print_note,
     print_result,
 };
 use super::failure::Failure;
@@ -57,11 +57,10 @@ pub(super) fn run(args: &DiffArgs) -> Result<Outcome, Failure> {
         found.extend(resources);
     }
     let prune = args.prune.then(|| Prune { selector: args.selector.clone() });
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let gathered = runtime.block_on(async {
+    let gathered = block_on(async {
         let access = Access::find(&args.cluster).await?;
         gather(&access, &args.redis, &found, prune.as_ref(), &args.watch_namespaces).await
-    })?;
+    })??;
     let Gathered { change, refused, unknown } = gathered;
     let (mut plan, then) = compare::plan(&change);
     plan.conflicts.splice(0..0, refused);

@@ -26,7 +26,7 @@ use read::{Keys, Stored};
 pub use summary::Summary;
 use summary::{Exported, NotExported, OtherMapping};
 
-use super::common::{Outcome, RedisArgs, escaped, json_of, print_result};
+use super::common::{Outcome, RedisArgs, block_on, escaped, json_of, print_result};
 use super::failure::Failure;
 use super::validate::is_name;
 use crate::contract::{Did, ParseConfigError, RuntimeTenantConfig, TenantId};
@@ -68,11 +68,10 @@ pub(super) fn run(args: &ExportArgs) -> Result<Outcome, Failure> {
     let settings = args.redis.settings()?.ok_or("--redis-url: give the URL of the Redis to export from")?;
     // Before anything is read: a folder that can't be written to is an error immediately.
     let folder = Folder::create(&args.output)?;
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let keys = runtime.block_on(async {
+    let keys = block_on(async {
         let reader = KeyReader::open(settings).await?;
         Ok::<_, Failure>(read::read(&reader).await?)
-    })?;
+    })??;
     let absent: Vec<_> =
         args.only.iter().filter(|tenant| !keys.configs.contains_key(tenant.as_bytes())).collect();
     if let Some(tenant) = absent.first() {

@@ -2,7 +2,7 @@
 
 use clap::Args;
 
-use crate::cli::common::{Outcome, print_result};
+use crate::cli::common::{Outcome, block_on, print_result};
 use crate::cli::failure::Failure;
 use crate::contract::{Did, TenantId};
 use crate::settings;
@@ -41,8 +41,7 @@ pub fn run(args: InspectArgs) -> Result<Outcome, Failure> {
         return Err(format!("at most {MAX_QUESTIONS} numbers and tenants can be asked for").into());
     }
     let store = Store::new(args.redis.parse()?)?;
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let facts = runtime.block_on(store.facts(&query))?;
+    let facts = block_on(store.facts(&query))??;
     print_result(&serde_json::to_string(&facts)?)?;
     Ok(Outcome::Clean)
 }

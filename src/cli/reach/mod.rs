@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use tokio::time::timeout;
 
-pub use operator::{FindError, Operator};
+pub use operator::Operator;
 
 use super::common::{Access, RedisArgs};
 use super::failure::Failure;

@@ -11,6 +11,7 @@ use kube::{Api, ResourceExt};
 
 use super::answer::clause;
 use crate::cli::common::{Access, is_forbidden};
+use crate::cli::failure::Failure;
 use crate::leader::DEFAULT_LEASE;
 
 /// The label by which the operator's Deployment is found.
@@ -51,6 +52,22 @@ impl Operator {
         let holder = lease.as_ref().ok().and_then(Option::as_ref).and_then(holder_pod);
         let pod = find_pod(access, &namespace, &deployment, holder).await;
         Ok(Self { namespace, deployment, lease, pod })
+    }
+
+    /// Finds the operator, as a command does that goes on without one: the inner error is a clause. Several operators are a
+    /// failure.
+    pub async fn choose(access: &Access) -> Result<Result<Self, String>, Failure> {
+        match Self::find(access).await {
+            Ok(operator) => Ok(Ok(operator)),
+            Err(error @ FindError::Several(_)) => Err(error.into()),
+            Err(FindError::None(why)) => Ok(Err(why)),
+        }
+    }
+
+    /// Its Lease, if there is one and it could be read.
+    #[must_use]
+    pub fn known_lease(&self) -> Option<&Lease> {
+        self.lease.as_ref().ok()?.as_ref()
     }
 
     /// The operator's container.

@@ -6,7 +6,6 @@ mod drift;
 mod render;
 
 use std::io::IsTerminal;
-use std::pin::pin;
 use std::time::Duration;
 
 use clap::Args;
@@ -14,17 +13,16 @@ use jiff::Timestamp;
 use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::{Api, CustomResourceExt, ResourceExt};
-use tokio::time::{MissedTickBehavior, interval};
 
 pub use document::Status;
 use document::{LeaderStatus, OperatorStatus, RedisStatus};
 
 use super::common::{
-    Access, ClusterArgs, Outcome, OutputArgs, OutputFormat, RedisArgs, Secrets, Snapshots, Style, explained,
-    json_of, print_note, print_result,
+    Access, ClusterArgs, Outcome, OutputArgs, OutputFormat, RedisArgs, Secrets, Snapshots, Style, block_on,
+    explained, json_of, print_note, show,
 };
 use super::failure::Failure;
-use super::reach::{FindError, Operator, Reach};
+use super::reach::{Operator, Reach};
 use crate::api::RuntimeTenant;
 use crate::leader::CANNOT_WORK;
 use crate::store::{Facts, FactsQuery};
@@ -60,8 +58,10 @@ pub fn run(args: &StatusArgs) -> Result<Outcome, Failure> {
         print_note("--drift reads the keys of every tenant: run it with --yes");
         return Ok(Outcome::Unknown);
     }
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    runtime.block_on(show(args))
+    block_on(async {
+        let access = Access::find(&args.cluster).await?;
+        show(args.watch.then_some(WATCH_INTERVAL), async || once(args, &access).await).await
+    })?
 }
 
 /// Asks on a terminal whether to read every tenant's keys.
@@ -75,34 +75,14 @@ fn confirmed() -> Result<bool, Failure> {
     Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
 }
 
-async fn show(args: &StatusArgs) -> Result<Outcome, Failure> {
-    let access = Access::find(&args.cluster).await?;
-    if !args.watch {
-        let (text, outcome) = once(args, &access).await?;
-        print_result(&text)?;
-        return Ok(outcome);
-    }
-    let mut ticks = interval(WATCH_INTERVAL);
-    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let (mut last, mut ended) = (Outcome::Unknown, pin!(tokio::signal::ctrl_c()));
-    loop {
-        tokio::select! {
-            ended = &mut ended => return ended.map(|()| last).map_err(Failure::from),
-            _ = ticks.tick() => {
-                let (text, outcome) = once(args, &access).await?;
-                print_result(&format!("{text}\n"))?;
-                last = outcome;
-            }
-        }
-    }
-}
-
 async fn once(args: &StatusArgs, access: &Access) -> Result<(String, Outcome), Failure> {
     let status = gather(args, access).await?;
     let text = match args.output.output {
         OutputFormat::Json => json_of(&status)?,
         OutputFormat::Text => render::text(&status, Style::new(args.output.color), Timestamp::now()),
     };
+    // A line between two screens.
+    let text = if args.watch { format!("{text}\n") } else { text };
     Ok((text, status.outcome()))
 }
 
@@ -118,12 +98,8 @@ async fn gather(args: &StatusArgs, access: &Access) -> Result<Status, Failure> {
         drift: None,
         not_read: Vec::new(),
     };
-    let operator = match Operator::find(access).await {
-        Ok(operator) => Ok(operator),
-        Err(error @ FindError::Several(_)) => return Err(error.into()),
-        Err(FindError::None(why)) => Err(why),
-    };
-    let lease = operator.as_ref().ok().and_then(|operator| operator.lease.as_ref().ok()?.as_ref());
+    let operator = Operator::choose(access).await?;
+    let lease = operator.as_ref().ok().and_then(Operator::known_lease);
     match &operator {
         Ok(operator) => status.operator = Some(operator_status(access, operator).await),
         Err(why) => status.not_read.push(format!("the operator: {why}")),

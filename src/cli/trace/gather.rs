@@ -7,7 +7,7 @@ use kube::{Api, ResourceExt};
 use super::facts::{ClaimantFacts, ClusterFacts, Query, SecretFacts, TraceFacts};
 use crate::cli::common::{Access, ClusterSnapshot, RedisArgs, Secrets, Snapshots, explained};
 use crate::cli::failure::Failure;
-use crate::cli::reach::{FindError, Operator, Reach};
+use crate::cli::reach::{Operator, Reach};
 use crate::contract::{Did, TenantId};
 use crate::domain::claims::{HeldBy, Holdings, Published};
 use crate::domain::compile;
@@ -26,15 +26,10 @@ pub async fn gather(
 ) -> Result<TraceFacts, Failure> {
     let timeout = access.as_ref().map_or(std::time::Duration::from_secs(10), |access| access.args.timeout);
     let operator = match access {
-        Ok(access) => Operator::find(access).await,
-        Err(why) => Err(FindError::None(why.clone())),
+        Ok(access) => Operator::choose(access).await?,
+        Err(why) => Err(why.clone()),
     };
-    let operator = match operator {
-        Ok(operator) => Ok(operator),
-        Err(error @ FindError::Several(_)) => return Err(error.into()),
-        Err(FindError::None(why)) => Err(why),
-    };
-    let watched = operator.as_ref().ok().and_then(|operator| operator.lease.as_ref().ok()?.as_ref());
+    let watched = operator.as_ref().ok().and_then(Operator::known_lease);
     let watched = watched.map(Snapshots::watched_by).unwrap_or_default();
     let snapshot = load(access, watched).await;
     let index = snapshot.as_ref().ok().map(|snapshot| &snapshot.index);

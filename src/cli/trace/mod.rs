@@ -15,13 +15,12 @@ mod tests;
 use std::time::Duration;
 
 use clap::Args;
-use tokio::time::{MissedTickBehavior, interval};
 
 pub use advice::of_redis;
 pub use document::Trace;
 
 use super::common::{
-    Access, ClusterArgs, Outcome, OutputArgs, OutputFormat, RedisArgs, Style, json_of, print_result,
+    Access, ClusterArgs, Outcome, OutputArgs, OutputFormat, RedisArgs, Style, block_on, json_of, show,
 };
 use super::failure::{Failure, explain};
 use crate::contract::{Did, TenantId, is_white_space};
@@ -52,32 +51,10 @@ pub struct TraceArgs {
 
 pub fn run(args: &TraceArgs) -> Result<Outcome, Failure> {
     let query = parse(&args.subject)?;
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    runtime.block_on(trace(args, &query))
-}
-
-async fn trace(args: &TraceArgs, query: &Query) -> Result<Outcome, Failure> {
-    let access = Access::find(&args.cluster).await.map_err(|error| explain(&*error));
-    if !args.watch {
-        let (text, outcome) = once(args, query, &access).await?;
-        print_result(&text)?;
-        return Ok(outcome);
-    }
-    let mut ticks = interval(WATCH_INTERVAL);
-    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let (mut last, mut ended) = ((String::new(), Outcome::Unknown), std::pin::pin!(tokio::signal::ctrl_c()));
-    loop {
-        tokio::select! {
-            ended = &mut ended => return ended.map(|()| last.1).map_err(Failure::from),
-            _ = ticks.tick() => {
-                let next = once(args, query, &access).await?;
-                if next.0 != last.0 {
-                    print_result(&next.0)?;
-                }
-                last = next;
-            }
-        }
-    }
+    block_on(async {
+        let access = Access::find(&args.cluster).await.map_err(|error| explain(&*error));
+        show(args.watch.then_some(WATCH_INTERVAL), async || once(args, &query, &access).await).await
+    })?
 }
 
 /// Traces once, and returns what is written.

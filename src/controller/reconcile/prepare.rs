@@ -134,8 +134,8 @@ pub fn prepare(
     }
 }
 
-/// What is read before a spec that is not held, so that nothing large is held meanwhile: what its publication will need, as far as
-/// that is known without it.
+/// Returns a fact that must be fetched before a spec that is not in memory, so that nothing large is held meanwhile: one that
+/// its publication will need, as far as that is known without it.
 fn before_spec(ctx: &Context, snapshot: &TenantSnapshot, fetched: &mut FetchedFacts) -> Option<Missing> {
     if let Some(unchecked) = unchecked_owner(ctx, snapshot, fetched) {
         return Some(unchecked);

@@ -158,7 +158,7 @@ impl WatchedTenant {
         name_of(&self.metadata)
     }
 
-    /// What its spec claims, where that had to be found out already.
+    /// Takes the claims of its spec, where that had to be found out already.
     pub fn take_claimed(&mut self) -> Option<Claimed> {
         self.claimed.take().map(|claimed| *claimed)
     }

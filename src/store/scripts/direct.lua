@@ -44,7 +44,7 @@ local operations = {
   end,
   unmap = function(did)
     local tenant = text(DID .. did, MAX_TENANT)
-    if not tenant or tenant == '' then return { 'unmapped' } end
+    if not tenant then return { 'unmapped' } end
     local held = holder(did)
     if held then return { 'didManaged', held.owner } end
     redis.call('DEL', DID .. did)
